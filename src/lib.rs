@@ -1,4 +1,17 @@
 //! hubledger: a parallel validation engine with pluggable storage for chains of signed transactions.
 
+pub mod blockfile;
+pub mod clock;
+pub mod codec;
+pub mod consensus;
 pub mod digest;
+pub mod generate;
+pub mod ledger;
+pub mod merkle;
+pub mod model;
+pub mod produce;
+pub mod proof;
 pub mod rejection;
+pub mod signature;
+pub mod spec;
+pub mod validate;

@@ -1,0 +1,220 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use hubledger_storage::{Durability, StoreUrl};
+
+const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
+4 the store is corrupt.\nLogs go to standard error; RUST_LOG chooses how much.";
+
+/// Validates, stores, finds and proves chains of signed transactions.
+#[derive(Parser)]
+#[command(name = "hubledger", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print JSON, one document, on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create a store from a chain specification
+    #[command(after_help = "Example:\n  hubledger init --store sqlite:hub.db --spec examples/messaging.toml")]
+    Init(Init),
+    /// Generate a block file of signed, sealed blocks
+    #[command(after_help = "Example:\n  hubledger generate --transactions 10000 --keys 64 --out blocks.hlb")]
+    Generate(Generate),
+    /// Generate a key pair and write it to a PEM file that only its owner can read
+    #[command(after_help = "Example:\n  hubledger keygen --out hub.pem")]
+    Keygen(Keygen),
+    /// Validate the blocks of a file and commit them to a store
+    #[command(after_help = "Examples:\n  hubledger import blocks.hlb --store sqlite:hub.db\n  \
+hubledger import --mpreg federation.db --chain hub_registry --store sqlite:registry.db\n\n\
+An import that was interrupted is simply started again.")]
+    Import(Import),
+    /// Check everything in a store, or in a chain that MPREG keeps, again
+    #[command(after_help = "Examples:\n  hubledger verify --store sqlite:hub.db\n  \
+hubledger verify --mpreg federation.db --chain hub_registry --audit")]
+    Verify(Verify),
+    /// Look up a transaction, a block, or the head
+    #[command(after_help = "Examples:\n  hubledger get --store sqlite:hub.db --head\n  \
+hubledger get --store sqlite:hub.db --block 7\n  \
+hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca828d")]
+    Get(Get),
+    /// Write a proof that a transaction is in the chain, or that the chain extends an earlier head
+    #[command(after_help = "Examples:\n  hubledger prove --store sqlite:hub.db --tx ID --out tx.proof\n  \
+hubledger prove --store sqlite:hub.db --extends OLD_HEAD --out growth.json")]
+    Prove(Prove),
+    /// Check a proof against nothing but a head hash
+    #[command(after_help = "Examples:\n  hubledger verify-proof tx.proof --head HASH\n  \
+hubledger verify-proof growth.json --head HASH --extends OLD_HEAD")]
+    VerifyProof(VerifyProof),
+    /// Say what a store holds
+    #[command(after_help = "Example:\n  hubledger stats --store sqlite:hub.db")]
+    Stats(Stats),
+    /// Do the whole job once on made-up data in a temporary folder, and report
+    #[command(after_help = "Example:\n  hubledger demo --transactions 20000")]
+    Demo(Demo),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  hubledger completions bash > /etc/bash_completion.d/hubledger")]
+    Completions(Completions),
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// The store to create: sqlite:FILE
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// The chain specification, a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Generate {
+    /// Transactions in all
+    #[arg(long, value_name = "N")]
+    pub(crate) transactions: u64,
+    /// Senders, each with its own key
+    #[arg(long, value_name = "K", default_value_t = 64)]
+    pub(crate) keys: u32,
+    /// Bytes of each payload
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    pub(crate) payload: u32,
+    /// Transactions in a block
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) per_block: u32,
+    /// The same seed gives the same file
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The block file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Generate for this chain instead of one of its own
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) spec: Option<PathBuf>,
+    /// The key of one of that chain's authorities, a PEM file
+    #[arg(long, value_name = "FILE", requires = "spec")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Keygen {
+    /// The PEM file to write; an existing file is never replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["file", "mpreg"]))]
+pub(crate) struct Import {
+    /// The block file
+    pub(crate) file: Option<PathBuf>,
+    /// A chain store that MPREG wrote, SQLite or JSON, instead of a block file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mpreg: Option<PathBuf>,
+    /// Which of its chains; may be left out when there is only one
+    #[arg(long, value_name = "ID", requires = "mpreg")]
+    pub(crate) chain: Option<String>,
+    /// The store; created if it isn't there
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// Accept only this chain. With --mpreg: how the chain goes on after the record
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// What a commit waits for: disk, os or memory
+    #[arg(long, value_name = "LEVEL", default_value = "disk")]
+    pub(crate) durability: Durability,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["store", "mpreg"]))]
+pub(crate) struct Verify {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<StoreUrl>,
+    /// A chain store that MPREG wrote, SQLite or JSON; checked by MPREG's own rules
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mpreg: Option<PathBuf>,
+    /// Only this one of its chains
+    #[arg(long, value_name = "ID", requires = "mpreg")]
+    pub(crate) chain: Option<String>,
+    /// Also report what MPREG's rules let pass
+    #[arg(long, requires = "mpreg")]
+    pub(crate) audit: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["tx", "block", "head"]))]
+pub(crate) struct Get {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// A transaction by its id, or by its original id in MPREG
+    #[arg(long, value_name = "ID")]
+    pub(crate) tx: Option<String>,
+    /// A block by height or hash
+    #[arg(long, value_name = "HEIGHT|HASH")]
+    pub(crate) block: Option<String>,
+    /// The last block's header
+    #[arg(long)]
+    pub(crate) head: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["tx", "extends"]))]
+pub(crate) struct Prove {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// The transaction, by its id or its original id in MPREG
+    #[arg(long, value_name = "ID")]
+    pub(crate) tx: Option<String>,
+    /// Prove that the chain extends this earlier head
+    #[arg(long, value_name = "HASH")]
+    pub(crate) extends: Option<String>,
+    /// The head that the verifier trusts; the last block if left out
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<String>,
+    /// The proof to write; JSON if the name ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyProof {
+    /// The proof
+    pub(crate) file: PathBuf,
+    /// The head that you trust
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: String,
+    /// The earlier head, for a proof that the chain extends it
+    #[arg(long, value_name = "HASH")]
+    pub(crate) extends: Option<String>,
+    /// The transaction that the proof must be about
+    #[arg(long, value_name = "ID", conflicts_with = "extends")]
+    pub(crate) tx: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Stats {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Transactions in all
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) transactions: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}

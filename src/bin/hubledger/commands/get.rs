@@ -1,0 +1,63 @@
+//! `get`: one transaction, one block, or the head.
+
+use hubledger::ledger::{ChainReader, LedgerError, Lookup};
+use serde_json::{Value, json};
+
+use super::parse_hash;
+use crate::args::Get;
+use crate::describe;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+pub(crate) fn get(args: &Get, output: &Output) -> Result {
+    let reader = ChainReader::open(args.store.open_read_only()?)?;
+    if let Some(name) = &args.tx {
+        return get_transaction(&reader, name, output);
+    }
+    if let Some(name) = &args.block {
+        return get_block(&reader, name, output);
+    }
+    output.print(&describe::header(&reader.head()?));
+    Ok(())
+}
+
+fn get_transaction(reader: &ChainReader, name: &str, output: &Output) -> Result {
+    let (found, answer) = match reader.find(name)? {
+        Lookup::Found(placed) => (true, describe::placed(&placed)),
+        Lookup::Pruned { height, index } => {
+            (false, json!({ "found": "pruned", "height": height, "index": index }))
+        }
+        Lookup::NotIndexed { watermark } => {
+            (false, json!({ "found": "not indexed yet", "watermark": watermark }))
+        }
+        Lookup::Absent => (false, json!({ "found": "absent", "transaction": name })),
+    };
+    answer_with(found, &answer, output)
+}
+
+fn get_block(reader: &ChainReader, name: &str, output: &Output) -> Result {
+    let height = match name.parse::<u64>() {
+        Ok(height) if name.len() < 64 => Some(height),
+        _ => reader.height_of(&parse_hash("block", name)?)?,
+    };
+    let absent = json!({ "found": "absent", "block": name });
+    let Some(height) = height else { return answer_with(false, &absent, output) };
+    match reader.block(height) {
+        Ok(Some(block)) => answer_with(true, &describe::block(&block), output),
+        Ok(None) => answer_with(false, &absent, output),
+        Err(LedgerError::Pruned(_)) => {
+            let mut answer = match reader.header(height)? {
+                Some(header) => describe::header(&header),
+                None => absent,
+            };
+            answer["transactions"] = "pruned".into();
+            answer_with(true, &answer, output)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer_with(found: bool, answer: &Value, output: &Output) -> Result {
+    output.print(answer);
+    if found { Ok(()) } else { Err(Failure::Negative) }
+}

@@ -1,0 +1,55 @@
+//! The commands, one file each where they need one.
+
+mod demo;
+mod generate;
+mod get;
+mod import;
+#[cfg(feature = "mpreg")]
+mod mpreg;
+mod prove;
+mod store;
+mod verify;
+
+use std::path::Path;
+
+use hubledger::digest::BlockHash;
+use hubledger::signature::KeyPair;
+use hubledger::spec::ChainSpec;
+
+use crate::args::Command;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+/// Runs one command.
+pub(crate) fn run(command: Command, output: &Output) -> Result {
+    match command {
+        Command::Init(args) => store::init(&args, output),
+        Command::Generate(args) => generate::generate(&args, output),
+        Command::Keygen(args) => generate::keygen(&args, output),
+        Command::Import(args) => import::import(&args, output),
+        Command::Verify(args) => verify::verify(&args, output),
+        Command::Get(args) => get::get(&args, output),
+        Command::Prove(args) => prove::prove(&args, output),
+        Command::VerifyProof(args) => prove::verify_proof(&args, output),
+        Command::Stats(args) => store::stats(&args, output),
+        Command::Demo(args) => demo::demo(&args, output),
+        Command::Completions(args) => {
+            use clap::CommandFactory;
+            let mut command = crate::args::Arguments::command();
+            clap_complete::generate(args.shell, &mut command, "hubledger", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn read_spec(path: &Path) -> Result<ChainSpec> {
+    ChainSpec::read_toml(path).map_err(|error| Failure::Failed(error.into()))
+}
+
+fn read_key(path: &Path) -> Result<KeyPair> {
+    KeyPair::read_pem(path).map_err(|error| Failure::Failed(error.into()))
+}
+
+fn parse_hash(what: &str, text: &str) -> Result<BlockHash> {
+    text.parse().map_err(|error| Failure::message(format!("{what} {text:?}: {error}")))
+}

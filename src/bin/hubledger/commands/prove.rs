@@ -1,0 +1,128 @@
+//! `prove` and `verify-proof`.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use hubledger::ledger::{ChainReader, LedgerError, Lookup};
+use hubledger::proof::{PROOF_BYTES_MAX, Proof};
+use serde_json::json;
+
+use super::parse_hash;
+use crate::args::{Prove, VerifyProof};
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
+    let reader = ChainReader::open(args.store.open_read_only()?)?;
+    let head = args.head.as_deref().map(|text| parse_hash("head", text)).transpose()?;
+    let (proof, about) = if let Some(name) = &args.tx {
+        let (height, index) = match reader.find(name)? {
+            Lookup::Found(placed) => (placed.height, placed.index),
+            Lookup::Pruned { height, .. } => return Err(LedgerError::Pruned(height).into()),
+            Lookup::NotIndexed { watermark } => {
+                return Err(LedgerError::NotIndexed(watermark).into());
+            }
+            Lookup::Absent => return Err(LedgerError::UnknownTransaction(name.clone()).into()),
+        };
+        let proof = reader.prove(height, index, head.as_ref())?;
+        let about = json!({
+            "transaction": proof.id(),
+            "height": height,
+            "index": index,
+            "head": proof.head(),
+        });
+        (Proof::Transaction(proof), about)
+    } else {
+        let old = parse_hash("extends", args.extends.as_deref().unwrap_or_default())?;
+        let proof = reader.prove_extends(&old, head.as_ref())?;
+        let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
+        (Proof::Extension(proof), about)
+    };
+    let bytes = match args.out.extension().is_some_and(|extension| extension == "json") {
+        true => proof.to_json().into_bytes(),
+        false => proof.encode(),
+    };
+    write(&args.out, &bytes)?;
+    let mut about = about;
+    about["out"] = args.out.display().to_string().into();
+    about["bytes"] = bytes.len().into();
+    output.print(&about);
+    Ok(())
+}
+
+pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
+    let head = parse_hash("head", &args.head)?;
+    let proof = match read(&args.file)? {
+        Ok(proof) => proof,
+        Err(reason) => return refused(&args.file, &reason, output),
+    };
+    let verdict = match (&proof, &args.extends) {
+        (Proof::Transaction(proof), None) => match proof.verify(&head) {
+            Ok(proven) if args.tx.as_ref().is_none_or(|id| *id == proven.id.to_string()) => Ok(json!({
+                "verdict": "valid",
+                "transaction": proven.id,
+                "height": proven.height,
+                "index": proven.index,
+                "block": proven.block,
+                "timestamp": proven.timestamp,
+                "head": head,
+            })),
+            Ok(proven) => Err(format!("it is about transaction {}", proven.id)),
+            Err(error) => Err(error.to_string()),
+        },
+        (Proof::Extension(proof), Some(old)) => {
+            let old = parse_hash("extends", old)?;
+            proof
+                .verify(&old, &head)
+                .map(|()| json!({ "verdict": "valid", "extends": old, "head": head }))
+                .map_err(|error| error.to_string())
+        }
+        (Proof::Transaction(_), Some(_)) => Err("it is about a transaction".to_owned()),
+        (Proof::Extension(_), None) => {
+            Err("it is about a chain that extends another: say which with --extends".to_owned())
+        }
+    };
+    match verdict {
+        Ok(value) => {
+            output.print(&value);
+            Ok(())
+        }
+        Err(reason) => refused(&args.file, &reason, output),
+    }
+}
+
+fn refused(path: &Path, reason: &str, output: &Output) -> Result {
+    let detail = format!("{}: {reason}", path.display());
+    eprintln!("invalid proof: {detail}");
+    output.print(&json!({ "verdict": "invalid", "reason": "proof", "detail": detail }));
+    Err(Failure::InvalidProof)
+}
+
+/// A proof in either form; the inner error says why the bytes are none.
+fn read(path: &Path) -> Result<std::result::Result<Proof, String>> {
+    let place = || path.display().to_string();
+    let file = File::open(path).with_context(place)?;
+    // In JSON a byte is two digits.
+    let limit = 4 * PROOF_BYTES_MAX as u64;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).with_context(place)?;
+    if bytes.len() as u64 > limit {
+        return Ok(Err(format!("longer than {limit} bytes")));
+    }
+    Ok(match bytes.first() {
+        Some(b'{') => match std::str::from_utf8(&bytes) {
+            Ok(text) => Proof::from_json(text),
+            Err(_) => Err("not UTF-8".to_owned()),
+        },
+        _ => Proof::decode(&bytes.into()).map_err(|error| error.to_string()),
+    })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result {
+    let place = || path.display().to_string();
+    let mut file = File::create(path).with_context(place)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(place)?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `init` and `stats`.
+
+use std::sync::Arc;
+
+use hubledger::clock::SystemClock;
+use hubledger::ledger::{ChainReader, Ledger};
+use serde_json::json;
+
+use super::read_spec;
+use crate::args::{Init, Stats};
+use crate::failure::Result;
+use crate::output::Output;
+
+pub(crate) fn init(args: &Init, output: &Output) -> Result {
+    let spec = read_spec(&args.spec)?;
+    let ledger = Ledger::create(args.store.create()?, &spec, Arc::new(SystemClock))?;
+    let (chain, head) = (ledger.spec().id(), ledger.state().head());
+    ledger.close()?;
+    output.print(&json!({
+        "store": args.store.to_string(),
+        "name": spec.name,
+        "chain": chain,
+        "head": head,
+    }));
+    Ok(())
+}
+
+pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
+    let reader = ChainReader::open(args.store.open_read_only()?)?;
+    let (head, extent, usage) = (reader.head()?, reader.extent()?, reader.usage()?);
+    let spec = reader.spec();
+    output.print(&json!({
+        "store": args.store.to_string(),
+        "name": spec.name,
+        "chain": spec.id(),
+        "head": head.hash(),
+        "height": head.height,
+        "timestamp": head.timestamp,
+        "blocks": extent.end,
+        "floor": extent.floor,
+        "bodies": usage.blocks,
+        "index_entries": usage.index_entries,
+        "bytes_on_disk": usage.bytes_on_disk,
+        "authorities": spec.authorities().len(),
+        "imported_blocks": spec.import.as_ref().map_or(0, |import| import.blocks),
+    }));
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! `verify`: everything again, of a store or of a chain that MPREG keeps.
+
+use hubledger::clock::{Clock, SystemClock};
+use hubledger::ledger::{ChainReader, verify_store};
+use serde_json::{Map, Value, json};
+
+use crate::args::Verify;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use crate::progress::Progress;
+
+pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
+    #[cfg(feature = "mpreg")]
+    if let Some(path) = &args.mpreg {
+        return super::mpreg::verify(args, path, output);
+    }
+    let Some(url) = &args.store else {
+        return Err(Failure::message("this build was made without the feature `mpreg`"));
+    };
+    let store = url.open_read_only()?;
+    let blocks = ChainReader::open(store.clone())?.extent()?.end;
+    let mut progress = Progress::new("verify", Some(blocks));
+    let report = verify_store(store, SystemClock.now_us(), &mut |block| {
+        progress.block(block.transactions().len() as u64, block.height() + 1);
+    })?;
+    let mut map = Map::new();
+    map.insert("blocks".to_owned(), report.blocks.into());
+    map.insert("transactions".to_owned(), report.transactions.into());
+    map.insert("head".to_owned(), json!(report.head));
+    map.insert("seconds".to_owned(), json!(progress.finish()));
+    if let Some(rejected) = report.rejected {
+        return Err(Failure::Invalid(rejected, map));
+    }
+    map.insert("verdict".to_owned(), "valid".into());
+    output.print(&Value::Object(map));
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Block files: a specification and blocks, one after the other, for carrying a chain between hubs
+//! (`FORMAT.md`, "Block file"). Read and written as a stream; memory is bounded by the largest block.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::model::Block;
+use crate::spec::{ChainSpec, SPEC_BYTES_MAX};
+
+const MAGIC: &[u8; 8] = b"HLBLOCKS";
+const VERSION: u32 = 1;
+const BUFFER_BYTES: usize = 1024 * 1024;
+
+/// Why a block file can't be read or written. Every message names the file, and the offset where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockFileError {
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file doesn't begin as a block file does.
+    #[error("{}: not a block file: {reason}", path.display())]
+    NotABlockFile {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A block file of another version.
+    #[error("{}: block file version {found}, this build reads version {VERSION}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+    },
+    /// The bytes where a block should be are no block's.
+    #[error("{}: byte {offset}: {reason}", path.display())]
+    Frame {
+        /// The file.
+        path: PathBuf,
+        /// Offset of the frame in the file.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads a block file from its start to its end.
+#[derive(Debug)]
+pub struct BlockFileReader {
+    path: PathBuf,
+    file: BufReader<File>,
+    spec: ChainSpec,
+    offset: u64,
+    length: u64,
+}
+
+impl BlockFileReader {
+    /// Opens `path` and reads the specification.
+    ///
+    /// # Errors
+    /// A missing or unreadable file, a directory, something that isn't a block file, another version, a
+    /// specification that is damaged.
+    pub fn open(path: &Path) -> Result<Self, BlockFileError> {
+        let io = |source| BlockFileError::Io { path: path.into(), source };
+        let not = |reason: String| BlockFileError::NotABlockFile { path: path.into(), reason };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(not("it is a directory".to_owned()));
+        }
+        let length = metadata.len();
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+        let mut head = [0u8; 16];
+        let got = read_up_to(&mut file, &mut head).map_err(io)?;
+        if got < 8 || head[..8] != MAGIC[..] {
+            return Err(not("it doesn't begin with HLBLOCKS".to_owned()));
+        }
+        if got < head.len() {
+            return Err(not(format!("it ends after {got} bytes")));
+        }
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        if word(8) != VERSION {
+            return Err(BlockFileError::Version { path: path.into(), found: word(8) });
+        }
+        let spec_length = word(12) as usize;
+        if spec_length > SPEC_BYTES_MAX {
+            return Err(not(format!("a specification of {spec_length} bytes")));
+        }
+        let spec = read_exactly(&mut file, spec_length).map_err(io)?;
+        if spec.len() < spec_length {
+            return Err(not("it ends within the specification".to_owned()));
+        }
+        let spec = ChainSpec::decode(&spec)
+            .map_err(|error| not(format!("the specification is damaged: {}", error.at_base(16))))?;
+        let offset = 16 + spec_length as u64;
+        Ok(Self { path: path.into(), file, spec, offset, length })
+    }
+
+    /// The chain's specification.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How far the file has been read, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Length of the file in bytes when it was opened.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next block's bytes and their offset in the file, or `None` at its end. Never allocates more than the
+    /// file has left.
+    ///
+    /// # Errors
+    /// A frame that is longer than a block of this chain can be, or that the file ends within.
+    pub fn next_block(&mut self) -> Result<Option<(u64, Bytes)>, BlockFileError> {
+        let start = self.offset;
+        let io = |source| BlockFileError::Io { path: self.path.clone(), source };
+        let frame = |reason| BlockFileError::Frame { path: self.path.clone(), offset: start, reason };
+        let mut prefix = [0u8; 4];
+        let got = read_up_to(&mut self.file, &mut prefix).map_err(io)?;
+        if got == 0 {
+            return Ok(None);
+        }
+        if got < prefix.len() {
+            return Err(frame("truncated: the file ends within the length of a block".to_owned()));
+        }
+        let length = u32::from_le_bytes(prefix) as usize;
+        let limit = self.spec.block_bytes_max();
+        if length > limit {
+            let reason = format!("a block of {length} bytes, this chain allows at most {limit}");
+            return Err(frame(reason));
+        }
+        let bytes = read_exactly(&mut self.file, length).map_err(io)?;
+        if bytes.len() < length {
+            let found = bytes.len();
+            return Err(frame(format!("truncated: a block of {length} bytes ends after {found}")));
+        }
+        self.offset = start + 4 + length as u64;
+        Ok(Some((start + 4, bytes.into())))
+    }
+}
+
+/// Writes a block file. Nothing is at its final name until [`BlockFileWriter::finish`].
+pub struct BlockFileWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    file: BufWriter<File>,
+    finished: bool,
+}
+
+impl BlockFileWriter {
+    /// Begins a file beside `path`, named `<path>.partial`, and writes the specification.
+    ///
+    /// # Errors
+    /// `path` exists already, or the operating system refused.
+    pub fn create(path: &Path, spec: &ChainSpec) -> Result<Self, BlockFileError> {
+        let io = |source| BlockFileError::Io { path: path.into(), source };
+        if path.exists() {
+            return Err(io(io::Error::new(io::ErrorKind::AlreadyExists, "exists already")));
+        }
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(io)?;
+        let mut writer = Self {
+            path: path.into(),
+            partial,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            finished: false,
+        };
+        writer.put(MAGIC)?;
+        writer.put(&VERSION.to_le_bytes())?;
+        writer.put_bytes(spec.bytes())?;
+        Ok(writer)
+    }
+
+    /// Appends a block.
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub fn append(&mut self, block: &Block) -> Result<(), BlockFileError> {
+        self.put_bytes(&block.encode())
+    }
+
+    /// Makes the file durable and gives it its name.
+    ///
+    /// # Errors
+    /// The operating system refused, or another file took the name meanwhile (it is left alone).
+    pub fn finish(mut self) -> Result<(), BlockFileError> {
+        let result = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        // A hard link refuses to replace a file that appeared meanwhile; where links don't exist, rename.
+        let result = result.and_then(|()| match std::fs::hard_link(&self.partial, &self.path) {
+            Ok(()) => std::fs::remove_file(&self.partial),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => std::fs::rename(&self.partial, &self.path),
+        });
+        result.map_err(|source| BlockFileError::Io { path: self.path.clone(), source })?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), BlockFileError> {
+        let length = u32::try_from(bytes.len()).expect("blocks are bounded far below 4 GiB");
+        self.put(&length.to_le_bytes())?;
+        self.put(bytes)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), BlockFileError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| BlockFileError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for BlockFileWriter {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Err(error) = std::fs::remove_file(&self.partial)
+        {
+            tracing::warn!(path = %self.partial.display(), %error, "an unfinished file is left");
+        }
+    }
+}
+
+/// Fills `buffer` as far as the input goes.
+fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads `length` bytes, or as many as there are; space grows with what really arrives.
+fn read_exactly(input: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length.min(BUFFER_BYTES));
+    input.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,50 @@
+//! Who may seal which block: one pure function per consensus, of specification and block alone.
+
+use crate::model::{Block, Seal};
+use crate::rejection::Reason;
+use crate::signature;
+use crate::spec::{ChainSpec, Consensus, ProofOfAuthority};
+use crate::validate::Fault;
+
+/// Checks that the block's producer was entitled to it, by the chain's consensus. One signature check.
+///
+/// # Errors
+/// `producer`, `turn`, `difficulty` or `seal`.
+pub fn check_seal(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, block),
+    }
+}
+
+/// Proof of authority: a listed producer, in its turn where turns are kept, claiming no work, with a signature
+/// over the block's hash by its own listed key.
+fn check_authority(
+    spec: &ChainSpec,
+    consensus: &ProofOfAuthority,
+    block: &Block,
+) -> Result<(), Fault> {
+    let header = block.header();
+    let producer = &header.producer;
+    let Some((place, authority)) = spec.authority(producer) else {
+        return Err(Fault::new(Reason::Producer, format!("{producer:?} is not an authority")));
+    };
+    let turn = (header.height - 1) % consensus.authorities.len() as u64;
+    if consensus.round_robin && place as u64 != turn {
+        let expected = &consensus.authorities[turn as usize].name;
+        let detail = format!("{producer:?} sealed in the turn of {expected:?}");
+        return Err(Fault::new(Reason::Turn, detail));
+    }
+    if header.difficulty != 1 || header.nonce != 0 {
+        let detail = "proof of authority has difficulty 1 and nonce 0";
+        return Err(Fault::new(Reason::Difficulty, detail));
+    }
+    let Seal::Authority { key, signature } = block.seal() else {
+        return Err(Fault::new(Reason::Seal, "an authority's signature is required"));
+    };
+    if *key != authority.key {
+        let detail = format!("sealed with {key}, which is not the key of {producer:?}");
+        return Err(Fault::new(Reason::Seal, detail));
+    }
+    signature::verify(key, &Seal::message(&block.hash()), signature)
+        .map_err(|error| Fault::new(Reason::Seal, error.to_string()))
+}

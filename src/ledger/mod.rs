@@ -1,0 +1,326 @@
+//! The ledger: one chain in one store. Blocks go in through the validator, runs of valid blocks are committed
+//! atomically, and a [`ChainReader`] answers from what is committed.
+//!
+//! Invariants:
+//! - only [`ValidBlock`]s reach the store, in order;
+//! - the state in memory is ahead of the store by exactly the staged run; when a commit fails the ledger is
+//!   poisoned and has to be opened again, from what the store really holds;
+//! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
+//!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
+
+mod error;
+mod reader;
+mod record;
+mod verify;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hubledger_storage::{BlockReader, BlockWriter, Durability, Receipt, Store};
+
+pub use self::error::LedgerError;
+pub use self::reader::{ChainReader, Lookup, Placed};
+pub use self::verify::{Progress, StoreReport, verify_store};
+use crate::clock::Clock;
+use crate::digest::BlockHash;
+use crate::model::Block;
+use crate::rejection::{Reason, Rejected};
+use crate::spec::ChainSpec;
+use crate::validate::{Depth, State, ValidBlock, Validator};
+
+const META_SPEC: &str = "spec";
+const META_STATE: &str = "state";
+
+/// A staged run is committed by [`Ledger::stage`] itself when it reaches this many bytes of bodies …
+const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// … or this many blocks.
+const RUN_BLOCKS_MAX: usize = 1024;
+
+/// A snapshot is due when this many blocks …
+const SNAPSHOT_BLOCKS_MIN: u64 = 256;
+/// … with this many times the snapshot's own size have been committed since the last, so that snapshots cost a
+/// bounded share of all writing.
+const SNAPSHOT_SHARE: u64 = 8;
+
+/// What became of a block that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is valid and will be part of the next commit.
+    Staged,
+    /// This very block is held already (committed or staged).
+    Held,
+    /// It is not valid here.
+    Rejected(Rejected),
+}
+
+/// One chain in one store, open for writing.
+pub struct Ledger {
+    validator: Validator,
+    store: Arc<dyn BlockReader>,
+    writer: Box<dyn BlockWriter>,
+    clock: Arc<dyn Clock>,
+    durability: Durability,
+    staged: Vec<ValidBlock>,
+    staged_bytes: usize,
+    snapshot: Snapshot,
+}
+
+/// When the last snapshot was taken, and what was committed since.
+#[derive(Default)]
+struct Snapshot {
+    blocks_since: u64,
+    bytes_since: u64,
+    size: u64,
+}
+
+impl Ledger {
+    /// Starts the chain of `spec` in an empty store: writes the specification, then genesis.
+    ///
+    /// # Errors
+    /// The store failed, or holds another chain. A store that holds this chain is opened.
+    pub fn create(store: Store, spec: &ChainSpec, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let Store { reader, mut writer } = store;
+        match reader.meta(META_SPEC)? {
+            Some(held) => {
+                let held = decode_spec(&held)?;
+                if held != *spec {
+                    return Err(LedgerError::OtherChain { held: held.id(), asked: spec.id() });
+                }
+            }
+            None => writer.put_meta(META_SPEC, spec.bytes(), Durability::Disk)?,
+        }
+        if reader.extent()?.is_empty() {
+            let genesis = record::encode(&spec.genesis());
+            writer.append(&[genesis], Durability::Disk)?;
+        }
+        Self::open(Store { reader, writer }, clock)
+    }
+
+    /// Opens the chain in `store` and rebuilds the state after its last block: from the last snapshot if there is one,
+    /// else from genesis. O(blocks since then).
+    ///
+    /// # Errors
+    /// The store failed, holds no chain, or is damaged.
+    pub fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let Store { reader, writer } = store;
+        let chain = ChainReader::open(Arc::clone(&reader))?;
+        let (validator, snapshot) = restore(&chain, &*reader)?;
+        Ok(Self {
+            validator,
+            store: reader,
+            writer,
+            clock,
+            durability: Durability::Disk,
+            staged: Vec::new(),
+            staged_bytes: 0,
+            snapshot,
+        })
+    }
+
+    /// Sets what a commit waits for; [`Durability::Disk`] at first.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    /// The chain's specification.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        self.validator.spec()
+    }
+
+    /// The state after the last staged block.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        self.validator.state()
+    }
+
+    /// Reads the committed chain, from any thread, also while this ledger goes on.
+    #[must_use]
+    pub fn reader(&self) -> ChainReader {
+        ChainReader::from_parts(self.spec().clone(), Arc::clone(&self.store))
+    }
+
+    /// Decodes a block and stages it.
+    ///
+    /// # Errors
+    /// As [`Ledger::stage`].
+    pub fn stage_bytes(&mut self, bytes: &Bytes) -> Result<Outcome, LedgerError> {
+        match Block::decode(bytes) {
+            Ok(block) => self.stage(&block),
+            Err(error) => Ok(Outcome::Rejected(malformed(self.state().height() + 1, &error))),
+        }
+    }
+
+    /// Judges the next block and, if it is valid, makes it part of the next commit. A block at a height that the
+    /// chain has passed is [`Outcome::Held`] or, if another is there, rejected as a fork. Commits by itself when the
+    /// staged run has grown to its bound.
+    ///
+    /// # Errors
+    /// The store failed. What is wrong with the *block* is an [`Outcome`].
+    pub fn stage(&mut self, block: &Block) -> Result<Outcome, LedgerError> {
+        if block.height() <= self.state().height() {
+            return self.compare_with_held(block);
+        }
+        let depth = Depth::Full { now_us: self.clock.now_us() };
+        let valid = match self.validator.check(block, depth) {
+            Ok(valid) => valid,
+            Err(rejected) => return Ok(Outcome::Rejected(rejected)),
+        };
+        if self.staged_bytes + block.body().len() > RUN_BYTES_MAX
+            || self.staged.len() == RUN_BLOCKS_MAX
+        {
+            self.commit()?;
+        }
+        self.validator.apply(&valid);
+        self.staged_bytes += block.body().len();
+        self.staged.push(valid);
+        Ok(Outcome::Staged)
+    }
+
+    /// Commits everything staged, all or nothing, and returns what the store reached.
+    ///
+    /// # Errors
+    /// The store failed; then this ledger is of no further use and the store has to be opened again.
+    pub fn commit(&mut self) -> Result<Receipt, LedgerError> {
+        let run: Vec<_> = self.staged.iter().map(|valid| record::encode(valid.block())).collect();
+        let receipt = self.writer.append(&run, self.durability)?;
+        self.snapshot.blocks_since += run.len() as u64;
+        self.snapshot.bytes_since += self.staged_bytes as u64;
+        self.staged.clear();
+        self.staged_bytes = 0;
+        if self.snapshot.blocks_since >= SNAPSHOT_BLOCKS_MIN
+            && self.snapshot.bytes_since >= SNAPSHOT_SHARE * self.snapshot.size
+        {
+            self.put_snapshot()?;
+        }
+        Ok(receipt)
+    }
+
+    /// Judges, stages and commits one block.
+    ///
+    /// # Errors
+    /// As [`Ledger::stage`] and [`Ledger::commit`].
+    pub fn submit(&mut self, block: &Block) -> Result<Outcome, LedgerError> {
+        let outcome = self.stage(block)?;
+        self.commit()?;
+        Ok(outcome)
+    }
+
+    /// Commits what is staged, takes a snapshot, and makes all of it durable.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn close(mut self) -> Result<Receipt, LedgerError> {
+        self.commit()?;
+        if self.snapshot.blocks_since > 0 {
+            self.put_snapshot()?;
+        }
+        Ok(self.writer.sync()?)
+    }
+
+    fn put_snapshot(&mut self) -> Result<(), LedgerError> {
+        let bytes = self.validator.state().encode();
+        if bytes.len() > hubledger_storage::META_VALUE_BYTES_MAX {
+            tracing::warn!(bytes = bytes.len(), "state too large for a snapshot; opening will replay");
+            self.snapshot = Snapshot { size: bytes.len() as u64, ..Snapshot::default() };
+            return Ok(());
+        }
+        self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
+        self.snapshot = Snapshot { size: bytes.len() as u64, ..Snapshot::default() };
+        Ok(())
+    }
+
+    fn compare_with_held(&self, block: &Block) -> Result<Outcome, LedgerError> {
+        let height = block.height();
+        let staged = self.staged.iter().find(|valid| valid.block().height() == height);
+        let held = match staged {
+            Some(valid) => Some(valid.block().hash()),
+            None => self.store.header(height)?.map(|stored| BlockHash(stored.id)),
+        };
+        if block.header().chain != self.spec().id() {
+            let detail = format!("for chain {}", block.header().chain);
+            return Ok(Outcome::Rejected(Rejected::block(height, Reason::Chain, detail)));
+        }
+        match held {
+            Some(hash) if hash == block.hash() => Ok(Outcome::Held),
+            Some(hash) => {
+                let detail = format!("{} is held, {} was offered", hash, block.hash());
+                Ok(Outcome::Rejected(Rejected::block(height, Reason::Fork, detail)))
+            }
+            None => Err(LedgerError::Damaged {
+                record: "header",
+                height,
+                problem: "missing below the tip".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The verdict on bytes that are not a block.
+#[must_use]
+pub fn malformed(height: u64, error: &crate::codec::DecodeError) -> Rejected {
+    let reason = match (&error.problem, error.field) {
+        (problem, _) if problem.is_version() => Reason::Version,
+        (_, "transaction_count") => Reason::TransactionCount,
+        (_, "body_size") => Reason::BodySize,
+        _ => Reason::Malformed,
+    };
+    Rejected::block(height, reason, error.to_string())
+}
+
+fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
+    ChainSpec::decode(bytes)
+        .map_err(|problem| LedgerError::DamagedMeta { record: META_SPEC, problem })
+}
+
+/// The state after the last block: the snapshot if it fits the headers, then the blocks after it.
+fn restore(
+    chain: &ChainReader,
+    store: &dyn BlockReader,
+) -> Result<(Validator, Snapshot), LedgerError> {
+    if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
+        let problem = "not the genesis of the specification".to_owned();
+        return Err(LedgerError::Damaged { record: "block", height: 0, problem });
+    }
+    let mut snapshot = Snapshot::default();
+    let mut validator = None;
+    if let Some(bytes) = store.meta(META_STATE)? {
+        validator = resume(chain, &bytes)?;
+        snapshot.size = bytes.len() as u64;
+    }
+    let mut validator = validator.unwrap_or_else(|| Validator::new(chain.spec().clone()));
+    let end = chain.extent()?.end;
+    for height in validator.state().height() + 1..end {
+        let damaged = |problem: String| LedgerError::Damaged { record: "block", height, problem };
+        let block = chain.block(height)?.ok_or_else(|| damaged("missing below the tip".into()))?;
+        let valid = validator
+            .check(&block, Depth::Replay)
+            .map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
+        validator.apply(&valid);
+        snapshot.blocks_since += 1;
+        snapshot.bytes_since += block.body().len() as u64;
+    }
+    Ok((validator, snapshot))
+}
+
+/// A validator that continues from a snapshot, if the snapshot is sound and of a block that is really held.
+fn resume(chain: &ChainReader, bytes: &[u8]) -> Result<Option<Validator>, LedgerError> {
+    let state = match State::decode(bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%error, "ignoring a damaged state snapshot");
+            return Ok(None);
+        }
+    };
+    if chain.hash_at(state.height())? != Some(state.head()) {
+        tracing::warn!(height = state.height(), "ignoring a state snapshot of a block not held");
+        return Ok(None);
+    }
+    match Validator::resume(chain.spec().clone(), state) {
+        Ok(validator) => Ok(Some(validator)),
+        Err(_) => {
+            tracing::warn!("ignoring a state snapshot of another chain");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Reading a chain: blocks, transactions and proofs, from any thread, while the ledger goes on writing.
+
+use std::sync::Arc;
+
+use hubledger_storage::{BlockReader, Body, Extent, Location, Usage};
+
+use super::{LedgerError, META_SPEC, record};
+use crate::digest::{BlockHash, Digest, TransactionId};
+use crate::merkle;
+use crate::model::{Block, Header, Original, Transaction};
+use crate::proof::{ExtensionProof, TransactionProof};
+use crate::spec::ChainSpec;
+use crate::validate::history_leaf;
+
+/// Reads one chain. Clones are cheap; every answer is about committed blocks only.
+#[derive(Clone)]
+pub struct ChainReader {
+    spec: ChainSpec,
+    store: Arc<dyn BlockReader>,
+}
+
+/// A transaction and its place.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Height of its block.
+    pub height: u64,
+    /// Its index in the block.
+    pub index: u32,
+    /// The block.
+    pub block: Block,
+}
+
+impl Placed {
+    /// The transaction.
+    #[must_use]
+    pub fn transaction(&self) -> &Transaction {
+        &self.block.transactions()[self.index as usize]
+    }
+}
+
+/// The answer to a look-up of a transaction.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// Here it is.
+    Found(Box<Placed>),
+    /// It is in the chain, but the body of its block was pruned.
+    Pruned {
+        /// Height of its block.
+        height: u64,
+        /// Its index in the block.
+        index: u32,
+    },
+    /// It is not in the chain.
+    Absent,
+    /// It is not below this height; above, the index doesn't know yet.
+    NotIndexed {
+        /// The height that the index reaches.
+        watermark: u64,
+    },
+}
+
+impl ChainReader {
+    /// Reads the chain in `store`.
+    ///
+    /// # Errors
+    /// A store without a chain, or with a damaged specification.
+    pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
+        let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
+        let spec = ChainSpec::decode(&bytes)
+            .map_err(|problem| LedgerError::DamagedMeta { record: META_SPEC, problem })?;
+        if store.extent()?.is_empty() {
+            return Err(LedgerError::Uninitialised);
+        }
+        Ok(Self { spec, store })
+    }
+
+    pub(super) fn from_parts(spec: ChainSpec, store: Arc<dyn BlockReader>) -> Self {
+        Self { spec, store }
+    }
+
+    /// The chain's specification.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// Which heights are held.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn extent(&self) -> Result<Extent, LedgerError> {
+        Ok(self.store.extent()?)
+    }
+
+    /// What the store takes up.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn usage(&self) -> Result<Usage, LedgerError> {
+        Ok(self.store.usage()?)
+    }
+
+    /// The header of the last block.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn head(&self) -> Result<Header, LedgerError> {
+        let tip = self.store.extent()?.tip().ok_or(LedgerError::Uninitialised)?;
+        self.header(tip)?.ok_or(LedgerError::Uninitialised)
+    }
+
+    /// The header at `height`, also where the body was pruned.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn header(&self, height: u64) -> Result<Option<Header>, LedgerError> {
+        let Some(stored) = self.store.header(height)? else { return Ok(None) };
+        Ok(Some(record::decode_header(height, &stored.id, &stored.bytes)?.0))
+    }
+
+    /// The hash of the block at `height`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn hash_at(&self, height: u64) -> Result<Option<BlockHash>, LedgerError> {
+        Ok(self.store.header(height)?.map(|stored| BlockHash(stored.id)))
+    }
+
+    /// The height of the block `hash`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn height_of(&self, hash: &BlockHash) -> Result<Option<u64>, LedgerError> {
+        Ok(self.store.height_of(&hash.0)?)
+    }
+
+    /// The block at `height`.
+    ///
+    /// # Errors
+    /// The store failed or is damaged; [`LedgerError::Pruned`] if only the header is left.
+    pub fn block(&self, height: u64) -> Result<Option<Block>, LedgerError> {
+        let Some(stored) = self.store.block(height)? else { return Ok(None) };
+        match stored.body {
+            Body::Present(body) => {
+                record::decode_block(height, &stored.id, &stored.header, body).map(Some)
+            }
+            Body::Pruned => Err(LedgerError::Pruned(height)),
+        }
+    }
+
+    /// The transaction `id`.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn transaction(&self, id: &TransactionId) -> Result<Lookup, LedgerError> {
+        self.look_up(&id.0, |transaction| transaction.id() == *id)
+    }
+
+    /// The first imported transaction whose id in MPREG was `id`.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn original_transaction(&self, id: &str) -> Result<Lookup, LedgerError> {
+        self.look_up(&Original::index_key(id), |transaction| {
+            Original::decode(transaction.payload())
+                .is_ok_and(|original| original.transaction_id == id)
+        })
+    }
+
+    /// Finds a transaction as people name it: by its id, or by its original id in MPREG.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn find(&self, name: &str) -> Result<Lookup, LedgerError> {
+        if let Ok(id) = name.parse() {
+            let found = self.transaction(&id)?;
+            if !matches!(found, Lookup::Absent) {
+                return Ok(found);
+            }
+        }
+        self.original_transaction(name)
+    }
+
+    /// Proves that the transaction at `height`, `index` is in the chain that ends in `head` (the last block if
+    /// `None`). O(blocks) hashes.
+    ///
+    /// # Errors
+    /// An unknown block or transaction, a pruned body, a head below the transaction, a failed store.
+    pub fn prove(
+        &self,
+        height: u64,
+        index: u32,
+        head: Option<&BlockHash>,
+    ) -> Result<TransactionProof, LedgerError> {
+        let head = self.resolve_head(head)?;
+        if height > head.height {
+            return Err(LedgerError::AboveHead { height, head: head.height });
+        }
+        let unknown = || LedgerError::UnknownTransaction(format!("{index} of block {height}"));
+        let block = self.block(height)?.ok_or_else(unknown)?;
+        let transaction = block.transactions().get(index as usize).ok_or_else(unknown)?;
+        let path = merkle::inclusion_path(&block.leaf_hashes(), index.into()).ok_or_else(unknown)?;
+        let later = match height < head.height {
+            true => Some((block.header().clone(), self.history_path(height, head.height)?)),
+            false => None,
+        };
+        Ok(TransactionProof::new(head, later, index, transaction, path))
+    }
+
+    /// Proves that the chain that ends in `new` (the last block if `None`) extends the one that ends in `old`.
+    /// O(blocks) hashes.
+    ///
+    /// # Errors
+    /// An unknown block, a failed store, `new` not above `old`.
+    pub fn prove_extends(
+        &self,
+        old: &BlockHash,
+        new: Option<&BlockHash>,
+    ) -> Result<ExtensionProof, LedgerError> {
+        let (old, new) = (self.resolve_head(Some(old))?, self.resolve_head(new)?);
+        if old.height >= new.height {
+            return Err(LedgerError::AboveHead { height: old.height, head: new.height });
+        }
+        let leaves = self.history_leaves(new.height)?;
+        let unknown = || LedgerError::UnknownBlock(old.hash());
+        let consistency = merkle::consistency_path(&leaves, old.height).ok_or_else(unknown)?;
+        let inclusion = merkle::inclusion_path(&leaves, old.height).ok_or_else(unknown)?;
+        Ok(ExtensionProof::new(old, new, consistency, inclusion))
+    }
+
+    fn resolve_head(&self, hash: Option<&BlockHash>) -> Result<Header, LedgerError> {
+        let Some(hash) = hash else { return self.head() };
+        let unknown = || LedgerError::UnknownBlock(*hash);
+        let height = self.height_of(hash)?.ok_or_else(unknown)?;
+        self.header(height)?.ok_or_else(unknown)
+    }
+
+    fn history_path(&self, height: u64, blocks: u64) -> Result<Vec<Digest>, LedgerError> {
+        let leaves = self.history_leaves(blocks)?;
+        Ok(merkle::inclusion_path(&leaves, height).expect("the caller checked height < blocks"))
+    }
+
+    /// The leaves of the history tree over the first `blocks` blocks: 32 bytes a block in memory.
+    fn history_leaves(&self, blocks: u64) -> Result<Vec<Digest>, LedgerError> {
+        let missing = |height| LedgerError::Damaged {
+            record: "header",
+            height,
+            problem: "missing below the tip".to_owned(),
+        };
+        (0..blocks)
+            .map(|height| Ok(history_leaf(&self.hash_at(height)?.ok_or_else(|| missing(height))?)))
+            .collect()
+    }
+
+    fn look_up(
+        &self,
+        key: &[u8; 32],
+        is_it: impl Fn(&Transaction) -> bool,
+    ) -> Result<Lookup, LedgerError> {
+        let (height, position) = match self.store.locate(key)? {
+            Location::Found { height, position } => (height, position),
+            Location::Pruned { height, position } => {
+                return Ok(Lookup::Pruned { height, index: position });
+            }
+            Location::Absent => return Ok(Lookup::Absent),
+            Location::NotIndexed { watermark } => return Ok(Lookup::NotIndexed { watermark }),
+        };
+        let damaged = |problem: &str| LedgerError::Damaged {
+            record: "index entry",
+            height,
+            problem: problem.to_owned(),
+        };
+        let block = match self.block(height) {
+            Ok(Some(block)) => block,
+            Ok(None) => return Err(damaged("points to a block that isn't there")),
+            // Pruned between the two look-ups.
+            Err(LedgerError::Pruned(_)) => {
+                return Ok(Lookup::Pruned { height, index: position });
+            }
+            Err(error) => return Err(error),
+        };
+        match block.transactions().get(position as usize) {
+            Some(transaction) if is_it(transaction) => {
+                Ok(Lookup::Found(Box::new(Placed { height, index: position, block })))
+            }
+            _ => Err(damaged("points to another transaction")),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! How a block lies in a store: header and seal in one record, the body in another, and the keys that find its
+//! transactions.
+
+use bytes::Bytes;
+use hubledger_storage as storage;
+use hubledger_storage::IndexEntry;
+
+use super::LedgerError;
+use crate::codec::{self, DecodeError, Reader};
+use crate::digest::BlockHash;
+use crate::model::{Block, HEADER_BYTES_MAX, Header, Kind, Original, SEAL_BYTES_MAX};
+
+/// The record of a valid block.
+pub(super) fn encode(block: &Block) -> storage::Block {
+    let (header, seal) = (block.header().bytes(), block.seal_bytes());
+    let mut record = Vec::with_capacity(8 + header.len() + seal.len());
+    codec::put_bytes(&mut record, header);
+    codec::put_bytes(&mut record, seal);
+    storage::Block {
+        height: block.height(),
+        id: block.hash().0,
+        header: record.into(),
+        body: block.body().clone(),
+        index: index(block),
+    }
+}
+
+/// Every transaction under its id, and an imported one under its original id too.
+pub(super) fn index(block: &Block) -> Vec<IndexEntry> {
+    let mut entries = Vec::with_capacity(block.transactions().len());
+    for (position, transaction) in (0u32..).zip(block.transactions()) {
+        entries.push(IndexEntry { key: transaction.id().0, position });
+        if transaction.kind() == Kind::Mpreg
+            && let Ok(original) = Original::decode(transaction.payload())
+        {
+            let key = Original::index_key(original.transaction_id);
+            entries.push(IndexEntry { key, position });
+        }
+    }
+    entries
+}
+
+/// Reads a header record: the header and the encoded seal.
+pub(super) fn decode_header(
+    height: u64,
+    id: &storage::Id,
+    bytes: &Bytes,
+) -> Result<(Header, Bytes), LedgerError> {
+    let damaged = |problem: String| LedgerError::Damaged { record: "header", height, problem };
+    let (header, seal) = split(bytes).map_err(|error| damaged(error.to_string()))?;
+    if header.hash() != BlockHash(*id) {
+        return Err(damaged(format!("hashes to {}, filed as {}", header.hash(), BlockHash(*id))));
+    }
+    if header.height != height {
+        return Err(damaged(format!("says height {}", header.height)));
+    }
+    Ok((header, seal))
+}
+
+fn split(bytes: &Bytes) -> Result<(Header, Bytes), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let length = reader.bytes("header", HEADER_BYTES_MAX)?.len();
+    let header = bytes.slice(reader.position() - length..reader.position());
+    let length = reader.bytes("seal", SEAL_BYTES_MAX)?.len();
+    let seal = bytes.slice(reader.position() - length..reader.position());
+    reader.finish("header record")?;
+    Ok((Header::decode(header)?, seal))
+}
+
+/// Puts a stored block together.
+pub(super) fn decode_block(
+    height: u64,
+    id: &storage::Id,
+    header: &Bytes,
+    body: Bytes,
+) -> Result<Block, LedgerError> {
+    let (header, seal) = decode_header(height, id, header)?;
+    Block::from_parts(header, seal, body).map_err(|error| LedgerError::Damaged {
+        record: "block",
+        height,
+        problem: error.to_string(),
+    })
+}

@@ -1,0 +1,121 @@
+//! Checking a whole store again, trusting nothing in it but the specification: every header, seal, transaction,
+//! signature and index entry.
+
+use std::sync::Arc;
+
+use hubledger_storage::{BlockReader, Location};
+
+use super::{ChainReader, LedgerError, META_STATE, record};
+use crate::digest::BlockHash;
+use crate::model::Block;
+use crate::rejection::Rejected;
+use crate::validate::{Depth, State, Validator};
+
+/// Called after every block with its transactions and bytes.
+pub type Progress<'a> = dyn FnMut(&Block) + 'a;
+
+/// What checking a store found.
+#[derive(Debug, Clone)]
+pub struct StoreReport {
+    /// Blocks that are valid, genesis included.
+    pub blocks: u64,
+    /// Transactions in them.
+    pub transactions: u64,
+    /// Hash of the last valid block.
+    pub head: BlockHash,
+    /// The first fault of the chain, if it has one.
+    pub rejected: Option<Rejected>,
+}
+
+/// Checks every block of the chain in `store` again, signatures and seals included, then that the index finds each
+/// transaction where it is and that the state snapshot is what the blocks give. `now_us` is the machine's time.
+///
+/// # Errors
+/// The store failed or is damaged (which is not the same as holding an invalid block, see
+/// [`StoreReport::rejected`]); bodies were pruned.
+pub fn verify_store(
+    store: Arc<dyn BlockReader>,
+    now_us: u64,
+    progress: &mut Progress<'_>,
+) -> Result<StoreReport, LedgerError> {
+    let chain = ChainReader::open(Arc::clone(&store))?;
+    let extent = chain.extent()?;
+    if extent.floor > 0 {
+        return Err(LedgerError::Pruned(extent.floor - 1));
+    }
+    let snapshot = store.meta(META_STATE)?;
+    let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
+    let snapshot = snapshot
+        .map_err(|problem| LedgerError::DamagedMeta { record: META_STATE, problem })?;
+    let mut validator = Validator::new(chain.spec().clone());
+    let mut blocks = 0;
+    let mut rejected = None;
+    for height in 0..extent.end {
+        let block = chain.block(height)?.ok_or_else(|| missing(height))?;
+        if height == 0 {
+            check_genesis(&chain, &block)?;
+        } else {
+            match validator.check(&block, Depth::Full { now_us }) {
+                Ok(valid) => validator.apply(&valid),
+                Err(verdict) => {
+                    rejected = Some(verdict);
+                    break;
+                }
+            }
+        }
+        check_index(&*store, &block)?;
+        check_snapshot(snapshot.as_ref(), validator.state())?;
+        blocks += 1;
+        progress(&block);
+    }
+    let state = validator.state();
+    let (transactions, head) = (state.transactions(), state.head());
+    Ok(StoreReport { blocks, transactions, head, rejected })
+}
+
+fn missing(height: u64) -> LedgerError {
+    let problem = "missing below the tip".to_owned();
+    LedgerError::Damaged { record: "block", height, problem }
+}
+
+fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> {
+    if *block != chain.spec().genesis() {
+        let problem = "not the genesis of the specification".to_owned();
+        return Err(LedgerError::Damaged { record: "block", height: 0, problem });
+    }
+    Ok(())
+}
+
+fn check_index(store: &dyn BlockReader, block: &Block) -> Result<(), LedgerError> {
+    let height = block.height();
+    let damaged = |record, problem: String| LedgerError::Damaged { record, height, problem };
+    if store.height_of(&block.hash().0)? != Some(height) {
+        return Err(damaged("block hash index", "does not find this block".to_owned()));
+    }
+    for entry in record::index(block) {
+        let found = match store.locate(&entry.key)? {
+            // A key that occurs twice finds its first place.
+            Location::Found { height: at, position } => (at, position) <= (height, entry.position),
+            Location::NotIndexed { .. } => true,
+            Location::Pruned { .. } | Location::Absent => false,
+        };
+        if !found {
+            let problem = format!("does not find transaction {}", entry.position);
+            return Err(damaged("transaction index", problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_snapshot(snapshot: Option<&State>, state: &State) -> Result<(), LedgerError> {
+    match snapshot {
+        Some(snapshot) if snapshot.height() == state.height() && snapshot != state => {
+            Err(LedgerError::Damaged {
+                record: "state snapshot",
+                height: state.height(),
+                problem: "is not what the blocks give".to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}

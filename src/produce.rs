@@ -1,0 +1,56 @@
+//! Making the next block of a chain: pure, from the state, the transactions, and who seals.
+
+use crate::codec::FieldError;
+use crate::digest::Digest;
+use crate::merkle;
+use crate::model::{Block, Header, HeaderFields, Seal, Transaction};
+use crate::signature::KeyPair;
+use crate::spec::ChainSpec;
+use crate::validate::State;
+
+/// Seals the block after `state` with `transactions`, as the authority `producer` that holds `key`. The timestamp is
+/// `now_us`, or one microsecond after the block before if that is later. Whether the block is valid is for the
+/// validator to say.
+///
+/// # Errors
+/// A producer name or a body above the limits of the format.
+pub fn produce(
+    spec: &ChainSpec,
+    state: &State,
+    producer: &str,
+    key: &KeyPair,
+    transactions: &[Transaction],
+    now_us: u64,
+) -> Result<Block, FieldError> {
+    let header = next_header(spec, state, producer, transactions, now_us)?;
+    let seal = Seal::by_authority(key, &header.hash());
+    Ok(Block::assemble(header, seal, transactions).expect("the header was made for this body"))
+}
+
+/// The header of the block after `state`, with the producer's clock entry one higher.
+pub(crate) fn next_header(
+    spec: &ChainSpec,
+    state: &State,
+    producer: &str,
+    transactions: &[Transaction],
+    now_us: u64,
+) -> Result<Header, FieldError> {
+    let leaves: Vec<Digest> = transactions.iter().map(Transaction::leaf_hash).collect();
+    let body: usize = transactions.iter().map(|transaction| transaction.bytes().len()).sum();
+    let too_large = |_| FieldError::new("body_size", format!("{body} bytes are above the limit"));
+    Header::new(HeaderFields {
+        chain: spec.id(),
+        height: state.height() + 1,
+        previous_hash: state.head(),
+        merkle_root: merkle::root(&leaves),
+        history_root: state.history_root(),
+        state_root: Digest::ZERO,
+        transaction_count: u32::try_from(transactions.len()).map_err(too_large)?,
+        body_size: u32::try_from(body).map_err(too_large)?,
+        vector_clock: state.clock().increment(producer)?,
+        timestamp: now_us.max(state.timestamp().saturating_add(1)),
+        producer: producer.to_owned(),
+        difficulty: 1,
+        nonce: 0,
+    })
+}

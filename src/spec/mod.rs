@@ -1,0 +1,381 @@
+//! The chain specification: what every hub of a chain must agree on.
+//!
+//! People write it as TOML (`toml.rs`); its canonical encoding (`encoding.rs`) is what is hashed, stored, and put at
+//! the head of block files. The hash is the [`ChainId`] that every header and transaction carries, so two hubs whose
+//! specifications differ in anything can't exchange one block. A [`ChainSpec`] is valid by construction.
+
+mod encoding;
+mod toml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::codec::{FieldError, NAME_BYTES_MAX};
+use crate::digest::{BlockHash, ChainId, Digest, sha256};
+use crate::merkle;
+use crate::model::{
+    BODY_BYTES_MAX, Block, CLOCK_ENTRIES_MAX, Header, HeaderFields, PAYLOAD_BYTES_MAX, Seal,
+    VectorClock,
+};
+use crate::signature::PublicKey;
+
+pub use self::encoding::SPEC_BYTES_MAX;
+pub use self::toml::SpecFileError;
+
+const HASH_TAG: &[u8] = b"hubledger/chain/v1";
+
+/// The most authorities, and the most initial balances, that a specification can list.
+pub const SPEC_ENTRIES_MAX: usize = 100_000;
+
+/// The fields of a chain specification, as plain data: what a [`ChainSpec`] is built from and derefs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecFields {
+    /// Name of the chain, for people and in records of the source; the [`ChainId`] is what binds.
+    pub name: String,
+    /// Timestamp of genesis in microseconds since the Unix epoch.
+    pub genesis_time: u64,
+    /// Who may seal blocks.
+    pub consensus: Consensus,
+    /// Sizes and counts that no block may exceed.
+    pub limits: Limits,
+    /// What transactions must obey.
+    pub rules: Rules,
+    /// Accounts that exist from genesis on, by name.
+    pub accounts: BTreeMap<String, InitialAccount>,
+    /// The chain of another system whose record this chain begins with.
+    pub import: Option<Import>,
+}
+
+impl SpecFields {
+    /// The authorities in turn order.
+    #[must_use]
+    pub fn authorities(&self) -> &[Authority] {
+        let Consensus::ProofOfAuthority(consensus) = &self.consensus;
+        &consensus.authorities
+    }
+
+    /// The authority called `name`, with its place in turn order.
+    #[must_use]
+    pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
+        self.authorities().iter().enumerate().find(|(_, authority)| authority.name == name)
+    }
+
+    fn is_authority(&self, name: &str) -> bool {
+        self.authority(name).is_some()
+    }
+}
+
+/// Who may seal blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Consensus {
+    /// Listed authorities; see [`ProofOfAuthority`].
+    ProofOfAuthority(ProofOfAuthority),
+}
+
+/// Only the listed authorities seal, each under its own name and with its own key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofOfAuthority {
+    /// The authorities in turn order.
+    pub authorities: Vec<Authority>,
+    /// Whether block `h` must be sealed by authority `(h - 1) mod n`, so that none can take another's turn.
+    pub round_robin: bool,
+}
+
+/// A node that may seal blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// The name that its blocks carry as producer.
+    pub name: String,
+    /// The key that its seals are made with.
+    pub key: PublicKey,
+}
+
+/// Sizes and counts that no block of the chain may exceed. All are within the limits of the format.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Transactions in a block.
+    pub transactions_max: u32,
+    /// Bytes of a block's body.
+    pub body_bytes_max: u32,
+    /// Bytes of a transaction's payload.
+    pub payload_bytes_max: u32,
+    /// Bytes of the name of a sender, receiver, producer or clock entry.
+    pub name_bytes_max: u32,
+    /// Entries of a block's vector clock.
+    pub clock_entries_max: u32,
+    /// Witnesses of a transaction.
+    pub witnesses_max: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transactions_max: 10_000,
+            body_bytes_max: 16 * 1024 * 1024,
+            payload_bytes_max: 64 * 1024,
+            name_bytes_max: 128,
+            clock_entries_max: 1024,
+            witnesses_max: 4,
+        }
+    }
+}
+
+/// What transactions and blocks must obey.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Whose keys speak for a sender.
+    pub identity: Identity,
+    /// The fewest witnesses a transaction needs; 0 allows unsigned transactions.
+    pub witnesses_min: u8,
+    /// Whether balances are kept: fees and transfers need cover, and move it.
+    pub balances: bool,
+    /// The smallest fee.
+    pub fee_min: u64,
+    /// How far, in microseconds, a block may be ahead of this machine's clock, and a transaction ahead of its block.
+    pub clock_drift_max_us: u64,
+    /// How far one block may advance the vector clock entry of a node other than its producer.
+    pub clock_advance_max: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            identity: Identity::Pinned,
+            witnesses_min: 1,
+            balances: false,
+            fee_min: 0,
+            clock_drift_max_us: 300_000_000,
+            clock_advance_max: 1_000_000,
+        }
+    }
+}
+
+/// An account that exists from genesis on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialAccount {
+    /// The key that speaks for the account; without one, under [`Identity::Pinned`], whoever signs first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicKey>,
+    /// What it holds.
+    #[serde(default)]
+    pub balance: u64,
+}
+
+/// Whose keys speak for a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Anybody's. Only for chains in which names mean nothing.
+    Open,
+    /// Those that signed the sender's first transaction, from then on for ever.
+    Pinned,
+    /// The one key whose lower-case hexadecimal form is the sender's name.
+    Key,
+}
+
+/// The record of an MPREG chain with which this chain begins, at heights 1 to `blocks`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// MPREG's id of the chain.
+    pub chain: String,
+    /// Number of its blocks, with its genesis.
+    pub blocks: u64,
+    /// MPREG's hash of its last block. The import is invalid unless the rebuilt hashes end in it.
+    pub head: Digest,
+}
+
+/// A valid chain specification with its canonical encoding and its hash. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct ChainSpec {
+    fields: Arc<SpecFields>,
+    bytes: Arc<[u8]>,
+    id: ChainId,
+}
+
+impl ChainSpec {
+    /// Checks, encodes and hashes a specification.
+    ///
+    /// # Errors
+    /// Names the field that is out of its limits or contradicts another.
+    pub fn new(fields: SpecFields) -> Result<Self, FieldError> {
+        check(&fields)?;
+        let bytes: Arc<[u8]> = encoding::encode(&fields).into();
+        FieldError::check_length("specification", bytes.len(), SPEC_BYTES_MAX)?;
+        let id = ChainId(sha256(&[HASH_TAG, &bytes]));
+        Ok(Self { fields: Arc::new(fields), bytes, id })
+    }
+
+    /// The canonical encoding.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `SHA-256("hubledger/chain/v1" ‖ specification)`.
+    #[must_use]
+    pub const fn id(&self) -> ChainId {
+        self.id
+    }
+
+    /// Block 0, which follows from the specification alone.
+    #[must_use]
+    pub fn genesis(&self) -> Block {
+        let header = Header::new(HeaderFields {
+            chain: self.id,
+            height: 0,
+            previous_hash: BlockHash::ZERO,
+            merkle_root: merkle::empty_root(),
+            history_root: merkle::empty_root(),
+            state_root: Digest::ZERO,
+            transaction_count: 0,
+            body_size: 0,
+            vector_clock: VectorClock::empty(),
+            timestamp: self.genesis_time,
+            producer: String::new(),
+            difficulty: 0,
+            nonce: 0,
+        });
+        let header = header.expect("an empty name and an empty body are within every limit");
+        Block::assemble(header, Seal::None, &[]).expect("an empty body holds no transactions")
+    }
+
+    /// Whether the block at `height` is part of the imported record.
+    #[must_use]
+    pub fn is_imported(&self, height: u64) -> bool {
+        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
+        (1..=blocks).contains(&height)
+    }
+
+    /// The longest encoding of a block that this chain can accept, in bytes.
+    #[must_use]
+    pub fn block_bytes_max(&self) -> usize {
+        Block::encoded_bytes_max(self.limits.body_bytes_max as usize)
+    }
+}
+
+impl std::ops::Deref for ChainSpec {
+    type Target = SpecFields;
+
+    fn deref(&self) -> &SpecFields {
+        &self.fields
+    }
+}
+
+impl PartialEq for ChainSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for ChainSpec {}
+
+fn check(fields: &SpecFields) -> Result<(), FieldError> {
+    FieldError::check_name("name", &fields.name)?;
+    number("genesis_time", fields.genesis_time)?;
+    number("fee_min", fields.rules.fee_min)?;
+    number("clock_drift_max_us", fields.rules.clock_drift_max_us)?;
+    number("clock_advance_max", fields.rules.clock_advance_max)?;
+    check_limits(&fields.limits)?;
+    let names = fields.limits.name_bytes_max as usize;
+    let Consensus::ProofOfAuthority(consensus) = &fields.consensus;
+    check_authorities(consensus, names)?;
+    if consensus.authorities.is_empty() && fields.import.is_none() {
+        return Err(FieldError::new("authorities", "nobody could ever seal a block"));
+    }
+    check_accounts(fields, names)?;
+    if fields.rules.witnesses_min > fields.limits.witnesses_max {
+        return Err(FieldError::new("witnesses_min", "above limits.witnesses_max"));
+    }
+    if fields.rules.identity == Identity::Key && fields.limits.name_bytes_max < 64 {
+        return Err(FieldError::new("name_bytes_max", "names are keys of 64 hexadecimal digits"));
+    }
+    fields.import.as_ref().map_or(Ok(()), check_import)
+}
+
+fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), FieldError> {
+    const FIELD: &str = "accounts";
+    FieldError::check_length(FIELD, fields.accounts.len(), SPEC_ENTRIES_MAX)?;
+    let mut total = 0u64;
+    for (name, account) in &fields.accounts {
+        FieldError::check_name(FIELD, name)?;
+        FieldError::check_length(FIELD, name.len(), names)?;
+        let open_to_all = fields.rules.identity == Identity::Pinned && account.key.is_none();
+        if account.balance > 0 && open_to_all && !fields.is_authority(name) {
+            let problem = format!("{name:?} holds a balance but names no key: anybody could take it");
+            return Err(FieldError::new(FIELD, problem));
+        }
+        if account.key.is_some() && fields.is_authority(name) {
+            let problem = format!("{name:?} is an authority, whose key is listed there");
+            return Err(FieldError::new(FIELD, problem));
+        }
+        total = number(FIELD, account.balance)?
+            .checked_add(total)
+            .filter(|total| *total <= NUMBER_MAX)
+            .ok_or_else(|| FieldError::new(FIELD, "the balances add up to more than 2^63 - 1"))?;
+    }
+    if total > 0 && !fields.rules.balances {
+        return Err(FieldError::new(FIELD, "balances are listed, but rules.balances is off"));
+    }
+    Ok(())
+}
+
+/// TOML's integers end here, so no number of a specification is larger.
+const NUMBER_MAX: u64 = i64::MAX as u64;
+
+fn number(field: &'static str, value: u64) -> Result<u64, FieldError> {
+    if value > NUMBER_MAX {
+        return Err(FieldError::new(field, format!("{value} is above the limit of 2^63 - 1")));
+    }
+    Ok(value)
+}
+
+fn check_limits(limits: &Limits) -> Result<(), FieldError> {
+    let bounds: [(&'static str, u64, u64); 6] = [
+        ("transactions_max", limits.transactions_max.into(), u32::MAX.into()),
+        ("body_bytes_max", limits.body_bytes_max.into(), BODY_BYTES_MAX as u64),
+        ("payload_bytes_max", limits.payload_bytes_max.into(), PAYLOAD_BYTES_MAX as u64),
+        ("name_bytes_max", limits.name_bytes_max.into(), NAME_BYTES_MAX as u64),
+        ("clock_entries_max", limits.clock_entries_max.into(), CLOCK_ENTRIES_MAX as u64),
+        ("witnesses_max", limits.witnesses_max.into(), u8::MAX.into()),
+    ];
+    for (field, value, limit) in bounds {
+        if value == 0 || value > limit {
+            return Err(FieldError::new(field, format!("{value} is not between 1 and {limit}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_authorities(consensus: &ProofOfAuthority, names: usize) -> Result<(), FieldError> {
+    const FIELD: &str = "authorities";
+    let authorities = &consensus.authorities;
+    FieldError::check_length(FIELD, authorities.len(), SPEC_ENTRIES_MAX)?;
+    let mut seen_names = std::collections::HashSet::new();
+    let mut seen_keys = std::collections::HashSet::new();
+    for authority in authorities {
+        FieldError::check_name(FIELD, &authority.name)?;
+        FieldError::check_length(FIELD, authority.name.len(), names)?;
+        if !seen_names.insert(&authority.name) || !seen_keys.insert(authority.key) {
+            let problem = format!("{:?} or its key is listed twice", authority.name);
+            return Err(FieldError::new(FIELD, problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_import(import: &Import) -> Result<(), FieldError> {
+    if !cfg!(feature = "mpreg") {
+        return Err(FieldError::new("import", "this build was made without the feature `mpreg`"));
+    }
+    FieldError::check_name("import.chain", &import.chain)?;
+    number("import.blocks", import.blocks)?;
+    if import.blocks == 0 {
+        return Err(FieldError::new("import.blocks", "a record has at least one block"));
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! What a transaction must obey, given the accounts as the transactions before it left them.
+//!
+//! [`Accounts`] is an overlay of changed accounts over the state, so that a block that is rejected has changed nothing.
+//! [`Claims`] gathers what has to be signed by whom; it is settled once a block, in one batch.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::state::keys_digest;
+use super::{Account, Fault, State};
+use crate::digest::TransactionId;
+use crate::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
+use crate::rejection::Reason;
+use crate::signature::{self, Item, PublicKey, Signature};
+use crate::spec::{ChainSpec, Identity};
+
+/// The accounts as the block's transactions change them.
+pub(super) struct Accounts<'a> {
+    spec: &'a ChainSpec,
+    state: &'a State,
+    header: &'a HeaderFields,
+    imported: bool,
+    changed: HashMap<Box<str>, Account>,
+    seen: HashSet<TransactionId>,
+}
+
+impl<'a> Accounts<'a> {
+    pub(super) fn new(spec: &'a ChainSpec, state: &'a State, header: &'a HeaderFields) -> Self {
+        let imported = spec.is_imported(header.height);
+        let changed = HashMap::new();
+        Self { spec, state, header, imported, changed, seen: HashSet::new() }
+    }
+
+    /// Checks the next transaction, applies it to the overlay, and adds its signatures to `claims`.
+    pub(super) fn check(
+        &mut self,
+        transaction: &Transaction,
+        index: u32,
+        claims: &mut Claims,
+    ) -> Result<(), Fault> {
+        self.check_form(transaction)?;
+        if !self.seen.insert(transaction.id()) {
+            let detail = format!("{} is in this block already", transaction.id());
+            return fault(Reason::Duplicate, detail);
+        }
+        let sender = transaction.sender();
+        let mut account = self.get(sender);
+        if transaction.nonce() <= account.nonce {
+            let detail = format!(
+                "nonce {} of {sender:?} is not above {}",
+                transaction.nonce(),
+                account.nonce
+            );
+            return fault(Reason::Nonce, detail);
+        }
+        if self.imported {
+            self.check_imported(transaction, &account, claims, index)?;
+        } else {
+            identify(self.spec.rules.identity, transaction, &mut account)?;
+            claims.native(transaction, index);
+        }
+        account.nonce = transaction.nonce();
+        self.set(sender, account);
+        if self.spec.rules.balances && !self.imported {
+            self.pay(transaction)?;
+        }
+        Ok(())
+    }
+
+    /// The accounts that the block changes.
+    pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
+        self.changed.into_iter().collect()
+    }
+
+    /// What can be said of a transaction without its sender's account.
+    fn check_form(&self, transaction: &Transaction) -> Result<(), Fault> {
+        let (rules, limits) = (&self.spec.rules, &self.spec.limits);
+        if transaction.chain() != self.spec.id() {
+            let detail = format!("for chain {}, this is {}", transaction.chain(), self.spec.id());
+            return fault(Reason::Chain, detail);
+        }
+        let kind = if self.imported { Kind::Mpreg } else { Kind::Native };
+        if transaction.kind() != kind {
+            return fault(Reason::Operation, format!("only {kind:?} transactions belong here"));
+        }
+        let witnesses = transaction.witnesses().len();
+        let sizes = [
+            ("bytes of sender name", transaction.sender().len(), limits.name_bytes_max),
+            ("bytes of receiver name", transaction.receiver().len(), limits.name_bytes_max),
+            ("bytes of payload", transaction.payload().len(), limits.payload_bytes_max),
+            ("witnesses", witnesses, limits.witnesses_max.into()),
+        ];
+        for (what, size, limit) in sizes {
+            if size > limit as usize {
+                return fault(Reason::Limit, format!("{size} {what}, at most {limit} are allowed"));
+            }
+        }
+        let latest = self.header.timestamp.saturating_add(rules.clock_drift_max_us);
+        if transaction.timestamp() > latest {
+            let ahead = transaction.timestamp() - self.header.timestamp;
+            return fault(Reason::Timestamp, format!("{ahead} µs ahead of its block"));
+        }
+        if transaction.expiry() != 0 && self.header.timestamp >= transaction.expiry() {
+            let detail = format!("at {}, the block is of {}", transaction.expiry(), self.header.timestamp);
+            return fault(Reason::Expired, detail);
+        }
+        if self.imported {
+            return Ok(());
+        }
+        if transaction.fee() < rules.fee_min {
+            let detail = format!("{}, at least {} is due", transaction.fee(), rules.fee_min);
+            return fault(Reason::Fee, detail);
+        }
+        if witnesses < usize::from(rules.witnesses_min) {
+            let detail = format!("{witnesses} witnesses, at least {} are needed", rules.witnesses_min);
+            return fault(Reason::SignatureMissing, detail);
+        }
+        if transaction.witnesses().any(|witness| witness.scheme != Scheme::Native) {
+            return fault(Reason::Signature, "a native transaction is signed over its id");
+        }
+        Ok(())
+    }
+
+    /// Moves fee and amount. The sender needs cover for both.
+    fn pay(&mut self, transaction: &Transaction) -> Result<(), Fault> {
+        let amount = match transaction.operation() {
+            Operation::Transfer => transaction.amount(),
+            _ => 0,
+        };
+        let sender = transaction.sender();
+        let mut account = self.get(sender);
+        let left = amount
+            .checked_add(transaction.fee())
+            .and_then(|cost| account.balance.checked_sub(cost));
+        let Some(left) = left else {
+            let detail = format!(
+                "{sender:?} holds {}, amount {amount} and fee {} are due",
+                account.balance,
+                transaction.fee()
+            );
+            return fault(Reason::Balance, detail);
+        };
+        account.balance = left;
+        self.set(sender, account);
+        self.credit(transaction.receiver(), amount)?;
+        let header = self.header;
+        self.credit(&header.producer, transaction.fee())
+    }
+
+    fn credit(&mut self, name: &str, amount: u64) -> Result<(), Fault> {
+        if amount == 0 {
+            return Ok(());
+        }
+        let mut account = self.get(name);
+        // The sum of all balances is fixed by the specification and fits u64, so this can't overflow.
+        account.balance = account
+            .balance
+            .checked_add(amount)
+            .ok_or_else(|| Fault::new(Reason::Balance, format!("{name:?} would hold too much")))?;
+        self.set(name, account);
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> Account {
+        self.changed.get(name).copied().unwrap_or_else(|| self.state.account(name))
+    }
+
+    fn set(&mut self, name: &str, account: Account) {
+        match self.changed.get_mut(name) {
+            Some(held) => *held = account,
+            None => {
+                self.changed.insert(name.into(), account);
+            }
+        }
+    }
+
+    #[cfg(feature = "mpreg")]
+    fn check_imported(
+        &self,
+        transaction: &Transaction,
+        account: &Account,
+        claims: &mut Claims,
+        index: u32,
+    ) -> Result<(), Fault> {
+        super::imported::check_transaction(transaction, account, |message, key, signature| {
+            claims.add(index, key, signature, message);
+        })
+    }
+
+    #[cfg(not(feature = "mpreg"))]
+    fn check_imported(
+        &self,
+        _transaction: &Transaction,
+        _account: &Account,
+        _claims: &mut Claims,
+        _index: u32,
+    ) -> Result<(), Fault> {
+        fault(Reason::Operation, "this build can't check imported transactions")
+    }
+}
+
+fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::new(reason, detail))
+}
+
+/// Whether the witness's keys speak for the sender; pins them where that is the rule.
+fn identify(
+    rule: Identity,
+    transaction: &Transaction,
+    account: &mut Account,
+) -> Result<(), Fault> {
+    let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
+    let sender = transaction.sender();
+    match rule {
+        Identity::Open => Ok(()),
+        Identity::Key => match keys.as_slice() {
+            [key] if key.to_string() == sender => Ok(()),
+            _ => fault(Reason::Identity, format!("not signed by {sender:?}, the sender's own key")),
+        },
+        Identity::Pinned => {
+            let found = (!keys.is_empty()).then(|| keys_digest(&keys));
+            if account.keys.is_some() && account.keys != found {
+                let detail = format!("signed by other keys than those that speak for {sender:?}");
+                return fault(Reason::Identity, detail);
+            }
+            account.keys = found;
+            Ok(())
+        }
+    }
+}
+
+/// Signatures that a block claims to carry, with the messages they are over.
+#[derive(Default)]
+pub(super) struct Claims {
+    messages: Vec<u8>,
+    claims: Vec<Claim>,
+}
+
+struct Claim {
+    transaction: u32,
+    key: PublicKey,
+    signature: Signature,
+    message: Range<usize>,
+}
+
+impl Claims {
+    fn native(&mut self, transaction: &Transaction, index: u32) {
+        let message = transaction.signed_message();
+        for witness in transaction.witnesses() {
+            self.add(index, witness.key, witness.signature, &message);
+        }
+    }
+
+    fn add(&mut self, transaction: u32, key: PublicKey, signature: Signature, message: &[u8]) {
+        let start = self.messages.len();
+        self.messages.extend_from_slice(message);
+        let message = start..self.messages.len();
+        self.claims.push(Claim { transaction, key, signature, message });
+    }
+
+    /// The first transaction with a signature that doesn't verify.
+    pub(super) fn first_bad(&self) -> Option<(u32, Fault)> {
+        let items: Vec<Item<'_>> = self
+            .claims
+            .iter()
+            .map(|claim| Item {
+                key: &claim.key,
+                message: &self.messages[claim.message.clone()],
+                signature: &claim.signature,
+            })
+            .collect();
+        let verdicts = signature::verify_batch(&items);
+        let (index, error) = verdicts.bad().first()?;
+        let claim = &self.claims[*index];
+        let fault = Fault::new(Reason::Signature, format!("key {}: {error}", claim.key));
+        Some((claim.transaction, fault))
+    }
+}

@@ -1,0 +1,305 @@
+//! The storage contract: what a store holds, and what it owes to those who use it.
+//!
+//! Invariants of every store, at every moment that a reader can observe:
+//!
+//! 1. Headers and ids exist for exactly the heights `0..end`, bodies for exactly `floor..end`, and
+//!    `floor <= end` ([`Extent`]).
+//! 2. No two blocks have the same id.
+//! 3. The index holds every key of every block in `0..end`, at the *first* place it was given: the lowest
+//!    height, then the lowest position. Pruning keeps index entries.
+//! 4. A reader sees a run whole or not at all; what one call returns belongs to one moment.
+//! 5. Bytes come back as they were appended, or as [`Error::Corrupt`](crate::Error::Corrupt); never otherwise.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Error, Result};
+
+/// A block's id, or a key of the index. The store never interprets it.
+pub type Id = [u8; 32];
+
+/// A key of the index and the position it names within its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// What [`BlockReader::locate`] is asked for.
+    pub key: Id,
+    /// What it answers, with the block's height.
+    pub position: u32,
+}
+
+/// A block to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The height; continues the tip.
+    pub height: u64,
+    /// The id; no other block of the store has it.
+    pub id: Id,
+    /// Kept for as long as the block. At most [`HEADER_BYTES_MAX`](crate::HEADER_BYTES_MAX) bytes.
+    pub header: Bytes,
+    /// Kept until pruned. At most [`BODY_BYTES_MAX`](crate::BODY_BYTES_MAX) bytes.
+    pub body: Bytes,
+    /// Entries for the index. At most [`INDEX_ENTRIES_MAX`](crate::INDEX_ENTRIES_MAX).
+    pub index: Vec<IndexEntry>,
+}
+
+/// A header as it was appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHeader {
+    /// The block's id.
+    pub id: Id,
+    /// The header's bytes.
+    pub bytes: Bytes,
+}
+
+/// A block as it was appended, as far as it is still held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// The block's id.
+    pub id: Id,
+    /// The header's bytes.
+    pub header: Bytes,
+    /// The body, unless it was pruned.
+    pub body: Body,
+}
+
+/// The body of a block whose header is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// As it was appended.
+    Present(Bytes),
+    /// Below the floor.
+    Pruned,
+}
+
+/// Which heights a store holds: headers for `0..end`, bodies for `floor..end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// The lowest height whose body is held (equal to `end` if none is).
+    pub floor: u64,
+    /// The height that the next block must have; 0 for an empty store.
+    pub end: u64,
+}
+
+impl Extent {
+    /// The height of the last block.
+    #[must_use]
+    pub fn tip(&self) -> Option<u64> {
+        self.end.checked_sub(1)
+    }
+
+    /// Whether there is no block.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+}
+
+/// The answer to "where is this key?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// In a block whose body is held.
+    Found {
+        /// The block's height.
+        height: u64,
+        /// The position given with the key.
+        position: u32,
+    },
+    /// In a block whose body was pruned.
+    Pruned {
+        /// The block's height.
+        height: u64,
+        /// The position given with the key.
+        position: u32,
+    },
+    /// In no block of the store.
+    Absent,
+    /// Not in blocks below `watermark`; the index hasn't reached the others yet. Only backends that index
+    /// behind the append answer this; those in this crate don't.
+    NotIndexed {
+        /// The height from which on blocks are not indexed.
+        watermark: u64,
+    },
+}
+
+/// What a commit survives. Ordered: each level includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// Nothing: the commit lives in this process's memory.
+    Memory,
+    /// The end of this process, however violent: the operating system has the bytes.
+    Os,
+    /// Loss of power: the disk has the bytes.
+    Disk,
+}
+
+impl Durability {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Os => "os",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        [Self::Memory, Self::Os, Self::Disk]
+            .into_iter()
+            .find(|level| level.word() == word)
+            .ok_or_else(|| {
+                Error::argument(
+                    "read a durability",
+                    format!("{word:?} is none of memory, os, disk"),
+                )
+            })
+    }
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The store's end after it.
+    pub end: u64,
+    /// The durability reached by this commit and everything before it.
+    pub durability: Durability,
+}
+
+/// What a call of [`BlockWriter::prune`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneReceipt {
+    /// The floor after it.
+    pub floor: u64,
+    /// Bodies removed by this call.
+    pub bodies: u64,
+    /// Bytes of those bodies.
+    pub body_bytes: u64,
+    /// Bytes by which the store's files became smaller during this call: measured, not estimated.
+    pub freed_bytes: u64,
+    /// Whether the floor that was asked for is reached; false if `limit` stopped this call.
+    pub done: bool,
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of the store's files; 0 for a store without files.
+    pub bytes_on_disk: u64,
+    /// Bodies held.
+    pub blocks: u64,
+    /// Keys in the index, each counted once.
+    pub index_entries: u64,
+}
+
+/// The reading half of a store. Shared by any number of threads.
+///
+/// Readers don't wait for the writer but for moments, and the writer doesn't wait for readers. What a
+/// commit's receipt acknowledged is seen by every call that starts after it.
+pub trait BlockReader: Send + Sync {
+    /// Which heights are held. O(log n) or better.
+    ///
+    /// To be correct, floor and end are of the same moment.
+    fn extent(&self) -> Result<Extent>;
+
+    /// The header at a height, pruned or not; `None` from the end on.
+    ///
+    /// To be correct, a height below the end never yields `None`: if the header can't be given back as it
+    /// was appended, that is [`Error::Corrupt`] with the height.
+    fn header(&self, height: u64) -> Result<Option<StoredHeader>>;
+
+    /// The block at a height; `None` from the end on.
+    ///
+    /// To be correct, the body is [`Body::Pruned`] exactly below the floor, and damage to header or body is
+    /// [`Error::Corrupt`] with the height.
+    fn block(&self, height: u64) -> Result<Option<StoredBlock>>;
+
+    /// The height of the block with an id, pruned or not.
+    ///
+    /// To be correct, `None` means that no block in `0..end` has this id.
+    fn height_of(&self, id: &Id) -> Result<Option<u64>>;
+
+    /// The first place of a key.
+    ///
+    /// To be correct, the answer never lies: [`Location::Absent`] only if no block in `0..end` was appended
+    /// with the key; [`Location::Pruned`] exactly if the first place is below the floor.
+    fn locate(&self, key: &Id) -> Result<Location>;
+
+    /// The named value, if it was put.
+    ///
+    /// To be correct, the value is the one put last, or [`Error::Corrupt`].
+    fn meta(&self, key: &str) -> Result<Option<Bytes>>;
+
+    /// How large the store is. O(log n) or better.
+    ///
+    /// To be correct, `bytes_on_disk` counts every file of the store, journals included.
+    fn usage(&self) -> Result<Usage>;
+}
+
+/// The writing half of a store. There is one at a time, across all processes.
+///
+/// A wrong argument is [`Error::Argument`]: nothing changed, and the writer stays usable. After any other
+/// failure of a mutation the writer can't know what the disk holds: it is poisoned, and refuses
+/// everything ([`Error::Poisoned`]) until the store is opened again. In particular a failed
+/// [`sync`](Self::sync) is never repeated on the same handle: a second, successful one would prove nothing.
+pub trait BlockWriter: Send {
+    /// Appends a run of blocks, with their index entries, and commits it. An empty run is a commit of nothing.
+    ///
+    /// To be correct, after a crash at any moment all of the run is there or none of it; readers never see
+    /// part of it; the first block's height is the end and each next one is one more; an id that is already
+    /// held (or twice in the run) is an argument error; a key that is already indexed keeps its first place;
+    /// the receipt states the durability that was reached, at least the one asked for if the backend can.
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt>;
+
+    /// Removes all blocks with height `> above`, with their ids and index entries. Durable at once.
+    ///
+    /// To be correct, nothing remains of the removed blocks: other blocks with the same ids and keys may be
+    /// appended next. If a removed block's body was pruned (`above + 1 < floor`), that is an argument error.
+    /// At or above the tip it does nothing.
+    fn truncate(&mut self, above: u64) -> Result<()>;
+
+    /// Removes the bodies of heights `< below`, at most `limit` of them; keeps headers and index entries.
+    ///
+    /// To be correct, bodies go from the lowest up; the floor is exact and durable when this returns; the
+    /// disk space they took comes back within this call, as far as no reader is in the way; the receipt's
+    /// `freed_bytes` is measured. A `below` beyond the end is an argument error, one at or below the floor
+    /// removes nothing.
+    fn prune(&mut self, below: u64, limit: u64) -> Result<PruneReceipt>;
+
+    /// Puts a named value in place of any earlier one, and commits it. The key has at most
+    /// [`META_KEY_BYTES_MAX`](crate::META_KEY_BYTES_MAX) bytes, the value at most
+    /// [`META_VALUE_BYTES_MAX`](crate::META_VALUE_BYTES_MAX).
+    ///
+    /// To be correct, after a crash at any moment the old value is there or the new one.
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()>;
+
+    /// Makes everything committed so far as durable as the backend can.
+    ///
+    /// To be correct, when this returns [`Durability::Disk`], loss of power takes nothing that was committed
+    /// before the call, by this process or an earlier one.
+    fn sync(&mut self) -> Result<Receipt>;
+}
+
+/// An open store: its two halves. Dropping the writer lets another writer in; the reader lives on.
+pub struct Store {
+    /// Cloned freely.
+    pub reader: Arc<dyn BlockReader>,
+    /// The one writer.
+    pub writer: Box<dyn BlockWriter>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
