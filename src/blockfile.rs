@@ -71,8 +71,14 @@ impl BlockFileReader {
     /// A missing or unreadable file, a directory, something that isn't a block file, another version, a
     /// specification that is damaged.
     pub fn open(path: &Path) -> Result<Self, BlockFileError> {
-        let io = |source| BlockFileError::Io { path: path.into(), source };
-        let not = |reason: String| BlockFileError::NotABlockFile { path: path.into(), reason };
+        let io = |source| BlockFileError::Io {
+            path: path.into(),
+            source,
+        };
+        let not = |reason: String| BlockFileError::NotABlockFile {
+            path: path.into(),
+            reason,
+        };
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {
@@ -88,9 +94,13 @@ impl BlockFileReader {
         if got < head.len() {
             return Err(not(format!("it ends after {got} bytes")));
         }
-        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if word(8) != VERSION {
-            return Err(BlockFileError::Version { path: path.into(), found: word(8) });
+            return Err(BlockFileError::Version {
+                path: path.into(),
+                found: word(8),
+            });
         }
         let spec_length = word(12) as usize;
         if spec_length > SPEC_BYTES_MAX {
@@ -100,10 +110,20 @@ impl BlockFileReader {
         if spec.len() < spec_length {
             return Err(not("it ends within the specification".to_owned()));
         }
-        let spec = ChainSpec::decode(&spec)
-            .map_err(|error| not(format!("the specification is damaged: {}", error.at_base(16))))?;
+        let spec = ChainSpec::decode(&spec).map_err(|error| {
+            not(format!(
+                "the specification is damaged: {}",
+                error.at_base(16)
+            ))
+        })?;
         let offset = 16 + spec_length as u64;
-        Ok(Self { path: path.into(), file, spec, offset, length })
+        Ok(Self {
+            path: path.into(),
+            file,
+            spec,
+            offset,
+            length,
+        })
     }
 
     /// The chain's specification.
@@ -137,15 +157,24 @@ impl BlockFileReader {
     /// A frame that is longer than a block of this chain can be, or that the file ends within.
     pub fn next_block(&mut self) -> Result<Option<(u64, Bytes)>, BlockFileError> {
         let start = self.offset;
-        let io = |source| BlockFileError::Io { path: self.path.clone(), source };
-        let frame = |reason| BlockFileError::Frame { path: self.path.clone(), offset: start, reason };
+        let io = |source| BlockFileError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        let frame = |reason| BlockFileError::Frame {
+            path: self.path.clone(),
+            offset: start,
+            reason,
+        };
         let mut prefix = [0u8; 4];
         let got = read_up_to(&mut self.file, &mut prefix).map_err(io)?;
         if got == 0 {
             return Ok(None);
         }
         if got < prefix.len() {
-            return Err(frame("truncated: the file ends within the length of a block".to_owned()));
+            return Err(frame(
+                "truncated: the file ends within the length of a block".to_owned(),
+            ));
         }
         let length = u32::from_le_bytes(prefix) as usize;
         let limit = self.spec.block_bytes_max();
@@ -156,7 +185,9 @@ impl BlockFileReader {
         let bytes = read_exactly(&mut self.file, length).map_err(io)?;
         if bytes.len() < length {
             let found = bytes.len();
-            return Err(frame(format!("truncated: a block of {length} bytes ends after {found}")));
+            return Err(frame(format!(
+                "truncated: a block of {length} bytes ends after {found}"
+            )));
         }
         self.offset = start + 4 + length as u64;
         Ok(Some((start + 4, bytes.into())))
@@ -177,9 +208,15 @@ impl BlockFileWriter {
     /// # Errors
     /// `path` exists already, or the operating system refused.
     pub fn create(path: &Path, spec: &ChainSpec) -> Result<Self, BlockFileError> {
-        let io = |source| BlockFileError::Io { path: path.into(), source };
+        let io = |source| BlockFileError::Io {
+            path: path.into(),
+            source,
+        };
         if path.exists() {
-            return Err(io(io::Error::new(io::ErrorKind::AlreadyExists, "exists already")));
+            return Err(io(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "exists already",
+            )));
         }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
@@ -210,14 +247,20 @@ impl BlockFileWriter {
     /// # Errors
     /// The operating system refused, or another file took the name meanwhile (it is left alone).
     pub fn finish(mut self) -> Result<(), BlockFileError> {
-        let result = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        let result = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all());
         // A hard link refuses to replace a file that appeared meanwhile; where links don't exist, rename.
         let result = result.and_then(|()| match std::fs::hard_link(&self.partial, &self.path) {
             Ok(()) => std::fs::remove_file(&self.partial),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             Err(_) => std::fs::rename(&self.partial, &self.path),
         });
-        result.map_err(|source| BlockFileError::Io { path: self.path.clone(), source })?;
+        result.map_err(|source| BlockFileError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         self.finished = true;
         Ok(())
     }
@@ -231,7 +274,10 @@ impl BlockFileWriter {
     fn put(&mut self, bytes: &[u8]) -> Result<(), BlockFileError> {
         self.file
             .write_all(bytes)
-            .map_err(|source| BlockFileError::Io { path: self.path.clone(), source })
+            .map_err(|source| BlockFileError::Io {
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 

@@ -110,14 +110,24 @@ impl<'a> Reader<'a> {
     /// An error about `field` at the current position.
     #[must_use]
     pub const fn error(&self, field: &'static str, problem: DecodeProblem) -> DecodeError {
-        DecodeError { field, offset: self.position, problem }
+        DecodeError {
+            field,
+            offset: self.position,
+            problem,
+        }
     }
 
     /// The next `length` bytes as they are.
     pub fn take(&mut self, field: &'static str, length: usize) -> Result<&'a [u8], DecodeError> {
         let available = self.remaining();
         if length > available {
-            return Err(self.error(field, DecodeProblem::Truncated { needed: length, available }));
+            return Err(self.error(
+                field,
+                DecodeProblem::Truncated {
+                    needed: length,
+                    available,
+                },
+            ));
         }
         let taken = &self.bytes[self.position..self.position + length];
         self.position += length;
@@ -161,7 +171,10 @@ impl<'a> Reader<'a> {
         let start = self.clone();
         let found = self.u32(field)?;
         if found as usize > limit {
-            let problem = DecodeProblem::Limit { found: found.into(), limit: limit as u64 };
+            let problem = DecodeProblem::Limit {
+                found: found.into(),
+                limit: limit as u64,
+            };
             return Err(start.error(field, problem));
         }
         Ok(found as usize)
@@ -233,13 +246,19 @@ impl FieldError {
     /// An error about `field`.
     #[must_use]
     pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self { field, problem: problem.into() }
+        Self {
+            field,
+            problem: problem.into(),
+        }
     }
 
     /// Refuses a `length` above `limit`.
     pub fn check_length(field: &'static str, length: usize, limit: usize) -> Result<(), Self> {
         if length > limit {
-            return Err(Self::new(field, format!("{length} is above the limit of {limit}")));
+            return Err(Self::new(
+                field,
+                format!("{length} is above the limit of {limit}"),
+            ));
         }
         Ok(())
     }
@@ -289,19 +308,32 @@ mod tests {
     fn a_count_that_the_input_cannot_hold_is_refused_before_anything_is_reserved() {
         let mut bytes = Vec::new();
         put_u32(&mut bytes, 1_000_000);
-        let error = Reader::new(&bytes).count("list", usize::MAX, 32).expect_err("no element there");
-        assert_eq!(error.problem, DecodeProblem::Truncated { needed: 32_000_000, available: 0 });
+        let error = Reader::new(&bytes)
+            .count("list", usize::MAX, 32)
+            .expect_err("no element there");
+        assert_eq!(
+            error.problem,
+            DecodeProblem::Truncated {
+                needed: 32_000_000,
+                available: 0
+            }
+        );
     }
 
     #[test]
     fn errors_name_field_and_offset() {
         let bytes = [1, 0, 0, 0, 0xff];
-        let error = Reader::new(&bytes).text("sender", 10).expect_err("not UTF-8");
+        let error = Reader::new(&bytes)
+            .text("sender", 10)
+            .expect_err("not UTF-8");
         assert_eq!(error.to_string(), "sender at byte 0: not valid UTF-8");
         let mut reader = Reader::new(&bytes);
         reader.u32("length").expect("four bytes are there");
         assert_eq!(
-            reader.finish("value").expect_err("a byte is left").to_string(),
+            reader
+                .finish("value")
+                .expect_err("a byte is left")
+                .to_string(),
             "value at byte 4: 1 trailing bytes"
         );
     }

@@ -26,7 +26,10 @@ fn check_authority(
     let header = block.header();
     let producer = &header.producer;
     let Some((place, authority)) = spec.authority(producer) else {
-        return Err(Fault::new(Reason::Producer, format!("{producer:?} is not an authority")));
+        return Err(Fault::new(
+            Reason::Producer,
+            format!("{producer:?} is not an authority"),
+        ));
     };
     let turn = (header.height - 1) % consensus.authorities.len() as u64;
     if consensus.round_robin && place as u64 != turn {
@@ -39,7 +42,10 @@ fn check_authority(
         return Err(Fault::new(Reason::Difficulty, detail));
     }
     let Seal::Authority { key, signature } = block.seal() else {
-        return Err(Fault::new(Reason::Seal, "an authority's signature is required"));
+        return Err(Fault::new(
+            Reason::Seal,
+            "an authority's signature is required",
+        ));
     };
     if *key != authority.key {
         let detail = format!("sealed with {key}, which is not the key of {producer:?}");

@@ -114,11 +114,17 @@ mod tests {
     fn a_digest_reads_back_from_its_own_text_only() {
         let digest = Digest(sha256(&[b"ab", b"c"]));
         let text = digest.to_string();
-        assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            text,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(text.parse(), Ok(digest));
         assert_eq!(text.to_uppercase().parse::<Digest>(), Err(ParseDigestError));
         assert_eq!(text[1..].parse::<Digest>(), Err(ParseDigestError));
         let json = serde_json::to_string(&digest).expect("a digest is a string");
-        assert_eq!(serde_json::from_str::<Digest>(&json).expect("reads back"), digest);
+        assert_eq!(
+            serde_json::from_str::<Digest>(&json).expect("reads back"),
+            digest
+        );
     }
 }

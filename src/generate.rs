@@ -8,9 +8,7 @@ use crate::digest::sha256;
 use crate::model::{Block, Draft, Kind, Operation, Transaction};
 use crate::produce::produce;
 use crate::signature::KeyPair;
-use crate::spec::{
-    Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields,
-};
+use crate::spec::{Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields};
 use crate::validate::{Depth, Validator};
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
@@ -34,7 +32,13 @@ pub struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Self {
-        Self { transactions: 10_000, keys: 64, payload_bytes: 200, per_block: 1000, seed: 0 }
+        Self {
+            transactions: 10_000,
+            keys: 64,
+            payload_bytes: 200,
+            per_block: 1000,
+            seed: 0,
+        }
     }
 }
 
@@ -88,11 +92,21 @@ impl Generator {
     ///
     /// # Errors
     /// A number of the recipe is zero; the key belongs to none of the chain's authorities; turns are kept.
-    pub fn for_spec(recipe: Recipe, spec: ChainSpec, seal_key: KeyPair) -> Result<Self, FieldError> {
+    pub fn for_spec(
+        recipe: Recipe,
+        spec: ChainSpec,
+        seal_key: KeyPair,
+    ) -> Result<Self, FieldError> {
         let key = seal_key.public_key();
-        let authority = spec.authorities().iter().find(|authority| authority.key == key);
+        let authority = spec
+            .authorities()
+            .iter()
+            .find(|authority| authority.key == key);
         let Some(authority) = authority else {
-            return Err(FieldError::new("key", format!("{key} is not an authority's")));
+            return Err(FieldError::new(
+                "key",
+                format!("{key} is not an authority's"),
+            ));
         };
         let producer = authority.name.clone();
         Self::with_spec(recipe, spec, producer, seal_key)
@@ -121,7 +135,14 @@ impl Generator {
                 (name, key)
             })
             .collect();
-        Ok(Self { recipe, validator: Validator::new(spec), producer, seal_key, senders, made: 0 })
+        Ok(Self {
+            recipe,
+            validator: Validator::new(spec),
+            producer,
+            seal_key,
+            senders,
+            made: 0,
+        })
     }
 
     /// The specification of the generated chain.
@@ -151,12 +172,21 @@ impl Generator {
         let transactions = (self.made..self.made + count)
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let block =
-            produce(self.spec(), state, &self.producer, &self.seal_key, &transactions, now)?;
+        let block = produce(
+            self.spec(),
+            state,
+            &self.producer,
+            &self.seal_key,
+            &transactions,
+            now,
+        )?;
         // Signatures were made a moment ago; every other rule of the chain is still to be asked.
-        let valid = self.validator.check(&block, Depth::Replay).map_err(|rejected| {
-            FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
-        })?;
+        let valid = self
+            .validator
+            .check(&block, Depth::Replay)
+            .map_err(|rejected| {
+                FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
+            })?;
         self.validator.apply(&valid);
         self.made += count;
         Ok(Some(block))

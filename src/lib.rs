@@ -9,6 +9,8 @@ pub mod generate;
 pub mod ledger;
 pub mod merkle;
 pub mod model;
+#[cfg(feature = "mpreg")]
+pub mod mpreg;
 pub mod produce;
 pub mod proof;
 pub mod rejection;

@@ -36,7 +36,10 @@ pub(crate) fn next_header(
     now_us: u64,
 ) -> Result<Header, FieldError> {
     let leaves: Vec<Digest> = transactions.iter().map(Transaction::leaf_hash).collect();
-    let body: usize = transactions.iter().map(|transaction| transaction.bytes().len()).sum();
+    let body: usize = transactions
+        .iter()
+        .map(|transaction| transaction.bytes().len())
+        .sum();
     let too_large = |_| FieldError::new("body_size", format!("{body} bytes are above the limit"));
     Header::new(HeaderFields {
         chain: spec.id(),

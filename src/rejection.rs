@@ -120,13 +120,23 @@ impl Rejected {
     /// A verdict against the block as a whole.
     #[must_use]
     pub fn block(height: u64, reason: Reason, detail: impl Into<String>) -> Self {
-        Self { height, transaction: None, reason, detail: detail.into() }
+        Self {
+            height,
+            transaction: None,
+            reason,
+            detail: detail.into(),
+        }
     }
 
     /// A verdict against the transaction at `index`.
     #[must_use]
     pub fn transaction(height: u64, index: u32, reason: Reason, detail: impl Into<String>) -> Self {
-        Self { height, transaction: Some(index), reason, detail: detail.into() }
+        Self {
+            height,
+            transaction: Some(index),
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 

@@ -78,13 +78,20 @@ impl Ledger {
     ///
     /// # Errors
     /// The store failed, or holds another chain. A store that holds this chain is opened.
-    pub fn create(store: Store, spec: &ChainSpec, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+    pub fn create(
+        store: Store,
+        spec: &ChainSpec,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LedgerError> {
         let Store { reader, mut writer } = store;
         match reader.meta(META_SPEC)? {
             Some(held) => {
                 let held = decode_spec(&held)?;
                 if held != *spec {
-                    return Err(LedgerError::OtherChain { held: held.id(), asked: spec.id() });
+                    return Err(LedgerError::OtherChain {
+                        held: held.id(),
+                        asked: spec.id(),
+                    });
                 }
             }
             None => writer.put_meta(META_SPEC, spec.bytes(), Durability::Disk)?,
@@ -147,7 +154,10 @@ impl Ledger {
     pub fn stage_bytes(&mut self, bytes: &Bytes) -> Result<Outcome, LedgerError> {
         match Block::decode(bytes) {
             Ok(block) => self.stage(&block),
-            Err(error) => Ok(Outcome::Rejected(malformed(self.state().height() + 1, &error))),
+            Err(error) => Ok(Outcome::Rejected(malformed(
+                self.state().height() + 1,
+                &error,
+            ))),
         }
     }
 
@@ -161,7 +171,9 @@ impl Ledger {
         if block.height() <= self.state().height() {
             return self.compare_with_held(block);
         }
-        let depth = Depth::Full { now_us: self.clock.now_us() };
+        let depth = Depth::Full {
+            now_us: self.clock.now_us(),
+        };
         let valid = match self.validator.check(block, depth) {
             Ok(valid) => valid,
             Err(rejected) => return Ok(Outcome::Rejected(rejected)),
@@ -182,7 +194,11 @@ impl Ledger {
     /// # Errors
     /// The store failed; then this ledger is of no further use and the store has to be opened again.
     pub fn commit(&mut self) -> Result<Receipt, LedgerError> {
-        let run: Vec<_> = self.staged.iter().map(|valid| record::encode(valid.block())).collect();
+        let run: Vec<_> = self
+            .staged
+            .iter()
+            .map(|valid| record::encode(valid.block()))
+            .collect();
         let receipt = self.writer.append(&run, self.durability)?;
         self.snapshot.blocks_since += run.len() as u64;
         self.snapshot.bytes_since += self.staged_bytes as u64;
@@ -221,31 +237,54 @@ impl Ledger {
     fn put_snapshot(&mut self) -> Result<(), LedgerError> {
         let bytes = self.validator.state().encode();
         if bytes.len() > hubledger_storage::META_VALUE_BYTES_MAX {
-            tracing::warn!(bytes = bytes.len(), "state too large for a snapshot; opening will replay");
-            self.snapshot = Snapshot { size: bytes.len() as u64, ..Snapshot::default() };
+            tracing::warn!(
+                bytes = bytes.len(),
+                "state too large for a snapshot; opening will replay"
+            );
+            self.snapshot = Snapshot {
+                size: bytes.len() as u64,
+                ..Snapshot::default()
+            };
             return Ok(());
         }
         self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
-        self.snapshot = Snapshot { size: bytes.len() as u64, ..Snapshot::default() };
+        self.snapshot = Snapshot {
+            size: bytes.len() as u64,
+            ..Snapshot::default()
+        };
         Ok(())
     }
 
     fn compare_with_held(&self, block: &Block) -> Result<Outcome, LedgerError> {
         let height = block.height();
-        let staged = self.staged.iter().find(|valid| valid.block().height() == height);
+        let staged = self
+            .staged
+            .iter()
+            .find(|valid| valid.block().height() == height);
         let held = match staged {
             Some(valid) => Some(valid.block().hash()),
-            None => self.store.header(height)?.map(|stored| BlockHash(stored.id)),
+            None => self
+                .store
+                .header(height)?
+                .map(|stored| BlockHash(stored.id)),
         };
         if block.header().chain != self.spec().id() {
             let detail = format!("for chain {}", block.header().chain);
-            return Ok(Outcome::Rejected(Rejected::block(height, Reason::Chain, detail)));
+            return Ok(Outcome::Rejected(Rejected::block(
+                height,
+                Reason::Chain,
+                detail,
+            )));
         }
         match held {
             Some(hash) if hash == block.hash() => Ok(Outcome::Held),
             Some(hash) => {
                 let detail = format!("{} is held, {} was offered", hash, block.hash());
-                Ok(Outcome::Rejected(Rejected::block(height, Reason::Fork, detail)))
+                Ok(Outcome::Rejected(Rejected::block(
+                    height,
+                    Reason::Fork,
+                    detail,
+                )))
             }
             None => Err(LedgerError::Damaged {
                 record: "header",
@@ -269,8 +308,10 @@ pub fn malformed(height: u64, error: &crate::codec::DecodeError) -> Rejected {
 }
 
 fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
-    ChainSpec::decode(bytes)
-        .map_err(|problem| LedgerError::DamagedMeta { record: META_SPEC, problem })
+    ChainSpec::decode(bytes).map_err(|problem| LedgerError::DamagedMeta {
+        record: META_SPEC,
+        problem,
+    })
 }
 
 /// The state after the last block: the snapshot if it fits the headers, then the blocks after it.
@@ -280,7 +321,11 @@ fn restore(
 ) -> Result<(Validator, Snapshot), LedgerError> {
     if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
         let problem = "not the genesis of the specification".to_owned();
-        return Err(LedgerError::Damaged { record: "block", height: 0, problem });
+        return Err(LedgerError::Damaged {
+            record: "block",
+            height: 0,
+            problem,
+        });
     }
     let mut snapshot = Snapshot::default();
     let mut validator = None;
@@ -291,8 +336,14 @@ fn restore(
     let mut validator = validator.unwrap_or_else(|| Validator::new(chain.spec().clone()));
     let end = chain.extent()?.end;
     for height in validator.state().height() + 1..end {
-        let damaged = |problem: String| LedgerError::Damaged { record: "block", height, problem };
-        let block = chain.block(height)?.ok_or_else(|| damaged("missing below the tip".into()))?;
+        let damaged = |problem: String| LedgerError::Damaged {
+            record: "block",
+            height,
+            problem,
+        };
+        let block = chain
+            .block(height)?
+            .ok_or_else(|| damaged("missing below the tip".into()))?;
         let valid = validator
             .check(&block, Depth::Replay)
             .map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
@@ -313,7 +364,10 @@ fn resume(chain: &ChainReader, bytes: &[u8]) -> Result<Option<Validator>, Ledger
         }
     };
     if chain.hash_at(state.height())? != Some(state.head()) {
-        tracing::warn!(height = state.height(), "ignoring a state snapshot of a block not held");
+        tracing::warn!(
+            height = state.height(),
+            "ignoring a state snapshot of a block not held"
+        );
         return Ok(None);
     }
     match Validator::resume(chain.spec().clone(), state) {

@@ -66,8 +66,10 @@ impl ChainReader {
     /// A store without a chain, or with a damaged specification.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
         let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
-        let spec = ChainSpec::decode(&bytes)
-            .map_err(|problem| LedgerError::DamagedMeta { record: META_SPEC, problem })?;
+        let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
+            record: META_SPEC,
+            problem,
+        })?;
         if store.extent()?.is_empty() {
             return Err(LedgerError::Uninitialised);
         }
@@ -105,7 +107,11 @@ impl ChainReader {
     /// # Errors
     /// The store failed or is damaged.
     pub fn head(&self) -> Result<Header, LedgerError> {
-        let tip = self.store.extent()?.tip().ok_or(LedgerError::Uninitialised)?;
+        let tip = self
+            .store
+            .extent()?
+            .tip()
+            .ok_or(LedgerError::Uninitialised)?;
         self.header(tip)?.ok_or(LedgerError::Uninitialised)
     }
 
@@ -114,8 +120,12 @@ impl ChainReader {
     /// # Errors
     /// The store failed or is damaged.
     pub fn header(&self, height: u64) -> Result<Option<Header>, LedgerError> {
-        let Some(stored) = self.store.header(height)? else { return Ok(None) };
-        Ok(Some(record::decode_header(height, &stored.id, &stored.bytes)?.0))
+        let Some(stored) = self.store.header(height)? else {
+            return Ok(None);
+        };
+        Ok(Some(
+            record::decode_header(height, &stored.id, &stored.bytes)?.0,
+        ))
     }
 
     /// The hash of the block at `height`.
@@ -123,7 +133,10 @@ impl ChainReader {
     /// # Errors
     /// The store failed.
     pub fn hash_at(&self, height: u64) -> Result<Option<BlockHash>, LedgerError> {
-        Ok(self.store.header(height)?.map(|stored| BlockHash(stored.id)))
+        Ok(self
+            .store
+            .header(height)?
+            .map(|stored| BlockHash(stored.id)))
     }
 
     /// The height of the block `hash`.
@@ -139,7 +152,9 @@ impl ChainReader {
     /// # Errors
     /// The store failed or is damaged; [`LedgerError::Pruned`] if only the header is left.
     pub fn block(&self, height: u64) -> Result<Option<Block>, LedgerError> {
-        let Some(stored) = self.store.block(height)? else { return Ok(None) };
+        let Some(stored) = self.store.block(height)? else {
+            return Ok(None);
+        };
         match stored.body {
             Body::Present(body) => {
                 record::decode_block(height, &stored.id, &stored.header, body).map(Some)
@@ -194,14 +209,24 @@ impl ChainReader {
     ) -> Result<TransactionProof, LedgerError> {
         let head = self.resolve_head(head)?;
         if height > head.height {
-            return Err(LedgerError::AboveHead { height, head: head.height });
+            return Err(LedgerError::AboveHead {
+                height,
+                head: head.height,
+            });
         }
         let unknown = || LedgerError::UnknownTransaction(format!("{index} of block {height}"));
         let block = self.block(height)?.ok_or_else(unknown)?;
-        let transaction = block.transactions().get(index as usize).ok_or_else(unknown)?;
-        let path = merkle::inclusion_path(&block.leaf_hashes(), index.into()).ok_or_else(unknown)?;
+        let transaction = block
+            .transactions()
+            .get(index as usize)
+            .ok_or_else(unknown)?;
+        let path =
+            merkle::inclusion_path(&block.leaf_hashes(), index.into()).ok_or_else(unknown)?;
         let later = match height < head.height {
-            true => Some((block.header().clone(), self.history_path(height, head.height)?)),
+            true => Some((
+                block.header().clone(),
+                self.history_path(height, head.height)?,
+            )),
             false => None,
         };
         Ok(TransactionProof::new(head, later, index, transaction, path))
@@ -219,7 +244,10 @@ impl ChainReader {
     ) -> Result<ExtensionProof, LedgerError> {
         let (old, new) = (self.resolve_head(Some(old))?, self.resolve_head(new)?);
         if old.height >= new.height {
-            return Err(LedgerError::AboveHead { height: old.height, head: new.height });
+            return Err(LedgerError::AboveHead {
+                height: old.height,
+                head: new.height,
+            });
         }
         let leaves = self.history_leaves(new.height)?;
         let unknown = || LedgerError::UnknownBlock(old.hash());
@@ -248,7 +276,11 @@ impl ChainReader {
             problem: "missing below the tip".to_owned(),
         };
         (0..blocks)
-            .map(|height| Ok(history_leaf(&self.hash_at(height)?.ok_or_else(|| missing(height))?)))
+            .map(|height| {
+                Ok(history_leaf(
+                    &self.hash_at(height)?.ok_or_else(|| missing(height))?,
+                ))
+            })
             .collect()
     }
 
@@ -260,7 +292,10 @@ impl ChainReader {
         let (height, position) = match self.store.locate(key)? {
             Location::Found { height, position } => (height, position),
             Location::Pruned { height, position } => {
-                return Ok(Lookup::Pruned { height, index: position });
+                return Ok(Lookup::Pruned {
+                    height,
+                    index: position,
+                });
             }
             Location::Absent => return Ok(Lookup::Absent),
             Location::NotIndexed { watermark } => return Ok(Lookup::NotIndexed { watermark }),
@@ -275,14 +310,19 @@ impl ChainReader {
             Ok(None) => return Err(damaged("points to a block that isn't there")),
             // Pruned between the two look-ups.
             Err(LedgerError::Pruned(_)) => {
-                return Ok(Lookup::Pruned { height, index: position });
+                return Ok(Lookup::Pruned {
+                    height,
+                    index: position,
+                });
             }
             Err(error) => return Err(error),
         };
         match block.transactions().get(position as usize) {
-            Some(transaction) if is_it(transaction) => {
-                Ok(Lookup::Found(Box::new(Placed { height, index: position, block })))
-            }
+            Some(transaction) if is_it(transaction) => Ok(Lookup::Found(Box::new(Placed {
+                height,
+                index: position,
+                block,
+            }))),
             _ => Err(damaged("points to another transaction")),
         }
     }

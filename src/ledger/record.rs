@@ -29,7 +29,10 @@ pub(super) fn encode(block: &Block) -> storage::Block {
 pub(super) fn index(block: &Block) -> Vec<IndexEntry> {
     let mut entries = Vec::with_capacity(block.transactions().len());
     for (position, transaction) in (0u32..).zip(block.transactions()) {
-        entries.push(IndexEntry { key: transaction.id().0, position });
+        entries.push(IndexEntry {
+            key: transaction.id().0,
+            position,
+        });
         if transaction.kind() == Kind::Mpreg
             && let Ok(original) = Original::decode(transaction.payload())
         {
@@ -46,10 +49,18 @@ pub(super) fn decode_header(
     id: &storage::Id,
     bytes: &Bytes,
 ) -> Result<(Header, Bytes), LedgerError> {
-    let damaged = |problem: String| LedgerError::Damaged { record: "header", height, problem };
+    let damaged = |problem: String| LedgerError::Damaged {
+        record: "header",
+        height,
+        problem,
+    };
     let (header, seal) = split(bytes).map_err(|error| damaged(error.to_string()))?;
     if header.hash() != BlockHash(*id) {
-        return Err(damaged(format!("hashes to {}, filed as {}", header.hash(), BlockHash(*id))));
+        return Err(damaged(format!(
+            "hashes to {}, filed as {}",
+            header.hash(),
+            BlockHash(*id)
+        )));
     }
     if header.height != height {
         return Err(damaged(format!("says height {}", header.height)));

@@ -45,8 +45,10 @@ pub fn verify_store(
     }
     let snapshot = store.meta(META_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
-    let snapshot = snapshot
-        .map_err(|problem| LedgerError::DamagedMeta { record: META_STATE, problem })?;
+    let snapshot = snapshot.map_err(|problem| LedgerError::DamagedMeta {
+        record: META_STATE,
+        problem,
+    })?;
     let mut validator = Validator::new(chain.spec().clone());
     let mut blocks = 0;
     let mut rejected = None;
@@ -70,32 +72,55 @@ pub fn verify_store(
     }
     let state = validator.state();
     let (transactions, head) = (state.transactions(), state.head());
-    Ok(StoreReport { blocks, transactions, head, rejected })
+    Ok(StoreReport {
+        blocks,
+        transactions,
+        head,
+        rejected,
+    })
 }
 
 fn missing(height: u64) -> LedgerError {
     let problem = "missing below the tip".to_owned();
-    LedgerError::Damaged { record: "block", height, problem }
+    LedgerError::Damaged {
+        record: "block",
+        height,
+        problem,
+    }
 }
 
 fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> {
     if *block != chain.spec().genesis() {
         let problem = "not the genesis of the specification".to_owned();
-        return Err(LedgerError::Damaged { record: "block", height: 0, problem });
+        return Err(LedgerError::Damaged {
+            record: "block",
+            height: 0,
+            problem,
+        });
     }
     Ok(())
 }
 
 fn check_index(store: &dyn BlockReader, block: &Block) -> Result<(), LedgerError> {
     let height = block.height();
-    let damaged = |record, problem: String| LedgerError::Damaged { record, height, problem };
+    let damaged = |record, problem: String| LedgerError::Damaged {
+        record,
+        height,
+        problem,
+    };
     if store.height_of(&block.hash().0)? != Some(height) {
-        return Err(damaged("block hash index", "does not find this block".to_owned()));
+        return Err(damaged(
+            "block hash index",
+            "does not find this block".to_owned(),
+        ));
     }
     for entry in record::index(block) {
         let found = match store.locate(&entry.key)? {
             // A key that occurs twice finds its first place.
-            Location::Found { height: at, position } => (at, position) <= (height, entry.position),
+            Location::Found {
+                height: at,
+                position,
+            } => (at, position) <= (height, entry.position),
             Location::NotIndexed { .. } => true,
             Location::Pruned { .. } | Location::Absent => false,
         };

@@ -45,9 +45,11 @@ impl Block {
         let header_start = 4;
         let seal_start = header_start + header.len() + 4;
         let header = Header::decode(header).map_err(|error| error.at_base(header_start))?;
-        Self::from_parts(header, seal, bytes.slice(body_start..)).map_err(|error| match error.field {
-            "seal" => error.at_base(seal_start),
-            _ => error.at_base(body_start),
+        Self::from_parts(header, seal, bytes.slice(body_start..)).map_err(|error| {
+            match error.field {
+                "seal" => error.at_base(seal_start),
+                _ => error.at_base(body_start),
+            }
         })
     }
 
@@ -56,9 +58,18 @@ impl Block {
     /// # Errors
     /// As [`Block::decode`]; offsets are within the seal or the body.
     pub fn from_parts(header: Header, seal_bytes: Bytes, body: Bytes) -> Result<Self, DecodeError> {
-        let seal = Seal::decode(&seal_bytes).map_err(|error| DecodeError { field: "seal", ..error })?;
+        let seal = Seal::decode(&seal_bytes).map_err(|error| DecodeError {
+            field: "seal",
+            ..error
+        })?;
         let transactions = decode_body(&header, &body)?;
-        Ok(Self { header, seal, seal_bytes, body, transactions })
+        Ok(Self {
+            header,
+            seal,
+            seal_bytes,
+            body,
+            transactions,
+        })
     }
 
     /// Puts `seal` on a header over `transactions`.
@@ -120,7 +131,10 @@ impl Block {
     /// The Merkle leaf hashes of the transactions. O(n).
     #[must_use]
     pub fn leaf_hashes(&self) -> Vec<Digest> {
-        self.transactions.iter().map(Transaction::leaf_hash).collect()
+        self.transactions
+            .iter()
+            .map(Transaction::leaf_hash)
+            .collect()
     }
 
     /// The RFC 9162 root that the header has to name. O(n).
@@ -150,7 +164,10 @@ impl Block {
 /// The transactions' bytes one after the other.
 #[must_use]
 pub(crate) fn concatenate(transactions: &[Transaction]) -> Vec<u8> {
-    let length = transactions.iter().map(|transaction| transaction.bytes().len()).sum();
+    let length = transactions
+        .iter()
+        .map(|transaction| transaction.bytes().len())
+        .sum();
     let mut body = Vec::with_capacity(length);
     for transaction in transactions {
         body.extend_from_slice(transaction.bytes());
@@ -170,9 +187,18 @@ fn slice(
 }
 
 fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<[Transaction]>, DecodeError> {
-    let wrong = |field, problem| Err(DecodeError { field, offset: 0, problem });
+    let wrong = |field, problem| {
+        Err(DecodeError {
+            field,
+            offset: 0,
+            problem,
+        })
+    };
     if body.len() != header.body_size as usize {
-        return wrong("body_size", DecodeProblem::Value("the body is not as long as the header says"));
+        return wrong(
+            "body_size",
+            DecodeProblem::Value("the body is not as long as the header says"),
+        );
     }
     let count = header.transaction_count as usize;
     const COUNT: DecodeProblem =
@@ -185,13 +211,21 @@ fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<[Transaction]>, Deco
     while offset < body.len() {
         let (transaction, end) = Transaction::decode_at(body, offset)?;
         if transactions.len() == count {
-            return Err(DecodeError { field: "transaction_count", offset, problem: COUNT });
+            return Err(DecodeError {
+                field: "transaction_count",
+                offset,
+                problem: COUNT,
+            });
         }
         transactions.push(transaction);
         offset = end;
     }
     if transactions.len() < count {
-        return Err(DecodeError { field: "transaction_count", offset, problem: COUNT });
+        return Err(DecodeError {
+            field: "transaction_count",
+            offset,
+            problem: COUNT,
+        });
     }
     Ok(transactions.into())
 }

@@ -14,7 +14,8 @@ use crate::digest::{BlockHash, ChainId, Digest, sha256};
 const HEADER_VERSION: u8 = 1;
 
 /// The longest header that the format allows, in bytes.
-pub const HEADER_BYTES_MAX: usize = 512 + NAME_BYTES_MAX + CLOCK_ENTRIES_MAX * (NAME_BYTES_MAX + 12);
+pub const HEADER_BYTES_MAX: usize =
+    512 + NAME_BYTES_MAX + CLOCK_ENTRIES_MAX * (NAME_BYTES_MAX + 12);
 
 const HASH_TAG: &[u8] = b"hubledger/block/v1";
 
@@ -66,7 +67,11 @@ impl Header {
         FieldError::check_length("producer", fields.producer.len(), NAME_BYTES_MAX)?;
         FieldError::check_length("body_size", fields.body_size as usize, BODY_BYTES_MAX)?;
         let bytes = Bytes::from(encode(&fields));
-        Ok(Self { hash: hash(&bytes), bytes, fields: Arc::new(fields) })
+        Ok(Self {
+            hash: hash(&bytes),
+            bytes,
+            fields: Arc::new(fields),
+        })
     }
 
     /// Reads a canonical header and hashes the bytes as received. O(length).
@@ -77,7 +82,11 @@ impl Header {
         let mut reader = Reader::new(&bytes);
         let fields = decode(&mut reader)?;
         reader.finish("header")?;
-        Ok(Self { hash: hash(&bytes), fields: Arc::new(fields), bytes })
+        Ok(Self {
+            hash: hash(&bytes),
+            fields: Arc::new(fields),
+            bytes,
+        })
     }
 
     /// The canonical encoding, as received.

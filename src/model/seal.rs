@@ -60,7 +60,10 @@ impl Seal {
     #[must_use]
     pub fn by_authority(key: &KeyPair, hash: &BlockHash) -> Self {
         let signature = key.sign(&Self::message(hash));
-        Self::Authority { key: key.public_key(), signature }
+        Self::Authority {
+            key: key.public_key(),
+            signature,
+        }
     }
 
     /// The canonical encoding.
@@ -99,7 +102,9 @@ impl Seal {
             },
             TAG_ORIGINAL => {
                 let mut text = |field| {
-                    reader.text(field, OriginalHeader::TEXT_BYTES_MAX).map(str::to_owned)
+                    reader
+                        .text(field, OriginalHeader::TEXT_BYTES_MAX)
+                        .map(str::to_owned)
                 };
                 Self::Original(OriginalHeader {
                     block_id: text("seal block_id")?,

@@ -183,7 +183,10 @@ impl Draft {
         }
         let has_amount = has_amount(self.kind, self.operation);
         if !has_amount && self.amount != 0 {
-            return Err(FieldError::new("amount", "only a native transfer has an amount"));
+            return Err(FieldError::new(
+                "amount",
+                "only a native transfer has an amount",
+            ));
         }
         let names = self.sender.len() + self.receiver.len();
         let mut out = Vec::with_capacity(128 + names + self.payload.len());
@@ -341,15 +344,17 @@ impl Transaction {
 
     /// The witnesses in their order.
     pub fn witnesses(&self) -> impl ExactSizeIterator<Item = Witness> {
-        self.witness_bytes()[1..].chunks_exact(WITNESS_BYTES).map(|entry| {
-            let (scheme, entry) = (entry[0], &entry[1..]);
-            let (key, signature) = entry.split_at(32);
-            Witness {
-                scheme: scheme_from_tag(scheme).expect("tags were checked when decoding"),
-                key: PublicKey::from_bytes(key.try_into().expect("32 of 96 bytes")),
-                signature: Signature::from_bytes(signature.try_into().expect("64 of 96 bytes")),
-            }
-        })
+        self.witness_bytes()[1..]
+            .chunks_exact(WITNESS_BYTES)
+            .map(|entry| {
+                let (scheme, entry) = (entry[0], &entry[1..]);
+                let (key, signature) = entry.split_at(32);
+                Witness {
+                    scheme: scheme_from_tag(scheme).expect("tags were checked when decoding"),
+                    key: PublicKey::from_bytes(key.try_into().expect("32 of 96 bytes")),
+                    signature: Signature::from_bytes(signature.try_into().expect("64 of 96 bytes")),
+                }
+            })
     }
 
     /// What a native witness signs: `"hl/tx/1" ‖ id`.
@@ -437,7 +442,13 @@ fn read(reader: &mut Reader<'_>) -> Result<Layout, DecodeError> {
     let body_end = reader.position() + body_length;
     if reader.remaining() < body_length {
         let available = reader.remaining();
-        return Err(reader.error("body", DecodeProblem::Truncated { needed: body_length, available }));
+        return Err(reader.error(
+            "body",
+            DecodeProblem::Truncated {
+                needed: body_length,
+                available,
+            },
+        ));
     }
     let layout = read_body(reader, body_end - base)?;
     if reader.position() != body_end {
@@ -463,7 +474,11 @@ fn read_body(reader: &mut Reader<'_>, witness: usize) -> Result<Layout, DecodeEr
     let tag = reader.u8("operation")?;
     let operation = Operation::from_tag(tag)
         .ok_or_else(|| before.error("operation", DecodeProblem::Tag(tag)))?;
-    let amount = if has_amount(kind, operation) { reader.u64("amount")? } else { 0 };
+    let amount = if has_amount(kind, operation) {
+        reader.u64("amount")?
+    } else {
+        0
+    };
     let payload_length = reader.bytes("payload", PAYLOAD_BYTES_MAX)?.len();
     let payload = reader.position() - payload_length..reader.position();
     let timestamp = reader.u64("timestamp")?;

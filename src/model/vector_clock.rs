@@ -54,7 +54,9 @@ impl VectorClock {
         if sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(FieldError::new("vector_clock", "a node has two entries"));
         }
-        Ok(Self { entries: sorted.into() })
+        Ok(Self {
+            entries: sorted.into(),
+        })
     }
 
     /// The counter of `node`, 0 if it has none. O(log n).
@@ -68,7 +70,9 @@ impl VectorClock {
 
     /// Entries in ascending order of the name's bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u64)> {
-        self.entries.iter().map(|(node, counter)| (&**node, *counter))
+        self.entries
+            .iter()
+            .map(|(node, counter)| (&**node, *counter))
     }
 
     /// How many nodes have an entry.
@@ -92,16 +96,19 @@ impl VectorClock {
         let mut entries = self.entries.to_vec();
         match self.find(node) {
             Ok(index) => {
-                entries[index].1 = entries[index].1.checked_add(1).ok_or_else(|| {
-                    FieldError::new("vector_clock", "the counter is at its end")
-                })?;
+                entries[index].1 = entries[index]
+                    .1
+                    .checked_add(1)
+                    .ok_or_else(|| FieldError::new("vector_clock", "the counter is at its end"))?;
             }
             Err(index) => {
                 FieldError::check_length("vector_clock", entries.len() + 1, CLOCK_ENTRIES_MAX)?;
                 entries.insert(index, (node.into(), 1));
             }
         }
-        Ok(Self { entries: entries.into() })
+        Ok(Self {
+            entries: entries.into(),
+        })
     }
 
     /// The larger counter of both, node by node. O(n + m).
@@ -114,7 +121,9 @@ impl VectorClock {
             entries.push((Arc::clone(node), mine.max(theirs)));
         });
         FieldError::check_length("vector_clock", entries.len(), CLOCK_ENTRIES_MAX)?;
-        Ok(Self { entries: entries.into() })
+        Ok(Self {
+            entries: entries.into(),
+        })
     }
 
     /// How this clock relates to `other`. O(n + m).
@@ -175,11 +184,14 @@ impl VectorClock {
             }
             entries.push((node.into(), counter));
         }
-        Ok(Self { entries: entries.into() })
+        Ok(Self {
+            entries: entries.into(),
+        })
     }
 
     fn find(&self, node: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(name, _)| (**name).cmp(node))
+        self.entries
+            .binary_search_by(|(name, _)| (**name).cmp(node))
     }
 }
 
@@ -217,17 +229,27 @@ mod tests {
     use super::*;
 
     fn clock(entries: &[(&str, u64)]) -> VectorClock {
-        VectorClock::new(entries.iter().map(|&(node, counter)| (node.to_owned(), counter)))
-            .expect("valid entries")
+        VectorClock::new(
+            entries
+                .iter()
+                .map(|&(node, counter)| (node.to_owned(), counter)),
+        )
+        .expect("valid entries")
     }
 
     #[test]
     fn compare_tells_equal_before_after_and_concurrent_apart() {
         let a = clock(&[("a", 1), ("b", 2)]);
-        assert_eq!(a.compare(&clock(&[("b", 2), ("a", 1), ("c", 0)])), Causality::Equal);
+        assert_eq!(
+            a.compare(&clock(&[("b", 2), ("a", 1), ("c", 0)])),
+            Causality::Equal
+        );
         assert_eq!(a.compare(&clock(&[("a", 1), ("b", 3)])), Causality::Before);
         assert_eq!(a.compare(&clock(&[("b", 2)])), Causality::After);
-        assert_eq!(a.compare(&clock(&[("a", 2), ("b", 1)])), Causality::Concurrent);
+        assert_eq!(
+            a.compare(&clock(&[("a", 2), ("b", 1)])),
+            Causality::Concurrent
+        );
         assert_eq!(VectorClock::empty().compare(&a), Causality::Before);
     }
 
@@ -235,7 +257,10 @@ mod tests {
     fn limits_are_named() {
         let many = (0..=CLOCK_ENTRIES_MAX).map(|i| (format!("n{i}"), 1));
         let error = VectorClock::new(many).expect_err("too many");
-        assert_eq!(error.to_string(), "vector_clock: 4097 is above the limit of 4096");
+        assert_eq!(
+            error.to_string(),
+            "vector_clock: 4097 is above the limit of 4096"
+        );
         assert!(clock(&[("a", u64::MAX)]).increment("a").is_err());
         assert!(clock(&[]).increment("").is_err());
     }

@@ -30,7 +30,12 @@ impl ExtensionProof {
         consistency: Vec<Digest>,
         inclusion: Vec<Digest>,
     ) -> Self {
-        Self { old, new, consistency, inclusion }
+        Self {
+            old,
+            new,
+            consistency,
+            inclusion,
+        }
     }
 
     /// The older head.
@@ -65,7 +70,10 @@ impl ExtensionProof {
             &self.new.history_root,
             &self.consistency,
         )
-        .map_err(|source| InvalidProof::Path { step: "history", source })?;
+        .map_err(|source| InvalidProof::Path {
+            step: "history",
+            source,
+        })?;
         merkle::verify_inclusion(
             &history_leaf(&self.old.hash()),
             self.old.height,
@@ -73,7 +81,10 @@ impl ExtensionProof {
             &self.inclusion,
             &self.new.history_root,
         )
-        .map_err(|source| InvalidProof::Path { step: "old head in history", source })
+        .map_err(|source| InvalidProof::Path {
+            step: "old head in history",
+            source,
+        })
     }
 
     /// The canonical encoding.

@@ -56,9 +56,13 @@ impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(serde::de::Error::custom("hexadecimal digits are lower case"));
+            return Err(serde::de::Error::custom(
+                "hexadecimal digits are lower case",
+            ));
         }
-        Ok(Self(hex::decode(&text).map_err(serde::de::Error::custom)?.into()))
+        Ok(Self(
+            hex::decode(&text).map_err(serde::de::Error::custom)?.into(),
+        ))
     }
 }
 

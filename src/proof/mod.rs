@@ -140,7 +140,10 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 
 fn check_head(found: &Header, trusted: &BlockHash) -> Result<(), InvalidProof> {
     if found.hash() != *trusted {
-        return Err(InvalidProof::Head { found: found.hash(), trusted: *trusted });
+        return Err(InvalidProof::Head {
+            found: found.hash(),
+            trusted: *trusted,
+        });
     }
     Ok(())
 }

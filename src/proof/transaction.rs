@@ -50,7 +50,14 @@ impl TransactionProof {
         path: Vec<Digest>,
     ) -> Self {
         let witness = Bytes::copy_from_slice(transaction.witness_bytes());
-        Self { head, later, index, id: transaction.id(), witness, path }
+        Self {
+            head,
+            later,
+            index,
+            id: transaction.id(),
+            witness,
+            path,
+        }
     }
 
     /// The transaction that the proof is about.
@@ -82,14 +89,26 @@ impl TransactionProof {
                     history,
                     &self.head.history_root,
                 )
-                .map_err(|source| InvalidProof::Path { step: "block in history", source })?;
+                .map_err(|source| InvalidProof::Path {
+                    step: "block in history",
+                    source,
+                })?;
                 block
             }
         };
         let leaf = merkle::leaf_hash(&[&self.id.0, &self.witness]);
         let count = block.transaction_count.into();
-        merkle::verify_inclusion(&leaf, self.index.into(), count, &self.path, &block.merkle_root)
-            .map_err(|source| InvalidProof::Path { step: "transaction in block", source })?;
+        merkle::verify_inclusion(
+            &leaf,
+            self.index.into(),
+            count,
+            &self.path,
+            &block.merkle_root,
+        )
+        .map_err(|source| InvalidProof::Path {
+            step: "transaction in block",
+            source,
+        })?;
         Ok(ProvenTransaction {
             id: self.id,
             height: block.height,
@@ -124,15 +143,23 @@ impl TransactionProof {
         read_version(reader)?;
         let head = read_header(bytes, reader, "head")?;
         let later = match reader.flag("later")? {
-            true => {
-                Some((read_header(bytes, reader, "header")?, read_path(reader, "history")?))
-            }
+            true => Some((
+                read_header(bytes, reader, "header")?,
+                read_path(reader, "history")?,
+            )),
             false => None,
         };
         let index = reader.u32("index")?;
         let id = TransactionId(reader.array("id")?);
         let witness = Bytes::copy_from_slice(reader.bytes("witness", WITNESS_BYTES_MAX)?);
         let path = read_path(reader, "path")?;
-        Ok(Self { head, later, index, id, witness, path })
+        Ok(Self {
+            head,
+            later,
+            index,
+            id,
+            witness,
+            path,
+        })
     }
 }

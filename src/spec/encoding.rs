@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority, Rules,
-    SPEC_ENTRIES_MAX, SpecFields,
+    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority,
+    Rules, SPEC_ENTRIES_MAX, SpecFields,
 };
 use crate::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::digest::Digest;
@@ -73,7 +73,11 @@ fn encode_rules(rules: &Rules, out: &mut Vec<u8>) {
     });
     out.push(rules.witnesses_min);
     out.push(rules.balances.into());
-    for number in [rules.fee_min, rules.clock_drift_max_us, rules.clock_advance_max] {
+    for number in [
+        rules.fee_min,
+        rules.clock_drift_max_us,
+        rules.clock_advance_max,
+    ] {
         codec::put_u64(out, number);
     }
 }
@@ -89,7 +93,10 @@ impl ChainSpec {
         let end = reader.clone();
         reader.finish("specification")?;
         Self::new(fields).map_err(|error| {
-            end.error(error.field, DecodeProblem::Value("the specification contradicts itself"))
+            end.error(
+                error.field,
+                DecodeProblem::Value("the specification contradicts itself"),
+            )
         })
     }
 }
@@ -130,7 +137,10 @@ fn decode_consensus(reader: &mut Reader<'_>) -> Result<Consensus, DecodeError> {
                 let key = PublicKey::from_bytes(reader.array("authorities")?);
                 authorities.push(Authority { name, key });
             }
-            Ok(Consensus::ProofOfAuthority(ProofOfAuthority { authorities, round_robin }))
+            Ok(Consensus::ProofOfAuthority(ProofOfAuthority {
+                authorities,
+                round_robin,
+            }))
         }
         tag => Err(start.error("consensus", DecodeProblem::Tag(tag))),
     }
@@ -163,7 +173,10 @@ fn decode_accounts(
     for _ in 0..count {
         let start = reader.clone();
         let name = reader.name(FIELD)?;
-        if accounts.last_key_value().is_some_and(|(last, _)| last.as_str() >= name) {
+        if accounts
+            .last_key_value()
+            .is_some_and(|(last, _)| last.as_str() >= name)
+        {
             return Err(start.error(FIELD, DecodeProblem::Order));
         }
         let key = match reader.flag(FIELD)? {

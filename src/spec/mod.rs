@@ -57,7 +57,10 @@ impl SpecFields {
     /// The authority called `name`, with its place in turn order.
     #[must_use]
     pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
-        self.authorities().iter().enumerate().find(|(_, authority)| authority.name == name)
+        self.authorities()
+            .iter()
+            .enumerate()
+            .find(|(_, authority)| authority.name == name)
     }
 
     fn is_authority(&self, name: &str) -> bool {
@@ -207,7 +210,11 @@ impl ChainSpec {
         let bytes: Arc<[u8]> = encoding::encode(&fields).into();
         FieldError::check_length("specification", bytes.len(), SPEC_BYTES_MAX)?;
         let id = ChainId(sha256(&[HASH_TAG, &bytes]));
-        Ok(Self { fields: Arc::new(fields), bytes, id })
+        Ok(Self {
+            fields: Arc::new(fields),
+            bytes,
+            id,
+        })
     }
 
     /// The canonical encoding.
@@ -285,14 +292,23 @@ fn check(fields: &SpecFields) -> Result<(), FieldError> {
     let Consensus::ProofOfAuthority(consensus) = &fields.consensus;
     check_authorities(consensus, names)?;
     if consensus.authorities.is_empty() && fields.import.is_none() {
-        return Err(FieldError::new("authorities", "nobody could ever seal a block"));
+        return Err(FieldError::new(
+            "authorities",
+            "nobody could ever seal a block",
+        ));
     }
     check_accounts(fields, names)?;
     if fields.rules.witnesses_min > fields.limits.witnesses_max {
-        return Err(FieldError::new("witnesses_min", "above limits.witnesses_max"));
+        return Err(FieldError::new(
+            "witnesses_min",
+            "above limits.witnesses_max",
+        ));
     }
     if fields.rules.identity == Identity::Key && fields.limits.name_bytes_max < 64 {
-        return Err(FieldError::new("name_bytes_max", "names are keys of 64 hexadecimal digits"));
+        return Err(FieldError::new(
+            "name_bytes_max",
+            "names are keys of 64 hexadecimal digits",
+        ));
     }
     fields.import.as_ref().map_or(Ok(()), check_import)
 }
@@ -306,7 +322,8 @@ fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), FieldError> {
         FieldError::check_length(FIELD, name.len(), names)?;
         let open_to_all = fields.rules.identity == Identity::Pinned && account.key.is_none();
         if account.balance > 0 && open_to_all && !fields.is_authority(name) {
-            let problem = format!("{name:?} holds a balance but names no key: anybody could take it");
+            let problem =
+                format!("{name:?} holds a balance but names no key: anybody could take it");
             return Err(FieldError::new(FIELD, problem));
         }
         if account.key.is_some() && fields.is_authority(name) {
@@ -319,7 +336,10 @@ fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), FieldError> {
             .ok_or_else(|| FieldError::new(FIELD, "the balances add up to more than 2^63 - 1"))?;
     }
     if total > 0 && !fields.rules.balances {
-        return Err(FieldError::new(FIELD, "balances are listed, but rules.balances is off"));
+        return Err(FieldError::new(
+            FIELD,
+            "balances are listed, but rules.balances is off",
+        ));
     }
     Ok(())
 }
@@ -329,23 +349,49 @@ const NUMBER_MAX: u64 = i64::MAX as u64;
 
 fn number(field: &'static str, value: u64) -> Result<u64, FieldError> {
     if value > NUMBER_MAX {
-        return Err(FieldError::new(field, format!("{value} is above the limit of 2^63 - 1")));
+        return Err(FieldError::new(
+            field,
+            format!("{value} is above the limit of 2^63 - 1"),
+        ));
     }
     Ok(value)
 }
 
 fn check_limits(limits: &Limits) -> Result<(), FieldError> {
     let bounds: [(&'static str, u64, u64); 6] = [
-        ("transactions_max", limits.transactions_max.into(), u32::MAX.into()),
-        ("body_bytes_max", limits.body_bytes_max.into(), BODY_BYTES_MAX as u64),
-        ("payload_bytes_max", limits.payload_bytes_max.into(), PAYLOAD_BYTES_MAX as u64),
-        ("name_bytes_max", limits.name_bytes_max.into(), NAME_BYTES_MAX as u64),
-        ("clock_entries_max", limits.clock_entries_max.into(), CLOCK_ENTRIES_MAX as u64),
+        (
+            "transactions_max",
+            limits.transactions_max.into(),
+            u32::MAX.into(),
+        ),
+        (
+            "body_bytes_max",
+            limits.body_bytes_max.into(),
+            BODY_BYTES_MAX as u64,
+        ),
+        (
+            "payload_bytes_max",
+            limits.payload_bytes_max.into(),
+            PAYLOAD_BYTES_MAX as u64,
+        ),
+        (
+            "name_bytes_max",
+            limits.name_bytes_max.into(),
+            NAME_BYTES_MAX as u64,
+        ),
+        (
+            "clock_entries_max",
+            limits.clock_entries_max.into(),
+            CLOCK_ENTRIES_MAX as u64,
+        ),
         ("witnesses_max", limits.witnesses_max.into(), u8::MAX.into()),
     ];
     for (field, value, limit) in bounds {
         if value == 0 || value > limit {
-            return Err(FieldError::new(field, format!("{value} is not between 1 and {limit}")));
+            return Err(FieldError::new(
+                field,
+                format!("{value} is not between 1 and {limit}"),
+            ));
         }
     }
     Ok(())
@@ -370,12 +416,18 @@ fn check_authorities(consensus: &ProofOfAuthority, names: usize) -> Result<(), F
 
 fn check_import(import: &Import) -> Result<(), FieldError> {
     if !cfg!(feature = "mpreg") {
-        return Err(FieldError::new("import", "this build was made without the feature `mpreg`"));
+        return Err(FieldError::new(
+            "import",
+            "this build was made without the feature `mpreg`",
+        ));
     }
     FieldError::check_name("import.chain", &import.chain)?;
     number("import.blocks", import.blocks)?;
     if import.blocks == 0 {
-        return Err(FieldError::new("import.blocks", "a record has at least one block"));
+        return Err(FieldError::new(
+            "import.blocks",
+            "a record has at least one block",
+        ));
     }
     Ok(())
 }

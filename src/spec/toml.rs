@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, ProofOfAuthority, Rules, SpecFields};
+use super::{
+    Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, ProofOfAuthority, Rules,
+    SpecFields,
+};
 use crate::codec::FieldError;
 use crate::signature::PublicKey;
 
@@ -92,16 +95,25 @@ impl ChainSpec {
     /// # Errors
     /// [`SpecFileError`], which names the file.
     pub fn read_toml(path: &Path) -> Result<Self, SpecFileError> {
-        let read = |source| SpecFileError::Read { path: path.into(), source };
+        let read = |source| SpecFileError::Read {
+            path: path.into(),
+            source,
+        };
         if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
-            return Err(read(io::Error::new(io::ErrorKind::FileTooLarge, "above 32 MiB")));
+            return Err(read(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "above 32 MiB",
+            )));
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
         let spec: SpecToml = ::toml::from_str(&text).map_err(|error| SpecFileError::Syntax {
             path: path.into(),
             message: error.to_string().trim_end().to_owned(),
         })?;
-        Self::new(spec.into()).map_err(|source| SpecFileError::Field { path: path.into(), source })
+        Self::new(spec.into()).map_err(|source| SpecFileError::Field {
+            path: path.into(),
+            source,
+        })
     }
 
     /// The specification as TOML text, from which [`ChainSpec::from_toml`] reads the same one.
@@ -130,15 +142,24 @@ impl ChainSpec {
 
 impl From<SpecToml> for SpecFields {
     fn from(spec: SpecToml) -> Self {
-        let ConsensusToml::ProofOfAuthority { round_robin, authorities } = spec.consensus;
+        let ConsensusToml::ProofOfAuthority {
+            round_robin,
+            authorities,
+        } = spec.consensus;
         let authorities = authorities
             .into_iter()
-            .map(|authority| Authority { name: authority.name, key: authority.key })
+            .map(|authority| Authority {
+                name: authority.name,
+                key: authority.key,
+            })
             .collect();
         Self {
             name: spec.name,
             genesis_time: spec.genesis_time,
-            consensus: Consensus::ProofOfAuthority(ProofOfAuthority { authorities, round_robin }),
+            consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
+                authorities,
+                round_robin,
+            }),
             limits: spec.limits,
             rules: spec.rules,
             accounts: spec.accounts,

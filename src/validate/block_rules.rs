@@ -26,7 +26,10 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 
 fn link(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Result<(), Fault> {
     if header.chain != spec.id() {
-        return fault(Reason::Chain, format!("for chain {}, this is {}", header.chain, spec.id()));
+        return fault(
+            Reason::Chain,
+            format!("for chain {}, this is {}", header.chain, spec.id()),
+        );
     }
     let expected = state.height() + 1;
     if header.height != expected {
@@ -34,7 +37,11 @@ fn link(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Result<(), Fa
         return fault(Reason::Height, detail);
     }
     if header.previous_hash != state.head() {
-        let detail = format!("links to {}, the block before is {}", header.previous_hash, state.head());
+        let detail = format!(
+            "links to {}, the block before is {}",
+            header.previous_hash,
+            state.head()
+        );
         return fault(Reason::PreviousHash, detail);
     }
     Ok(())
@@ -42,17 +49,41 @@ fn link(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Result<(), Fa
 
 fn limits(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
     let (header, limits) = (block.header(), &spec.limits);
-    let longest = header.vector_clock.iter().map(|(node, _)| node.len()).max().unwrap_or(0);
+    let longest = header
+        .vector_clock
+        .iter()
+        .map(|(node, _)| node.len())
+        .max()
+        .unwrap_or(0);
     let sizes = [
-        ("transactions", header.transaction_count as usize, limits.transactions_max),
-        ("bytes of body", header.body_size as usize, limits.body_bytes_max),
-        ("clock entries", header.vector_clock.len(), limits.clock_entries_max),
-        ("bytes of producer name", header.producer.len(), limits.name_bytes_max),
+        (
+            "transactions",
+            header.transaction_count as usize,
+            limits.transactions_max,
+        ),
+        (
+            "bytes of body",
+            header.body_size as usize,
+            limits.body_bytes_max,
+        ),
+        (
+            "clock entries",
+            header.vector_clock.len(),
+            limits.clock_entries_max,
+        ),
+        (
+            "bytes of producer name",
+            header.producer.len(),
+            limits.name_bytes_max,
+        ),
         ("bytes of clock entry name", longest, limits.name_bytes_max),
     ];
     for (what, size, limit) in sizes {
         if size > limit as usize {
-            return fault(Reason::Limit, format!("{size} {what}, at most {limit} are allowed"));
+            return fault(
+                Reason::Limit,
+                format!("{size} {what}, at most {limit} are allowed"),
+            );
         }
     }
     Ok(())
@@ -62,16 +93,25 @@ fn roots(state: &State, block: &Block) -> Result<(), Fault> {
     let header = block.header();
     let computed = block.computed_merkle_root();
     if header.merkle_root != computed {
-        let detail = format!("header names {}, the body gives {computed}", header.merkle_root);
+        let detail = format!(
+            "header names {}, the body gives {computed}",
+            header.merkle_root
+        );
         return fault(Reason::MerkleRoot, detail);
     }
     let history = state.history_root();
     if header.history_root != history {
-        let detail = format!("header names {}, the chain gives {history}", header.history_root);
+        let detail = format!(
+            "header names {}, the chain gives {history}",
+            header.history_root
+        );
         return fault(Reason::HistoryRoot, detail);
     }
     if !header.state_root.is_zero() {
-        return fault(Reason::StateRoot, "must be zero: this chain has no checkpoints");
+        return fault(
+            Reason::StateRoot,
+            "must be zero: this chain has no checkpoints",
+        );
     }
     Ok(())
 }
@@ -90,7 +130,10 @@ fn timestamp(
         && header.timestamp > now_us.saturating_add(spec.rules.clock_drift_max_us)
     {
         let ahead = header.timestamp - now_us;
-        return fault(Reason::Timestamp, format!("{ahead} µs ahead of this machine's clock"));
+        return fault(
+            Reason::Timestamp,
+            format!("{ahead} µs ahead of this machine's clock"),
+        );
     }
     Ok(())
 }
@@ -102,7 +145,12 @@ fn vector_clock(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Resul
     match before.compare(now) {
         Causality::Before => {}
         Causality::Equal if spec.is_imported(header.height) => {}
-        _ => return fault(Reason::VectorClock, "does not come after the clock of the block before"),
+        _ => {
+            return fault(
+                Reason::VectorClock,
+                "does not come after the clock of the block before",
+            );
+        }
     }
     if spec.is_imported(header.height) {
         return Ok(());
@@ -110,7 +158,10 @@ fn vector_clock(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Resul
     let producer = &header.producer;
     let expected = before.get(producer).saturating_add(1);
     if now.get(producer) != expected {
-        let detail = format!("{producer:?} is at {}, expected {expected}", now.get(producer));
+        let detail = format!(
+            "{producer:?} is at {}, expected {expected}",
+            now.get(producer)
+        );
         return fault(Reason::VectorClock, detail);
     }
     let limit = spec.rules.clock_advance_max;
@@ -123,9 +174,10 @@ fn vector_clock(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Resul
         node != producer && before.get(node) == 0 && spec.authority(node).is_none()
     });
     match stranger {
-        Some((node, _)) => {
-            fault(Reason::VectorClock, format!("{node:?} is not an authority and can't enter"))
-        }
+        Some((node, _)) => fault(
+            Reason::VectorClock,
+            format!("{node:?} is not an authority and can't enter"),
+        ),
         None => Ok(()),
     }
 }

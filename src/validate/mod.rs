@@ -39,7 +39,10 @@ impl Fault {
     /// A fault for `reason`.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -126,7 +129,11 @@ impl Validator {
             consensus::check_seal(&self.spec, block).map_err(whole)?;
         }
         let accounts = self.check_transactions(block, depth)?;
-        Ok(ValidBlock { block: block.clone(), accounts, source })
+        Ok(ValidBlock {
+            block: block.clone(),
+            accounts,
+            source,
+        })
     }
 
     /// Moves on to `valid`.
@@ -136,7 +143,10 @@ impl Validator {
     pub fn apply(&mut self, valid: &ValidBlock) {
         let header = valid.block.header();
         let state = &mut self.state;
-        assert_eq!(header.previous_hash, state.hash, "blocks are applied in the order of checking");
+        assert_eq!(
+            header.previous_hash, state.hash,
+            "blocks are applied in the order of checking"
+        );
         state.height = header.height;
         state.hash = header.hash();
         state.timestamp = header.timestamp;
@@ -178,9 +188,12 @@ impl Validator {
         }
         match broken {
             None => Ok(accounts.into_changes()),
-            Some((index, fault)) => {
-                Err(Rejected::transaction(block.height(), index, fault.reason, fault.detail))
-            }
+            Some((index, fault)) => Err(Rejected::transaction(
+                block.height(),
+                index,
+                fault.reason,
+                fault.detail,
+            )),
         }
     }
 
@@ -191,7 +204,10 @@ impl Validator {
 
     #[cfg(not(feature = "mpreg"))]
     fn check_imported(&self, _block: &Block) -> Result<String, Fault> {
-        Err(Fault::new(Reason::Operation, "this build can't check imported blocks"))
+        Err(Fault::new(
+            Reason::Operation,
+            "this build can't check imported blocks",
+        ))
     }
 }
 

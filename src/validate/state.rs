@@ -58,12 +58,19 @@ impl State {
         };
         for (name, initial) in &spec.accounts {
             let keys = initial.key.map(|key| keys_digest(&[key]));
-            let account = Account { nonce: 0, balance: initial.balance, keys };
+            let account = Account {
+                nonce: 0,
+                balance: initial.balance,
+                keys,
+            };
             state.accounts.insert(name.as_str().into(), account);
         }
         if spec.rules.identity == Identity::Pinned {
             for authority in spec.authorities() {
-                let account = state.accounts.entry(authority.name.as_str().into()).or_default();
+                let account = state
+                    .accounts
+                    .entry(authority.name.as_str().into())
+                    .or_default();
                 account.keys = Some(keys_digest(&[authority.key]));
             }
         }
@@ -181,8 +188,17 @@ impl State {
             return Err(end.error("checksum", DecodeProblem::Value("does not match")));
         }
         reader.finish("state")?;
-        let state =
-            Self { chain, height, hash, timestamp, transactions, clock, history, accounts, source };
+        let state = Self {
+            chain,
+            height,
+            hash,
+            timestamp,
+            transactions,
+            clock,
+            history,
+            accounts,
+            source,
+        };
         Ok(state)
     }
 }
@@ -222,7 +238,14 @@ fn decode_accounts(reader: &mut Reader<'_>) -> Result<HashMap<Box<str>, Account>
             true => Some(Digest(reader.array(FIELD)?)),
             false => None,
         };
-        accounts.insert(name.into(), Account { nonce, balance, keys });
+        accounts.insert(
+            name.into(),
+            Account {
+                nonce,
+                balance,
+                keys,
+            },
+        );
     }
     Ok(accounts)
 }

@@ -28,7 +28,14 @@ impl<'a> Accounts<'a> {
     pub(super) fn new(spec: &'a ChainSpec, state: &'a State, header: &'a HeaderFields) -> Self {
         let imported = spec.is_imported(header.height);
         let changed = HashMap::new();
-        Self { spec, state, header, imported, changed, seen: HashSet::new() }
+        Self {
+            spec,
+            state,
+            header,
+            imported,
+            changed,
+            seen: HashSet::new(),
+        }
     }
 
     /// Checks the next transaction, applies it to the overlay, and adds its signatures to `claims`.
@@ -76,32 +83,65 @@ impl<'a> Accounts<'a> {
     fn check_form(&self, transaction: &Transaction) -> Result<(), Fault> {
         let (rules, limits) = (&self.spec.rules, &self.spec.limits);
         if transaction.chain() != self.spec.id() {
-            let detail = format!("for chain {}, this is {}", transaction.chain(), self.spec.id());
+            let detail = format!(
+                "for chain {}, this is {}",
+                transaction.chain(),
+                self.spec.id()
+            );
             return fault(Reason::Chain, detail);
         }
-        let kind = if self.imported { Kind::Mpreg } else { Kind::Native };
+        let kind = if self.imported {
+            Kind::Mpreg
+        } else {
+            Kind::Native
+        };
         if transaction.kind() != kind {
-            return fault(Reason::Operation, format!("only {kind:?} transactions belong here"));
+            return fault(
+                Reason::Operation,
+                format!("only {kind:?} transactions belong here"),
+            );
         }
         let witnesses = transaction.witnesses().len();
         let sizes = [
-            ("bytes of sender name", transaction.sender().len(), limits.name_bytes_max),
-            ("bytes of receiver name", transaction.receiver().len(), limits.name_bytes_max),
-            ("bytes of payload", transaction.payload().len(), limits.payload_bytes_max),
+            (
+                "bytes of sender name",
+                transaction.sender().len(),
+                limits.name_bytes_max,
+            ),
+            (
+                "bytes of receiver name",
+                transaction.receiver().len(),
+                limits.name_bytes_max,
+            ),
+            (
+                "bytes of payload",
+                transaction.payload().len(),
+                limits.payload_bytes_max,
+            ),
             ("witnesses", witnesses, limits.witnesses_max.into()),
         ];
         for (what, size, limit) in sizes {
             if size > limit as usize {
-                return fault(Reason::Limit, format!("{size} {what}, at most {limit} are allowed"));
+                return fault(
+                    Reason::Limit,
+                    format!("{size} {what}, at most {limit} are allowed"),
+                );
             }
         }
-        let latest = self.header.timestamp.saturating_add(rules.clock_drift_max_us);
-        if transaction.timestamp() > latest {
+        let latest = self
+            .header
+            .timestamp
+            .saturating_add(rules.clock_drift_max_us);
+        if !self.imported && transaction.timestamp() > latest {
             let ahead = transaction.timestamp() - self.header.timestamp;
             return fault(Reason::Timestamp, format!("{ahead} µs ahead of its block"));
         }
         if transaction.expiry() != 0 && self.header.timestamp >= transaction.expiry() {
-            let detail = format!("at {}, the block is of {}", transaction.expiry(), self.header.timestamp);
+            let detail = format!(
+                "at {}, the block is of {}",
+                transaction.expiry(),
+                self.header.timestamp
+            );
             return fault(Reason::Expired, detail);
         }
         if self.imported {
@@ -112,11 +152,20 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Fee, detail);
         }
         if witnesses < usize::from(rules.witnesses_min) {
-            let detail = format!("{witnesses} witnesses, at least {} are needed", rules.witnesses_min);
+            let detail = format!(
+                "{witnesses} witnesses, at least {} are needed",
+                rules.witnesses_min
+            );
             return fault(Reason::SignatureMissing, detail);
         }
-        if transaction.witnesses().any(|witness| witness.scheme != Scheme::Native) {
-            return fault(Reason::Signature, "a native transaction is signed over its id");
+        if transaction
+            .witnesses()
+            .any(|witness| witness.scheme != Scheme::Native)
+        {
+            return fault(
+                Reason::Signature,
+                "a native transaction is signed over its id",
+            );
         }
         Ok(())
     }
@@ -162,7 +211,10 @@ impl<'a> Accounts<'a> {
     }
 
     fn get(&self, name: &str) -> Account {
-        self.changed.get(name).copied().unwrap_or_else(|| self.state.account(name))
+        self.changed
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| self.state.account(name))
     }
 
     fn set(&mut self, name: &str, account: Account) {
@@ -195,7 +247,10 @@ impl<'a> Accounts<'a> {
         _claims: &mut Claims,
         _index: u32,
     ) -> Result<(), Fault> {
-        fault(Reason::Operation, "this build can't check imported transactions")
+        fault(
+            Reason::Operation,
+            "this build can't check imported transactions",
+        )
     }
 }
 
@@ -204,18 +259,17 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 }
 
 /// Whether the witness's keys speak for the sender; pins them where that is the rule.
-fn identify(
-    rule: Identity,
-    transaction: &Transaction,
-    account: &mut Account,
-) -> Result<(), Fault> {
+fn identify(rule: Identity, transaction: &Transaction, account: &mut Account) -> Result<(), Fault> {
     let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
     let sender = transaction.sender();
     match rule {
         Identity::Open => Ok(()),
         Identity::Key => match keys.as_slice() {
             [key] if key.to_string() == sender => Ok(()),
-            _ => fault(Reason::Identity, format!("not signed by {sender:?}, the sender's own key")),
+            _ => fault(
+                Reason::Identity,
+                format!("not signed by {sender:?}, the sender's own key"),
+            ),
         },
         Identity::Pinned => {
             let found = (!keys.is_empty()).then(|| keys_digest(&keys));
@@ -255,7 +309,12 @@ impl Claims {
         let start = self.messages.len();
         self.messages.extend_from_slice(message);
         let message = start..self.messages.len();
-        self.claims.push(Claim { transaction, key, signature, message });
+        self.claims.push(Claim {
+            transaction,
+            key,
+            signature,
+            message,
+        });
     }
 
     /// The first transaction with a signature that doesn't verify.

@@ -90,6 +90,16 @@ impl Extent {
         self.end.checked_sub(1)
     }
 
+    /// What a look-up answers for a key whose first place is this.
+    #[must_use]
+    pub fn location(&self, height: u64, position: u32) -> Location {
+        if height < self.floor {
+            Location::Pruned { height, position }
+        } else {
+            Location::Found { height, position }
+        }
+    }
+
     /// Whether there is no block.
     #[must_use]
     pub fn is_empty(&self) -> bool {

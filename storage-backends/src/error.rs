@@ -5,6 +5,8 @@
 //! unchanged and usable), damage ([`Error::is_corrupt`]: acknowledged bytes can't be given back), and the
 //! rest, faults of the place or the machine.
 
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -16,7 +18,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system, or the database engine, refused.
-    #[error("can't {operation} {}: {source}", path.display())]
+    #[error("{}: can't {operation}: {source}", path.display())]
     Io {
         /// What was being done, as a verb.
         operation: &'static str,
@@ -26,7 +28,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The disk is full (or a quota is used up). The writer is poisoned; the store opens again.
-    #[error("can't {operation} {}: the disk is full", path.display())]
+    #[error("{}: can't {operation}: the disk is full", path.display())]
     Full {
         /// What was being done, as a verb.
         operation: &'static str,
@@ -70,7 +72,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The place can't be written, and the operation needs to.
-    #[error("can't {operation} {}: it is read-only here", path.display())]
+    #[error("{}: can't {operation}: it is read-only here", path.display())]
     ReadOnly {
         /// What was being done, as a verb.
         operation: &'static str,
@@ -97,7 +99,7 @@ pub enum Error {
     },
     /// An earlier mutation failed; this writer refuses all further ones. Open the store again.
     #[error(
-        "can't {operation} {}: an earlier failure to {earlier} left this writer unusable; open the store again",
+        "{}: can't {operation}: an earlier failure to {earlier} left this writer unusable; open the store again",
         path.display()
     )]
     Poisoned {
@@ -156,6 +158,15 @@ impl Error {
     pub(crate) fn argument(operation: &'static str, reason: impl Into<String>) -> Self {
         Self::Argument {
             operation,
+            reason: reason.into(),
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn corrupt(path: &Path, place: Place, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            place,
             reason: reason.into(),
         }
     }

@@ -51,7 +51,7 @@ mod tests {
 
     fn fault() -> Error {
         Error::Full {
-            operation: "append to",
+            operation: "append",
             path: "x".into(),
         }
     }

@@ -33,6 +33,8 @@
 //! ```
 
 mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
 mod error;
 mod ext;

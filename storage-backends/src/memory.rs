@@ -171,11 +171,8 @@ impl BlockReader for MemoryStore {
     fn locate(&self, key: &Id) -> Result<Location> {
         let chain = self.shared.read();
         Ok(match chain.places.get(key) {
+            Some(&(height, position)) => chain.extent().location(height, position),
             None => Location::Absent,
-            Some(&(height, position)) if height < chain.floor => {
-                Location::Pruned { height, position }
-            }
-            Some(&(height, position)) => Location::Found { height, position },
         })
     }
 

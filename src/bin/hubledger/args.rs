@@ -22,35 +22,47 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Create a store from a chain specification
-    #[command(after_help = "Example:\n  hubledger init --store sqlite:hub.db --spec examples/messaging.toml")]
+    #[command(
+        after_help = "Example:\n  hubledger init --store sqlite:hub.db --spec examples/messaging.toml"
+    )]
     Init(Init),
     /// Generate a block file of signed, sealed blocks
-    #[command(after_help = "Example:\n  hubledger generate --transactions 10000 --keys 64 --out blocks.hlb")]
+    #[command(
+        after_help = "Example:\n  hubledger generate --transactions 10000 --keys 64 --out blocks.hlb"
+    )]
     Generate(Generate),
     /// Generate a key pair and write it to a PEM file that only its owner can read
     #[command(after_help = "Example:\n  hubledger keygen --out hub.pem")]
     Keygen(Keygen),
     /// Validate the blocks of a file and commit them to a store
-    #[command(after_help = "Examples:\n  hubledger import blocks.hlb --store sqlite:hub.db\n  \
+    #[command(
+        after_help = "Examples:\n  hubledger import blocks.hlb --store sqlite:hub.db\n  \
 hubledger import --mpreg federation.db --chain hub_registry --store sqlite:registry.db\n\n\
-An import that was interrupted is simply started again.")]
+An import that was interrupted is simply started again."
+    )]
     Import(Import),
     /// Check everything in a store, or in a chain that MPREG keeps, again
     #[command(after_help = "Examples:\n  hubledger verify --store sqlite:hub.db\n  \
 hubledger verify --mpreg federation.db --chain hub_registry --audit")]
     Verify(Verify),
     /// Look up a transaction, a block, or the head
-    #[command(after_help = "Examples:\n  hubledger get --store sqlite:hub.db --head\n  \
+    #[command(
+        after_help = "Examples:\n  hubledger get --store sqlite:hub.db --head\n  \
 hubledger get --store sqlite:hub.db --block 7\n  \
-hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca828d")]
+hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca828d"
+    )]
     Get(Get),
     /// Write a proof that a transaction is in the chain, or that the chain extends an earlier head
-    #[command(after_help = "Examples:\n  hubledger prove --store sqlite:hub.db --tx ID --out tx.proof\n  \
-hubledger prove --store sqlite:hub.db --extends OLD_HEAD --out growth.json")]
+    #[command(
+        after_help = "Examples:\n  hubledger prove --store sqlite:hub.db --tx ID --out tx.proof\n  \
+hubledger prove --store sqlite:hub.db --extends OLD_HEAD --out growth.json"
+    )]
     Prove(Prove),
     /// Check a proof against nothing but a head hash
-    #[command(after_help = "Examples:\n  hubledger verify-proof tx.proof --head HASH\n  \
-hubledger verify-proof growth.json --head HASH --extends OLD_HEAD")]
+    #[command(
+        after_help = "Examples:\n  hubledger verify-proof tx.proof --head HASH\n  \
+hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
+    )]
     VerifyProof(VerifyProof),
     /// Say what a store holds
     #[command(after_help = "Example:\n  hubledger stats --store sqlite:hub.db")]
@@ -59,7 +71,9 @@ hubledger verify-proof growth.json --head HASH --extends OLD_HEAD")]
     #[command(after_help = "Example:\n  hubledger demo --transactions 20000")]
     Demo(Demo),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  hubledger completions bash > /etc/bash_completion.d/hubledger")]
+    #[command(
+        after_help = "Example:\n  hubledger completions bash > /etc/bash_completion.d/hubledger"
+    )]
     Completions(Completions),
 }
 

@@ -59,7 +59,11 @@ pub(crate) fn verdict(rejected: &Rejected) -> Map<String, Value> {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
-        if error.is_corrupt() { Self::Corrupt(error.into()) } else { Self::Failed(error.into()) }
+        if error.is_corrupt() {
+            Self::Corrupt(error.into())
+        } else {
+            Self::Failed(error.into())
+        }
     }
 }
 

@@ -120,7 +120,13 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text
             .chars()
-            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+            .flat_map(|c| {
+                if c.is_control() {
+                    c.escape_default().collect()
+                } else {
+                    vec![c]
+                }
+            })
             .collect(),
         Value::Null => "-".to_owned(),
         other => other.to_string(),

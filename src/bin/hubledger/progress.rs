@@ -20,14 +20,22 @@ impl Progress {
                 ProgressBar::new(length),
                 "{prefix} [{elapsed}] {wide_bar} {percent}% {msg}, {eta} left",
             ),
-            None => (ProgressBar::new_spinner(), "{prefix} [{elapsed}] {spinner} {msg}"),
+            None => (
+                ProgressBar::new_spinner(),
+                "{prefix} [{elapsed}] {spinner} {msg}",
+            ),
         };
         let style = ProgressStyle::with_template(template);
         let bar = bar.with_prefix(what);
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        Self { bar, started: Instant::now(), blocks: 0, transactions: 0 }
+        Self {
+            bar,
+            started: Instant::now(),
+            blocks: 0,
+            transactions: 0,
+        }
     }
 
     /// One more block is done; `position` is in the bar's units.

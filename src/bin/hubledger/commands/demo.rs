@@ -21,7 +21,10 @@ pub(crate) fn demo(args: &Demo, output: &Output) -> Result {
     let folder = Folder::create()?;
     let (file, store) = (folder.0.join("blocks.hlb"), folder.0.join("hub.db"));
     let url: StoreUrl = format!("sqlite:{}", store.display()).parse()?;
-    let mut report = Report { output, steps: serde_json::Map::new() };
+    let mut report = Report {
+        output,
+        steps: serde_json::Map::new(),
+    };
     generate(args, &file, &mut report)?;
     import(&file, &url, &mut report)?;
     verify(&url, &mut report)?;
@@ -40,7 +43,8 @@ struct Report<'a> {
 impl Report<'_> {
     fn step(&mut self, name: &str, started: Instant, line: &str, figures: Value) {
         let seconds = started.elapsed().as_secs_f64();
-        self.output.note(&format!("{name:<10} {seconds:>8.3} s   {line}"));
+        self.output
+            .note(&format!("{name:<10} {seconds:>8.3} s   {line}"));
         let mut figures = figures;
         figures["seconds"] = json!(seconds);
         self.steps.insert(name.to_owned(), figures);
@@ -53,15 +57,23 @@ impl Report<'_> {
 
 fn generate(args: &Demo, path: &Path, report: &mut Report<'_>) -> Result {
     let started = Instant::now();
-    let recipe = Recipe { transactions: args.transactions, ..Recipe::default() };
+    let recipe = Recipe {
+        transactions: args.transactions,
+        ..Recipe::default()
+    };
     let mut generator = Generator::new(recipe)?;
     let mut file = BlockFileWriter::create(path, generator.spec())?;
     while let Some(block) = generator.next_block()? {
         file.append(&block)?;
     }
     file.finish()?;
-    let bytes = std::fs::metadata(path).context("the file just written")?.len();
-    let line = format!("{} signed transactions in a block file of {bytes} bytes", args.transactions);
+    let bytes = std::fs::metadata(path)
+        .context("the file just written")?
+        .len();
+    let line = format!(
+        "{} signed transactions in a block file of {bytes} bytes",
+        args.transactions
+    );
     report.step("generate", started, &line, json!({ "bytes": bytes }));
     Ok(())
 }
@@ -82,7 +94,12 @@ fn import(path: &Path, url: &StoreUrl, report: &mut Report<'_>) -> Result {
         "validated and committed {} blocks, {transactions} transactions ({rate:.0}/s), durable: {}",
         receipt.end, receipt.durability
     );
-    report.step("import", started, &line, json!({ "transactions": transactions, "head": head }));
+    report.step(
+        "import",
+        started,
+        &line,
+        json!({ "transactions": transactions, "head": head }),
+    );
     Ok(())
 }
 
@@ -110,8 +127,18 @@ fn look_up_and_prove(url: &StoreUrl, report: &mut Report<'_>) -> Result {
     let Lookup::Found(placed) = reader.transaction(&transaction.id())? else {
         return Err(Failure::message("the index lost a transaction"));
     };
-    let line = format!("{} is transaction {} of block {}", transaction.id(), placed.index, placed.height);
-    report.step("look up", started, &line, json!({ "transaction": transaction.id() }));
+    let line = format!(
+        "{} is transaction {} of block {}",
+        transaction.id(),
+        placed.index,
+        placed.height
+    );
+    report.step(
+        "look up",
+        started,
+        &line,
+        json!({ "transaction": transaction.id() }),
+    );
 
     let started = Instant::now();
     let proof = Proof::Transaction(reader.prove(placed.height, placed.index, None)?).encode();
@@ -119,8 +146,14 @@ fn look_up_and_prove(url: &StoreUrl, report: &mut Report<'_>) -> Result {
     let Proof::Transaction(decoded) = decoded else {
         return Err(Failure::message("another kind of proof came back"));
     };
-    decoded.verify(&head.hash()).context("the proof just made")?;
-    let line = format!("{} bytes prove it to whoever trusts head {}", proof.len(), head.hash());
+    decoded
+        .verify(&head.hash())
+        .context("the proof just made")?;
+    let line = format!(
+        "{} bytes prove it to whoever trusts head {}",
+        proof.len(),
+        head.hash()
+    );
     report.step("prove", started, &line, json!({ "bytes": proof.len() }));
 
     let started = Instant::now();
@@ -133,8 +166,16 @@ fn look_up_and_prove(url: &StoreUrl, report: &mut Report<'_>) -> Result {
         }
     });
     let refused = refused.count();
-    let line = format!("{refused} of {} one-bit changes of that proof are refused", proof.len() * 8);
-    report.step("tamper", started, &line, json!({ "refused": refused, "changes": proof.len() * 8 }));
+    let line = format!(
+        "{refused} of {} one-bit changes of that proof are refused",
+        proof.len() * 8
+    );
+    report.step(
+        "tamper",
+        started,
+        &line,
+        json!({ "refused": refused, "changes": proof.len() * 8 }),
+    );
     Ok(())
 }
 
@@ -149,7 +190,11 @@ impl Folder {
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string()).into()),
+                Err(error) => {
+                    return Err(anyhow::Error::new(error)
+                        .context(path.display().to_string())
+                        .into());
+                }
             }
         }
         Err(Failure::message("no free name for a temporary folder"))

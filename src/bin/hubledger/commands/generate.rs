@@ -48,7 +48,8 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
 
 pub(crate) fn keygen(args: &Keygen, output: &Output) -> Result {
     let key = KeyPair::generate().map_err(|error| Failure::Failed(error.into()))?;
-    key.write_pem(&args.out).map_err(|error| Failure::Failed(error.into()))?;
+    key.write_pem(&args.out)
+        .map_err(|error| Failure::Failed(error.into()))?;
     output.print(&json!({
         "out": args.out.display().to_string(),
         "public_key": key.public_key(),

@@ -24,12 +24,14 @@ pub(crate) fn get(args: &Get, output: &Output) -> Result {
 fn get_transaction(reader: &ChainReader, name: &str, output: &Output) -> Result {
     let (found, answer) = match reader.find(name)? {
         Lookup::Found(placed) => (true, describe::placed(&placed)),
-        Lookup::Pruned { height, index } => {
-            (false, json!({ "found": "pruned", "height": height, "index": index }))
-        }
-        Lookup::NotIndexed { watermark } => {
-            (false, json!({ "found": "not indexed yet", "watermark": watermark }))
-        }
+        Lookup::Pruned { height, index } => (
+            false,
+            json!({ "found": "pruned", "height": height, "index": index }),
+        ),
+        Lookup::NotIndexed { watermark } => (
+            false,
+            json!({ "found": "not indexed yet", "watermark": watermark }),
+        ),
         Lookup::Absent => (false, json!({ "found": "absent", "transaction": name })),
     };
     answer_with(found, &answer, output)
@@ -41,7 +43,9 @@ fn get_block(reader: &ChainReader, name: &str, output: &Output) -> Result {
         _ => reader.height_of(&parse_hash("block", name)?)?,
     };
     let absent = json!({ "found": "absent", "block": name });
-    let Some(height) = height else { return answer_with(false, &absent, output) };
+    let Some(height) = height else {
+        return answer_with(false, &absent, output);
+    };
     match reader.block(height) {
         Ok(Some(block)) => answer_with(true, &describe::block(&block), output),
         Ok(None) => answer_with(false, &absent, output),
@@ -59,5 +63,9 @@ fn get_block(reader: &ChainReader, name: &str, output: &Output) -> Result {
 
 fn answer_with(found: bool, answer: &Value, output: &Output) -> Result {
     output.print(answer);
-    if found { Ok(()) } else { Err(Failure::Negative) }
+    if found {
+        Ok(())
+    } else {
+        Err(Failure::Negative)
+    }
 }

@@ -36,7 +36,9 @@ fn import_mpreg(args: &Import, source: &Path, output: &Output) -> Result {
 
 #[cfg(not(feature = "mpreg"))]
 fn import_mpreg(_args: &Import, _source: &Path, _output: &Output) -> Result {
-    Err(Failure::message("this build was made without the feature `mpreg`"))
+    Err(Failure::message(
+        "this build was made without the feature `mpreg`",
+    ))
 }
 
 fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
@@ -93,6 +95,8 @@ pub(crate) struct Importer {
     pub(crate) ledger: Ledger,
     pub(crate) validating: f64,
     pub(crate) stages: Vec<(&'static str, f64)>,
+    /// What the report says beside the usual.
+    pub(crate) extra: Map<String, Value>,
     committing: f64,
     imported: u64,
     skipped: u64,
@@ -118,6 +122,7 @@ impl Importer {
             ledger,
             validating: 0.0,
             stages: Vec::new(),
+            extra: Map::new(),
             committing: 0.0,
             imported: 0,
             skipped: 0,
@@ -181,12 +186,19 @@ impl Importer {
         let committing = self.committing + before.elapsed().as_secs_f64();
         stages.extend([("validate", self.validating), ("commit", committing)]);
         let seconds = seconds + before.elapsed().as_secs_f64();
+        report.extend(std::mem::take(&mut self.extra));
         report.insert("verdict".to_owned(), "valid".into());
-        report.insert("durability".to_owned(), receipt.durability.to_string().into());
+        report.insert(
+            "durability".to_owned(),
+            receipt.durability.to_string().into(),
+        );
         report.insert("seconds".to_owned(), json!(seconds));
         let shares = stages.iter().map(|(stage, busy)| {
             let share = busy / seconds.max(1e-9);
-            ((*stage).to_owned(), json!({ "seconds": busy, "share": share }))
+            (
+                (*stage).to_owned(),
+                json!({ "seconds": busy, "share": share }),
+            )
         });
         report.insert("stages".to_owned(), Value::Object(shares.collect()));
         output.print(&Value::Object(report));

@@ -36,7 +36,12 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Completions(args) => {
             use clap::CommandFactory;
             let mut command = crate::args::Arguments::command();
-            clap_complete::generate(args.shell, &mut command, "hubledger", &mut std::io::stdout());
+            clap_complete::generate(
+                args.shell,
+                &mut command,
+                "hubledger",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }
@@ -51,5 +56,6 @@ fn read_key(path: &Path) -> Result<KeyPair> {
 }
 
 fn parse_hash(what: &str, text: &str) -> Result<BlockHash> {
-    text.parse().map_err(|error| Failure::message(format!("{what} {text:?}: {error}")))
+    text.parse()
+        .map_err(|error| Failure::message(format!("{what} {text:?}: {error}")))
 }

@@ -16,7 +16,11 @@ use crate::output::Output;
 
 pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
-    let head = args.head.as_deref().map(|text| parse_hash("head", text)).transpose()?;
+    let head = args
+        .head
+        .as_deref()
+        .map(|text| parse_hash("head", text))
+        .transpose()?;
     let (proof, about) = if let Some(name) = &args.tx {
         let (height, index) = match reader.find(name)? {
             Lookup::Found(placed) => (placed.height, placed.index),
@@ -40,7 +44,11 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
         (Proof::Extension(proof), about)
     };
-    let bytes = match args.out.extension().is_some_and(|extension| extension == "json") {
+    let bytes = match args
+        .out
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
         true => proof.to_json().into_bytes(),
         false => proof.encode(),
     };
@@ -60,15 +68,22 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
     };
     let verdict = match (&proof, &args.extends) {
         (Proof::Transaction(proof), None) => match proof.verify(&head) {
-            Ok(proven) if args.tx.as_ref().is_none_or(|id| *id == proven.id.to_string()) => Ok(json!({
-                "verdict": "valid",
-                "transaction": proven.id,
-                "height": proven.height,
-                "index": proven.index,
-                "block": proven.block,
-                "timestamp": proven.timestamp,
-                "head": head,
-            })),
+            Ok(proven)
+                if args
+                    .tx
+                    .as_ref()
+                    .is_none_or(|id| *id == proven.id.to_string()) =>
+            {
+                Ok(json!({
+                    "verdict": "valid",
+                    "transaction": proven.id,
+                    "height": proven.height,
+                    "index": proven.index,
+                    "block": proven.block,
+                    "timestamp": proven.timestamp,
+                    "head": head,
+                }))
+            }
             Ok(proven) => Err(format!("it is about transaction {}", proven.id)),
             Err(error) => Err(error.to_string()),
         },
@@ -107,7 +122,9 @@ fn read(path: &Path) -> Result<std::result::Result<Proof, String>> {
     // In JSON a byte is two digits.
     let limit = 4 * PROOF_BYTES_MAX as u64;
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).with_context(place)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .with_context(place)?;
     if bytes.len() as u64 > limit {
         return Ok(Err(format!("longer than {limit} bytes")));
     }
@@ -123,6 +140,8 @@ fn read(path: &Path) -> Result<std::result::Result<Proof, String>> {
 fn write(path: &Path, bytes: &[u8]) -> Result {
     let place = || path.display().to_string();
     let mut file = File::create(path).with_context(place)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(place)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(place)?;
     Ok(())
 }

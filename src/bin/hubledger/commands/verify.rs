@@ -15,7 +15,9 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
         return super::mpreg::verify(args, path, output);
     }
     let Some(url) = &args.store else {
-        return Err(Failure::message("this build was made without the feature `mpreg`"));
+        return Err(Failure::message(
+            "this build was made without the feature `mpreg`",
+        ));
     };
     let store = url.open_read_only()?;
     let blocks = ChainReader::open(store.clone())?.extent()?.end;

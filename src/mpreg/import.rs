@@ -1,0 +1,227 @@
+//! Making a native chain of an MPREG chain, in which every original transaction stays verifiable and is found by its
+//! original id. Pure: a block and the state before it give the native block, so an import that was interrupted
+//! goes on from the state it left.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Block, ChainReport, Number, Source, SourceError, Transaction, verify_chain};
+use crate::codec::FieldError;
+use crate::digest::{ChainId, Digest};
+use crate::merkle;
+use crate::model::{
+    self, CLOCK_ENTRIES_MAX, Draft, Header, HeaderFields, Kind, Operation, Original,
+    OriginalHeader, PAYLOAD_BYTES_MAX, Scheme, Seal, VectorClock, Witness,
+};
+use crate::spec::{ChainSpec, Consensus, Import, Limits, ProofOfAuthority, Rules, SpecFields};
+use crate::validate::State;
+
+/// The largest whole number of microseconds that a double holds exactly; later times are refused.
+const MICROS_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// `seconds` in microseconds, to the nearest one; `None` before 1970 or after about the year 2255.
+#[must_use]
+pub fn micros(seconds: &Number) -> Option<u64> {
+    let micros = (seconds.to_f64() * 1e6).round();
+    (0.0..=MICROS_MAX)
+        .contains(&micros)
+        .then_some(micros as u64)
+}
+
+/// Checks the chain `id` by MPREG's rules and derives the specification of the native chain that holds its record.
+///
+/// With `after`, that specification's consensus, limits, rules and accounts hold once the record ends; without,
+/// nobody can add to the record. The same source always gives the same specification, so the same native chain.
+///
+/// # Errors
+/// The source can't be read; or, in the report, the chain is invalid; or a field has no place in a specification.
+pub fn plan(
+    source: &Source,
+    id: &str,
+    now: Duration,
+    after: Option<&ChainSpec>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(ChainReport, Option<Result<ChainSpec, FieldError>>), SourceError> {
+    let mut first = None;
+    source.for_each_row(id, &mut |row| {
+        first = row.read(0).ok().map(|block| block.timestamp);
+        std::ops::ControlFlow::Break(())
+    })?;
+    let report = verify_chain(source, id, now, progress, None)?;
+    let spec = match (&report.verdict, &report.head, first) {
+        (Ok(()), Some(head), Some(first)) => {
+            Some(specification(id, head, report.blocks, &first, after))
+        }
+        _ => None,
+    };
+    Ok((report, spec))
+}
+
+fn specification(
+    id: &str,
+    head: &str,
+    blocks: u64,
+    first: &Number,
+    after: Option<&ChainSpec>,
+) -> Result<ChainSpec, FieldError> {
+    let head: Digest = head
+        .parse()
+        .map_err(|_| FieldError::new("import.head", "MPREG's hashes are 64 hexadecimal digits"))?;
+    let import = Import {
+        chain: id.to_owned(),
+        blocks,
+        head,
+    };
+    let first = micros(first).ok_or_else(|| beyond("timestamp", first))?;
+    let fields = match after {
+        Some(after) => SpecFields {
+            import: Some(import),
+            ..(**after).clone()
+        },
+        None => SpecFields {
+            name: id.to_owned(),
+            genesis_time: first.saturating_sub(1),
+            consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
+                authorities: Vec::new(),
+                round_robin: false,
+            }),
+            limits: Limits {
+                transactions_max: u32::MAX,
+                body_bytes_max: model::BODY_BYTES_MAX as u32,
+                payload_bytes_max: PAYLOAD_BYTES_MAX as u32,
+                name_bytes_max: crate::codec::NAME_BYTES_MAX as u32,
+                clock_entries_max: CLOCK_ENTRIES_MAX as u32,
+                witnesses_max: 1,
+            },
+            rules: Rules::default(),
+            accounts: std::collections::BTreeMap::new(),
+            import: Some(import),
+        },
+    };
+    ChainSpec::new(fields)
+}
+
+/// The native form of `block`, which comes after `state`.
+///
+/// # Errors
+/// A field that has no place in the native format (a name over 1,024 bytes, a clock counter beyond 64 bits, …);
+/// the message names it.
+pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::Block, FieldError> {
+    let transactions = convert_transactions(spec.id(), state, block)?;
+    let leaves: Vec<Digest> = transactions
+        .iter()
+        .map(model::Transaction::leaf_hash)
+        .collect();
+    let body: usize = transactions
+        .iter()
+        .map(|transaction| transaction.bytes().len())
+        .sum();
+    FieldError::check_length("body_size", body, model::BODY_BYTES_MAX)?;
+    let timestamp =
+        micros(&block.timestamp).ok_or_else(|| beyond("timestamp", &block.timestamp))?;
+    let header = Header::new(HeaderFields {
+        chain: spec.id(),
+        height: state.height() + 1,
+        previous_hash: state.head(),
+        merkle_root: merkle::root(&leaves),
+        history_root: state.history_root(),
+        state_root: Digest::ZERO,
+        transaction_count: transactions.len() as u32,
+        body_size: body as u32,
+        vector_clock: convert_clock(block)?,
+        timestamp: timestamp.max(state.timestamp().saturating_add(1)),
+        producer: block.miner.clone(),
+        difficulty: block.difficulty.as_u64().unwrap_or(u64::MAX),
+        nonce: 0,
+    })?;
+    let original = OriginalHeader {
+        block_id: block.block_id.clone(),
+        timestamp: block.timestamp.to_string(),
+        nonce: block.nonce.to_string(),
+    };
+    for text in [&original.block_id, &original.timestamp, &original.nonce] {
+        FieldError::check_length("block_id", text.len(), OriginalHeader::TEXT_BYTES_MAX)?;
+    }
+    Ok(
+        model::Block::assemble(header, Seal::Original(original), &transactions)
+            .expect("the header was made for this body"),
+    )
+}
+
+fn convert_transactions(
+    chain: ChainId,
+    state: &State,
+    block: &Block,
+) -> Result<Vec<model::Transaction>, FieldError> {
+    let mut nonces: HashMap<&str, u64> = HashMap::new();
+    let mut converted = Vec::with_capacity(block.transactions().len());
+    for transaction in block.transactions() {
+        let sender = transaction.sender.as_str();
+        let nonce = nonces
+            .entry(sender)
+            .or_insert_with(|| state.account(sender).nonce);
+        *nonce += 1;
+        converted.push(convert_transaction(chain, *nonce, transaction)?);
+    }
+    Ok(converted)
+}
+
+fn convert_transaction(
+    chain: ChainId,
+    nonce: u64,
+    transaction: &Transaction,
+) -> Result<model::Transaction, FieldError> {
+    let (timestamp, fee) = (
+        transaction.timestamp.to_string(),
+        transaction.fee.to_string(),
+    );
+    let original_nonce = transaction.nonce.to_string();
+    let original = Original {
+        transaction_id: &transaction.id,
+        timestamp: &timestamp,
+        fee: &fee,
+        nonce: &original_nonce,
+        payload: &transaction.payload,
+    };
+    let operation = Operation::from_word(transaction.operation.name());
+    let draft = Draft {
+        kind: Kind::Mpreg,
+        chain,
+        sender: transaction.sender.clone(),
+        receiver: transaction.receiver.clone(),
+        operation: operation.expect("both formats have the same operations"),
+        amount: 0,
+        payload: original.encode()?,
+        timestamp: micros(&transaction.timestamp)
+            .ok_or_else(|| beyond("timestamp", &transaction.timestamp))?,
+        expiry: 0,
+        fee: 0,
+        nonce,
+    };
+    let witness = transaction
+        .signature
+        .zip(transaction.public_key)
+        .map(|(signature, key)| Witness {
+            scheme: Scheme::Mpreg,
+            key,
+            signature,
+        });
+    draft.with_witnesses(witness.into_iter().collect())
+}
+
+fn convert_clock(block: &Block) -> Result<VectorClock, FieldError> {
+    let entries = block.vector_clock.iter().map(|(node, counter)| {
+        let counter = counter
+            .as_u64()
+            .ok_or_else(|| beyond("vector_clock", counter))?;
+        Ok((node.clone(), counter))
+    });
+    VectorClock::new(entries.collect::<Result<Vec<_>, FieldError>>()?)
+}
+
+fn beyond(field: &'static str, number: &Number) -> FieldError {
+    FieldError::new(
+        field,
+        format!("{number} is beyond what the native format holds"),
+    )
+}

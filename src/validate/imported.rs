@@ -1,0 +1,129 @@
+//! What a block imported from MPREG must obey: its evidence is the original chain. From each block the original's
+//! hash is rebuilt (over link, Merkle root of the signing bytes, timestamp, nonce), and the last one must be the head
+//! that the specification pins. So nothing that MPREG's hashes cover can differ from the original.
+
+use super::{Account, Fault, State};
+use crate::digest::sha256;
+use crate::model::{Block, Kind, Original, Scheme, Seal, Transaction};
+use crate::mpreg::{self, Number};
+use crate::rejection::Reason;
+use crate::signature::{PublicKey, Signature};
+use crate::spec::ChainSpec;
+
+/// Checks the block as a whole and returns the original's hash in hexadecimal.
+pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<String, Fault> {
+    let header = block.header();
+    let Seal::Original(original) = block.seal() else {
+        return fault(
+            Reason::Seal,
+            "an imported block carries what its original's hash is over",
+        );
+    };
+    if header.nonce != 0 {
+        return fault(Reason::Difficulty, "an imported block's own nonce is 0");
+    }
+    let timestamp = micros(&original.timestamp)?.max(state.timestamp().saturating_add(1));
+    if header.timestamp != timestamp {
+        let detail = format!("{}, the original's gives {timestamp}", header.timestamp);
+        return fault(Reason::Timestamp, detail);
+    }
+    let root = original_root(block)?;
+    let text = format!(
+        "{}:{root}:{}:{}",
+        state.source, original.timestamp, original.nonce
+    );
+    let hash = sha256(&[text.as_bytes()]);
+    match &spec.import {
+        Some(import) if import.blocks == header.height && import.head.0 != hash => {
+            let detail = format!(
+                "the rebuilt original ends in {}, the specification pins {}",
+                hex::encode(hash),
+                import.head
+            );
+            fault(Reason::Seal, detail)
+        }
+        _ => Ok(hex::encode(hash)),
+    }
+}
+
+/// Checks a transaction against its sender's account and claims the original's signature, if it has one.
+pub(super) fn check_transaction(
+    transaction: &Transaction,
+    account: &Account,
+    mut claim: impl FnMut(&[u8], PublicKey, Signature),
+) -> Result<(), Fault> {
+    let original = decode(transaction)?;
+    if transaction.fee() != 0 || transaction.expiry() != 0 {
+        return fault(
+            Reason::Operation,
+            "an imported transaction has fee 0 and expiry 0",
+        );
+    }
+    if transaction.nonce() != account.nonce + 1 {
+        let detail = format!(
+            "nonce {}, expected {}",
+            transaction.nonce(),
+            account.nonce + 1
+        );
+        return fault(Reason::Nonce, detail);
+    }
+    let timestamp = micros(original.timestamp)?;
+    if transaction.timestamp() != timestamp {
+        let detail = format!(
+            "{}, the original's gives {timestamp}",
+            transaction.timestamp()
+        );
+        return fault(Reason::Timestamp, detail);
+    }
+    if transaction.witnesses().len() > 1 {
+        return fault(Reason::Signature, "an original has one signature at most");
+    }
+    for witness in transaction.witnesses() {
+        if witness.scheme != Scheme::Mpreg {
+            return fault(
+                Reason::Signature,
+                "an original's signature is over its own bytes",
+            );
+        }
+        let mut message = Vec::new();
+        original.put_signing_bytes(transaction, &mut message);
+        claim(&message, witness.key, witness.signature);
+    }
+    Ok(())
+}
+
+/// The Merkle root that MPREG gives the original transactions.
+fn original_root(block: &Block) -> Result<String, Fault> {
+    let mut leaves = Vec::with_capacity(block.transactions().len());
+    for (index, transaction) in block.transactions().iter().enumerate() {
+        if transaction.kind() != Kind::Mpreg {
+            let detail = format!("transaction {index} is not an imported one");
+            return fault(Reason::Operation, detail);
+        }
+        let mut leaf = Vec::new();
+        decode(transaction)?.put_signing_bytes(transaction, &mut leaf);
+        leaves.push(leaf);
+    }
+    Ok(mpreg::merkle::root(&leaves))
+}
+
+fn decode(transaction: &Transaction) -> Result<Original<'_>, Fault> {
+    Original::decode(transaction.payload()).map_err(|error| {
+        Fault::new(
+            Reason::Malformed,
+            format!("payload of {}: {error}", transaction.id()),
+        )
+    })
+}
+
+/// A timestamp of MPREG, in seconds as Python prints it, as microseconds.
+fn micros(text: &str) -> Result<u64, Fault> {
+    let number = Number::parse(text);
+    let canonical = number.ok().filter(|number| number.to_string() == text);
+    let micros = canonical.as_ref().and_then(mpreg::micros);
+    micros.ok_or_else(|| Fault::new(Reason::Timestamp, format!("{text:?} is no time of MPREG's")))
+}
+
+fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::new(reason, detail))
+}

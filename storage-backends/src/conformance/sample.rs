@@ -1,0 +1,119 @@
+//! Blocks to test with: every byte follows from height and branch, so each can be told from all others.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{Block, BlockReader, Body, Durability, Id, IndexEntry, Location, Store, StoredBlock};
+
+/// Keys that a sample block is indexed by.
+pub(super) const KEYS: u32 = 3;
+
+/// A 32-byte value that is spread like a hash.
+pub(super) fn digest(kind: u8, branch: u8, height: u64, number: u32) -> Id {
+    let mut state =
+        u64::from(kind) << 56 ^ u64::from(branch) << 48 ^ height << 16 ^ u64::from(number);
+    let mut id = [0; 32];
+    for chunk in id.chunks_exact_mut(8) {
+        // SplitMix64.
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes());
+    }
+    id
+}
+
+pub(super) fn key(branch: u8, height: u64, position: u32) -> Id {
+    digest(b'k', branch, height, position)
+}
+
+pub(super) fn block_of(branch: u8, height: u64) -> Block {
+    Block {
+        height,
+        id: digest(b'i', branch, height, 0),
+        header: Bytes::from(format!("header {height} of {branch}")),
+        body: Bytes::from(format!("body {height} of {branch} ").repeat(20 + height as usize % 7)),
+        index: (0..KEYS)
+            .map(|position| IndexEntry {
+                key: key(branch, height, position),
+                position,
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn blocks(branch: u8, heights: Range<u64>) -> Vec<Block> {
+    heights.map(|height| block_of(branch, height)).collect()
+}
+
+/// A block with nothing but height and id.
+pub(super) fn bare(height: u64) -> Block {
+    Block {
+        header: Bytes::new(),
+        body: Bytes::new(),
+        index: Vec::new(),
+        ..block_of(0, height)
+    }
+}
+
+/// Appends blocks of branch 0.
+pub(super) fn extend(store: &mut Store, heights: Range<u64>) {
+    append(store, &blocks(0, heights));
+}
+
+pub(super) fn append(store: &mut Store, run: &[Block]) {
+    let receipt = store.writer.append(run, Durability::Os).unwrap();
+    if let Some(last) = run.last() {
+        assert_eq!(receipt.end, last.height + 1);
+    }
+}
+
+/// Asserts that the store holds the block, in every way that it can be asked.
+#[track_caller]
+pub(super) fn assert_held(reader: &dyn BlockReader, block: &Block) {
+    assert_block(reader, block, Body::Present(block.body.clone()));
+    for entry in &block.index {
+        let found = Location::Found {
+            height: block.height,
+            position: entry.position,
+        };
+        assert_eq!(reader.locate(&entry.key).unwrap(), found);
+    }
+}
+
+/// Asserts that the store holds the block but for its body.
+#[track_caller]
+pub(super) fn assert_pruned(reader: &dyn BlockReader, block: &Block) {
+    assert_block(reader, block, Body::Pruned);
+    for entry in &block.index {
+        let pruned = Location::Pruned {
+            height: block.height,
+            position: entry.position,
+        };
+        assert_eq!(reader.locate(&entry.key).unwrap(), pruned);
+    }
+}
+
+/// Asserts that id and keys of the block lead nowhere.
+#[track_caller]
+pub(super) fn assert_unknown(reader: &dyn BlockReader, block: &Block) {
+    assert_eq!(reader.height_of(&block.id).unwrap(), None);
+    for entry in &block.index {
+        assert_eq!(reader.locate(&entry.key).unwrap(), Location::Absent);
+    }
+}
+
+#[track_caller]
+fn assert_block(reader: &dyn BlockReader, block: &Block, body: Body) {
+    let header = reader.header(block.height).unwrap().unwrap();
+    assert_eq!((header.id, &header.bytes), (block.id, &block.header));
+    let expected = StoredBlock {
+        id: block.id,
+        header: block.header.clone(),
+        body,
+    };
+    assert_eq!(reader.block(block.height).unwrap(), Some(expected));
+    assert_eq!(reader.height_of(&block.id).unwrap(), Some(block.height));
+}

@@ -1,0 +1,211 @@
+//! Any sequence of operations gives the same answers from SQLite as from the memory backend.
+
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+use hubledger_storage::{
+    Block, BlockReader, Durability, Id, IndexEntry, MemoryStore, Result, Store, StoreUrl,
+};
+use proptest::prelude::*;
+
+/// Ids and keys come from so few that they repeat.
+const NAMES: u8 = 24;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append {
+        offset: i64,
+        run: Vec<Sketch>,
+        durability: Durability,
+    },
+    Truncate {
+        back: u64,
+    },
+    Prune {
+        forward: u64,
+        limit: u64,
+    },
+    PutMeta {
+        key: String,
+        value: Vec<u8>,
+    },
+    Sync,
+    Reopen,
+}
+
+/// A block but for its height.
+#[derive(Debug, Clone)]
+struct Sketch {
+    id: u16,
+    body: Vec<u8>,
+    index: Vec<(u8, u32)>,
+}
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    let body = prop_oneof![
+        8 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => (0_usize..20_000).prop_map(|len| vec![7; len]),
+    ];
+    let index = prop::collection::vec((0..NAMES, 0_u32..10), 0..5);
+    (any::<u16>(), body, index).prop_map(|(id, body, index)| Sketch {
+        id: id % 400,
+        body,
+        index,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let levels = [Durability::Memory, Durability::Os, Durability::Disk];
+    let append = (
+        prop_oneof![12 => Just(0_i64), 1 => -2_i64..3],
+        prop::collection::vec(sketch(), 0..5),
+        prop::sample::select(levels.to_vec()),
+    );
+    prop_oneof![
+        8 => append.prop_map(|(offset, run, durability)| Step::Append { offset, run, durability }),
+        2 => (0_u64..6).prop_map(|back| Step::Truncate { back }),
+        2 => (0_u64..5, 0_u64..4).prop_map(|(forward, limit)| Step::Prune { forward, limit }),
+        1 => ("[ab]{0,2}", prop::collection::vec(any::<u8>(), 0..9))
+            .prop_map(|(key, value)| Step::PutMeta { key, value }),
+        1 => Just(Step::Sync),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Applies a step; the text stands for the outcome, as far as backends must agree in it.
+fn apply(store: &mut Store, step: &Step) -> String {
+    let extent = store.reader.extent().unwrap();
+    let writer = &mut store.writer;
+    match step {
+        Step::Append {
+            offset,
+            run,
+            durability,
+        } => {
+            let first = extent.end.saturating_add_signed(*offset);
+            let run: Vec<Block> = (first..)
+                .zip(run)
+                .map(|(height, sketch)| sketch.block(height))
+                .collect();
+            outcome(writer.append(&run, *durability), |receipt| {
+                receipt.end.to_string()
+            })
+        }
+        Step::Truncate { back } => {
+            outcome(writer.truncate(extent.end.saturating_sub(*back)), |()| {
+                String::new()
+            })
+        }
+        Step::Prune { forward, limit } => {
+            outcome(writer.prune(extent.floor + forward, *limit), |receipt| {
+                format!(
+                    "{:?}",
+                    (
+                        receipt.floor,
+                        receipt.bodies,
+                        receipt.body_bytes,
+                        receipt.done
+                    )
+                )
+            })
+        }
+        Step::PutMeta { key, value } => {
+            outcome(writer.put_meta(key, value, Durability::Os), |()| {
+                String::new()
+            })
+        }
+        Step::Sync => outcome(writer.sync(), |receipt| receipt.end.to_string()),
+        Step::Reopen => String::new(),
+    }
+}
+
+fn outcome<T>(result: Result<T>, done: impl FnOnce(T) -> String) -> String {
+    match result {
+        Ok(value) => done(value),
+        Err(error) => {
+            assert!(error.is_argument(), "{error}");
+            error.to_string()
+        }
+    }
+}
+
+impl Sketch {
+    fn block(&self, height: u64) -> Block {
+        Block {
+            height,
+            id: block_id(self.id),
+            header: Bytes::from(vec![self.id as u8; usize::from(self.id % 50)]),
+            body: self.body.clone().into(),
+            index: self
+                .index
+                .iter()
+                .map(|&(name, position)| IndexEntry {
+                    key: [name; 32],
+                    position,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn block_id(number: u16) -> Id {
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+fn assert_equal(model: &dyn BlockReader, tested: &dyn BlockReader) {
+    let extent = model.extent().unwrap();
+    assert_eq!(tested.extent().unwrap(), extent);
+    for height in 0..extent.end + 2 {
+        assert_eq!(
+            tested.header(height).unwrap(),
+            model.header(height).unwrap()
+        );
+        let block = model.block(height).unwrap();
+        assert_eq!(tested.block(height).unwrap(), block);
+        if let Some(block) = block {
+            assert_eq!(tested.height_of(&block.id).unwrap(), Some(height));
+        }
+    }
+    for name in 0..NAMES {
+        let key = [name; 32];
+        assert_eq!(tested.locate(&key).unwrap(), model.locate(&key).unwrap());
+    }
+    for number in (0..400).step_by(7) {
+        let id = block_id(number);
+        assert_eq!(
+            tested.height_of(&id).unwrap(),
+            model.height_of(&id).unwrap()
+        );
+    }
+    for key in ["", "a", "b", "aa", "ab", "ba", "bb"] {
+        assert_eq!(tested.meta(key).unwrap(), model.meta(key).unwrap());
+    }
+    let (ours, theirs) = (model.usage().unwrap(), tested.usage().unwrap());
+    assert_eq!(
+        (theirs.blocks, theirs.index_entries),
+        (ours.blocks, ours.index_entries)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_equals_memory(steps in prop::collection::vec(step(), 1..40)) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(directory.path().join("chain.db"));
+        let mut model = MemoryStore::new().open().unwrap();
+        let mut tested = url.create().unwrap();
+        for step in &steps {
+            assert_eq!(apply(&mut tested, step), apply(&mut model, step), "{step:?}");
+            if matches!(step, Step::Reopen) {
+                drop(tested);
+                tested = url.open().unwrap();
+                assert_equal(&*model.reader, &*tested.reader);
+            }
+        }
+        assert_equal(&*model.reader, &*tested.reader);
+    }
+}

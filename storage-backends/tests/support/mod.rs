@@ -1,0 +1,83 @@
+//! Blocks that follow from their height, and a check that a reader gives them back.
+
+use bytes::Bytes;
+use hubledger_storage::{Block, BlockReader, Body, Error, Extent, Id, IndexEntry, Location};
+
+/// A value that is spread over all 32 bytes.
+pub(crate) fn id(kind: u8, height: u64, number: u32) -> Id {
+    let mut state = u64::from(kind) << 56 | height << 16 | u64::from(number);
+    let mut id = [0; 32];
+    for byte in &mut id {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        *byte = (state >> 56) as u8;
+    }
+    id
+}
+
+/// A block with a body of about `body_bytes` and four keys.
+pub(crate) fn block(height: u64, body_bytes: usize) -> Block {
+    let line = format!("body of {height}, ");
+    Block {
+        height,
+        id: id(b'i', height, 0),
+        header: Bytes::from(format!("header of {height}")),
+        body: Bytes::from(line.repeat(body_bytes / line.len() + 1)),
+        index: (0..4)
+            .map(|position| IndexEntry {
+                key: id(b'k', height, position),
+                position,
+            })
+            .collect(),
+    }
+}
+
+/// Asks for everything the blocks `0..extent.end` should give, and goes on after errors. `Ok` if all
+/// answers are right, the first error otherwise; panics at a wrong answer.
+pub(crate) fn ask(
+    reader: &dyn BlockReader,
+    extent: Extent,
+    body_bytes: usize,
+) -> Result<(), Error> {
+    let beyond = reader
+        .header(extent.end)
+        .map(|header| assert_eq!(header, None));
+    let told = reader
+        .extent()
+        .map(|told| assert_eq!(told, extent, "wrong extent"));
+    (0..extent.end).fold(told.and(beyond), |first, height| {
+        first.and(ask_block(reader, extent, &block(height, body_bytes)))
+    })
+}
+
+/// The part of [`ask`] about one block.
+fn ask_block(reader: &dyn BlockReader, extent: Extent, block: &Block) -> Result<(), Error> {
+    let height = block.height;
+    let header = reader.header(height)?.expect("a header below the end");
+    assert_eq!(
+        (header.id, &header.bytes),
+        (block.id, &block.header),
+        "wrong header"
+    );
+    let held = reader.block(height)?.expect("a block below the end");
+    let body = if height < extent.floor {
+        Body::Pruned
+    } else {
+        Body::Present(block.body.clone())
+    };
+    assert_eq!((held.id, held.body), (block.id, body), "wrong block");
+    assert_eq!(reader.height_of(&block.id)?, Some(height), "wrong height");
+    for &IndexEntry { key, position } in &block.index {
+        let expected = extent.location(height, position);
+        assert_eq!(reader.locate(&key)?, expected, "wrong place");
+        let mut absent = key;
+        absent[31] ^= 1;
+        assert_eq!(
+            reader.locate(&absent)?,
+            Location::Absent,
+            "a key that nobody appended"
+        );
+    }
+    Ok(())
+}

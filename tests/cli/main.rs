@@ -1,0 +1,10 @@
+//! The command line as its users run it: real files, real stores, bad input, and kill -9.
+#![cfg(all(feature = "cli", feature = "sqlite"))]
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod job;
+mod kill;
+#[cfg(feature = "mpreg")]
+mod mpreg;
+mod support;
