@@ -40,7 +40,14 @@ fn main() -> anyhow::Result<()> {
         b"hello",
     )?;
     let now = SystemClock.now_us();
-    let block = produce(&spec, ledger.state(), "hub", &hub, std::slice::from_ref(&join), now)?;
+    let block = produce(
+        &spec,
+        ledger.state(),
+        "hub",
+        &hub,
+        std::slice::from_ref(&join),
+        now,
+    )?;
     match ledger.submit(&block)? {
         Outcome::Staged => println!("block {} committed", block.hash()),
         Outcome::Held => println!("block {} was there already", block.hash()),
@@ -48,7 +55,14 @@ fn main() -> anyhow::Result<()> {
     }
 
     // The same transaction again is refused, whoever seals it.
-    let replay = produce(&spec, ledger.state(), "hub", &hub, std::slice::from_ref(&join), now)?;
+    let replay = produce(
+        &spec,
+        ledger.state(),
+        "hub",
+        &hub,
+        std::slice::from_ref(&join),
+        now,
+    )?;
     match ledger.submit(&replay)? {
         Outcome::Rejected(rejected) => println!("a replay is refused: {rejected}"),
         other => bail!("a replay was taken: {other:?}"),

@@ -22,6 +22,7 @@ pub use self::error::LedgerError;
 pub use self::reader::{ChainReader, Lookup, Placed};
 pub use self::verify::{Progress, StoreReport, verify_store};
 use crate::clock::Clock;
+use crate::codec::{DecodeError, DecodeProblem};
 use crate::digest::BlockHash;
 use crate::model::Block;
 use crate::rejection::{Reason, Rejected};
@@ -279,12 +280,13 @@ impl Ledger {
         match held {
             Some(hash) if hash == block.hash() => Ok(Outcome::Held),
             Some(hash) => {
+                let reason = if height == 0 {
+                    Reason::Genesis
+                } else {
+                    Reason::Fork
+                };
                 let detail = format!("{} is held, {} was offered", hash, block.hash());
-                Ok(Outcome::Rejected(Rejected::block(
-                    height,
-                    Reason::Fork,
-                    detail,
-                )))
+                Ok(Outcome::Rejected(Rejected::block(height, reason, detail)))
             }
             None => Err(LedgerError::Damaged {
                 record: "header",
@@ -297,9 +299,10 @@ impl Ledger {
 
 /// The verdict on bytes that are not a block.
 #[must_use]
-pub fn malformed(height: u64, error: &crate::codec::DecodeError) -> Rejected {
+pub fn malformed(height: u64, error: &DecodeError) -> Rejected {
     let reason = match (&error.problem, error.field) {
         (problem, _) if problem.is_version() => Reason::Version,
+        (DecodeProblem::Truncated { .. }, _) => Reason::Malformed,
         (_, "transaction_count") => Reason::TransactionCount,
         (_, "body_size") => Reason::BodySize,
         _ => Reason::Malformed,

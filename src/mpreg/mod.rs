@@ -23,6 +23,7 @@ mod audit;
 mod block;
 mod check;
 mod config;
+mod hexadecimal;
 mod import;
 pub mod merkle;
 mod number;

@@ -7,6 +7,8 @@
 //!
 //! Invariant: no value is NaN (JSON has none), so the order is total; [`Number`] has `-0.0 == 0`.
 
+mod print;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -154,7 +156,7 @@ impl fmt::Display for Number {
         match &self.0 {
             Form::Small(value) => write!(f, "{value}"),
             Form::Big(text) => f.write_str(text),
-            Form::Float(value) => write_float(f, *value),
+            Form::Float(value) => print::write_float(f, *value),
         }
     }
 }
@@ -259,36 +261,6 @@ fn add_to_decimal(text: &str, addend: u32) -> Box<str> {
     format!("{sign}{}", text.trim_start_matches('0')).into()
 }
 
-/// 2^50, from where to 2^51 doubles are a quarter apart.
-const QUARTERS_START: f64 = 1_125_899_906_842_624.0;
-
-/// Python's `repr` of a float: fixed notation for decimal exponents from -4 to 15, else scientific with a
-/// sign and at least two digits in the exponent.
-///
-/// Both languages print the shortest digits that read back, and of those the nearest to the value. They
-/// differ where two are equally near: Python takes the even digit, Rust the larger. That needs a double
-/// whose exact digits end in a 5 that can be dropped, and only between 2^50 and 2^51, where doubles are a quarter
-/// apart, is the gap wide enough and the expansion short enough. There one decimal always reads
-/// back, and printing to a fixed precision rounds to even.
-fn write_float(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
-    if value.is_infinite() {
-        return f.write_str(if value > 0.0 { "inf" } else { "-inf" });
-    }
-    let magnitude = value.abs();
-    if (QUARTERS_START..2.0 * QUARTERS_START).contains(&magnitude) {
-        return write!(f, "{value:.1}");
-    }
-    if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) {
-        let point = if value.fract() == 0.0 { ".0" } else { "" };
-        return write!(f, "{value}{point}");
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').ok_or(fmt::Error)?;
-    let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
-    let sign = if exponent < 0 { '-' } else { '+' };
-    write!(f, "{digits}e{sign}{:02}", exponent.unsigned_abs())
-}
-
 /// Checks JSON's grammar for numbers; says whether the text is an integer.
 fn check_syntax(text: &[u8]) -> Result<bool, NumberError> {
     let digits = |from: usize| {
@@ -335,45 +307,6 @@ mod tests {
 
     fn number(text: &str) -> Number {
         Number::parse(text).expect(text)
-    }
-
-    #[test]
-    fn prints_as_python_does() {
-        for (json, python) in [
-            ("0", "0"),
-            ("-0", "0"),
-            ("-7", "-7"),
-            ("9223372036854775808", "9223372036854775808"),
-            ("-9223372036854775809", "-9223372036854775809"),
-            ("100000000000000000000", "100000000000000000000"),
-            ("0.0", "0.0"),
-            ("-0.0", "-0.0"),
-            ("1e0", "1.0"),
-            ("1E+2", "100.0"),
-            ("5e-324", "5e-324"),
-            ("1e-05", "1e-05"),
-            ("0.00010", "0.0001"),
-            ("0.00009999", "9.999e-05"),
-            ("0.30000000000000004", "0.30000000000000004"),
-            ("1000000000000000.0", "1000000000000000.0"),
-            ("9999999999999998.0", "9999999999999998.0"),
-            ("10000000000000000.0", "1e+16"),
-            ("1.5e16", "1.5e+16"),
-            ("1.5e300", "1.5e+300"),
-            ("1e400", "inf"),
-            ("-1e400", "-inf"),
-            ("1700000000.434364", "1700000000.434364"),
-            ("-123.25", "-123.25"),
-            ("1474897284068655.25", "1474897284068655.2"),
-            ("1474897284068655.75", "1474897284068655.8"),
-            ("-1474897284068655.5", "-1474897284068655.5"),
-            ("1125899906842624.0", "1125899906842624.0"),
-            ("1125899906842623.875", "1125899906842623.9"),
-            ("2251799813685247.75", "2251799813685247.8"),
-            ("2251799813685248.5", "2251799813685248.5"),
-        ] {
-            assert_eq!(number(json).to_string(), python, "{json}");
-        }
     }
 
     #[test]

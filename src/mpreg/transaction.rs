@@ -1,10 +1,10 @@
 //! One MPREG transaction: its fields, the bytes that its signature covers, and MPREG's checks of it alone.
 
 use std::io::Write as _;
-use std::str;
 
 use sha2::{Digest as _, Sha256};
 
+use super::hexadecimal;
 use super::merkle::{finish_hex, node_text};
 use super::number::Number;
 use super::raw::{Scalar, Shape, clip, lenient_object};
@@ -139,7 +139,7 @@ impl Transaction {
             .ok_or_else(|| malformed(format!("unknown operation {:?}", clip(&operation))))?;
         let payload = typed(raw.payload.text("payload"))?;
         let payload =
-            decode_hex(&payload).ok_or_else(|| malformed("payload is not hexadecimal"))?;
+            hexadecimal::decode(&payload).ok_or_else(|| malformed("payload is not hexadecimal"))?;
         let timestamp = typed(raw.timestamp.number("timestamp"))?;
         let fee = typed(raw.fee.integer("fee"))?;
         let nonce = typed(raw.nonce.integer("nonce"))?;
@@ -199,7 +199,7 @@ impl Transaction {
             self.nonce,
             self.operation.name()
         );
-        append_hex(out, &self.payload);
+        hexadecimal::append(out, &self.payload);
         let _ = write!(
             out,
             ":receiver={}:sender={}:timestamp={}:transaction_id={}",
@@ -222,35 +222,9 @@ impl Transaction {
         let mut text = Vec::with_capacity(256 + 2 * self.payload.len());
         let operation = self.operation.name();
         let _ = write!(text, "{}:{}:{operation}:", self.sender, self.receiver);
-        append_hex(&mut text, &self.payload);
+        hexadecimal::append(&mut text, &self.payload);
         let _ = write!(text, ":{}:{}", self.timestamp, self.nonce);
         node_text(&finish_hex(Sha256::new_with_prefix(&text))).to_owned()
-    }
-}
-
-fn append_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + 2 * bytes.len(), 0);
-    hex::encode_to_slice(bytes, &mut out[start..]).expect("two digits a byte were made room for");
-}
-
-/// Python's `bytes.fromhex`: digits of either case, ASCII white space before and between pairs.
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if let Ok(bytes) = hex::decode(text) {
-        return Some(bytes);
-    }
-    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
-    let mut bytes = Vec::with_capacity(text.len() / 2);
-    let mut rest = text.as_bytes();
-    loop {
-        rest = &rest[rest.iter().take_while(|byte| is_space(byte)).count()..];
-        let Some((pair, after)) = rest.split_at_checked(2) else {
-            return rest.is_empty().then_some(bytes);
-        };
-        let mut byte = [0];
-        hex::decode_to_slice(pair, &mut byte).ok()?;
-        bytes.push(byte[0]);
-        rest = after;
     }
 }
 
@@ -260,7 +234,7 @@ fn optional_hex(value: Scalar<'_>, field: &str) -> Result<Vec<u8>, Fault> {
         return Ok(Vec::new());
     }
     let text = typed(value.text(field))?;
-    decode_hex(&text).ok_or_else(|| malformed(format!("{field} is not hexadecimal")))
+    hexadecimal::decode(&text).ok_or_else(|| malformed(format!("{field} is not hexadecimal")))
 }
 
 fn check_algorithm(algorithm: Scalar<'_>) -> Result<(), Fault> {
@@ -303,27 +277,4 @@ fn check_lengths(signature: &[u8], public_key: &[u8]) -> Result<Witness, Fault> 
         }
     };
     Ok((signature, public_key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hexadecimal_text_reads_as_in_python() {
-        for (text, bytes) in [
-            ("", Some(&b""[..])),
-            ("00fF", Some(b"\x00\xff")),
-            (" 00 \t\nff\x0b\x0c\r ", Some(b"\x00\xff")),
-            ("  ", Some(b"")),
-            ("0", None),
-            ("0 0", None),
-            ("00f", None),
-            ("0g", None),
-            ("é", None),
-            ("00\u{a0}ff", None),
-        ] {
-            assert_eq!(decode_hex(text).as_deref(), bytes, "{text:?}");
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hubledger::mpreg::Block;
 use hubledger::rejection::Reason;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -236,4 +237,23 @@ fn numbers_of_any_size_and_form_are_valid_and_hash_as_printed() {
     chain.blocks[3]["vector_clock"] = spelled(r#"{"hub_0":1,"hub_1":100000000000000000001}"#);
     chain.relink(2);
     verdict(&chain).expect("valid");
+}
+
+#[test]
+fn no_single_changed_byte_makes_a_block_panic() {
+    let sound = Chain::valid(2, 1, true).blocks[1].to_string();
+    let read = |text: &[u8]| Block::from_json(text, 1);
+    read(sound.as_bytes()).expect("valid");
+    for at in 0..sound.len() {
+        for change in [b'"', b'{', b'9', b'-', b'\\', b' ', 0, 0xff] {
+            let mut text = sound.clone().into_bytes();
+            text[at] = change;
+            match read(&text) {
+                // In a field that the Merkle root leaves out.
+                Ok(block) => assert_eq!(block.transactions().len(), 1, "at {at}"),
+                Err(rejected) => assert!(!rejected.detail.is_empty(), "at {at}"),
+            }
+        }
+        assert!(read(&sound.as_bytes()[..at]).is_err(), "cut at {at}");
+    }
 }

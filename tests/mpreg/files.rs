@@ -250,7 +250,7 @@ fn a_json_file_that_breaks_off_is_malformed_where_it_does() {
     let path = directory.path().join("chain.json");
     let text = Chain::valid(4, 2, true).to_json();
     let starts: Vec<usize> = text
-        .match_indices("{\"block_hash\"")
+        .match_indices("{\"block_id\"")
         .map(|(at, _)| at)
         .collect();
     assert_eq!(starts.len(), 4);

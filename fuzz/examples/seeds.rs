@@ -1,0 +1,85 @@
+//! Writes the inputs that the fuzz targets start from into `seeds/TARGET/`: `cargo run --example seeds` in this folder.
+//! The same program writes the same bytes; the MPREG seeds are copies of the project's test data.
+
+use std::path::Path;
+use std::{fs, io};
+
+use hubledger::blockfile::BlockFileWriter;
+use hubledger_fuzz::{Chain, EDIT_BYTES, accounting_spec};
+use hubledger::model::{Draft, Kind, Operation};
+
+fn main() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let put = |target: &str, name: &str, bytes: &[u8]| -> io::Result<()> {
+        let folder = root.join("seeds").join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)
+    };
+    let chain = Chain::get();
+    put("spec", "generated", chain.spec.bytes())?;
+    put("spec", "accounting", accounting_spec().0.bytes())?;
+    put("spec", "toml", chain.spec.to_toml().as_bytes())?;
+    for block in &chain.blocks[..3] {
+        let name = format!("height-{}", block.height());
+        put("block", &name, &block.encode())?;
+        put("header", &name, block.header().bytes())?;
+        for transaction in block.transactions().iter().take(2) {
+            put("transaction", &transaction.id().to_string()[..16], transaction.bytes())?;
+        }
+    }
+    for (index, state) in chain.states.iter().enumerate().take(3) {
+        let bytes = state.encode();
+        put("state", &format!("after-{index}"), &bytes)?;
+        put("state", &format!("unsummed-{index}"), &bytes[..bytes.len() - 32])?;
+    }
+    let last = chain.proofs.len() - 1;
+    for index in [0, last / 2, last] {
+        let genuine = &chain.proofs[index];
+        put("proof", &format!("binary-{index}"), &genuine.bytes)?;
+        put("proof", &format!("json-{index}"), genuine.proof.to_json().as_bytes())?;
+        let mut edits = u16::try_from(index).expect("a small chain").to_le_bytes().to_vec();
+        edits.extend([1; EDIT_BYTES]);
+        put("verify_proof", &format!("edit-{index}"), &edits)?;
+    }
+    put("verdict", "transfers", &transfers())?;
+    put("block_file", "chain", &block_file(root, chain)?)
+}
+
+/// Transfers between the accounts of the accounting chain, each behind its length.
+fn transfers() -> Vec<u8> {
+    let (spec, _) = accounting_spec();
+    let mut bytes = Vec::new();
+    for nonce in 1..6u64 {
+        for (sender, receiver) in [("a", "b"), ("b", "c"), ("a", "a")] {
+            let draft = Draft {
+                kind: Kind::Native,
+                chain: spec.id(),
+                sender: sender.to_owned(),
+                receiver: receiver.to_owned(),
+                operation: Operation::Transfer,
+                amount: nonce * 7,
+                payload: Vec::new(),
+                timestamp: 2_000_000 + nonce,
+                expiry: 0,
+                fee: 1,
+                nonce: nonce * 2 + u64::from(receiver == "a"),
+            };
+            let transaction = draft.with_witnesses(Vec::new()).expect("within every limit");
+            bytes.extend((transaction.bytes().len() as u32).to_le_bytes());
+            bytes.extend_from_slice(transaction.bytes());
+        }
+    }
+    bytes
+}
+
+fn block_file(root: &Path, chain: &Chain) -> io::Result<Vec<u8>> {
+    let path = root.join("seeds/chain.partial-seed");
+    let mut file = BlockFileWriter::create(&path, &chain.spec).map_err(io::Error::other)?;
+    for block in &chain.blocks[1..4] {
+        file.append(block).map_err(io::Error::other)?;
+    }
+    file.finish().map_err(io::Error::other)?;
+    let bytes = fs::read(&path)?;
+    fs::remove_file(&path)?;
+    Ok(bytes)
+}

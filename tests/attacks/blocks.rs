@@ -1,0 +1,384 @@
+//! Rewriting headers, links and seals.
+
+use bytes::Bytes;
+use hubledger::digest::{BlockHash, Digest};
+use hubledger::ledger::Outcome;
+use hubledger::model::{Block, Header, HeaderFields, OriginalHeader, Seal, VectorClock};
+use hubledger::rejection::Reason;
+use hubledger::signature::Signature;
+use hubledger::spec::Consensus;
+
+use crate::common::{Chain, entries, fields, key, rewritten, sealed};
+
+/// A chain of two authorities and three blocks, and the next block with two transactions.
+fn chain_and_next() -> (Chain, Block) {
+    let mut chain = Chain::new(2, |_| {});
+    for nonce in 1..4 {
+        chain.extend(&[chain.message("alice", nonce), chain.message("bob", nonce)]);
+    }
+    let next = chain.block(&[chain.message("alice", 4), chain.message("bob", 4)]);
+    chain.check(&next).expect("honest");
+    (chain, next)
+}
+
+/// The reason for the block with header fields changed under its old seal; the hash has to change too.
+#[track_caller]
+fn rewrite(change: impl FnOnce(&mut HeaderFields)) -> Reason {
+    let (chain, honest) = chain_and_next();
+    let block = rewritten(&honest, change);
+    assert_ne!(block.hash(), honest.hash(), "the hash covers the field");
+    let (transaction, reason) = chain.refusal(&block);
+    assert_eq!(transaction, None);
+    reason
+}
+
+#[test]
+fn rewritten_producer() {
+    // To the other authority, whose clock entry then stands still.
+    assert_eq!(
+        rewrite(|header| header.producer = "hub-1".into()),
+        Reason::VectorClock
+    );
+    // With a clock that fits, only the seal is left to tell.
+    let with_clock = rewrite(|header| {
+        header.producer = "hub-1".into();
+        header.vector_clock = entries(&[("hub-0", 3), ("hub-1", 1)]);
+    });
+    assert_eq!(with_clock, Reason::Seal);
+    let stranger = rewrite(|header| {
+        header.producer = "mallory".into();
+        header.vector_clock = entries(&[("hub-0", 3), ("mallory", 1)]);
+    });
+    assert_eq!(stranger, Reason::Producer);
+}
+
+#[test]
+fn rewritten_difficulty() {
+    for difficulty in [0, 2, u64::MAX] {
+        assert_eq!(
+            rewrite(|header| header.difficulty = difficulty),
+            Reason::Difficulty
+        );
+    }
+    for nonce in [1, u64::MAX] {
+        assert_eq!(rewrite(|header| header.nonce = nonce), Reason::Difficulty);
+    }
+}
+
+#[test]
+fn difficulty_that_the_authority_itself_claims() {
+    let (chain, _) = chain_and_next();
+    let claims = |change: fn(&mut HeaderFields)| chain.refusal(&chain.forged(&[], change));
+    assert_eq!(
+        claims(|header| header.difficulty = 2),
+        (None, Reason::Difficulty)
+    );
+    assert_eq!(
+        claims(|header| header.difficulty = 0),
+        (None, Reason::Difficulty)
+    );
+    assert_eq!(
+        claims(|header| header.nonce = 1),
+        (None, Reason::Difficulty)
+    );
+}
+
+#[test]
+fn rewritten_vector_clock() {
+    let clock = |clock: VectorClock| rewrite(move |header| header.vector_clock = clock);
+    // All that the clock rules allow: the other authority's entry a step ahead. The seal tells.
+    assert_eq!(clock(entries(&[("hub-0", 4), ("hub-1", 1)])), Reason::Seal);
+    assert_eq!(clock(entries(&[("hub-0", 5)])), Reason::VectorClock);
+    assert_eq!(clock(VectorClock::empty()), Reason::VectorClock);
+}
+
+#[test]
+fn rewritten_timestamp() {
+    assert_eq!(rewrite(|header| header.timestamp -= 1), Reason::Seal);
+    assert_eq!(rewrite(|header| header.timestamp += 1), Reason::Seal);
+}
+
+#[test]
+fn rewritten_links_and_roots() {
+    assert_eq!(rewrite(|header| header.chain.0[0] ^= 1), Reason::Chain);
+    assert_eq!(rewrite(|header| header.height += 1), Reason::Height);
+    assert_eq!(
+        rewrite(|header| header.previous_hash.0[31] ^= 1),
+        Reason::PreviousHash
+    );
+    assert_eq!(
+        rewrite(|header| header.merkle_root.0[7] ^= 128),
+        Reason::MerkleRoot
+    );
+    assert_eq!(
+        rewrite(|header| header.history_root.0[8] ^= 1),
+        Reason::HistoryRoot
+    );
+    assert_eq!(
+        rewrite(|header| header.state_root.0[0] = 1),
+        Reason::StateRoot
+    );
+}
+
+#[test]
+fn the_block_hash_changes_with_every_bit_of_the_header_and_the_block_is_refused() {
+    let (chain, honest) = chain_and_next();
+    let mut ledger = chain.ledger();
+    let original = honest.encode();
+    let header = honest.header().bytes();
+    let mut decoded = 0;
+    for bit in 0..header.len() * 8 {
+        let mut bytes = original.clone();
+        bytes[4 + bit / 8] ^= 1 << (bit % 8);
+        let flipped = Bytes::copy_from_slice(&bytes[4..4 + header.len()]);
+        if let Ok(flipped) = Header::decode(flipped) {
+            assert_ne!(flipped.hash(), honest.hash(), "bit {bit}");
+            assert_ne!(
+                *flipped,
+                **honest.header(),
+                "bit {bit} stands for something"
+            );
+            decoded += 1;
+        }
+        let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
+        assert!(
+            matches!(outcome, Outcome::Rejected(_)),
+            "bit {bit}: {outcome:?}"
+        );
+        assert_eq!(ledger.state(), chain.state());
+    }
+    assert!(
+        decoded > 1500,
+        "most flips are well-formed headers: {decoded}"
+    );
+    assert_eq!(
+        ledger.stage(&honest).unwrap(),
+        Outcome::Staged,
+        "the honest block still fits"
+    );
+}
+
+#[test]
+fn every_bit_of_seal_and_body_is_covered_too() {
+    let (chain, honest) = chain_and_next();
+    let mut ledger = chain.ledger();
+    let original = honest.encode();
+    let seal = 4 + honest.header().bytes().len();
+    // The frame's lengths and the seal, then the body: whatever is flipped there, the block is refused.
+    for bit in (0..32).chain(seal * 8..original.len() * 8) {
+        let mut bytes = original.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
+        let Outcome::Rejected(rejected) = outcome else {
+            panic!("bit {bit}: {outcome:?}")
+        };
+        let expected: &[Reason] = match bit / 8 {
+            at if at >= seal + 4 + 97 => &[
+                Reason::MerkleRoot,
+                Reason::Malformed,
+                Reason::TransactionCount,
+            ],
+            at if at >= seal + 4 => &[Reason::Seal, Reason::Malformed],
+            _ => &[Reason::Malformed, Reason::BodySize],
+        };
+        assert!(
+            expected.contains(&rejected.reason),
+            "byte {}: {rejected}",
+            bit / 8
+        );
+    }
+}
+
+#[test]
+fn wrong_height() {
+    let (chain, _) = chain_and_next();
+    for height in [0, 1, 3, 5, u64::MAX] {
+        let block = chain.forged(&[], |header| header.height = height);
+        assert_eq!(
+            chain.refusal(&block),
+            (None, Reason::Height),
+            "height {height}"
+        );
+    }
+}
+
+#[test]
+fn wrong_previous_hash() {
+    let (chain, _) = chain_and_next();
+    let earlier = chain.blocks[2].hash();
+    for hash in [BlockHash::ZERO, earlier, chain.blocks[0].hash()] {
+        let block = chain.forged(&[], |header| header.previous_hash = hash);
+        assert_eq!(chain.refusal(&block), (None, Reason::PreviousHash));
+    }
+}
+
+#[test]
+fn wrong_history_root() {
+    let (chain, _) = chain_and_next();
+    // As it was one block ago, as it will be after this block, and none.
+    let stale = chain.last().header().history_root;
+    let mut longer = chain.clone();
+    longer.extend(&[]);
+    for root in [stale, longer.state().history_root(), Digest::ZERO] {
+        let block = chain.forged(&[], |header| header.history_root = root);
+        assert_eq!(chain.refusal(&block), (None, Reason::HistoryRoot));
+    }
+}
+
+#[test]
+fn non_zero_state_root() {
+    let (chain, _) = chain_and_next();
+    let block = chain.forged(&[], |header| header.state_root.0[31] = 1);
+    assert_eq!(chain.refusal(&block), (None, Reason::StateRoot));
+}
+
+#[test]
+fn a_header_of_an_unknown_version() {
+    let (chain, honest) = chain_and_next();
+    for version in [0, 2, 255] {
+        let mut bytes = honest.encode();
+        bytes[4] = version;
+        let Outcome::Rejected(rejected) = chain.offer(&bytes) else {
+            panic!("accepted")
+        };
+        assert_eq!((rejected.height, rejected.reason), (4, Reason::Version));
+    }
+}
+
+#[test]
+fn a_header_cut_short_is_malformed_wherever_it_is_cut() {
+    let (chain, honest) = chain_and_next();
+    let header = honest.header().bytes();
+    let mut ledger = chain.ledger();
+    for length in 0..header.len() {
+        let mut bytes = (length as u32).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&header[..length]);
+        bytes.extend_from_slice(&honest.encode()[4 + header.len()..]);
+        let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
+        let Outcome::Rejected(rejected) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            rejected.reason,
+            Reason::Malformed,
+            "cut after {length} bytes: {rejected}"
+        );
+    }
+}
+
+#[test]
+fn unauthorised_producer() {
+    let (chain, _) = chain_and_next();
+    // With a seal that is right in itself.
+    let block = chain.block_by("mallory", &[chain.message("alice", 4)]);
+    assert_eq!(chain.refusal(&block), (None, Reason::Producer));
+    // A sender whose key the chain knows is not an authority either, and nobody isn't.
+    assert_eq!(
+        chain.refusal(&chain.block_by("alice", &[])),
+        (None, Reason::Producer)
+    );
+    let nobody = chain.forged(&[], |header| {
+        header.producer = String::new();
+        header.vector_clock = entries(&[("hub-0", 3), ("hub-1", 1)]);
+    });
+    assert_eq!(chain.refusal(&nobody), (None, Reason::VectorClock));
+}
+
+#[test]
+fn authority_sealing_with_another_authoritys_key() {
+    let (chain, honest) = chain_and_next();
+    let block = sealed(fields(&honest), &key("hub-1"), honest.transactions());
+    assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+}
+
+#[test]
+fn seal_by_an_authority_under_anothers_name() {
+    let (chain, _) = chain_and_next();
+    // hub-1 seals in the name of hub-0 …
+    let honest = fields(&chain.block(&[]));
+    let block = sealed(honest, &key("hub-1"), &[]);
+    assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+    // … and claims hub-0's key with its own signature.
+    let header = Header::new(fields(&block)).unwrap();
+    let signature = key("hub-1").sign(&Seal::message(&header.hash()));
+    let seal = Seal::Authority {
+        key: key("hub-0").public_key(),
+        signature,
+    };
+    let block = Block::assemble(header, seal, &[]).unwrap();
+    assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+}
+
+#[test]
+fn seal_of_another_block() {
+    let (chain, honest) = chain_and_next();
+    let rival = chain.block(&[]);
+    for other in [chain.last(), &rival] {
+        let seal = other.seal().clone();
+        let block = Block::assemble(honest.header().clone(), seal, honest.transactions()).unwrap();
+        assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+    }
+}
+
+#[test]
+fn seal_missing_or_of_another_kind() {
+    let (chain, honest) = chain_and_next();
+    let original = Seal::Original(OriginalHeader {
+        block_id: "b".into(),
+        timestamp: "1.0".into(),
+        nonce: "0".into(),
+    });
+    for seal in [Seal::None, original] {
+        let block = Block::assemble(honest.header().clone(), seal, honest.transactions()).unwrap();
+        assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+    }
+}
+
+#[test]
+fn a_transactions_or_another_kinds_signature_is_no_seal() {
+    let (chain, honest) = chain_and_next();
+    let authority = key("hub-0");
+    let hash = honest.hash();
+    let messages = [
+        hash.0.to_vec(),
+        [b"hl/tx/1".as_slice(), &hash.0].concat(),
+        [b"hl/seal/2".as_slice(), &hash.0].concat(),
+        honest.header().bytes().to_vec(),
+    ];
+    let seals = messages.map(|message| authority.sign(&message));
+    for signature in seals.into_iter().chain([Signature::from_bytes([0; 64])]) {
+        let seal = Seal::Authority {
+            key: authority.public_key(),
+            signature,
+        };
+        let block = Block::assemble(honest.header().clone(), seal, honest.transactions()).unwrap();
+        assert_eq!(chain.refusal(&block), (None, Reason::Seal));
+    }
+}
+
+#[test]
+fn out_of_turn_under_round_robin() {
+    let mut chain = Chain::new(3, |fields| {
+        let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+            unreachable!()
+        };
+        consensus.round_robin = true;
+    });
+    for height in 1..=7u64 {
+        let turn = (height - 1) % 3;
+        for number in (0..3).filter(|&number| number != turn) {
+            let block = chain.block_by(&format!("hub-{number}"), &[]);
+            assert_eq!(
+                chain.refusal(&block),
+                (None, Reason::Turn),
+                "hub-{number} at {height}"
+            );
+        }
+        chain.push(chain.block_by(&format!("hub-{turn}"), &[]));
+    }
+    // Without turns the same authority may go on.
+    let mut chain = Chain::new(3, |_| {});
+    for _ in 0..3 {
+        chain.push(chain.block_by("hub-2", &[]));
+    }
+}

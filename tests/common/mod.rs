@@ -1,0 +1,336 @@
+//! What the integration tests share: keys from names, a chain in a validator, and blocks that were tampered with.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hubledger::clock::FixedClock;
+use hubledger::digest::Digest;
+use hubledger::ledger::{Ledger, Outcome};
+use hubledger::merkle;
+use hubledger::model::{
+    Block, Draft, Header, HeaderFields, Kind, Operation, Scheme, Seal, Transaction, VectorClock,
+    Witness,
+};
+use hubledger::produce::produce;
+use hubledger::rejection::{Reason, Rejected};
+use hubledger::signature::{KeyPair, Signature};
+use hubledger::spec::{
+    Authority, ChainSpec, Consensus, InitialAccount, Limits, ProofOfAuthority, Rules, SpecFields,
+};
+use hubledger::validate::{Depth, State, ValidBlock, Validator};
+use hubledger_storage::{MemoryStore, Store, StoreUrl};
+use sha2::{Digest as _, Sha256};
+
+pub const GENESIS_TIME: u64 = 1_700_000_000_000_000;
+pub const SECOND: u64 = 1_000_000;
+
+/// The key pair of whoever is called `name`.
+pub fn key(name: &str) -> KeyPair {
+    KeyPair::from_seed(&Sha256::digest(name).into())
+}
+
+/// The `number`th authority's name.
+pub fn hub(number: usize) -> String {
+    format!("hub-{number}")
+}
+
+/// A specification with the authorities `hub-0`, `hub-1`, … and the default limits and rules.
+pub fn spec_fields(authorities: usize) -> SpecFields {
+    let authorities = (0..authorities).map(hub).map(|name| Authority {
+        key: key(&name).public_key(),
+        name,
+    });
+    SpecFields {
+        name: "test".to_owned(),
+        genesis_time: GENESIS_TIME,
+        consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
+            authorities: authorities.collect(),
+            round_robin: false,
+        }),
+        limits: Limits::default(),
+        rules: Rules::default(),
+        accounts: BTreeMap::new(),
+        import: None,
+    }
+}
+
+/// An account of `name`'s own key.
+pub fn account(name: &str, balance: u64) -> (String, InitialAccount) {
+    let key = Some(key(name).public_key());
+    (name.to_owned(), InitialAccount { key, balance })
+}
+
+/// An empty store in memory.
+pub fn memory() -> Store {
+    let url: StoreUrl = "memory:".parse().unwrap();
+    url.create().unwrap()
+}
+
+/// An empty store in memory that can be opened again.
+pub fn reopenable() -> MemoryStore {
+    MemoryStore::new()
+}
+
+pub fn clock(now_us: u64) -> Arc<FixedClock> {
+    Arc::new(FixedClock(now_us))
+}
+
+/// The fields of a block's header, to be changed.
+pub fn fields(block: &Block) -> HeaderFields {
+    (**block.header()).clone()
+}
+
+/// A block of these very header fields, sealed by `sealer`.
+pub fn sealed(fields: HeaderFields, sealer: &KeyPair, transactions: &[Transaction]) -> Block {
+    let header = Header::new(fields).unwrap();
+    let seal = Seal::by_authority(sealer, &header.hash());
+    Block::assemble(header, seal, transactions).unwrap()
+}
+
+/// The block with other header fields under the seal that it had: what somebody without a key can do.
+pub fn rewritten(block: &Block, change: impl FnOnce(&mut HeaderFields)) -> Block {
+    let mut fields = fields(block);
+    change(&mut fields);
+    let header = Header::new(fields).unwrap();
+    Block::assemble(header, block.seal().clone(), block.transactions()).unwrap()
+}
+
+/// A clock of these entries.
+pub fn entries(entries: &[(&str, u64)]) -> VectorClock {
+    VectorClock::new(
+        entries
+            .iter()
+            .map(|&(node, counter)| (node.to_owned(), counter)),
+    )
+    .unwrap()
+}
+
+/// A native witness of a key over whatever `message`.
+pub fn witness(signer: &KeyPair, message: &[u8]) -> Witness {
+    Witness {
+        scheme: Scheme::Native,
+        key: signer.public_key(),
+        signature: signer.sign(message),
+    }
+}
+
+/// The transaction with one bit of its first signature's scalar flipped.
+pub fn corrupt_signature(transaction: &Transaction) -> Transaction {
+    let mut bytes = transaction.bytes().to_vec();
+    let witness = bytes.len() - transaction.witness_bytes().len();
+    bytes[witness + 1 + 33 + 40] ^= 1;
+    Transaction::decode(bytes.into()).unwrap()
+}
+
+/// A signature that verifies under no key: all zeros.
+pub fn no_signature() -> Signature {
+    Signature::from_bytes([0; 64])
+}
+
+/// A growing chain, kept by a sequential validator.
+#[derive(Clone)]
+pub struct Chain {
+    pub validator: Validator,
+    /// All blocks, genesis first.
+    pub blocks: Vec<Block>,
+}
+
+impl Chain {
+    /// The chain of [`spec_fields`] after `change`.
+    pub fn new(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Self {
+        let mut fields = spec_fields(authorities);
+        change(&mut fields);
+        Self::of(ChainSpec::new(fields).unwrap())
+    }
+
+    pub fn of(spec: ChainSpec) -> Self {
+        let blocks = vec![spec.genesis()];
+        Self {
+            validator: Validator::new(spec),
+            blocks,
+        }
+    }
+
+    pub fn spec(&self) -> &ChainSpec {
+        self.validator.spec()
+    }
+
+    pub fn state(&self) -> &State {
+        self.validator.state()
+    }
+
+    pub fn last(&self) -> &Block {
+        self.blocks.last().unwrap()
+    }
+
+    /// When the next block is made, if nobody says otherwise.
+    pub fn now(&self) -> u64 {
+        self.state().timestamp() + SECOND
+    }
+
+    /// A message of `sender`, to be changed.
+    pub fn draft(&self, sender: &str, nonce: u64) -> Draft {
+        Draft {
+            kind: Kind::Native,
+            chain: self.spec().id(),
+            sender: sender.to_owned(),
+            receiver: "everyone".to_owned(),
+            operation: Operation::Message,
+            amount: 0,
+            payload: format!("{sender} says {nonce}").into_bytes(),
+            timestamp: self.now(),
+            expiry: 0,
+            fee: self.spec().rules.fee_min,
+            nonce,
+        }
+    }
+
+    /// A message that its sender signed.
+    pub fn message(&self, sender: &str, nonce: u64) -> Transaction {
+        self.signed(sender, nonce, |_| {})
+    }
+
+    /// The draft after `change`, signed by its sender.
+    pub fn signed(&self, sender: &str, nonce: u64, change: impl FnOnce(&mut Draft)) -> Transaction {
+        let mut draft = self.draft(sender, nonce);
+        change(&mut draft);
+        draft.sign(&[&key(sender)]).unwrap()
+    }
+
+    /// A transfer that its sender signed.
+    pub fn transfer(
+        &self,
+        sender: &str,
+        receiver: &str,
+        (amount, fee): (u64, u64),
+        nonce: u64,
+    ) -> Transaction {
+        self.signed(sender, nonce, |draft| {
+            draft.operation = Operation::Transfer;
+            draft.receiver = receiver.to_owned();
+            draft.amount = amount;
+            draft.fee = fee;
+        })
+    }
+
+    /// The next block by `producer`, as an honest hub makes it.
+    pub fn block_by(&self, producer: &str, transactions: &[Transaction]) -> Block {
+        let (spec, state) = (self.spec(), self.state());
+        produce(
+            spec,
+            state,
+            producer,
+            &key(producer),
+            transactions,
+            self.now(),
+        )
+        .unwrap()
+    }
+
+    /// The next block by `hub-0`.
+    pub fn block(&self, transactions: &[Transaction]) -> Block {
+        self.block_by("hub-0", transactions)
+    }
+
+    /// The next block by `hub-0` with other header fields, sealed by it all the same: what an authority can do.
+    pub fn forged(
+        &self,
+        transactions: &[Transaction],
+        change: impl FnOnce(&mut HeaderFields),
+    ) -> Block {
+        let mut fields = fields(&self.block(transactions));
+        change(&mut fields);
+        sealed(fields, &key("hub-0"), transactions)
+    }
+
+    pub fn check(&self, block: &Block) -> Result<ValidBlock, Rejected> {
+        self.check_at(block, self.now())
+    }
+
+    pub fn check_at(&self, block: &Block, now_us: u64) -> Result<ValidBlock, Rejected> {
+        self.validator.check(block, Depth::Full { now_us })
+    }
+
+    /// Why the next block is refused: by the validator, and alike by a ledger that gets its bytes.
+    #[track_caller]
+    pub fn refusal(&self, block: &Block) -> (Option<u32>, Reason) {
+        let rejected = self
+            .check(block)
+            .expect_err("the validator has to refuse this block");
+        assert_eq!(rejected.height, block.height());
+        if block.height() > self.state().height() {
+            let offered = self.offer(&block.encode());
+            assert_eq!(
+                offered,
+                Outcome::Rejected(rejected.clone()),
+                "the ledger's verdict"
+            );
+        }
+        (rejected.transaction, rejected.reason)
+    }
+
+    /// What a ledger that holds this chain makes of the bytes of a block. The ledger's state stays as it was unless
+    /// the block is staged.
+    #[track_caller]
+    pub fn offer(&self, bytes: &[u8]) -> Outcome {
+        let mut ledger = self.ledger();
+        let outcome = ledger.stage_bytes(&Bytes::copy_from_slice(bytes)).unwrap();
+        if outcome != Outcome::Staged {
+            assert_eq!(
+                ledger.state(),
+                self.state(),
+                "a refused block leaves no trace"
+            );
+        }
+        outcome
+    }
+
+    /// A ledger in memory that holds this chain.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::create(memory(), self.spec(), clock(self.now())).unwrap();
+        for block in &self.blocks[1..] {
+            assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+        }
+        ledger.commit().unwrap();
+        ledger
+    }
+
+    /// Appends a block that has to be valid.
+    #[track_caller]
+    pub fn push(&mut self, block: Block) {
+        let valid = self.check(&block).expect("a valid block");
+        self.validator.apply(&valid);
+        self.blocks.push(block);
+    }
+
+    /// Appends a block by `hub-0`.
+    #[track_caller]
+    pub fn extend(&mut self, transactions: &[Transaction]) {
+        self.push(self.block(transactions));
+    }
+}
+
+/// The RFC 9162 root over the transactions' leaves.
+pub fn merkle_root(transactions: &[Transaction]) -> Digest {
+    let leaves: Vec<Digest> = transactions.iter().map(Transaction::leaf_hash).collect();
+    merkle::root(&leaves)
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
