@@ -5,8 +5,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
-use hubledger_fuzz::{Chain, EDIT_BYTES, accounting_spec};
 use hubledger::model::{Draft, Kind, Operation};
+use hubledger_fuzz::{Chain, EDIT_BYTES, accounting_spec};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -24,20 +24,35 @@ fn main() -> io::Result<()> {
         put("block", &name, &block.encode())?;
         put("header", &name, block.header().bytes())?;
         for transaction in block.transactions().iter().take(2) {
-            put("transaction", &transaction.id().to_string()[..16], transaction.bytes())?;
+            put(
+                "transaction",
+                &transaction.id().to_string()[..16],
+                transaction.bytes(),
+            )?;
         }
     }
     for (index, state) in chain.states.iter().enumerate().take(3) {
         let bytes = state.encode();
         put("state", &format!("after-{index}"), &bytes)?;
-        put("state", &format!("unsummed-{index}"), &bytes[..bytes.len() - 32])?;
+        put(
+            "state",
+            &format!("unsummed-{index}"),
+            &bytes[..bytes.len() - 32],
+        )?;
     }
     let last = chain.proofs.len() - 1;
     for index in [0, last / 2, last] {
         let genuine = &chain.proofs[index];
         put("proof", &format!("binary-{index}"), &genuine.bytes)?;
-        put("proof", &format!("json-{index}"), genuine.proof.to_json().as_bytes())?;
-        let mut edits = u16::try_from(index).expect("a small chain").to_le_bytes().to_vec();
+        put(
+            "proof",
+            &format!("json-{index}"),
+            genuine.proof.to_json().as_bytes(),
+        )?;
+        let mut edits = u16::try_from(index)
+            .expect("a small chain")
+            .to_le_bytes()
+            .to_vec();
         edits.extend([1; EDIT_BYTES]);
         put("verify_proof", &format!("edit-{index}"), &edits)?;
     }
@@ -64,7 +79,9 @@ fn transfers() -> Vec<u8> {
                 fee: 1,
                 nonce: nonce * 2 + u64::from(receiver == "a"),
             };
-            let transaction = draft.with_witnesses(Vec::new()).expect("within every limit");
+            let transaction = draft
+                .with_witnesses(Vec::new())
+                .expect("within every limit");
             bytes.extend((transaction.bytes().len() as u32).to_le_bytes());
             bytes.extend_from_slice(transaction.bytes());
         }

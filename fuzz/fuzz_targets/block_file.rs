@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let file = Scratch::holding(input);
-    let Ok(mut reader) = BlockFileReader::open(file.path()) else { return };
+    let Ok(mut reader) = BlockFileReader::open(file.path()) else {
+        return;
+    };
     assert_eq!(reader.length(), input.len() as u64);
     let mut end = reader.offset();
     while let Ok(Some((offset, bytes))) = reader.next_block() {

@@ -7,7 +7,9 @@ use hubledger::model::{Causality, Header};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let Ok(header) = Header::decode(Bytes::copy_from_slice(input)) else { return };
+    let Ok(header) = Header::decode(Bytes::copy_from_slice(input)) else {
+        return;
+    };
     let rebuilt = Header::new((*header).clone()).expect("every field was decoded");
     assert_eq!(rebuilt.bytes(), input);
     assert_eq!(rebuilt.hash(), header.hash());

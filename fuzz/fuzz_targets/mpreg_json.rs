@@ -21,10 +21,15 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(transaction.signing_bytes(), block.signing_bytes(index));
         }
         let verdict = Checker::new(&ChainConfig::default(), NOW).check(&block);
-        assert!(block.height == 0 || verdict.is_err(), "a chain begins at height 0");
+        assert!(
+            block.height == 0 || verdict.is_err(),
+            "a chain begins at height 0"
+        );
     }
     let file = Scratch::holding(input);
-    let Ok(source) = Source::open(file.path()) else { return };
+    let Ok(source) = Source::open(file.path()) else {
+        return;
+    };
     for chain in source.chains() {
         let mut audit = chain.config.as_ref().ok().map(Audit::new);
         let report = verify_chain(&source, &chain.id, NOW, &mut |_, _| {}, audit.as_mut());
@@ -35,7 +40,9 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn import(source: &Source, chain: &str) {
-    let Ok((_, Some(Ok(spec)))) = plan(source, chain, NOW, None, &mut |_, _| {}) else { return };
+    let Ok((_, Some(Ok(spec)))) = plan(source, chain, NOW, None, &mut |_, _| {}) else {
+        return;
+    };
     let mut validator = Validator::new(spec.clone());
     let read = source.for_each_row(chain, &mut |row| {
         let block = row.read(0).expect("the chain was checked");

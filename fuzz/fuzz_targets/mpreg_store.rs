@@ -10,7 +10,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let file = Scratch::holding(input);
-    let Ok(source) = Source::open(file.path()) else { return };
+    let Ok(source) = Source::open(file.path()) else {
+        return;
+    };
     for chain in source.chains() {
         let now = Duration::from_secs(2_000_000_000);
         if let Ok(report) = verify_chain(&source, &chain.id, now, &mut |_, _| {}, None) {

@@ -26,6 +26,9 @@ fuzz_target!(|input: &[u8]| {
             Proof::Transaction(proof) => drop(proof.verify(&proof.head())),
             Proof::Extension(proof) => drop(proof.verify(&proof.old_head(), &proof.new_head())),
         }
-        assert!(!chain.accepts(&proof) || chain.gave(&proof.encode()), "a forged proof holds");
+        assert!(
+            !chain.accepts(&proof) || chain.gave(&proof.encode()),
+            "a forged proof holds"
+        );
     }
 });

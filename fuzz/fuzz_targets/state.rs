@@ -17,10 +17,14 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    let Ok(state) = State::decode(bytes) else { return };
+    let Ok(state) = State::decode(bytes) else {
+        return;
+    };
     assert_eq!(state.encode(), bytes);
     let chain = Chain::get();
-    let Ok(mut validator) = Validator::resume(chain.spec.clone(), state) else { return };
+    let Ok(mut validator) = Validator::resume(chain.spec.clone(), state) else {
+        return;
+    };
     for block in &chain.blocks[1..] {
         if let Ok(valid) = validator.check(block, Depth::Replay) {
             validator.apply(&valid);

@@ -8,7 +8,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let _ = Original::decode(input).map(|original| same_original(&original, input));
-    let Ok(transaction) = Transaction::decode(Bytes::copy_from_slice(input)) else { return };
+    let Ok(transaction) = Transaction::decode(Bytes::copy_from_slice(input)) else {
+        return;
+    };
     assert_eq!(transaction.bytes(), input);
     let draft = Draft {
         kind: transaction.kind(),
@@ -25,7 +27,9 @@ fuzz_target!(|input: &[u8]| {
     };
     let mut witnesses: Vec<_> = transaction.witnesses().collect();
     witnesses.reverse();
-    let rebuilt = draft.with_witnesses(witnesses).expect("every field was decoded");
+    let rebuilt = draft
+        .with_witnesses(witnesses)
+        .expect("every field was decoded");
     assert_eq!(rebuilt.bytes(), input);
     assert_eq!(rebuilt.id(), transaction.id());
     assert_eq!(rebuilt.leaf_hash(), transaction.leaf_hash());

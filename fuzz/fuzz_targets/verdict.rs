@@ -23,20 +23,38 @@ fuzz_target!(|input: &[u8]| {
         names.extend([transaction.sender(), transaction.receiver()]);
     }
     let sum = |state: &State| -> u128 {
-        names.iter().map(|name| u128::from(state.account(name).balance)).sum()
+        names
+            .iter()
+            .map(|name| u128::from(state.account(name).balance))
+            .sum()
     };
     let mut validator = Validator::new(spec.clone());
     let before = sum(validator.state());
     let mut accepted = HashSet::new();
     for run in transactions.chunks(PER_BLOCK) {
-        let now = run.iter().map(|transaction| transaction.timestamp()).max().unwrap_or_default();
-        let Ok(block) = produce(&spec, validator.state(), "hub", &key, run, now) else { continue };
+        let now = run
+            .iter()
+            .map(|transaction| transaction.timestamp())
+            .max()
+            .unwrap_or_default();
+        let Ok(block) = produce(&spec, validator.state(), "hub", &key, run, now) else {
+            continue;
+        };
         assert_eq!(Block::decode(&block.encode().into()).as_ref(), Ok(&block));
-        let Ok(valid) = validator.check(&block, Depth::Replay) else { continue };
+        let Ok(valid) = validator.check(&block, Depth::Replay) else {
+            continue;
+        };
         validator.apply(&valid);
-        assert_eq!(sum(validator.state()), before, "balances came from nowhere or went there");
+        assert_eq!(
+            sum(validator.state()),
+            before,
+            "balances came from nowhere or went there"
+        );
         for transaction in run {
-            assert!(accepted.insert(transaction.id()), "a transaction was accepted twice");
+            assert!(
+                accepted.insert(transaction.id()),
+                "a transaction was accepted twice"
+            );
             assert_eq!(transaction.chain(), spec.id());
         }
     }

@@ -11,7 +11,15 @@ fuzz_target!(|input: &[u8]| {
     let chain = Chain::get();
     let bytes = Bytes::from(forge(chain, input));
     match Proof::decode(&bytes) {
-        Ok(proof) => assert_eq!(chain.accepts(&proof), chain.gave(&bytes), "{}", proof.to_json()),
-        Err(error) => assert!(!chain.gave(&bytes), "a genuine proof doesn't decode: {error}"),
+        Ok(proof) => assert_eq!(
+            chain.accepts(&proof),
+            chain.gave(&bytes),
+            "{}",
+            proof.to_json()
+        ),
+        Err(error) => assert!(
+            !chain.gave(&bytes),
+            "a genuine proof doesn't decode: {error}"
+        ),
     }
 });

@@ -74,9 +74,10 @@ impl Chain {
     pub fn accepts(&self, proof: &Proof) -> bool {
         match proof {
             Proof::Transaction(proof) => proof.verify(&self.head()).is_ok(),
-            Proof::Extension(proof) => {
-                self.blocks.iter().any(|old| proof.verify(&old.hash(), &self.head()).is_ok())
-            }
+            Proof::Extension(proof) => self
+                .blocks
+                .iter()
+                .any(|old| proof.verify(&old.hash(), &self.head()).is_ok()),
         }
     }
 
@@ -94,14 +95,22 @@ impl Chain {
         let mut blocks = vec![spec.genesis()];
         let mut states = vec![validator.state().clone()];
         while let Some(block) = generator.next_block().expect("the chain allows its recipe") {
-            let valid = validator.check(&block, Depth::Replay).expect("generated blocks are valid");
+            let valid = validator
+                .check(&block, Depth::Replay)
+                .expect("generated blocks are valid");
             validator.apply(&valid);
             blocks.push(block);
             states.push(validator.state().clone());
         }
         let proofs = prove_everything(&spec, &blocks);
         let encodings = proofs.iter().map(|genuine| genuine.bytes.clone()).collect();
-        Self { spec, blocks, states, proofs, encodings }
+        Self {
+            spec,
+            blocks,
+            states,
+            proofs,
+            encodings,
+        }
     }
 }
 
@@ -117,15 +126,22 @@ fn prove_everything(spec: &ChainSpec, blocks: &[Block]) -> Vec<Genuine> {
     let mut proofs = Vec::new();
     for block in blocks {
         for index in 0..block.header().transaction_count {
-            let proof = reader.prove(block.height(), index, None).expect("the block is held");
+            let proof = reader
+                .prove(block.height(), index, None)
+                .expect("the block is held");
             proofs.push(Proof::Transaction(proof));
         }
     }
     for old in &blocks[..blocks.len() - 1] {
-        let proof = reader.prove_extends(&old.hash(), None).expect("both blocks are held");
+        let proof = reader
+            .prove_extends(&old.hash(), None)
+            .expect("both blocks are held");
         proofs.push(Proof::Extension(proof));
     }
-    let genuine = |proof: Proof| Genuine { bytes: proof.encode().into(), proof };
+    let genuine = |proof: Proof| Genuine {
+        bytes: proof.encode().into(),
+        proof,
+    };
     proofs.into_iter().map(genuine).collect()
 }
 
@@ -138,15 +154,27 @@ fn prove_everything(spec: &ChainSpec, blocks: &[Block]) -> Vec<Genuine> {
 pub fn accounting_spec() -> (ChainSpec, KeyPair) {
     let key = KeyPair::from_seed(&[7; 32]);
     let account = |balance| InitialAccount { key: None, balance };
-    let names = [("a", 1000), ("b", 50), ("c", 0), ("d", i64::MAX as u64 - 2000)];
+    let names = [
+        ("a", 1000),
+        ("b", 50),
+        ("c", 0),
+        ("d", i64::MAX as u64 - 2000),
+    ];
     let spec = ChainSpec::new(SpecFields {
         name: "accounting".to_owned(),
         genesis_time: 1_000_000,
         consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
-            authorities: vec![Authority { name: "hub".to_owned(), key: key.public_key() }],
+            authorities: vec![Authority {
+                name: "hub".to_owned(),
+                key: key.public_key(),
+            }],
             round_robin: false,
         }),
-        limits: Limits { payload_bytes_max: 64, name_bytes_max: 16, ..Limits::default() },
+        limits: Limits {
+            payload_bytes_max: 64,
+            name_bytes_max: 16,
+            ..Limits::default()
+        },
         rules: Rules {
             identity: Identity::Open,
             witnesses_min: 0,

@@ -101,8 +101,14 @@ fn edit_fields(chain: &Chain, bytes: &[u8], edit: &Edit) -> Option<Vec<u8>> {
         6 => {
             let header = json.get_mut(HEADERS[edit.at % HEADERS.len()])?;
             *header = match edit.byte % 2 {
-                0 => other.get(HEADERS[usize::from(edit.byte / 2) % HEADERS.len()])?.clone(),
-                _ => json!(hex_of(&edit_header(chain, &bytes_of(header.as_str()?)?, edit)?)),
+                0 => other
+                    .get(HEADERS[usize::from(edit.byte / 2) % HEADERS.len()])?
+                    .clone(),
+                _ => json!(hex_of(&edit_header(
+                    chain,
+                    &bytes_of(header.as_str()?)?,
+                    edit
+                )?)),
             };
         }
         _ => edit_presence(&mut json, &other, edit)?,
@@ -113,7 +119,11 @@ fn edit_fields(chain: &Chain, bytes: &[u8], edit: &Edit) -> Option<Vec<u8>> {
 /// Drops, repeats, swaps, takes or moves nodes of a path.
 fn edit_path(json: &mut Value, other: &Value, edit: &Edit) -> Option<()> {
     let name = PATHS[usize::from(edit.byte) % PATHS.len()];
-    let foreign = PATHS.iter().filter_map(|path| other.get(path)?.get(edit.at % 4)).next().cloned();
+    let foreign = PATHS
+        .iter()
+        .filter_map(|path| other.get(path)?.get(edit.at % 4))
+        .next()
+        .cloned();
     let path = json.get_mut(name)?.as_array_mut()?;
     let place = |at: usize| if path.is_empty() { 0 } else { at % path.len() };
     let (at, with) = (place(edit.at), place(edit.with));

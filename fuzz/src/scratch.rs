@@ -31,8 +31,11 @@ impl Scratch {
             let file = named.as_file_mut();
             file.rewind().expect("the scratch file can be rewound");
             file.set_len(0).expect("the scratch file can be emptied");
-            file.write_all(bytes).expect("the scratch file can be written");
-            Self { path: named.path().to_owned() }
+            file.write_all(bytes)
+                .expect("the scratch file can be written");
+            Self {
+                path: named.path().to_owned(),
+            }
         })
     }
 
