@@ -228,7 +228,15 @@ fn a_block_with_its_header_hash_and_seal() {
     let spec = spec();
     let state = State::genesis(&spec);
     let transaction = draft(Operation::Message).sign(&[&key(4)]).unwrap();
-    let block = produce(&spec, &state, "zeta", &key(1), &[transaction.clone()], 1).unwrap();
+    let block = produce(
+        &spec,
+        &state,
+        "zeta",
+        &key(1),
+        std::slice::from_ref(&transaction),
+        1,
+    )
+    .unwrap();
     let genesis = spec.genesis();
     let empty = sha256(&[]);
     let genesis_header = [

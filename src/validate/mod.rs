@@ -2,7 +2,7 @@
 //!
 //! [`Validator::check`] judges one block against the [`State`] that the blocks before it left, and changes nothing;
 //! its [`ValidBlock`] is the only thing that can be applied to the state or committed to a store. Rules are pure
-//! functions (`block_rules`, `transaction_rules`, `imported`, [`consensus`](crate::consensus)) that return a
+//! functions (`block_rules`, `transaction_rules`, `imported`, [`consensus`]) that return a
 //! [`Fault`]; this module fixes their order, so that every input has one verdict:
 //!
 //! 1. the header: chain, height, previous hash, limits, Merkle, history and state root, timestamp, vector clock;

@@ -9,7 +9,7 @@ use crate::support::{generate, ok, program, run};
 fn an_import_killed_again_and_again_ends_in_the_same_chain() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let made = generate(folder, "a.hlb", 24_000, 50);
+    let made = generate(folder, "a.hlb", 200_000, 200);
     let import = ["import", "a.hlb", "--store", "sqlite:a.db"];
     let started = Instant::now();
     ok(folder, &["import", "a.hlb", "--store", "sqlite:whole.db"]);
@@ -60,6 +60,6 @@ fn an_import_killed_again_and_again_ends_in_the_same_chain() {
     assert_eq!(imported["head"], made["head"]);
     assert_eq!(
         ok(folder, &["verify", "--store", "sqlite:a.db"])["transactions"],
-        24_000
+        200_000
     );
 }
