@@ -15,6 +15,7 @@ pub(super) fn check(
     let header = block.header();
     link(spec, state, header)?;
     limits(spec, block)?;
+    countable(state, header)?;
     roots(state, block)?;
     timestamp(spec, state, header, depth)?;
     vector_clock(spec, state, header)
@@ -85,6 +86,16 @@ fn limits(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
                 format!("{size} {what}, at most {limit} are allowed"),
             );
         }
+    }
+    Ok(())
+}
+
+/// The chain's number of transactions has to stay a `u64`. No honest chain gets there; a damaged snapshot may.
+fn countable(state: &State, header: &HeaderFields) -> Result<(), Fault> {
+    let count = u64::from(header.transaction_count);
+    if state.transactions().checked_add(count).is_none() {
+        let detail = format!("{count} transactions, the chain can't count more");
+        return fault(Reason::Limit, detail);
     }
     Ok(())
 }

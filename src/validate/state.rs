@@ -180,7 +180,7 @@ impl State {
         let timestamp = reader.u64("timestamp")?;
         let transactions = reader.u64("transactions")?;
         let clock = VectorClock::decode(&mut reader)?;
-        let history = decode_history(&mut reader)?;
+        let history = decode_history(&mut reader, height)?;
         let accounts = decode_accounts(&mut reader)?;
         let source = reader.text("source", 64)?.to_owned();
         let end = reader.clone();
@@ -209,9 +209,13 @@ pub(super) fn keys_digest(keys: &[PublicKey]) -> Digest {
     Digest(sha256(&parts))
 }
 
-fn decode_history(reader: &mut Reader<'_>) -> Result<Frontier, DecodeError> {
+/// The tree over the hashes of all blocks up to `height`.
+fn decode_history(reader: &mut Reader<'_>, height: u64) -> Result<Frontier, DecodeError> {
     let start = reader.clone();
     let size = reader.u64("history")?;
+    if Some(size) != height.checked_add(1) {
+        return Err(start.error("history", DecodeProblem::Value("does not fit the height")));
+    }
     let count = reader.count("history", 64, 32)?;
     let mut peaks = Vec::with_capacity(count);
     for _ in 0..count {
