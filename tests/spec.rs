@@ -1,0 +1,60 @@
+//! Chain specifications: look-ups, and reading from whatever a path may lead to.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use hubledger::signature::PublicKey;
+use hubledger::spec::{Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority};
+
+/// A key that nobody holds.
+fn key(number: usize) -> PublicKey {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    PublicKey::from_bytes(bytes)
+}
+
+/// A specification with this many authorities and as many accounts, whose names differ at their ends only.
+fn crowded(count: usize) -> ChainSpec {
+    let mut fields = common::spec_fields(0);
+    let name = |role: &str, number: usize| format!("{}{role}{number:06}", "x".repeat(40));
+    let authorities = (0..count).rev().map(|number| Authority {
+        name: name("a", number),
+        key: key(number),
+    });
+    fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
+        authorities: authorities.collect(),
+        round_robin: false,
+    });
+    for number in 0..count {
+        let account = InitialAccount {
+            key: Some(key(number)),
+            balance: 0,
+        };
+        fields.accounts.insert(name("b", number), account);
+    }
+    ChainSpec::new(fields).unwrap()
+}
+
+#[test]
+fn every_authority_is_found_at_its_place_and_nobody_else_is() {
+    for count in [1, 2, 3, 100] {
+        let spec = crowded(count);
+        for (place, authority) in spec.authorities().iter().enumerate() {
+            assert_eq!(spec.authority(&authority.name), Some((place, authority)));
+        }
+        for name in ["", "a", "x", "y"] {
+            assert_eq!(spec.authority(name), None);
+        }
+    }
+}
+
+#[test]
+fn a_crowded_specification_is_checked_in_a_time_that_grows_with_its_length() {
+    let spec = crowded(50_000);
+    let before = Instant::now();
+    assert_eq!(ChainSpec::decode(spec.bytes()).unwrap(), spec);
+    let took = before.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
