@@ -58,3 +58,10 @@ fn a_crowded_specification_is_checked_in_a_time_that_grows_with_its_length() {
     let took = before.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_specification_that_never_ends_is_refused() {
+    let error = ChainSpec::read_toml("/dev/zero".as_ref()).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/zero: above 32 MiB");
+}

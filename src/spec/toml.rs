@@ -1,7 +1,8 @@
 //! Chain specifications as people write them: TOML files in which every unknown field is an error.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -99,13 +100,7 @@ impl ChainSpec {
             path: path.into(),
             source,
         };
-        if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
-            return Err(read(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "above 32 MiB",
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = read_text(path).map_err(read)?;
         let spec: SpecToml = ::toml::from_str(&text).map_err(|error| SpecFileError::Syntax {
             path: path.into(),
             message: error.to_string().trim_end().to_owned(),
@@ -138,6 +133,18 @@ impl ChainSpec {
         };
         ::toml::to_string(&spec).expect("strings, integers and tables always have a TOML form")
     }
+}
+
+/// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "above 32 MiB"));
+    }
+    Ok(text)
 }
 
 impl From<SpecToml> for SpecFields {
