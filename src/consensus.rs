@@ -9,7 +9,7 @@ use crate::validate::Fault;
 /// Checks that the block's producer was entitled to it, by the chain's consensus. One signature check.
 ///
 /// # Errors
-/// `producer`, `turn`, `difficulty` or `seal`.
+/// `producer`, `height`, `turn`, `difficulty` or `seal`.
 pub fn check_seal(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
     match &spec.consensus {
         Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, block),
@@ -31,7 +31,10 @@ fn check_authority(
             format!("{producer:?} is not an authority"),
         ));
     };
-    let turn = (header.height - 1) % consensus.authorities.len() as u64;
+    let Some(turns_before) = header.height.checked_sub(1) else {
+        return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
+    };
+    let turn = turns_before % consensus.authorities.len() as u64;
     if consensus.round_robin && place as u64 != turn {
         let expected = &consensus.authorities[turn as usize].name;
         let detail = format!("{producer:?} sealed in the turn of {expected:?}");

@@ -1,6 +1,7 @@
 //! Rewriting headers, links and seals.
 
 use bytes::Bytes;
+use hubledger::consensus;
 use hubledger::digest::{BlockHash, Digest};
 use hubledger::ledger::Outcome;
 use hubledger::model::{Block, Header, HeaderFields, OriginalHeader, Seal, VectorClock};
@@ -380,5 +381,20 @@ fn out_of_turn_under_round_robin() {
     let mut chain = Chain::new(3, |_| {});
     for _ in 0..3 {
         chain.push(chain.block_by("hub-2", &[]));
+    }
+}
+
+#[test]
+fn a_seal_on_a_block_at_height_zero() {
+    for round_robin in [false, true] {
+        let chain = Chain::new(2, |fields| {
+            let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+                unreachable!("the only consensus");
+            };
+            consensus.round_robin = round_robin;
+        });
+        let block = chain.forged(&[], |header| header.height = 0);
+        let fault = consensus::check_seal(chain.spec(), &block).expect_err("nobody's to seal");
+        assert_eq!(fault.reason, Reason::Height);
     }
 }
