@@ -167,7 +167,10 @@ fn vector_clock(spec: &ChainSpec, state: &State, header: &HeaderFields) -> Resul
         return Ok(());
     }
     let producer = &header.producer;
-    let expected = before.get(producer).saturating_add(1);
+    let Some(expected) = before.get(producer).checked_add(1) else {
+        let detail = format!("{producer:?} is at its end and can't advance");
+        return fault(Reason::VectorClock, detail);
+    };
     if now.get(producer) != expected {
         let detail = format!(
             "{producer:?} is at {}, expected {expected}",

@@ -385,6 +385,24 @@ fn out_of_turn_under_round_robin() {
 }
 
 #[test]
+fn a_clock_entry_at_its_end_stays_no_longer_an_advance() {
+    const FAR: u64 = i64::MAX as u64;
+    let mut chain = Chain::new(2, |fields| fields.rules.clock_advance_max = FAR);
+    let by = |chain: &Chain, producer: &str, clock: &[(&str, u64)]| {
+        let mut fields = fields(&chain.block(&[]));
+        fields.producer = producer.to_owned();
+        fields.vector_clock = entries(clock);
+        sealed(fields, &key(producer), &[])
+    };
+    chain.push(by(&chain, "hub-0", &[("hub-0", 1), ("hub-1", FAR)]));
+    chain.push(by(&chain, "hub-0", &[("hub-0", 2), ("hub-1", 2 * FAR)]));
+    chain.push(by(&chain, "hub-1", &[("hub-0", 2), ("hub-1", u64::MAX)]));
+    let stuck = by(&chain, "hub-1", &[("hub-0", 3), ("hub-1", u64::MAX)]);
+    assert_eq!(chain.refusal(&stuck), (None, Reason::VectorClock));
+    chain.push(by(&chain, "hub-0", &[("hub-0", 3), ("hub-1", u64::MAX)]));
+}
+
+#[test]
 fn a_seal_on_a_block_at_height_zero() {
     for round_robin in [false, true] {
         let chain = Chain::new(2, |fields| {
