@@ -108,6 +108,13 @@ impl Generator {
                 format!("{key} is not an authority's"),
             ));
         };
+        let Consensus::ProofOfAuthority(consensus) = &spec.consensus;
+        if consensus.round_robin && consensus.authorities.len() > 1 {
+            return Err(FieldError::new(
+                "round_robin",
+                "turns are kept, and one key can't seal in the turn of others",
+            ));
+        }
         let producer = authority.name.clone();
         Self::with_spec(recipe, spec, producer, seal_key)
     }
@@ -238,4 +245,33 @@ fn payload(seed: u64, number: u64, length: usize) -> Vec<u8> {
     }
     payload.truncate(length);
     payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_keeps_turns_among_several_is_refused() {
+        let authority = |name: &str, key: &KeyPair| Authority {
+            name: name.to_owned(),
+            key: key.public_key(),
+        };
+        let mut fields = (**Generator::new(Recipe::default()).expect("valid").spec()).clone();
+        for others in 0..2 {
+            let sealer = key(0, "authority", 0);
+            let mut authorities = vec![authority("hub-0", &sealer)];
+            authorities.extend((0..others).map(|n| authority("other", &key(1, "authority", n))));
+            fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
+                authorities,
+                round_robin: true,
+            });
+            let spec = ChainSpec::new(fields.clone()).expect("valid");
+            let made = Generator::for_spec(Recipe::default(), spec, sealer);
+            assert_eq!(
+                made.err().map(|error| error.field),
+                (others > 0).then_some("round_robin")
+            );
+        }
+    }
 }
