@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::{Chain, clock, memory, reopenable};
 use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome, verify_store};
+use hubledger::rejection::Reason;
 use hubledger::validate::State;
 use hubledger_storage::{
     BlockReader, Body, Durability, Extent, Id, Location, MemoryStore, Result, StoredBlock,
@@ -264,4 +265,23 @@ fn what_threads_share_can_be_shared() {
     shared::<State>();
     fn sent<T: Send>() {}
     sent::<Ledger>();
+}
+
+#[test]
+fn a_held_block_that_comes_again_with_another_body_is_refused() {
+    let whole = chain(3);
+    let mut ledger = whole.ledger();
+    let held = whole.blocks[2].encode();
+    assert_eq!(
+        ledger.stage_bytes(&Bytes::from(held.clone())).unwrap(),
+        Outcome::Held
+    );
+    let mut tampered = held;
+    *tampered.last_mut().unwrap() ^= 1;
+    let outcome = ledger.stage_bytes(&Bytes::from(tampered)).unwrap();
+    let Outcome::Rejected(rejected) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((rejected.height, rejected.reason), (2, Reason::MerkleRoot));
+    assert_eq!(ledger.state(), whole.state());
 }

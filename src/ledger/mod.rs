@@ -48,7 +48,7 @@ const SNAPSHOT_SHARE: u64 = 8;
 pub enum Outcome {
     /// It is valid and will be part of the next commit.
     Staged,
-    /// This very block is held already (committed or staged).
+    /// This very block, transactions and witnesses included, is held already (committed or staged).
     Held,
     /// It is not valid here.
     Rejected(Rejected),
@@ -278,7 +278,7 @@ impl Ledger {
             )));
         }
         match held {
-            Some(hash) if hash == block.hash() => Ok(Outcome::Held),
+            Some(hash) if hash == block.hash() => Ok(held_unless_tampered(block)),
             Some(hash) => {
                 let reason = if height == 0 {
                     Reason::Genesis
@@ -295,6 +295,19 @@ impl Ledger {
             }),
         }
     }
+}
+
+/// A header that is held says nothing about the body that came with it this time, but for its Merkle root.
+fn held_unless_tampered(block: &Block) -> Outcome {
+    let computed = block.computed_merkle_root();
+    if block.header().merkle_root == computed {
+        return Outcome::Held;
+    }
+    let detail = format!(
+        "header names {}, the body gives {computed}",
+        block.header().merkle_root
+    );
+    Outcome::Rejected(Rejected::block(block.height(), Reason::MerkleRoot, detail))
 }
 
 /// The verdict on bytes that are not a block.
