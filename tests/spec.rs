@@ -65,3 +65,29 @@ fn a_specification_that_never_ends_is_refused() {
     let error = ChainSpec::read_toml("/dev/zero".as_ref()).unwrap_err();
     assert_eq!(error.to_string(), "/dev/zero: above 32 MiB");
 }
+
+#[test]
+fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() {
+    let text = common::spec_fields(1);
+    let text = ChainSpec::new(text).unwrap().to_toml();
+    for (from, to, place) in [
+        ("name =", "nome =", "line 1, column 1: unknown field `nome`"),
+        ("name = ", "name ", "line 1, column 6: "),
+        (
+            "round_robin = false",
+            "round_robin = 2",
+            "line 4, column 1: invalid type",
+        ),
+        (
+            "\nidentity = ",
+            "\n\"ß\" = 1\nidentity = ",
+            "unknown field `ß`",
+        ),
+    ] {
+        assert!(text.contains(from), "{from} in {text}");
+        let error = ChainSpec::from_toml(&text.replacen(from, to, 1)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(place), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}

@@ -86,8 +86,8 @@ impl ChainSpec {
     /// # Errors
     /// A message that names line and field, for syntax; the field and its limit, for values.
     pub fn from_toml(text: &str) -> Result<Self, FieldError> {
-        let spec: SpecToml =
-            ::toml::from_str(text).map_err(|error| FieldError::new("TOML", error.to_string()))?;
+        let spec: SpecToml = ::toml::from_str(text)
+            .map_err(|error| FieldError::new("TOML", one_line(text, &error)))?;
         Self::new(spec.into())
     }
 
@@ -103,7 +103,7 @@ impl ChainSpec {
         let text = read_text(path).map_err(read)?;
         let spec: SpecToml = ::toml::from_str(&text).map_err(|error| SpecFileError::Syntax {
             path: path.into(),
-            message: error.to_string().trim_end().to_owned(),
+            message: one_line(&text, &error),
         })?;
         Self::new(spec.into()).map_err(|source| SpecFileError::Field {
             path: path.into(),
@@ -133,6 +133,17 @@ impl ChainSpec {
         };
         ::toml::to_string(&spec).expect("strings, integers and tables always have a TOML form")
     }
+}
+
+/// What is wrong and where, without the picture of the place that [`::toml`] draws over several lines.
+fn one_line(text: &str, error: &::toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message;
+    };
+    let line = 1 + before.matches('\n').count();
+    let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+    format!("line {line}, column {column}: {message}")
 }
 
 /// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).

@@ -209,6 +209,7 @@ fn files_that_are_not_what_they_should_be_are_named_in_one_line() {
         let run = run(folder, args);
         assert_eq!(run.code, 1, "{args:?}: {}", run.stderr);
         assert!(run.stderr.contains(named), "{args:?}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{args:?}: {}", run.stderr);
         assert_eq!(run.json["error"], "failed", "{args:?}");
     }
     assert!(
