@@ -7,4 +7,5 @@ mod job;
 mod kill;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod streams;
 mod support;

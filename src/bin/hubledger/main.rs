@@ -21,14 +21,20 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .log_internal_errors(false)
         .init();
     let arguments = args::Arguments::parse();
     let output = output::Output::new(arguments.json);
-    match commands::run(arguments.command, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match commands::run(arguments.command, &output) {
+        Ok(()) => 0,
         Err(failure) => {
             output.failure(&failure);
-            ExitCode::from(failure.exit_code())
+            failure.exit_code()
         }
+    };
+    match (code, output.is_lost()) {
+        // What was done is done, but nobody knows the answer.
+        (0, true) => ExitCode::FAILURE,
+        _ => ExitCode::from(code),
     }
 }

@@ -1,5 +1,6 @@
 //! What goes to standard output: one JSON document, or lines for people.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
@@ -9,11 +10,20 @@ use crate::failure::{Failure, verdict};
 /// How results are printed.
 pub(crate) struct Output {
     json: bool,
+    is_lost: Cell<bool>,
 }
 
 impl Output {
     pub(crate) const fn new(json: bool) -> Self {
-        Self { json }
+        Self {
+            json,
+            is_lost: Cell::new(false),
+        }
+    }
+
+    /// Whether something that was to be printed couldn't be.
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.is_lost.get()
     }
 
     /// Prints a result.
@@ -22,21 +32,38 @@ impl Output {
             true => value.to_string(),
             false => people(value),
         };
-        put(&text);
+        self.put(&text);
     }
 
     /// Prints a document that only machines read.
     pub(crate) fn document(&self, value: &Value) {
         if self.json {
-            put(&value.to_string());
+            self.put(&value.to_string());
         }
     }
 
     /// Prints lines that only people read.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {
-            put(line);
+            self.put(line);
         }
+    }
+
+    /// Writes bytes that are neither for machines' nor for people's form.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        let result = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        // A reader that went away (a closed pipe) has what it wanted.
+        if let Err(error) = result
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.is_lost.set(true);
+            complain(&format!("error: standard output: {error}"));
+        }
+    }
+
+    fn put(&self, text: &str) {
+        self.raw(format!("{text}\n").as_bytes());
     }
 
     /// Prints why a command failed: for machines on standard output, for people on standard error.
@@ -45,7 +72,7 @@ impl Output {
             Failure::Invalid(rejected, beside) => {
                 let mut map = verdict(rejected);
                 map.extend(beside.clone());
-                eprintln!("invalid: {rejected}");
+                complain(&format!("invalid: {rejected}"));
                 Value::Object(map)
             }
             Failure::Corrupt(error) => error_value("corrupt", error),
@@ -53,26 +80,21 @@ impl Output {
             Failure::Negative | Failure::InvalidProof => return,
         };
         if self.json {
-            put(&value.to_string());
-        } else if let (Failure::Invalid(..), Value::Object(map)) = (failure, &value) {
-            put(&people(&Value::Object(map.clone())));
+            self.put(&value.to_string());
+        } else if let Failure::Invalid(..) = failure {
+            self.put(&people(&value));
         }
     }
 }
 
 fn error_value(kind: &str, error: &anyhow::Error) -> Value {
-    eprintln!("error: {error:#}");
+    complain(&format!("error: {error:#}"));
     json!({ "error": kind, "detail": format!("{error:#}") })
 }
 
-/// Writes a line. A reader that went away (a closed pipe) is no error of ours.
-fn put(text: &str) {
-    let result = writeln!(io::stdout().lock(), "{text}");
-    if let Err(error) = result
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        eprintln!("error: standard output: {error}");
-    }
+/// Writes a line to standard error. Where that is closed there is nobody to tell.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// `key: value` lines, nested values indented.

@@ -36,12 +36,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Completions(args) => {
             use clap::CommandFactory;
             let mut command = crate::args::Arguments::command();
-            clap_complete::generate(
-                args.shell,
-                &mut command,
-                "hubledger",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut command, "hubledger", &mut script);
+            output.raw(&script);
             Ok(())
         }
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::parse_hash;
 use crate::args::{Prove, VerifyProof};
 use crate::failure::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, complain};
 
 pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
@@ -110,7 +110,7 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
 
 fn refused(path: &Path, reason: &str, output: &Output) -> Result {
     let detail = format!("{}: {reason}", path.display());
-    eprintln!("invalid proof: {detail}");
+    complain(&format!("invalid proof: {detail}"));
     output.print(&json!({ "verdict": "invalid", "reason": "proof", "detail": detail }));
     Err(Failure::InvalidProof)
 }
