@@ -1,5 +1,6 @@
 //! Bad input gets one clear line and the right exit code, and leaves the store as it was.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::support::{Run, generate, ok, run};
@@ -210,6 +211,9 @@ fn files_that_are_not_what_they_should_be_are_named_in_one_line() {
         assert_eq!(run.code, 1, "{args:?}: {}", run.stderr);
         assert!(run.stderr.contains(named), "{args:?}: {}", run.stderr);
         assert_eq!(run.stderr.lines().count(), 1, "{args:?}: {}", run.stderr);
+        let parts: Vec<&str> = run.stderr.trim_end().split(": ").collect();
+        let causes: HashSet<&&str> = parts.iter().collect();
+        assert_eq!(causes.len(), parts.len(), "said twice: {}", run.stderr);
         assert_eq!(run.json["error"], "failed", "{args:?}");
     }
     assert!(

@@ -88,8 +88,21 @@ impl Output {
 }
 
 fn error_value(kind: &str, error: &anyhow::Error) -> Value {
-    complain(&format!("error: {error:#}"));
-    json!({ "error": kind, "detail": format!("{error:#}") })
+    let detail = in_one_line(error);
+    complain(&format!("error: {detail}"));
+    json!({ "error": kind, "detail": detail })
+}
+
+/// The error and its causes, but for those that the text so far ends in already.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        let last = line.rsplit(": ").next().unwrap_or_default();
+        if !line.contains(&cause) && (last.is_empty() || !cause.ends_with(last)) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }
 
 /// Writes a line to standard error. Where that is closed there is nobody to tell.
