@@ -304,3 +304,29 @@ fn a_full_disk_is_one_clear_line_and_the_store_opens_again() {
         ok(folder, &["verify", "--store", "sqlite:full.db"]);
     }
 }
+
+#[test]
+fn a_damaged_block_is_named_by_its_place_in_the_file_also_where_the_store_is_further() {
+    let (folder, bytes) = folder();
+    let folder = folder.path();
+    let frames = frames(&bytes);
+    let mut bad_version = bytes.clone();
+    bad_version[frames[2] + 8] ^= 1;
+    let mut bad_witness = bytes.clone();
+    bad_witness[frames[3] - 1] ^= 1;
+    let cut = bytes[..frames[2] + 100].to_vec();
+    ok(folder, &["import", "good.hlb", "--store", "sqlite:s.db"]);
+    for (bad, reason) in [
+        (bad_version, "version"),
+        (bad_witness, "merkle_root"),
+        (cut, "malformed"),
+    ] {
+        std::fs::write(folder.join("bad.hlb"), bad).unwrap();
+        let run = run(folder, &["import", "bad.hlb", "--store", "sqlite:s.db"]);
+        assert_eq!(run.code, 3, "{}", run.stderr);
+        assert_eq!(
+            (run.json["reason"].clone(), run.json["height"].clone()),
+            (reason.into(), 3.into())
+        );
+    }
+}

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
 use hubledger::clock::SystemClock;
-use hubledger::ledger::{Ledger, LedgerError, Outcome};
+use hubledger::ledger::{Ledger, LedgerError, Outcome, malformed};
+use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::spec::ChainSpec;
 use hubledger_storage::{Durability, StoreUrl};
@@ -59,6 +60,7 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
     let mut importer = Importer::open(&args.store, &spec, args.durability)?;
     let mut progress = Progress::new("import", Some(file.length()));
     let mut reading = 0.0;
+    let mut expected = None;
     loop {
         let before = Instant::now();
         let next = file.next_block();
@@ -68,14 +70,23 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
             Ok(None) => break,
             Err(error @ BlockFileError::Frame { .. }) => {
                 importer.commit()?;
-                let height = importer.ledger.state().height() + 1;
+                let height = expected.unwrap_or(importer.ledger.state().height() + 1);
                 let rejected = Rejected::block(height, Reason::Malformed, error.to_string());
                 return Err(Failure::Invalid(rejected, importer.report()));
             }
             Err(error) => return Err(error.into()),
         };
         let before = Instant::now();
-        let outcome = importer.ledger.stage_bytes(&bytes)?;
+        let outcome = match Block::decode(&bytes) {
+            Ok(block) => {
+                expected = block.height().checked_add(1);
+                importer.ledger.stage(&block)?
+            }
+            Err(error) => {
+                let height = expected.unwrap_or(importer.ledger.state().height() + 1);
+                Outcome::Rejected(malformed(height, &error))
+            }
+        };
         importer.validating += before.elapsed().as_secs_f64();
         if let Outcome::Rejected(mut rejected) = outcome {
             importer.commit()?;
