@@ -14,6 +14,9 @@ fn a_block_file_becomes_a_verified_durable_provable_chain() {
     assert_eq!(imported["blocks"], 6);
     assert_eq!(imported["transactions"], 500);
     assert_eq!(imported["durability"], "disk");
+    let stages = imported["stages"].as_object().unwrap().values();
+    let shares: f64 = stages.map(|stage| stage["share"].as_f64().unwrap()).sum();
+    assert!(shares <= 1.001, "no more time than there was: {shares}");
     let again = ok(folder, &["import", "a.hlb", "--store", "sqlite:a.db"]);
     assert_eq!(
         (again["skipped"].clone(), again["imported"].clone()),

@@ -189,14 +189,15 @@ impl Importer {
 
     /// Makes everything durable and prints the verdict, the receipt and the stage table.
     pub(crate) fn finish(mut self, seconds: f64, output: &Output) -> Result {
-        self.commit()?;
-        let mut report = self.report();
-        let mut stages = std::mem::take(&mut self.stages);
         let before = Instant::now();
+        self.commit()?;
+        let (mut report, committed) = (self.report(), before.elapsed());
+        let mut stages = std::mem::take(&mut self.stages);
         let receipt = self.ledger.close()?;
-        let committing = self.committing + before.elapsed().as_secs_f64();
+        let whole = before.elapsed();
+        let committing = self.committing + (whole - committed).as_secs_f64();
         stages.extend([("validate", self.validating), ("commit", committing)]);
-        let seconds = seconds + before.elapsed().as_secs_f64();
+        let seconds = seconds + whole.as_secs_f64();
         report.extend(std::mem::take(&mut self.extra));
         report.insert("verdict".to_owned(), "valid".into());
         report.insert(
