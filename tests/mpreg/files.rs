@@ -83,6 +83,11 @@ fn databases_without_mpregs_tables_are_refused() {
             "other columns",
             "CREATE TABLE chains (a); CREATE TABLE blocks (b)",
         ),
+        (
+            "no texts of blocks",
+            "CREATE TABLE chains (chain_id, consensus_config, crypto_config);
+             CREATE TABLE blocks (chain_id, height, block_hash, timestamp)",
+        ),
     ] {
         let path = directory.path().join(name);
         Connection::open(&path)
@@ -242,6 +247,27 @@ fn a_store_in_wal_mode_is_read_with_what_is_in_the_wal() {
     let report = verify(&path);
     report.verdict.expect("valid");
     assert_eq!(report.blocks, 3);
+}
+
+#[test]
+fn blocks_appended_after_opening_are_in_no_pass() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("chain.db");
+    let whole = Chain::valid(4, 2, false);
+    whole.write_sqlite(&path);
+    let writer = Connection::open(&path).expect("opens");
+    writer
+        .pragma_update(None, "journal_mode", "wal")
+        .expect("WAL");
+    let held = "CREATE TEMP TABLE held AS SELECT * FROM blocks WHERE height = 3;
+         DELETE FROM blocks WHERE height = 3;";
+    writer.execute_batch(held).expect("a shorter chain");
+    let source = Source::open(&path).expect("opens");
+    let append = "INSERT INTO blocks SELECT * FROM held";
+    writer.execute_batch(append).expect("the last block");
+    let report = verify_chain(&source, &whole.id, NOW, &mut |_, _| {}, None).expect("readable");
+    assert_eq!((report.blocks, report.verdict), (3, Ok(())));
+    assert_eq!(verify(&path).blocks, 4, "another source sees it");
 }
 
 #[test]

@@ -41,14 +41,24 @@ impl Store {
         let connection = Connection::open_with_flags(uri(path, start), flags)
             .map_err(|error| convert(path, error))?;
         let store = Self { connection };
-        let chains = store.list_chains().map_err(|error| convert(path, error))?;
+        let chains = store
+            .begin()
+            .and_then(|()| store.list_chains())
+            .map_err(|error| convert(path, error))?;
         Ok((store, chains))
     }
 
-    fn list_chains(&self) -> rusqlite::Result<Vec<ChainInfo>> {
+    /// Begins the one transaction in which everything is read, so that a chain that MPREG appends to meanwhile is the same in
+    /// every pass, and asks for the columns of the blocks, which no row would be read for in a store without chains.
+    fn begin(&self) -> rusqlite::Result<()> {
         // A schema is as foreign as the rows: none of its functions may have side effects.
         self.connection
             .pragma_update(None, "trusted_schema", false)?;
+        self.connection.execute_batch("BEGIN")?;
+        self.connection.prepare(ROWS).map(drop)
+    }
+
+    fn list_chains(&self) -> rusqlite::Result<Vec<ChainInfo>> {
         let mut statement = self.connection.prepare(CHAINS)?;
         let mut counts = self.count_blocks()?;
         let mut rows = statement.query([CONFIG_MAX_BYTES as i64])?;
