@@ -115,6 +115,12 @@ fn list(chains: &[String]) -> String {
 }
 
 impl SourceError {
+    /// Whether the store itself is damaged, so that somebody has to repair or restore it.
+    #[must_use]
+    pub const fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::MissingRows { .. })
+    }
+
     fn io(path: &Path, operation: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {

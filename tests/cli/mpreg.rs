@@ -163,3 +163,29 @@ fn a_record_can_go_on_natively_under_a_specification() {
         (3, "chain".into())
     );
 }
+
+#[test]
+fn a_store_without_chains_and_a_damaged_one_are_not_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("damaged.db"), b"SQLite format 3\0").unwrap();
+    let empty = rusqlite::Connection::open(folder.join("empty.db")).unwrap();
+    empty
+        .execute_batch(
+            "CREATE TABLE chains (chain_id, consensus_config, crypto_config);
+             CREATE TABLE blocks (chain_id, height, block_hash, timestamp, block_json);",
+        )
+        .unwrap();
+    for (name, code) in [("damaged.db", 4), ("empty.db", 1)] {
+        for command in ["verify", "import"] {
+            let mut args = vec![command, "--mpreg", name];
+            if command == "import" {
+                args.extend(["--store", "sqlite:new.db"]);
+            }
+            let run = run(folder, &args);
+            assert_eq!(run.code, code, "{args:?}: {}", run.stderr);
+            assert!(run.stderr.contains(name), "{}", run.stderr);
+        }
+    }
+    assert!(!folder.join("new.db").exists());
+}

@@ -18,7 +18,11 @@ use crate::progress::Progress;
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::Failed(error.into())
+        if error.is_corrupt() {
+            Self::Corrupt(error.into())
+        } else {
+            Self::Failed(error.into())
+        }
     }
 }
 
@@ -33,6 +37,12 @@ pub(crate) fn verify(args: &Verify, path: &Path, output: &Output) -> Result {
             .map(|chain| chain.id.clone())
             .collect(),
     };
+    if chains.is_empty() {
+        return Err(Failure::message(format!(
+            "{}: it holds no chain",
+            path.display()
+        )));
+    }
     let mut reports = Vec::new();
     for chain in &chains {
         reports.push(verify_one(args, &source, chain)?);
