@@ -5,6 +5,7 @@ mod audit;
 mod blocks;
 mod faults;
 mod files;
+mod import;
 mod support;
 mod transactions;
 mod vectors;
