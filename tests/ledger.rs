@@ -144,7 +144,7 @@ struct Tampered {
     store: Arc<dyn BlockReader>,
     height: u64,
     body: Option<Bytes>,
-    hidden: Option<Id>,
+    answer: Option<(Id, Location)>,
 }
 
 impl BlockReader for Tampered {
@@ -165,10 +165,9 @@ impl BlockReader for Tampered {
         self.store.height_of(id)
     }
     fn locate(&self, key: &Id) -> Result<Location> {
-        if self.hidden == Some(*key) {
-            Ok(Location::Absent)
-        } else {
-            self.store.locate(key)
+        match self.answer {
+            Some((asked, answer)) if asked == *key => Ok(answer),
+            _ => self.store.locate(key),
         }
     }
     fn meta(&self, key: &str) -> Result<Option<Bytes>> {
@@ -190,12 +189,12 @@ fn checking_a_store_finds_what_was_tampered_with() {
     }
     ledger.close().unwrap();
     let reader = store.open().unwrap().reader;
-    let check = |height, body, hidden| {
+    let check = |height, body, answer| {
         let tampered = Tampered {
             store: Arc::clone(&reader),
             height,
             body,
-            hidden,
+            answer,
         };
         verify_store(Arc::new(tampered), whole.now(), &mut |_| {})
     };
@@ -218,7 +217,13 @@ fn checking_a_store_finds_what_was_tampered_with() {
     body.truncate(last);
     assert!(check(3, Some(body.into()), None).unwrap_err().is_corrupt());
     let id = whole.blocks[4].transactions()[0].id().0;
-    assert!(check(0, None, Some(id)).unwrap_err().is_corrupt());
+    for (height, position) in [(1, 0), (3, 1), (4, 1), (5, 0), (9, 0)] {
+        let answer = Location::Found { height, position };
+        let error = check(0, None, Some((id, answer))).unwrap_err();
+        assert!(error.is_corrupt(), "found at {height}, {position}");
+    }
+    let absent = Some((id, Location::Absent));
+    assert!(check(0, None, absent).unwrap_err().is_corrupt());
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Checking a whole store again, trusting nothing in it but the specification: every header, seal, transaction,
 //! signature and index entry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use hubledger_storage::{BlockReader, Location};
+use hubledger_storage::{BlockReader, Id, Location};
 
 use super::{ChainReader, LedgerError, META_STATE, record};
 use crate::digest::BlockHash;
@@ -50,6 +51,11 @@ pub fn verify_store(
         problem,
     })?;
     let mut validator = Validator::new(chain.spec().clone());
+    let mut index = IndexCheck {
+        chain: &chain,
+        store: &*store,
+        earlier: None,
+    };
     let mut blocks = 0;
     let mut rejected = None;
     for height in 0..extent.end {
@@ -65,7 +71,7 @@ pub fn verify_store(
                 }
             }
         }
-        check_index(&*store, &block)?;
+        index.check(&block)?;
         check_snapshot(snapshot.as_ref(), validator.state())?;
         blocks += 1;
         progress(&block);
@@ -101,35 +107,57 @@ fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> 
     Ok(())
 }
 
-fn check_index(store: &dyn BlockReader, block: &Block) -> Result<(), LedgerError> {
-    let height = block.height();
-    let damaged = |record, problem: String| LedgerError::Damaged {
-        record,
-        height,
-        problem,
-    };
-    if store.height_of(&block.hash().0)? != Some(height) {
-        return Err(damaged(
-            "block hash index",
-            "does not find this block".to_owned(),
-        ));
-    }
-    for entry in record::index(block) {
-        let found = match store.locate(&entry.key)? {
-            // A key that occurs twice finds its first place.
-            Location::Found {
-                height: at,
-                position,
-            } => (at, position) <= (height, entry.position),
-            Location::NotIndexed { .. } => true,
-            Location::Pruned { .. } | Location::Absent => false,
+/// Checks that the index finds what the blocks hold.
+struct IndexCheck<'a> {
+    chain: &'a ChainReader,
+    store: &'a dyn BlockReader,
+    /// The keys of the block that an entry pointed back to last.
+    earlier: Option<(u64, HashSet<(Id, u32)>)>,
+}
+
+impl IndexCheck<'_> {
+    fn check(&mut self, block: &Block) -> Result<(), LedgerError> {
+        let height = block.height();
+        let damaged = |record, problem: String| LedgerError::Damaged {
+            record,
+            height,
+            problem,
         };
-        if !found {
-            let problem = format!("does not find transaction {}", entry.position);
-            return Err(damaged("transaction index", problem));
+        if self.store.height_of(&block.hash().0)? != Some(height) {
+            let problem = "does not find this block".to_owned();
+            return Err(damaged("block hash index", problem));
         }
+        for entry in record::index(block) {
+            let place = (height, entry.position);
+            let found = match self.store.locate(&entry.key)? {
+                Location::Found { height, position } if (height, position) == place => true,
+                // A key that occurs twice finds its first place.
+                Location::Found { height, position } if (height, position) < place => {
+                    self.is_at(height, (entry.key, position))?
+                }
+                Location::NotIndexed { .. } => true,
+                Location::Found { .. } | Location::Pruned { .. } | Location::Absent => false,
+            };
+            if !found {
+                let problem = format!("does not find transaction {}", entry.position);
+                return Err(damaged("transaction index", problem));
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether the block at `height` has this key at this position.
+    fn is_at(&mut self, height: u64, entry: (Id, u32)) -> Result<bool, LedgerError> {
+        if let Some((_, keys)) = self.earlier.as_ref().filter(|(at, _)| *at == height) {
+            return Ok(keys.contains(&entry));
+        }
+        let block = self.chain.block(height)?.ok_or_else(|| missing(height))?;
+        let keys = record::index(&block).into_iter();
+        let keys: HashSet<(Id, u32)> = keys.map(|entry| (entry.key, entry.position)).collect();
+        let is_there = keys.contains(&entry);
+        self.earlier = Some((height, keys));
+        Ok(is_there)
+    }
 }
 
 fn check_snapshot(snapshot: Option<&State>, state: &State) -> Result<(), LedgerError> {
