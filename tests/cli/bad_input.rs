@@ -236,6 +236,24 @@ fn usage_errors_exit_with_two() {
         &["verify"],
         &["nonsense"],
         &["import", "a", "--store", "floppy:a"],
+        &["verify-proof", "a", "--head", "abc"],
+        &[
+            "prove",
+            "--store",
+            "sqlite:a",
+            "--extends",
+            "abc",
+            "--out",
+            "p",
+        ],
+        &["get", "--store", "sqlite:a", "--block", "1.5"],
+        &[
+            "get",
+            "--store",
+            "sqlite:a",
+            "--block",
+            "18446744073709551616",
+        ],
     ] {
         let status = crate::support::program(folder.path(), args)
             .output()

@@ -1,8 +1,10 @@
 //! What can be said on the command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
@@ -172,10 +174,29 @@ pub(crate) struct Get {
     pub(crate) tx: Option<String>,
     /// A block by height or hash
     #[arg(long, value_name = "HEIGHT|HASH")]
-    pub(crate) block: Option<String>,
+    pub(crate) block: Option<BlockName>,
     /// The last block's header
     #[arg(long)]
     pub(crate) head: bool,
+}
+
+/// A block as people name it.
+#[derive(Clone, Copy)]
+pub(crate) enum BlockName {
+    Height(u64),
+    Hash(BlockHash),
+}
+
+impl FromStr for BlockName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_number = text.len() < 64 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let height = is_number.then(|| text.parse().ok()).flatten();
+        let hash = || text.parse().ok().map(Self::Hash);
+        let name = height.map(Self::Height).or_else(hash);
+        name.ok_or("expected a height or 64 lowercase hexadecimal digits")
+    }
 }
 
 #[derive(Args)]
@@ -189,10 +210,10 @@ pub(crate) struct Prove {
     pub(crate) tx: Option<String>,
     /// Prove that the chain extends this earlier head
     #[arg(long, value_name = "HASH")]
-    pub(crate) extends: Option<String>,
+    pub(crate) extends: Option<BlockHash>,
     /// The head that the verifier trusts; the last block if left out
     #[arg(long, value_name = "HASH")]
-    pub(crate) head: Option<String>,
+    pub(crate) head: Option<BlockHash>,
     /// The proof to write; JSON if the name ends in .json
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -204,10 +225,10 @@ pub(crate) struct VerifyProof {
     pub(crate) file: PathBuf,
     /// The head that you trust
     #[arg(long, value_name = "HASH")]
-    pub(crate) head: String,
+    pub(crate) head: BlockHash,
     /// The earlier head, for a proof that the chain extends it
     #[arg(long, value_name = "HASH")]
-    pub(crate) extends: Option<String>,
+    pub(crate) extends: Option<BlockHash>,
     /// The transaction that the proof must be about
     #[arg(long, value_name = "ID", conflicts_with = "extends")]
     pub(crate) tx: Option<String>,

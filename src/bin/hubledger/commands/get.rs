@@ -3,8 +3,7 @@
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
 use serde_json::{Value, json};
 
-use super::parse_hash;
-use crate::args::Get;
+use crate::args::{BlockName, Get};
 use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
@@ -14,7 +13,7 @@ pub(crate) fn get(args: &Get, output: &Output) -> Result {
     if let Some(name) = &args.tx {
         return get_transaction(&reader, name, output);
     }
-    if let Some(name) = &args.block {
+    if let Some(name) = args.block {
         return get_block(&reader, name, output);
     }
     output.print(&describe::header(&reader.head()?));
@@ -37,10 +36,10 @@ fn get_transaction(reader: &ChainReader, name: &str, output: &Output) -> Result 
     answer_with(found, &answer, output)
 }
 
-fn get_block(reader: &ChainReader, name: &str, output: &Output) -> Result {
-    let height = match name.parse::<u64>() {
-        Ok(height) if name.len() < 64 => Some(height),
-        _ => reader.height_of(&parse_hash("block", name)?)?,
+fn get_block(reader: &ChainReader, name: BlockName, output: &Output) -> Result {
+    let (height, name) = match name {
+        BlockName::Height(height) => (Some(height), height.to_string()),
+        BlockName::Hash(hash) => (reader.height_of(&hash)?, hash.to_string()),
     };
     let absent = json!({ "found": "absent", "block": name });
     let Some(height) = height else {

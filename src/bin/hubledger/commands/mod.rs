@@ -12,7 +12,6 @@ mod verify;
 
 use std::path::Path;
 
-use hubledger::digest::BlockHash;
 use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 
@@ -50,9 +49,4 @@ fn read_spec(path: &Path) -> Result<ChainSpec> {
 
 fn read_key(path: &Path) -> Result<KeyPair> {
     KeyPair::read_pem(path).map_err(|error| Failure::Failed(error.into()))
-}
-
-fn parse_hash(what: &str, text: &str) -> Result<BlockHash> {
-    text.parse()
-        .map_err(|error| Failure::message(format!("{what} {text:?}: {error}")))
 }

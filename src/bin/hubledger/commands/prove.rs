@@ -9,28 +9,28 @@ use hubledger::ledger::{ChainReader, LedgerError, Lookup};
 use hubledger::proof::{PROOF_BYTES_MAX, Proof};
 use serde_json::json;
 
-use super::parse_hash;
 use crate::args::{Prove, VerifyProof};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, complain};
 
 pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
-    let head = args
-        .head
-        .as_deref()
-        .map(|text| parse_hash("head", text))
-        .transpose()?;
-    let (proof, about) = if let Some(name) = &args.tx {
+    let head = args.head.as_ref();
+    let (proof, about) = if let Some(old) = &args.extends {
+        let proof = reader.prove_extends(old, head)?;
+        let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
+        (Proof::Extension(proof), about)
+    } else {
+        let name = args.tx.as_deref().unwrap_or_default();
         let (height, index) = match reader.find(name)? {
             Lookup::Found(placed) => (placed.height, placed.index),
             Lookup::Pruned { height, .. } => return Err(LedgerError::Pruned(height).into()),
             Lookup::NotIndexed { watermark } => {
                 return Err(LedgerError::NotIndexed(watermark).into());
             }
-            Lookup::Absent => return Err(LedgerError::UnknownTransaction(name.clone()).into()),
+            Lookup::Absent => return Err(LedgerError::UnknownTransaction(name.to_owned()).into()),
         };
-        let proof = reader.prove(height, index, head.as_ref())?;
+        let proof = reader.prove(height, index, head)?;
         let about = json!({
             "transaction": proof.id(),
             "height": height,
@@ -38,11 +38,6 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
             "head": proof.head(),
         });
         (Proof::Transaction(proof), about)
-    } else {
-        let old = parse_hash("extends", args.extends.as_deref().unwrap_or_default())?;
-        let proof = reader.prove_extends(&old, head.as_ref())?;
-        let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
-        (Proof::Extension(proof), about)
     };
     let bytes = match args
         .out
@@ -61,7 +56,7 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
 }
 
 pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
-    let head = parse_hash("head", &args.head)?;
+    let head = args.head;
     let proof = match read(&args.file)? {
         Ok(proof) => proof,
         Err(reason) => return refused(&args.file, &reason, output),
@@ -87,13 +82,10 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
             Ok(proven) => Err(format!("it is about transaction {}", proven.id)),
             Err(error) => Err(error.to_string()),
         },
-        (Proof::Extension(proof), Some(old)) => {
-            let old = parse_hash("extends", old)?;
-            proof
-                .verify(&old, &head)
-                .map(|()| json!({ "verdict": "valid", "extends": old, "head": head }))
-                .map_err(|error| error.to_string())
-        }
+        (Proof::Extension(proof), Some(old)) => proof
+            .verify(old, &head)
+            .map(|()| json!({ "verdict": "valid", "extends": old, "head": head }))
+            .map_err(|error| error.to_string()),
         (Proof::Transaction(_), Some(_)) => Err("it is about a transaction".to_owned()),
         (Proof::Extension(_), None) => {
             Err("it is about a chain that extends another: say which with --extends".to_owned())
