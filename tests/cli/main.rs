@@ -5,6 +5,7 @@
 mod bad_input;
 mod job;
 mod kill;
+mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
 mod streams;
