@@ -10,8 +10,8 @@ use hubledger::model::{Block, Draft, Kind, Operation, Seal, Transaction, VectorC
 use hubledger::produce::produce;
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority,
-    Rules, SpecFields,
+    Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
+    SpecFields,
 };
 use hubledger::validate::{Depth, State, Validator};
 
@@ -130,7 +130,7 @@ fn a_chain_specification() {
 #[test]
 #[cfg(feature = "mpreg")]
 fn a_chain_specification_with_a_record() {
-    let import = Import {
+    let import = hubledger::spec::Import {
         chain: "old".to_owned(),
         blocks: 3,
         head: hubledger::digest::Digest([9; 32]),
