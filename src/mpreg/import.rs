@@ -5,14 +5,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Block, ChainReport, Number, Source, SourceError, Transaction, verify_chain};
-use crate::codec::FieldError;
+use super::verify::verify_and_show;
+use super::{Block, ChainReport, Number, Source, SourceError, Transaction};
+use crate::codec::{FieldError, NAME_BYTES_MAX};
 use crate::digest::{ChainId, Digest};
 use crate::merkle;
 use crate::model::{
     self, CLOCK_ENTRIES_MAX, Draft, Header, HeaderFields, Kind, Operation, Original,
     OriginalHeader, PAYLOAD_BYTES_MAX, Scheme, Seal, VectorClock, Witness,
 };
+use crate::rejection::{Reason, Rejected};
 use crate::spec::{ChainSpec, Consensus, Import, Limits, ProofOfAuthority, Rules, SpecFields};
 use crate::validate::State;
 
@@ -30,11 +32,13 @@ pub fn micros(seconds: &Number) -> Option<u64> {
 
 /// Checks the chain `id` by MPREG's rules and derives the specification of the native chain that holds its record.
 ///
-/// With `after`, that specification's consensus, limits, rules and accounts hold once the record ends; without,
-/// nobody can add to the record. The same source always gives the same specification, so the same native chain.
+/// With `after`, that specification's consensus, rules and accounts hold once the record ends, and its limits hold for the
+/// record too; without, nobody can add to the record. The same source always gives the same specification, so the same
+/// native chain.
 ///
 /// # Errors
-/// The source can't be read; or, in the report, the chain is invalid; or a field has no place in a specification.
+/// The source can't be read; or, in the report, the chain is invalid or has a field that the native format can't hold
+/// (`limit`); or a field has no place in a specification.
 pub fn plan(
     source: &Source,
     id: &str,
@@ -43,11 +47,17 @@ pub fn plan(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(ChainReport, Option<Result<ChainSpec, FieldError>>), SourceError> {
     let mut first = None;
-    source.for_each_row(id, &mut |row| {
-        first = row.read(0).ok().map(|block| block.timestamp);
-        std::ops::ControlFlow::Break(())
+    let mut unfit = None;
+    let mut report = verify_and_show(source, id, now, progress, &mut |_, block, _| {
+        first.get_or_insert_with(|| block.timestamp.clone());
+        if unfit.is_none() {
+            unfit = check_fit(block).err().map(|error| (block.height, error));
+        }
     })?;
-    let report = verify_chain(source, id, now, progress, None)?;
+    if let (Ok(()), Some((height, error))) = (&report.verdict, unfit) {
+        let detail = format!("can't be imported: {error}");
+        report.verdict = Err(Rejected::block(height, Reason::Limit, detail));
+    }
     let spec = match (&report.verdict, &report.head, first) {
         (Ok(()), Some(head), Some(first)) => {
             Some(specification(id, head, report.blocks, &first, after))
@@ -89,7 +99,7 @@ fn specification(
                 transactions_max: u32::MAX,
                 body_bytes_max: model::BODY_BYTES_MAX as u32,
                 payload_bytes_max: PAYLOAD_BYTES_MAX as u32,
-                name_bytes_max: crate::codec::NAME_BYTES_MAX as u32,
+                name_bytes_max: NAME_BYTES_MAX as u32,
                 clock_entries_max: CLOCK_ENTRIES_MAX as u32,
                 witnesses_max: 1,
             },
@@ -99,6 +109,20 @@ fn specification(
         },
     };
     ChainSpec::new(fields)
+}
+
+/// Whether [`convert`] will find a place for everything in `block`, after whatever state.
+fn check_fit(block: &Block) -> Result<(), FieldError> {
+    let mut body = 0;
+    for transaction in block.transactions() {
+        let converted = convert_transaction(ChainId::ZERO, 1, transaction)?;
+        body += converted.bytes().len();
+    }
+    FieldError::check_length("body_size", body, model::BODY_BYTES_MAX)?;
+    FieldError::check_length("producer", block.miner.len(), NAME_BYTES_MAX)?;
+    micros(&block.timestamp).ok_or_else(|| beyond("timestamp", &block.timestamp))?;
+    convert_clock(block)?;
+    original_header(block).map(drop)
 }
 
 /// The native form of `block`, which comes after `state`.
@@ -134,18 +158,27 @@ pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::
         difficulty: block.difficulty.as_u64().unwrap_or(u64::MAX),
         nonce: 0,
     })?;
+    let original = original_header(block)?;
+    Ok(
+        model::Block::assemble(header, Seal::Original(original), &transactions)
+            .expect("the header was made for this body"),
+    )
+}
+
+fn original_header(block: &Block) -> Result<OriginalHeader, FieldError> {
     let original = OriginalHeader {
         block_id: block.block_id.clone(),
         timestamp: block.timestamp.to_string(),
         nonce: block.nonce.to_string(),
     };
-    for text in [&original.block_id, &original.timestamp, &original.nonce] {
-        FieldError::check_length("block_id", text.len(), OriginalHeader::TEXT_BYTES_MAX)?;
+    for (field, text) in [
+        ("block_id", &original.block_id),
+        ("timestamp", &original.timestamp),
+        ("nonce", &original.nonce),
+    ] {
+        FieldError::check_length(field, text.len(), OriginalHeader::TEXT_BYTES_MAX)?;
     }
-    Ok(
-        model::Block::assemble(header, Seal::Original(original), &transactions)
-            .expect("the header was made for this body"),
-    )
+    Ok(original)
 }
 
 fn convert_transactions(

@@ -49,6 +49,21 @@ pub fn verify_chain(
     progress: &mut dyn FnMut(u64, u64),
     mut audit: Option<&mut Audit>,
 ) -> Result<ChainReport, SourceError> {
+    verify_and_show(source, id, now, progress, &mut |row, block, hash| {
+        if let Some(audit) = &mut audit {
+            audit.add(row, block, hash);
+        }
+    })
+}
+
+/// As [`verify_chain`], with every valid block shown to `visit`, with its row and its hash.
+pub(super) fn verify_and_show(
+    source: &Source,
+    id: &str,
+    now: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+    visit: &mut dyn FnMut(&RawRow<'_>, &Block, &str),
+) -> Result<ChainReport, SourceError> {
     let info = source.chain(id)?;
     let config = match &info.config {
         Ok(config) => config,
@@ -67,9 +82,7 @@ pub fn verify_chain(
     let mut verdict = Ok(());
     source.for_each_row(id, &mut |row| match run.accept(&row) {
         Ok(block) => {
-            if let Some(audit) = &mut audit {
-                audit.add(&row, &block, run.checker.head().unwrap_or_default());
-            }
+            visit(&row, &block, run.checker.head().unwrap_or_default());
             progress(run.blocks, run.transactions);
             ControlFlow::Continue(())
         }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use hubledger::clock::FixedClock;
 use hubledger::ledger::{Ledger, Outcome};
 use hubledger::mpreg::{Source, convert, plan};
+use hubledger::rejection::Reason;
 use hubledger_storage::StoreUrl;
+use serde_json::json;
 
-use crate::support::{Chain, NOW};
+use crate::support::{Chain, NOW, spelled, verify};
 
 /// Imports the chain into a store in memory, at the tests' present.
 fn import(chain: &Chain) -> Ledger {
@@ -56,4 +58,49 @@ fn a_chain_that_begins_with_the_epoch_and_moves_less_than_a_microsecond() {
         (ledger.state().height(), ledger.state().timestamp()),
         (4, 4)
     );
+}
+
+#[test]
+fn what_the_native_format_cannot_hold_is_found_before_anything_is_imported() {
+    type Spoil<'a> = &'a dyn Fn(&mut Chain);
+    let long = "x".repeat(1025);
+    let far = spelled("1e10");
+    let spoils: [(&str, Spoil<'_>); 7] = [
+        ("sender", &|chain| {
+            chain.transaction(2, 1)["sender"] = json!(long)
+        }),
+        ("receiver", &|chain| {
+            chain.transaction(2, 1)["receiver"] = json!(long);
+        }),
+        ("transaction_id", &|chain| {
+            chain.transaction(2, 1)["transaction_id"] = json!("i".repeat(8193));
+        }),
+        ("producer", &|chain| chain.blocks[2]["miner"] = json!(long)),
+        ("block_id", &|chain| {
+            chain.blocks[2]["block_id"] = json!("i".repeat(8193));
+        }),
+        ("vector_clock", &|chain| {
+            chain.blocks[2]["vector_clock"]["hub_0"] = spelled("18446744073709551616");
+            chain.blocks[3]["vector_clock"]["hub_0"] = spelled("18446744073709551617");
+        }),
+        ("timestamp", &|chain| {
+            chain.blocks[2]["timestamp"] = far.clone();
+            chain.blocks[3]["timestamp"] = spelled("1e11");
+        }),
+    ];
+    for (field, spoil) in spoils {
+        let mut chain = Chain::valid(4, 3, false);
+        spoil(&mut chain);
+        chain.relink(0);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), chain.to_json()).expect("written");
+        verify(file.path()).verdict.expect("valid by MPREG's rules");
+        let source = Source::open(file.path()).expect("opens");
+        let (report, spec) = plan(&source, &chain.id, NOW, None, &mut |_, _| {}).expect("read");
+        let rejected = report.verdict.expect_err(field);
+        assert_eq!((rejected.height, rejected.reason), (2, Reason::Limit));
+        let expected = format!("can't be imported: {field}: ");
+        assert!(rejected.detail.starts_with(&expected), "{rejected}");
+        assert!(spec.is_none());
+    }
 }
