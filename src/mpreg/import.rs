@@ -193,7 +193,9 @@ fn convert_transactions(
         let nonce = nonces
             .entry(sender)
             .or_insert_with(|| state.account(sender).nonce);
-        *nonce += 1;
+        *nonce = nonce
+            .checked_add(1)
+            .ok_or_else(|| FieldError::new("nonce", "the sender's is at its end"))?;
         converted.push(convert_transaction(chain, *nonce, transaction)?);
     }
     Ok(converted)

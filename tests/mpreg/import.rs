@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger::clock::FixedClock;
+use hubledger::digest::sha256;
 use hubledger::ledger::{Ledger, Outcome};
-use hubledger::mpreg::{Source, convert, plan};
+use hubledger::mpreg::{Block, Source, convert, plan};
 use hubledger::rejection::Reason;
+use hubledger::validate::State;
 use hubledger_storage::StoreUrl;
 use serde_json::json;
 
@@ -103,4 +105,27 @@ fn what_the_native_format_cannot_hold_is_found_before_anything_is_imported() {
         assert!(rejected.detail.starts_with(&expected), "{rejected}");
         assert!(spec.is_none());
     }
+}
+
+#[test]
+fn a_senders_nonce_at_its_end_is_an_error() {
+    let chain = Chain::valid(2, 1, false);
+    let ledger = import(&chain);
+    let text = chain.blocks[1].to_string();
+    let block = Block::from_json(text.as_bytes(), 1).expect("valid");
+    let sender = &block.transactions()[0].sender;
+    // The sender's account in the snapshot, with another nonce.
+    let mut snapshot = ledger.state().encode();
+    let place = snapshot
+        .windows(sender.len())
+        .position(|window| window == sender.as_bytes())
+        .expect("the sender is known");
+    let nonce = place + sender.len()..place + sender.len() + 8;
+    snapshot[nonce].copy_from_slice(&u64::MAX.to_le_bytes());
+    let summed = snapshot.len() - 32;
+    let checksum = sha256(&[&snapshot[..summed]]);
+    snapshot[summed..].copy_from_slice(&checksum);
+    let state = State::decode(&snapshot).expect("a sound snapshot");
+    let error = convert(ledger.spec(), &state, &block).expect_err("nothing comes after it");
+    assert_eq!(error.field, "nonce");
 }
