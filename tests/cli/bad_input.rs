@@ -190,6 +190,10 @@ fn files_that_are_not_what_they_should_be_are_named_in_one_line() {
         (&["verify", "--store", "sqlite:text"], "text"),
         (&["get", "--store", "sqlite:dir", "--head"], "dir"),
         (
+            &["get", "--store", "sqlite:two\nlines", "--head"],
+            "two lines",
+        ),
+        (
             &["verify-proof", "missing.proof", "--head", &"0".repeat(64)],
             "missing.proof",
         ),

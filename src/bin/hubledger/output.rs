@@ -105,9 +105,10 @@ fn in_one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Writes a line to standard error. Where that is closed there is nobody to tell.
-pub(crate) fn complain(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+/// Writes to standard error, in one line whatever the text holds. Where that is closed there is nobody to tell.
+pub(crate) fn complain(text: &str) {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join(" "));
 }
 
 /// `key: value` lines, nested values indented.
