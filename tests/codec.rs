@@ -306,7 +306,7 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
         (prop::option::of(key()), 0..9u64),
         0..5,
     );
-    let import = prop::option::of((name(), 1..=i64::MAX as u64, digest()));
+    let import = prop::option::of((name(), 1..=i64::MAX as u64, digest(), digest()));
     let parts = (
         limits,
         rules,
@@ -354,13 +354,14 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
                     clock_advance_max: numbers.3,
                 },
                 accounts: accounts.collect::<BTreeMap<_, _>>(),
-                import: import
-                    .filter(|_| cfg!(feature = "mpreg"))
-                    .map(|(chain, blocks, head)| Import {
+                import: import.filter(|_| cfg!(feature = "mpreg")).map(
+                    |(chain, blocks, head, record)| Import {
                         chain,
                         blocks,
                         head,
-                    }),
+                        record,
+                    },
+                ),
             };
             ChainSpec::new(fields).unwrap()
         },
@@ -375,7 +376,7 @@ fn snapshot() -> impl Strategy<Value = Vec<u8>> {
     let height = prop_oneof![Just(0), Just((1 << 63) - 1), 0..(1u64 << 63) - 1];
     let tip = (any::<[u8; 32]>(), any::<[u8; 32]>(), number(), number());
     let peaks = vec(digest(), 64);
-    let parts = (height, tip, clock(), peaks, accounts, "[0-9a-f]{0,64}");
+    let parts = (height, tip, clock(), peaks, accounts, "[0-9a-f]{0,128}");
     parts.prop_map(|(height, tip, clock, peaks, accounts, source)| {
         let mut out = b"HLSTATE1".to_vec();
         out.extend_from_slice(&tip.0);

@@ -134,13 +134,14 @@ fn a_chain_specification_with_a_record() {
         chain: "old".to_owned(),
         blocks: 3,
         head: hubledger::digest::Digest([9; 32]),
+        record: hubledger::digest::Digest([8; 32]),
     };
     let with = ChainSpec::new(SpecFields {
         import: Some(import),
         ..(*spec()).clone()
     })
     .unwrap();
-    let tail = [vec![1], b(b"old"), u64(3), vec![9; 32]].concat();
+    let tail = [vec![1], b(b"old"), u64(3), vec![9; 32], vec![8; 32]].concat();
     assert!(with.bytes().ends_with(&tail));
     assert_eq!(ChainSpec::decode(with.bytes()).unwrap(), with);
     assert_eq!(ChainSpec::from_toml(&with.to_toml()).unwrap(), with);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::verify::verify_and_show;
-use super::{Block, ChainReport, Number, Source, SourceError, Transaction};
+use super::{Block, ChainReport, Number, Source, SourceError, Transaction, record};
 use crate::codec::{FieldError, NAME_BYTES_MAX};
 use crate::digest::{ChainId, Digest};
 use crate::merkle;
@@ -48,10 +48,12 @@ pub fn plan(
 ) -> Result<(ChainReport, Option<Result<ChainSpec, FieldError>>), SourceError> {
     let mut first = None;
     let mut unfit = None;
+    let mut record = Digest::ZERO;
     let mut report = verify_and_show(source, id, now, progress, &mut |_, block, _| {
         first.get_or_insert_with(|| block.timestamp.clone());
-        if unfit.is_none() {
-            unfit = check_fit(block).err().map(|error| (block.height, error));
+        match extend_record(&record, block) {
+            Ok(extended) => record = extended,
+            Err(error) => drop(unfit.get_or_insert((block.height, error))),
         }
     })?;
     if let (Ok(()), Some((height, error))) = (&report.verdict, unfit) {
@@ -60,7 +62,13 @@ pub fn plan(
     }
     let spec = match (&report.verdict, &report.head, first) {
         (Ok(()), Some(head), Some(first)) => {
-            Some(specification(id, head, report.blocks, &first, after))
+            let import = |head| Import {
+                chain: id.to_owned(),
+                blocks: report.blocks,
+                head,
+                record,
+            };
+            Some(specification(head, import, &first, after))
         }
         _ => None,
     };
@@ -68,20 +76,15 @@ pub fn plan(
 }
 
 fn specification(
-    id: &str,
     head: &str,
-    blocks: u64,
+    import: impl FnOnce(Digest) -> Import,
     first: &Number,
     after: Option<&ChainSpec>,
 ) -> Result<ChainSpec, FieldError> {
     let head: Digest = head
         .parse()
         .map_err(|_| FieldError::new("import.head", "MPREG's hashes are 64 hexadecimal digits"))?;
-    let import = Import {
-        chain: id.to_owned(),
-        blocks,
-        head,
-    };
+    let import = import(head);
     let first = micros(first).ok_or_else(|| beyond("timestamp", first))?;
     let fields = match after {
         Some(after) => SpecFields {
@@ -89,7 +92,7 @@ fn specification(
             ..(**after).clone()
         },
         None => SpecFields {
-            name: id.to_owned(),
+            name: import.chain.clone(),
             genesis_time: first.saturating_sub(1),
             consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
                 authorities: Vec::new(),
@@ -111,18 +114,24 @@ fn specification(
     ChainSpec::new(fields)
 }
 
-/// Whether [`convert`] will find a place for everything in `block`, after whatever state.
-fn check_fit(block: &Block) -> Result<(), FieldError> {
-    let mut body = 0;
-    for transaction in block.transactions() {
-        let converted = convert_transaction(ChainId::ZERO, 1, transaction)?;
-        body += converted.bytes().len();
-    }
+/// The digest of the record with `block`, after `before` without; fails where [`convert`] will fail, after whatever state.
+fn extend_record(before: &Digest, block: &Block) -> Result<Digest, FieldError> {
+    let transactions = block.transactions().iter();
+    let transactions = transactions
+        .map(|transaction| convert_transaction(ChainId::ZERO, 1, transaction))
+        .collect::<Result<Vec<_>, _>>()?;
+    let body = transactions.iter().map(|one| one.bytes().len()).sum();
     FieldError::check_length("body_size", body, model::BODY_BYTES_MAX)?;
     FieldError::check_length("producer", block.miner.len(), NAME_BYTES_MAX)?;
     micros(&block.timestamp).ok_or_else(|| beyond("timestamp", &block.timestamp))?;
-    convert_clock(block)?;
-    original_header(block).map(drop)
+    Ok(record::extend(
+        before,
+        &convert_clock(block)?,
+        &block.miner,
+        convert_difficulty(block),
+        &original_header(block)?,
+        &transactions,
+    ))
 }
 
 /// The native form of `block`, which comes after `state`.
@@ -155,7 +164,7 @@ pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::
         vector_clock: convert_clock(block)?,
         timestamp: timestamp.max(state.timestamp().saturating_add(1)),
         producer: block.miner.clone(),
-        difficulty: block.difficulty.as_u64().unwrap_or(u64::MAX),
+        difficulty: convert_difficulty(block),
         nonce: 0,
     })?;
     let original = original_header(block)?;
@@ -242,6 +251,11 @@ fn convert_transaction(
             signature,
         });
     draft.with_witnesses(witness.into_iter().collect())
+}
+
+/// One beyond 64 bits stays as large as there is room for.
+fn convert_difficulty(block: &Block) -> u64 {
+    block.difficulty.as_u64().unwrap_or(u64::MAX)
 }
 
 fn convert_clock(block: &Block) -> Result<VectorClock, FieldError> {

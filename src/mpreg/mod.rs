@@ -28,6 +28,7 @@ mod import;
 pub mod merkle;
 mod number;
 mod raw;
+pub(crate) mod record;
 mod source;
 mod summary;
 mod transaction;

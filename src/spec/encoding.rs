@@ -46,6 +46,7 @@ pub(super) fn encode(fields: &SpecFields) -> Vec<u8> {
             codec::put_bytes(&mut out, import.chain.as_bytes());
             codec::put_u64(&mut out, import.blocks);
             out.extend_from_slice(&import.head.0);
+            out.extend_from_slice(&import.record.0);
         }
     }
     out
@@ -197,5 +198,6 @@ fn decode_import(reader: &mut Reader<'_>) -> Result<Option<Import>, DecodeError>
         chain: reader.name("import.chain")?.to_owned(),
         blocks: reader.u64("import.blocks")?,
         head: Digest(reader.array("import.head")?),
+        record: Digest(reader.array("import.record")?),
     }))
 }

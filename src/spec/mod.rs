@@ -186,6 +186,8 @@ pub struct Import {
     pub blocks: u64,
     /// MPREG's hash of its last block. The import is invalid unless the rebuilt hashes end in it.
     pub head: Digest,
+    /// Digest of all that MPREG's hashes don't cover: names, signatures, keys, clocks, producers, difficulties.
+    pub record: Digest,
 }
 
 /// A valid chain specification with its canonical encoding and its hash. Clones are cheap.

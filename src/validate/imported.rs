@@ -1,16 +1,20 @@
 //! What a block imported from MPREG must obey: its evidence is the original chain. From each block the original's
 //! hash is rebuilt (over link, Merkle root of the signing bytes, timestamp, nonce), and the last one must be the head
-//! that the specification pins. So nothing that MPREG's hashes cover can differ from the original.
+//! that the specification pins. What MPREG's hashes don't cover is covered by the record's digest, which is pinned too. So
+//! there is one record for a specification.
 
 use super::{Account, Fault, State};
-use crate::digest::sha256;
+use crate::digest::{Digest, sha256};
 use crate::model::{Block, Kind, Original, Scheme, Seal, Transaction};
 use crate::mpreg::{self, Number};
 use crate::rejection::Reason;
 use crate::signature::{PublicKey, Signature};
-use crate::spec::ChainSpec;
+use crate::spec::{ChainSpec, Import};
 
-/// Checks the block as a whole and returns the original's hash in hexadecimal.
+/// Length of a digest in hexadecimal.
+const DIGITS: usize = 64;
+
+/// Checks the block as a whole and returns the source after it: the original's hash and the record's digest, in hexadecimal.
 pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<String, Fault> {
     let header = block.header();
     let Seal::Original(original) = block.seal() else {
@@ -27,23 +31,48 @@ pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<St
         let detail = format!("{}, the original's gives {timestamp}", header.timestamp);
         return fault(Reason::Timestamp, detail);
     }
+    let (hash_before, record_before) = split(&state.source);
     let root = original_root(block)?;
     let text = format!(
-        "{}:{root}:{}:{}",
-        state.source, original.timestamp, original.nonce
+        "{hash_before}:{root}:{}:{}",
+        original.timestamp, original.nonce
     );
-    let hash = sha256(&[text.as_bytes()]);
+    let hash = Digest(sha256(&[text.as_bytes()]));
+    let record = mpreg::record::extend(
+        &record_before,
+        &header.vector_clock,
+        &header.producer,
+        header.difficulty,
+        original,
+        block.transactions(),
+    );
     match &spec.import {
-        Some(import) if import.blocks == header.height && import.head.0 != hash => {
-            let detail = format!(
-                "the rebuilt original ends in {}, the specification pins {}",
-                hex::encode(hash),
-                import.head
-            );
-            fault(Reason::Seal, detail)
-        }
-        _ => Ok(hex::encode(hash)),
+        Some(import) if import.blocks == header.height => check_end(import, hash, record)?,
+        _ => {}
     }
+    Ok(format!("{hash}{record}"))
+}
+
+/// The last block's hash and digest have to be those that the specification pins.
+fn check_end(import: &Import, hash: Digest, record: Digest) -> Result<(), Fault> {
+    if import.head != hash {
+        let pinned = import.head;
+        let detail =
+            format!("the rebuilt original ends in {hash}, the specification pins {pinned}");
+        return fault(Reason::Seal, detail);
+    }
+    if import.record != record {
+        let pinned = import.record;
+        let detail = format!("the record's digest is {record}, the specification pins {pinned}");
+        return fault(Reason::Seal, detail);
+    }
+    Ok(())
+}
+
+/// The original hash and the record's digest after the block before; nothing and zero before the first.
+fn split(source: &str) -> (&str, Digest) {
+    let (hash, record) = source.split_at_checked(DIGITS).unwrap_or((source, ""));
+    (hash, record.parse().unwrap_or_default())
 }
 
 /// Checks a transaction against its sender's account and claims the original's signature, if it has one.

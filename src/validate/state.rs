@@ -12,6 +12,9 @@ use crate::spec::{ChainSpec, Identity};
 
 const MAGIC: &[u8; 8] = b"HLSTATE1";
 
+/// Two digests in hexadecimal.
+const SOURCE_BYTES_MAX: usize = 128;
+
 /// What a chain knows about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Account {
@@ -182,7 +185,7 @@ impl State {
         let clock = VectorClock::decode(&mut reader)?;
         let history = decode_history(&mut reader, height)?;
         let accounts = decode_accounts(&mut reader)?;
-        let source = reader.text("source", 64)?.to_owned();
+        let source = reader.text("source", SOURCE_BYTES_MAX)?.to_owned();
         let end = reader.clone();
         if reader.array::<32>("checksum")? != sha256(&[&bytes[..end.position()]]) {
             return Err(end.error("checksum", DecodeProblem::Value("does not match")));

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use hubledger::clock::FixedClock;
 use hubledger::digest::sha256;
 use hubledger::ledger::{Ledger, Outcome};
+use hubledger::model::{
+    self, Draft, Header, HeaderFields, Original, OriginalHeader, Scheme, Seal, Transaction, Witness,
+};
 use hubledger::mpreg::{Block, Source, convert, plan};
-use hubledger::rejection::Reason;
-use hubledger::validate::State;
+use hubledger::rejection::{Reason, Rejected};
+use hubledger::signature::KeyPair;
+use hubledger::validate::{Depth, State, Validator};
 use hubledger_storage::StoreUrl;
 use serde_json::json;
 
-use crate::support::{Chain, NOW, spelled, verify};
+use crate::support::{Chain, NOW, key, sign, spelled, verify};
 
 /// Imports the chain into a store in memory, at the tests' present.
 fn import(chain: &Chain) -> Ledger {
@@ -128,4 +132,125 @@ fn a_senders_nonce_at_its_end_is_an_error() {
     let state = State::decode(&snapshot).expect("a sound snapshot");
     let error = convert(ledger.spec(), &state, &block).expect_err("nothing comes after it");
     assert_eq!(error.field, "nonce");
+}
+
+/// What an attacker may change in a block of the record: clock, producer and difficulty in the header, the seal, the
+/// transactions.
+type Rewrite<'a> = &'a dyn Fn(&mut HeaderFields, &mut OriginalHeader, &mut Vec<Transaction>);
+
+/// Builds the record anew with another block at `height`, as somebody can who only has the record, and checks it.
+fn rewritten(ledger: &Ledger, height: u64, rewrite: Rewrite<'_>) -> Result<(), Rejected> {
+    let mut validator = Validator::new(ledger.spec().clone());
+    for at in 1..=ledger.state().height() {
+        let held = ledger.reader().block(at).expect("readable");
+        let held = held.expect("imported");
+        let mut fields = (**held.header()).clone();
+        let Seal::Original(mut original) = held.seal().clone() else {
+            panic!("another seal")
+        };
+        let mut transactions = held.transactions().to_vec();
+        if at == height {
+            rewrite(&mut fields, &mut original, &mut transactions);
+        }
+        let leaves: Vec<_> = transactions.iter().map(Transaction::leaf_hash).collect();
+        let sizes = transactions.iter().map(|one| one.bytes().len() as u32);
+        let header = Header::new(HeaderFields {
+            previous_hash: validator.state().head(),
+            history_root: validator.state().history_root(),
+            merkle_root: hubledger::merkle::root(&leaves),
+            transaction_count: transactions.len() as u32,
+            body_size: sizes.sum(),
+            ..fields
+        });
+        let seal = Seal::Original(original);
+        let block = model::Block::assemble(header.expect("in limits"), seal, &transactions);
+        let depth = Depth::Full { now_us: u64::MAX };
+        let valid = validator.check(&block.expect("one block"), depth)?;
+        validator.apply(&valid);
+    }
+    Ok(())
+}
+
+/// The draft that an imported transaction was made of.
+fn draft(of: &Transaction) -> Draft {
+    Draft {
+        kind: of.kind(),
+        chain: of.chain(),
+        sender: of.sender().to_owned(),
+        receiver: of.receiver().to_owned(),
+        operation: of.operation(),
+        amount: of.amount(),
+        payload: of.payload().to_vec(),
+        timestamp: of.timestamp(),
+        expiry: of.expiry(),
+        fee: of.fee(),
+        nonce: of.nonce(),
+    }
+}
+
+/// The same original, signed with a key of the attacker's.
+fn signed_again(of: &Transaction) -> Transaction {
+    let original = Original::decode(of.payload()).expect("imported");
+    let mut message = Vec::new();
+    original.put_signing_bytes(of, &mut message);
+    let key = KeyPair::from_seed(&[9; 32]);
+    let witness = Witness {
+        scheme: Scheme::Mpreg,
+        key: key.public_key(),
+        signature: key.sign(&message),
+    };
+    draft(of)
+        .with_witnesses(vec![witness])
+        .expect("one witness")
+}
+
+#[test]
+fn a_record_rewritten_where_mpregs_hashes_do_not_look() {
+    let mut chain = Chain::valid(4, 3, true);
+    let ambiguous = chain.transaction(3, 2);
+    ambiguous["receiver"] = json!("r:sender=s");
+    ambiguous["sender"] = json!("t");
+    sign(ambiguous, &key(1));
+    chain.relink(0);
+    let ledger = import(&chain);
+    rewritten(&ledger, 1, &|_, _, _| {}).expect("nothing was changed");
+    let rewrites: [(&str, u64, Rewrite<'_>); 8] = [
+        ("producer", 2, &|fields, _, _| {
+            fields.producer = "somebody".to_owned();
+        }),
+        ("difficulty", 3, &|fields, _, _| fields.difficulty = 1000),
+        ("vector clock", 4, &|fields, _, _| {
+            let clock = &fields.vector_clock;
+            fields.vector_clock = clock.increment("somebody").expect("room");
+        }),
+        ("block id", 2, &|_, original, _| {
+            original.block_id = "another".to_owned();
+        }),
+        ("witness dropped", 3, &|_, _, transactions| {
+            transactions[1] = draft(&transactions[1])
+                .with_witnesses(vec![])
+                .expect("none");
+        }),
+        ("witness replaced", 3, &|_, _, transactions| {
+            transactions[1] = signed_again(&transactions[1]);
+        }),
+        ("delimiter ambiguity", 4, &|_, _, transactions| {
+            let mut other = draft(&transactions[2]);
+            other.receiver = "r".to_owned();
+            other.sender = "s:sender=t".to_owned();
+            let witnesses = transactions[2].witnesses().collect();
+            transactions[2] = other.with_witnesses(witnesses).expect("the same witness");
+        }),
+        ("original hash", 2, &|_, original, _| {
+            original.nonce = "7".to_owned();
+        }),
+    ];
+    for (what, height, rewrite) in rewrites {
+        let rejected = rewritten(&ledger, height, rewrite).expect_err(what);
+        assert_eq!(
+            (rejected.height, rejected.reason),
+            (4, Reason::Seal),
+            "{what}"
+        );
+    }
 }
