@@ -268,6 +268,14 @@ impl ChainSpec {
         (1..=blocks).contains(&height)
     }
 
+    /// How many blocks of the imported record a chain that ends at `height` still lacks. Until there are none, nothing vouches
+    /// for those that it has: the evidence is in the last one.
+    #[must_use]
+    pub fn record_missing(&self, height: u64) -> u64 {
+        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
+        blocks.saturating_sub(height)
+    }
+
     /// The longest encoding of a block that this chain can accept, in bytes.
     #[must_use]
     pub fn block_bytes_max(&self) -> usize {

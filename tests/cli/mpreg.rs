@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use hubledger::blockfile::BlockFileWriter;
+use hubledger::ledger::ChainReader;
+use hubledger_storage::StoreUrl;
+use serde_json::Value;
+
 use crate::support::{ok, run};
 
 fn data(name: &str) -> String {
@@ -188,4 +193,37 @@ fn a_store_without_chains_and_a_damaged_one_are_not_valid() {
         }
     }
     assert!(!folder.join("new.db").exists());
+}
+
+#[test]
+fn a_record_that_is_not_whole_yet_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let source = data("federation.db");
+    let from = ["import", "--mpreg", &source, "--chain", "pow_chain"];
+    let whole = ok(
+        folder,
+        &[&from[..], &["--store", "sqlite:whole.db"]].concat(),
+    );
+    assert_eq!(whole["record_missing"], Value::Null);
+    let url: StoreUrl = format!("sqlite:{}", folder.join("whole.db").display())
+        .parse()
+        .unwrap();
+    let chain = ChainReader::open(url.open_read_only().unwrap()).unwrap();
+    let mut file = BlockFileWriter::create(&folder.join("part.hlb"), chain.spec()).unwrap();
+    for height in [1, 2] {
+        file.append(&chain.block(height).unwrap().unwrap()).unwrap();
+    }
+    file.finish().unwrap();
+    let part = ok(folder, &["import", "part.hlb", "--store", "sqlite:part.db"]);
+    assert_eq!(part["record_missing"], 1);
+    let part = ok(folder, &["verify", "--store", "sqlite:part.db"]);
+    assert_eq!(part["record_missing"], 1);
+    ok(
+        folder,
+        &[&from[..], &["--store", "sqlite:part.db"]].concat(),
+    );
+    let now_whole = ok(folder, &["verify", "--store", "sqlite:part.db"]);
+    assert_eq!(now_whole["record_missing"], Value::Null);
+    assert_eq!(now_whole["head"], whole["head"]);
 }

@@ -181,10 +181,15 @@ impl Importer {
             "imported": self.imported,
             "skipped": self.skipped,
         });
-        match value {
+        let mut report = match value {
             Value::Object(map) => map,
             _ => Map::new(),
+        };
+        let missing = self.ledger.spec().record_missing(state.height());
+        if missing > 0 {
+            report.insert("record_missing".to_owned(), missing.into());
         }
+        report
     }
 
     /// Makes everything durable and prints the verdict, the receipt and the stage table.

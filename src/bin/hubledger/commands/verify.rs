@@ -20,7 +20,8 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
         ));
     };
     let store = url.open_read_only()?;
-    let blocks = ChainReader::open(store.clone())?.extent()?.end;
+    let chain = ChainReader::open(store.clone())?;
+    let blocks = chain.extent()?.end;
     let mut progress = Progress::new("verify", Some(blocks));
     let report = verify_store(store, SystemClock.now_us(), &mut |block| {
         progress.block(block.transactions().len() as u64, block.height() + 1);
@@ -34,6 +35,10 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
         return Err(Failure::Invalid(rejected, map));
     }
     map.insert("verdict".to_owned(), "valid".into());
+    let missing = chain.spec().record_missing(report.blocks.saturating_sub(1));
+    if missing > 0 {
+        map.insert("record_missing".to_owned(), missing.into());
+    }
     output.print(&Value::Object(map));
     Ok(())
 }
