@@ -352,3 +352,27 @@ fn a_damaged_block_is_named_by_its_place_in_the_file_also_where_the_store_is_fur
         );
     }
 }
+
+#[test]
+fn a_proof_replaces_nothing_but_a_proof() {
+    let (folder, whole) = folder();
+    let folder = folder.path();
+    ok(folder, &["import", "good.hlb", "--store", "sqlite:s.db"]);
+    let block = ok(folder, &["get", "--store", "sqlite:s.db", "--block", "1"]);
+    let id = block["transactions"][0]["id"].as_str().unwrap();
+    let prove = |out| {
+        let args = ["prove", "--store", "sqlite:s.db", "--tx", id, "--out", out];
+        run(folder, &args)
+    };
+    std::fs::write(folder.join("empty"), "").unwrap();
+    for out in ["p", "p", "p.json", "p.json", "empty"] {
+        assert_eq!(prove(out).code, 0, "{out}");
+    }
+    for out in ["s.db", "good.hlb"] {
+        let refused = prove(out);
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains(out), "{}", refused.stderr);
+    }
+    ok(folder, &["verify", "--store", "sqlite:s.db"]);
+    assert_eq!(std::fs::read(folder.join("good.hlb")).unwrap(), whole);
+}

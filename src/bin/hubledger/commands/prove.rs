@@ -129,8 +129,16 @@ fn read(path: &Path) -> Result<std::result::Result<Proof, String>> {
     })
 }
 
+/// Writes a proof where nothing is, or a proof that it replaces: never over a store that was named by mistake.
 fn write(path: &Path, bytes: &[u8]) -> Result {
     let place = || path.display().to_string();
+    let holds_something = path
+        .metadata()
+        .is_ok_and(|found| found.is_file() && found.len() > 0);
+    if holds_something && !matches!(read(path), Ok(Ok(_))) {
+        let problem = "exists already, and is not a proof";
+        return Err(Failure::message(format!("{}: {problem}", place())));
+    }
     let mut file = File::create(path).with_context(place)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
