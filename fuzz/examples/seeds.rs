@@ -57,7 +57,26 @@ fn main() -> io::Result<()> {
         put("verify_proof", &format!("edit-{index}"), &edits)?;
     }
     put("verdict", "transfers", &transfers())?;
+    for (name, bytes) in signatures() {
+        put("signatures", name, &bytes)?;
+    }
     put("block_file", "chain", &block_file(root, chain)?)
+}
+
+/// Batches for the target `signatures`: how many good items stand around, settings, then five bytes for each item that the
+/// target makes: kind, signer, message, where and what it is changed to.
+fn signatures() -> Vec<(&'static str, Vec<u8>)> {
+    let kinds: Vec<u8> = (0..12)
+        .flat_map(|kind| [kind, kind % 3, kind % 8, 9 * kind, kind])
+        .collect();
+    let batch = |good: u8, settings: u8, items: &[u8]| [&[good, settings], items].concat();
+    vec![
+        ("one", batch(0, 0, &kinds[..5])),
+        ("each-kind", batch(0, 1, &kinds)),
+        ("cells", batch(20, 0b0110, &kinds)),
+        ("buckets", batch(100, 0b1000, &kinds)),
+        ("search", batch(220, 0b1110_1111, &kinds[20..25])),
+    ]
 }
 
 /// Transfers between the accounts of the accounting chain, each behind its length.
