@@ -2,7 +2,7 @@
 
 use crate::model::{Block, Seal};
 use crate::rejection::Reason;
-use crate::signature;
+use crate::signature::{Item, Verifier};
 use crate::spec::{ChainSpec, Consensus, ProofOfAuthority};
 use crate::validate::Fault;
 
@@ -10,9 +10,9 @@ use crate::validate::Fault;
 ///
 /// # Errors
 /// `producer`, `height`, `turn`, `difficulty` or `seal`.
-pub fn check_seal(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
+pub fn check_seal(spec: &ChainSpec, block: &Block, verifier: &Verifier) -> Result<(), Fault> {
     match &spec.consensus {
-        Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, block),
+        Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, block, verifier),
     }
 }
 
@@ -22,6 +22,7 @@ fn check_authority(
     spec: &ChainSpec,
     consensus: &ProofOfAuthority,
     block: &Block,
+    verifier: &Verifier,
 ) -> Result<(), Fault> {
     let header = block.header();
     let producer = &header.producer;
@@ -54,6 +55,12 @@ fn check_authority(
         let detail = format!("sealed with {key}, which is not the key of {producer:?}");
         return Err(Fault::new(Reason::Seal, detail));
     }
-    signature::verify(key, &Seal::message(&block.hash()), signature)
+    let item = Item {
+        key,
+        message: &Seal::message(&block.hash()),
+        signature,
+    };
+    verifier
+        .verify_one(&item)
         .map_err(|error| Fault::new(Reason::Seal, error.to_string()))
 }

@@ -26,6 +26,7 @@ use crate::codec::{DecodeError, DecodeProblem};
 use crate::digest::BlockHash;
 use crate::model::Block;
 use crate::rejection::{Reason, Rejected};
+use crate::signature::Verifier;
 use crate::spec::ChainSpec;
 use crate::validate::{Depth, State, ValidBlock, Validator};
 
@@ -128,6 +129,11 @@ impl Ledger {
     /// Sets what a commit waits for; [`Durability::Disk`] at first.
     pub fn set_durability(&mut self, durability: Durability) {
         self.durability = durability;
+    }
+
+    /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.
+    pub fn set_verifier(&mut self, verifier: Arc<Verifier>) {
+        self.validator.set_verifier(verifier);
     }
 
     /// The chain's specification.

@@ -9,6 +9,7 @@
 //! What MPREG doesn't check, and so neither does this: recorded hashes, proof of work and the number of
 //! transactions when a chain is loaded, who signs for whom, repetition. The audit reports those.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::block::{Block, VectorClock};
@@ -16,7 +17,7 @@ use super::config::ChainConfig;
 use super::number::Number;
 use super::raw::clip;
 use crate::rejection::{Reason, Rejected};
-use crate::signature::verify_batch;
+use crate::signature::Verifier;
 
 /// How far a transaction's timestamp may be ahead of its block's (of the present, in the first block).
 pub const AHEAD_MAX_SECONDS: u32 = 300;
@@ -161,12 +162,12 @@ pub fn check_admission(block: &Block, config: &ChainConfig, now: Duration) -> Re
 ///
 /// # Errors
 /// The one at the lowest index that doesn't verify.
-pub fn check_signatures(block: &Block, count: usize) -> Result<(), Rejected> {
+pub fn check_signatures(block: &Block, count: usize, verifier: &Verifier) -> Result<(), Rejected> {
     let (indices, items): (Vec<u32>, Vec<_>) = block
         .signed()
         .take_while(|(index, _)| (*index as usize) < count)
         .unzip();
-    match verify_batch(&items).bad().first() {
+    match verifier.verify(&items).bad().first() {
         None => Ok(()),
         Some((item, error)) => {
             let (index, detail) = (indices[*item], error.to_string());
@@ -188,6 +189,7 @@ pub fn check_transactions(
     block: &Block,
     config: &ChainConfig,
     now: Duration,
+    verifier: &Verifier,
 ) -> Result<(), Rejected> {
     let admission = check_admission(block, config, now);
     let before_fault = match &admission {
@@ -197,7 +199,7 @@ pub fn check_transactions(
         }) => *index as usize,
         _ => block.transactions().len(),
     };
-    check_signatures(block, before_fault).and(admission)
+    check_signatures(block, before_fault, verifier).and(admission)
 }
 
 /// Checks the blocks of one chain in order. The first rejection is the verdict on the chain.
@@ -206,6 +208,7 @@ pub struct Checker {
     config: ChainConfig,
     now: Duration,
     tip: Option<Tip>,
+    verifier: Arc<Verifier>,
 }
 
 impl Checker {
@@ -216,6 +219,7 @@ impl Checker {
             config: config.clone(),
             now,
             tip: None,
+            verifier: Arc::default(),
         }
     }
 
@@ -245,7 +249,7 @@ impl Checker {
     /// The first fault; the tip stays.
     pub fn check(&mut self, block: &Block) -> Result<(), Rejected> {
         check_successor(self.tip.as_ref(), block)?;
-        check_transactions(block, &self.config, self.now)?;
+        check_transactions(block, &self.config, self.now, &self.verifier)?;
         self.tip = Some(Tip::of(block));
         Ok(())
     }

@@ -16,11 +16,14 @@ mod imported;
 mod state;
 mod transaction_rules;
 
+use std::sync::Arc;
+
 use crate::consensus;
 use crate::digest::{BlockHash, Digest};
 use crate::merkle;
 use crate::model::Block;
 use crate::rejection::{Reason, Rejected};
+use crate::signature::Verifier;
 use crate::spec::ChainSpec;
 
 pub use self::state::{Account, State};
@@ -74,11 +77,12 @@ impl ValidBlock {
     }
 }
 
-/// The specification of a chain and the state after its last block.
+/// The specification of a chain, the state after its last block, and what checks signatures.
 #[derive(Debug, Clone)]
 pub struct Validator {
     spec: ChainSpec,
     state: State,
+    verifier: Arc<Verifier>,
 }
 
 impl Validator {
@@ -86,7 +90,11 @@ impl Validator {
     #[must_use]
     pub fn new(spec: ChainSpec) -> Self {
         let state = State::genesis(&spec);
-        Self { spec, state }
+        Self {
+            spec,
+            state,
+            verifier: Arc::default(),
+        }
     }
 
     /// A validator that continues from `state`.
@@ -97,7 +105,16 @@ impl Validator {
         if state.chain != spec.id() {
             return Err(Box::new(state));
         }
-        Ok(Self { spec, state })
+        Ok(Self {
+            spec,
+            state,
+            verifier: Arc::default(),
+        })
+    }
+
+    /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.
+    pub fn set_verifier(&mut self, verifier: Arc<Verifier>) {
+        self.verifier = verifier;
     }
 
     /// The chain's specification.
@@ -126,7 +143,7 @@ impl Validator {
             false => None,
         };
         if !imported && depth != Depth::Replay {
-            consensus::check_seal(&self.spec, block).map_err(whole)?;
+            consensus::check_seal(&self.spec, block, &self.verifier).map_err(whole)?;
         }
         let accounts = self.check_transactions(block, depth)?;
         Ok(ValidBlock {
@@ -182,7 +199,7 @@ impl Validator {
         }
         // Signatures of the transactions before a broken one decide whether that one is the first fault.
         if depth != Depth::Replay
-            && let Some((index, fault)) = claims.first_bad()
+            && let Some((index, fault)) = claims.first_bad(&self.verifier)
         {
             broken = Some((index, fault));
         }

@@ -11,7 +11,7 @@ use super::{Account, Fault, State};
 use crate::digest::TransactionId;
 use crate::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::rejection::Reason;
-use crate::signature::{self, Item, PublicKey, Signature};
+use crate::signature::{Item, PublicKey, Signature, Verifier};
 use crate::spec::{ChainSpec, Identity};
 
 /// The accounts as the block's transactions change them.
@@ -318,7 +318,7 @@ impl Claims {
     }
 
     /// The first transaction with a signature that doesn't verify.
-    pub(super) fn first_bad(&self) -> Option<(u32, Fault)> {
+    pub(super) fn first_bad(&self, verifier: &Verifier) -> Option<(u32, Fault)> {
         let items: Vec<Item<'_>> = self
             .claims
             .iter()
@@ -328,7 +328,7 @@ impl Claims {
                 signature: &claim.signature,
             })
             .collect();
-        let verdicts = signature::verify_batch(&items);
+        let verdicts = verifier.verify(&items);
         let (index, error) = verdicts.bad().first()?;
         let claim = &self.claims[*index];
         let fault = Fault::new(Reason::Signature, format!("key {}: {error}", claim.key));

@@ -9,8 +9,8 @@ use hubledger::clock::SystemClock;
 use hubledger::ledger::{Ledger, LedgerError, Outcome, malformed};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
+use hubledger::signature::{Settings, Verifier};
 use hubledger::spec::ChainSpec;
-use hubledger_storage::{Durability, StoreUrl};
 use serde_json::{Map, Value, json};
 
 use super::read_spec;
@@ -57,7 +57,7 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
         }
     }
     let spec = file.spec().clone();
-    let mut importer = Importer::open(&args.store, &spec, args.durability)?;
+    let mut importer = Importer::open(args, &spec)?;
     let mut progress = Progress::new("import", Some(file.length()));
     let mut reading = 0.0;
     let mut expected = None;
@@ -118,7 +118,11 @@ pub(crate) struct Importer {
 
 impl Importer {
     /// Opens the store, or creates it for `spec`.
-    pub(crate) fn open(url: &StoreUrl, spec: &ChainSpec, durability: Durability) -> Result<Self> {
+    pub(crate) fn open(args: &Import, spec: &ChainSpec) -> Result<Self> {
+        let url = &args.store;
+        let mut settings = Settings::default();
+        settings.threads = args.threads.into();
+        let verifier = Verifier::new(&settings).map_err(Failure::message)?;
         let ledger = Ledger::create(url.open_or_create()?, spec, Arc::new(SystemClock));
         let mut ledger = match ledger {
             Err(error @ LedgerError::OtherChain { .. }) => {
@@ -127,7 +131,8 @@ impl Importer {
             }
             other => other?,
         };
-        ledger.set_durability(durability);
+        ledger.set_durability(args.durability);
+        ledger.set_verifier(Arc::new(verifier));
         let transactions = ledger.state().transactions();
         Ok(Self {
             ledger,

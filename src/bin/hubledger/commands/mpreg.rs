@@ -160,7 +160,7 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
         )));
     };
     let spec = spec.map_err(|error| Failure::message(format!("{}: {error}", path.display())))?;
-    let mut importer = Importer::open(&args.store, &spec, args.durability)?;
+    let mut importer = Importer::open(args, &spec)?;
     importer.stages.push(("check", checking));
     let progress = copy_blocks(&source, &chain, &spec, &mut importer)?;
     let seconds = checking + progress.finish();
