@@ -1,0 +1,48 @@
+//! `hubledger-perf`: how fast hubledger is, measured beside its peers.
+//!
+//! Every figure comes from *turns*: the things that are compared take turns in one run, so that what disturbs
+//! the machine disturbs them alike ([`turns`]). `ratios` measures the ratios that the project promises, `signatures` the
+//! whole table of signature verification. An area of the engine (so far there is [`signatures`] alone) brings its
+//! workloads and contestants; clocks, turns, statistics, the machine's description and the printing are common.
+
+mod clock;
+mod machine;
+mod ratios;
+mod signatures;
+mod statistics;
+mod table;
+mod turns;
+
+use std::io::Write as _;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// Measures hubledger beside its peers.
+#[derive(Debug, Parser)]
+#[command(name = "hubledger-perf", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures the ratios that the project promises, each from turns in one run.
+    Ratios(ratios::Arguments),
+    /// Measures signature verification: workloads, batch sizes, threads, bad signatures, paths, peers.
+    Signatures(signatures::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    let command = Arguments::command()
+        .mut_subcommand("ratios", |ratios| ratios.after_long_help(ratios::explain()));
+    let arguments = Arguments::from_arg_matches(&command.get_matches())?;
+    let text = match &arguments.command {
+        Command::Ratios(arguments) => ratios::run(arguments)?,
+        Command::Signatures(arguments) => signatures::run(arguments)?,
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
