@@ -5,7 +5,7 @@
 //! unchanged and usable), damage ([`Error::is_corrupt`]: acknowledged bytes can't be given back), and the
 //! rest, faults of the place or the machine.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "log", feature = "sqlite"))]
 use std::path::Path;
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -162,7 +162,26 @@ impl Error {
         }
     }
 
-    #[cfg(feature = "sqlite")]
+    /// What the system's refusal means.
+    #[cfg(any(feature = "log", feature = "sqlite"))]
+    pub(crate) fn system(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                Self::ReadOnly { operation, path }
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { operation, path }
+            }
+            _ => Self::Io {
+                operation,
+                path,
+                source,
+            },
+        }
+    }
+
+    #[cfg(any(feature = "log", feature = "sqlite"))]
     pub(crate) fn corrupt(path: &Path, place: Place, reason: impl Into<String>) -> Self {
         Self::Corrupt {
             path: path.to_owned(),

@@ -9,7 +9,7 @@
 //! turns those statements into tests that every backend runs. Conveniences for callers are in
 //! [`BlockReaderExt`].
 //!
-//! A store is named by a [`StoreUrl`]: `memory:` or `sqlite:FILE`. A further backend is a module of this
+//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR` or `sqlite:FILE`. A further backend is a module of this
 //! crate that implements the two traits, a variant of [`StoreUrl`], and a feature.
 //!
 //! ```
@@ -39,6 +39,8 @@ mod contract;
 mod error;
 mod ext;
 mod latch;
+#[cfg(feature = "log")]
+mod log;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -53,5 +55,7 @@ pub use contract::{
 };
 pub use error::{Error, Place, Result};
 pub use ext::BlockReaderExt;
+#[cfg(feature = "log")]
+pub use log::LogOptions;
 pub use memory::MemoryStore;
 pub use url::StoreUrl;

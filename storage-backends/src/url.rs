@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(feature = "log")]
+use crate::log::{self, LogOptions};
 #[cfg(feature = "sqlite")]
 use crate::sqlite;
 use crate::{BlockReader, Error, MemoryStore, Result, Store};
 
-const KNOWN: &str = "memory:, sqlite:FILE, log:DIR, rocksdb:DIR";
+const KNOWN: &str = "memory:, log:DIR, sqlite:FILE, rocksdb:DIR";
 
 /// Forms of the backends that this binary has.
 const BUILT: &[&str] = &[
     "memory:",
+    #[cfg(feature = "log")]
+    "log:DIR",
     #[cfg(feature = "sqlite")]
     "sqlite:FILE",
 ];
@@ -25,6 +29,9 @@ pub enum StoreUrl {
     /// `memory:`: a store that nobody else can open and that ends with its last handle. So it can be
     /// created any number of times, each time anew, but never opened; see [`MemoryStore`] for one that can.
     Memory,
+    /// `log:DIR`: an append-log in a directory, with [`LogOptions`] as they are by default.
+    #[cfg(feature = "log")]
+    Log(PathBuf),
     /// `sqlite:FILE`: an SQLite database.
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
@@ -34,11 +41,13 @@ impl StoreUrl {
     /// Creates an empty store and opens it.
     ///
     /// # Errors
-    /// [`Error::Exists`] if anything but an empty file is at the path; [`Error::Io`] or
+    /// [`Error::Exists`] if anything but an empty file (or, for `log:`, an empty directory) is at the path; [`Error::Io`] or
     /// [`Error::ReadOnly`] if the place can't be written. Nothing that was there is changed.
     pub fn create(&self) -> Result<Store> {
         match self {
             Self::Memory => MemoryStore::new().open(),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => LogOptions::default().create(directory),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => sqlite::create(path),
         }
@@ -52,18 +61,23 @@ impl StoreUrl {
     pub fn open(&self) -> Result<Store> {
         match self {
             Self::Memory => Err(self.missing()),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => LogOptions::default().open(directory),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => sqlite::open(path),
         }
     }
 
-    /// Opens a store only to read, also while a writer, of this process or another, has it open.
+    /// Opens a store only to read, also while a writer has it open: one of this process or, but for `log:`,
+    /// one of another.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open) but [`Error::InUse`].
+    /// Those of [`open`](Self::open); [`Error::InUse`] only for `log:`, while another process writes.
     pub fn open_read_only(&self) -> Result<Arc<dyn BlockReader>> {
         match self {
             Self::Memory => Err(self.missing()),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => LogOptions::default().open_read_only(directory),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => sqlite::open_read_only(path),
         }
@@ -81,11 +95,14 @@ impl StoreUrl {
         }
     }
 
-    /// Whether something is at the path, be it a store or not. An empty file is nothing.
+    /// Whether something is at the path, be it a store or not. An empty file is nothing, nor, for `log:`, is an
+    /// empty directory.
     #[must_use]
     pub fn exists(&self) -> bool {
         match self {
             Self::Memory => false,
+            #[cfg(feature = "log")]
+            Self::Log(directory) => log::exists(directory),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => sqlite::exists(path),
         }
@@ -102,6 +119,8 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => write!(f, "log:{}", directory.display()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
@@ -126,11 +145,15 @@ impl FromStr for StoreUrl {
             ("memory", "") => Ok(Self::Memory),
             ("memory", _) => refuse("a store in memory has no path"),
             ("sqlite" | "log" | "rocksdb", "") => refuse("the path is missing"),
+            #[cfg(feature = "log")]
+            ("log", directory) => Ok(Self::Log(PathBuf::from(directory))),
             #[cfg(feature = "sqlite")]
             ("sqlite", file) => Ok(Self::Sqlite(PathBuf::from(file))),
-            ("log" | "rocksdb", _) => not_built(url),
+            #[cfg(not(feature = "log"))]
+            ("log", _) => not_built(url),
             #[cfg(not(feature = "sqlite"))]
             ("sqlite", _) => not_built(url),
+            ("rocksdb", _) => not_built(url),
             _ => refuse("the scheme is unknown"),
         }
     }
@@ -165,14 +188,20 @@ mod tests {
         assert_eq!(url.to_string(), "sqlite:a:b.db");
     }
 
+    #[cfg(feature = "log")]
+    #[test]
+    fn log_round_trips() {
+        let url: StoreUrl = "log:a:b/c".parse().unwrap();
+        assert_eq!(url, StoreUrl::Log("a:b/c".into()));
+        assert_eq!(url.to_string(), "log:a:b/c");
+    }
+
     #[test]
     fn backends_that_are_not_built_in_name_those_that_are() {
-        for url in ["log:dir", "rocksdb:dir"] {
-            let text = url.parse::<StoreUrl>().unwrap_err().to_string();
-            assert!(
-                text.contains("not built into this binary") && text.contains("memory:"),
-                "{text}"
-            );
+        let text = "rocksdb:dir".parse::<StoreUrl>().unwrap_err().to_string();
+        assert!(text.contains("not built into this binary"), "{text}");
+        for form in BUILT {
+            assert!(text.contains(form), "{text}");
         }
     }
 

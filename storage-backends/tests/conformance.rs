@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use hubledger_storage::conformance::Fixture;
-use hubledger_storage::{MemoryStore, Result, Store, StoreUrl, conformance_suite};
+use hubledger_storage::{LogOptions, MemoryStore, Result, Store, StoreUrl, conformance_suite};
 use tempfile::TempDir;
 
 struct InMemory(MemoryStore);
@@ -54,3 +54,51 @@ impl Fixture for InSqlite {
 }
 
 conformance_suite!(sqlite, InSqlite::new);
+
+struct InLog {
+    place: TempDir,
+    options: LogOptions,
+}
+
+impl InLog {
+    fn with(options: LogOptions) -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            options,
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.place.path().join("chain")
+    }
+}
+
+impl Fixture for InLog {
+    fn open(&self) -> Result<Store> {
+        let directory = self.directory();
+        if directory.exists() {
+            self.options.open(&directory)
+        } else {
+            self.options.create(&directory)
+        }
+    }
+
+    // With the open segment's files full, a run goes to a new segment, whose name is taken by a directory.
+    fn break_appends(&self) -> Option<Box<dyn FnOnce()>> {
+        None
+    }
+}
+
+conformance_suite!(log, || InLog::with(LogOptions::default()));
+
+/// Segments of a few blocks, index files that are merged often.
+fn small_segments() -> InLog {
+    InLog::with(LogOptions {
+        segment_bytes: 2000,
+        segment_entries: 16,
+        index_fanout: 2,
+        index_in_background: true,
+    })
+}
+
+conformance_suite!(log_in_small_segments, small_segments);

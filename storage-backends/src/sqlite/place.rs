@@ -156,21 +156,6 @@ fn size(path: &Path) -> Result<u64> {
     }
 }
 
-/// What the system's refusal means.
 fn refused(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| match source.kind() {
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Error::ReadOnly {
-            operation,
-            path: path.to_owned(),
-        },
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full {
-            operation,
-            path: path.to_owned(),
-        },
-        _ => Error::Io {
-            operation,
-            path: path.to_owned(),
-            source,
-        },
-    }
+    move |source| Error::system(operation, path, source)
 }

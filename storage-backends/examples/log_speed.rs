@@ -1,0 +1,205 @@
+//! Measures the append-log beside a plain file with checksums and the same syncs: append, look-ups, opening, pruning.
+//!
+//!     cargo run --release -p hubledger-storage --example log_speed -- DIR [TRANSACTIONS]
+//!
+//! Blocks of 1,000 transactions of 300 bytes with unique ids, durable every 10 blocks.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hubledger_storage::{Block, Durability, Id, IndexEntry, Location, LogOptions, Store};
+
+const BLOCK: u64 = 1000;
+const RUN: u64 = 10;
+const TRANSACTION_BYTES: usize = 300;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().expect("a directory to work in");
+    let transactions: u64 = arguments.next().map_or(1_000_000, |n| n.parse().unwrap());
+    let (blocks, place) = (transactions / BLOCK, Path::new(&directory));
+    std::fs::create_dir_all(place).unwrap();
+    let noise = noise();
+
+    let plain = plain_file(&place.join("plain"), blocks, &noise);
+    println!(
+        "plain file      {:7.3} µs a transaction",
+        per(plain, transactions)
+    );
+
+    let chain = place.join("chain");
+    let options = LogOptions::default();
+    let mut store = options.create(&chain).unwrap();
+    append(&mut store, 0..blocks, &noise);
+    let resident = resident_bytes();
+
+    let started = Instant::now();
+    drop(store);
+    println!(
+        "close           {:7.1} ms",
+        started.elapsed().as_secs_f64() * 1e3
+    );
+    let started = Instant::now();
+    let mut store = options.open(&chain).unwrap();
+    println!(
+        "open            {:7.1} ms",
+        started.elapsed().as_secs_f64() * 1e3
+    );
+    println!(
+        "resident memory {:7.1} MB, maps of files excluded",
+        resident as f64 / 1e6
+    );
+
+    look_up(&store, transactions);
+    let usage = store.reader.usage().unwrap();
+    println!("{usage:?}");
+    let started = Instant::now();
+    let receipt = store.writer.prune(blocks / 2, u64::MAX).unwrap();
+    println!(
+        "prune half      {:7.1} ms, {:.4} of the bodies' bytes back",
+        started.elapsed().as_secs_f64() * 1e3,
+        receipt.freed_bytes as f64 / receipt.body_bytes as f64
+    );
+    drop(store);
+    std::fs::remove_dir_all(&chain).unwrap();
+}
+
+fn per(time: Duration, count: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}
+
+/// Bytes that don't compress, for the bodies.
+fn noise() -> Bytes {
+    let mut state = 1_u64;
+    let words = (0..BLOCK as usize * TRANSACTION_BYTES / 8).flat_map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state ^ state >> 29).to_le_bytes()
+    });
+    words.collect::<Vec<u8>>().into()
+}
+
+fn id(kind: u64, number: u64) -> Id {
+    let mut id = Id::default();
+    let mut state = kind << 56 ^ number;
+    for chunk in id.chunks_exact_mut(8) {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = state;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        chunk.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes());
+    }
+    id
+}
+
+fn block(height: u64, noise: &Bytes) -> Block {
+    Block {
+        height,
+        id: id(1, height),
+        header: noise.slice(..300),
+        body: noise.clone(),
+        index: (0..BLOCK)
+            .map(|position| IndexEntry {
+                key: id(2, height * BLOCK + position),
+                position: position as u32,
+            })
+            .collect(),
+    }
+}
+
+fn runs(blocks: std::ops::Range<u64>, noise: &Bytes) -> impl Iterator<Item = Vec<Block>> + '_ {
+    blocks.clone().step_by(RUN as usize).map(move |first| {
+        let end = (first + RUN).min(blocks.end);
+        (first..end).map(|height| block(height, noise)).collect()
+    })
+}
+
+/// The time of the writes and syncs alone, as for the store.
+fn plain_file(path: &Path, blocks: u64, noise: &Bytes) -> Duration {
+    let mut file = File::create(path).unwrap();
+    let mut spent = Duration::ZERO;
+    for run in runs(0..blocks, noise) {
+        let started = Instant::now();
+        for block in &run {
+            let checksum = crc32c::crc32c(&block.body);
+            file.write_all(&checksum.to_le_bytes()).unwrap();
+            file.write_all(&block.body).unwrap();
+        }
+        file.sync_data().unwrap();
+        spent += started.elapsed();
+    }
+    std::fs::remove_file(path).unwrap();
+    spent
+}
+
+fn append(store: &mut Store, blocks: std::ops::Range<u64>, noise: &Bytes) {
+    let (mut spent, mut tenth, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let step = (blocks.end / 10).next_multiple_of(RUN);
+    for run in runs(blocks, noise) {
+        let started = Instant::now();
+        let receipt = store.writer.append(&run, Durability::Disk).unwrap();
+        let took = started.elapsed();
+        (spent, tenth, longest) = (spent + took, tenth + took, longest.max(took));
+        if receipt.end % step == 0 {
+            println!(
+                "append to {:9} {:7.3} µs a transaction, the longest run {:.1} ms",
+                receipt.end * BLOCK,
+                per(tenth, step * BLOCK),
+                longest.as_secs_f64() * 1e3
+            );
+            (tenth, longest) = (Duration::ZERO, Duration::ZERO);
+        }
+    }
+    let end = store.reader.extent().unwrap().end;
+    println!(
+        "append          {:7.3} µs a transaction",
+        per(spent, end * BLOCK)
+    );
+}
+
+fn look_up(store: &Store, transactions: u64) {
+    let count = 200_000;
+    for (what, kind) in [("hit", 2), ("miss", 3)] {
+        for round in ["cold", "warm"] {
+            let keys: Vec<_> = (0..count)
+                .map(|number| {
+                    id(7, number)[0..8]
+                        .try_into()
+                        .map(u64::from_le_bytes)
+                        .unwrap()
+                        % transactions
+                })
+                .map(|number| (number, id(kind, number)))
+                .collect();
+            let started = Instant::now();
+            for (number, key) in &keys {
+                let found = store.reader.locate(key).unwrap();
+                match found {
+                    Location::Found { height, position } => {
+                        assert_eq!(height * BLOCK + u64::from(position), *number);
+                    }
+                    other => assert!(kind == 3 && other == Location::Absent, "{other:?}"),
+                }
+            }
+            println!(
+                "{what:4} {round}       {:7.3} µs",
+                per(started.elapsed(), count)
+            );
+        }
+    }
+}
+
+/// Resident memory that is not of files.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 1024
+}

@@ -1,0 +1,453 @@
+//! Every file operation fails or stops in turn; what comes up afterwards is what the contract allows, and goes on.
+//!
+//! The model is the list of states that the store went through. After a loss of power it must be in one of those
+//! from the last that was acknowledged as durable up to the one whose making was interrupted; after a mere
+//! failure the same, with everything acknowledged.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::home::open_on;
+use super::options::LogOptions;
+use super::place;
+use super::simulated::{Dice, Fault, Machine};
+use crate::{
+    Block, BlockReader, Body, Durability, Extent, Id, IndexEntry, Location, Result, Store,
+};
+
+/// Segments of a few blocks, index files that are merged often, and no thread: operations come in one order.
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 1500,
+    segment_entries: 24,
+    index_fanout: 2,
+    index_in_background: false,
+};
+const NAMES: [&str; 2] = ["a", "b"];
+
+/// What a store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    floor: u64,
+    blocks: Vec<Block>,
+}
+
+impl Content {
+    fn extent(&self) -> Extent {
+        Extent {
+            floor: self.floor,
+            end: self.blocks.len() as u64,
+        }
+    }
+
+    fn places(&self) -> BTreeMap<Id, Location> {
+        let mut places = BTreeMap::new();
+        for block in &self.blocks {
+            for entry in &block.index {
+                let place = self.extent().location(block.height, entry.position);
+                places.entry(entry.key).or_insert(place);
+            }
+        }
+        places
+    }
+}
+
+/// The states that a store went through since it was last known to be in one.
+struct History {
+    contents: Vec<Content>,
+    durable: usize,
+    values: BTreeMap<&'static str, Vec<Option<Bytes>>>,
+    /// All blocks there ever were, to ask for those that are gone.
+    known: Vec<Block>,
+    branch: u64,
+}
+
+enum Step {
+    Append(Vec<Block>, Durability),
+    Truncate(u64),
+    Prune(u64, u64),
+    PutValue(&'static str, Bytes, Durability),
+    Sync,
+    Reopen,
+}
+
+impl History {
+    fn new() -> Self {
+        Self {
+            contents: vec![Content::default()],
+            durable: 0,
+            values: NAMES.iter().map(|name| (*name, vec![None])).collect(),
+            known: Vec::new(),
+            branch: 0,
+        }
+    }
+
+    fn last(&self) -> &Content {
+        self.contents.last().unwrap()
+    }
+
+    fn step(&mut self, dice: &mut Dice) -> Step {
+        let Extent { floor, end } = self.last().extent();
+        let levels = [Durability::Memory, Durability::Os, Durability::Disk];
+        let level = levels[dice.below(3) as usize];
+        match dice.below(20) {
+            0..10 => {
+                let count = dice.below(4);
+                let run = (end..end + count)
+                    .map(|height| self.block(height, dice))
+                    .collect();
+                Step::Append(run, level)
+            }
+            10..13 => Step::Truncate(end.saturating_sub(1 + dice.below(6)).max(floor)),
+            13..15 => Step::Prune((floor + dice.below(6)).min(end), 1 + dice.below(8)),
+            15..17 => {
+                let value = vec![dice.next() as u8; dice.below(300) as usize];
+                Step::PutValue(NAMES[dice.below(2) as usize], value.into(), level)
+            }
+            17 => Step::Sync,
+            _ => Step::Reopen,
+        }
+    }
+
+    fn block(&mut self, height: u64, dice: &mut Dice) -> Block {
+        self.branch += 1;
+        let id = |kind: u64, number: u64| {
+            let mut id = Id::default();
+            let mut dice = Dice(kind << 40 ^ number);
+            id.chunks_exact_mut(8)
+                .for_each(|chunk| chunk.copy_from_slice(&dice.next().to_le_bytes()));
+            id
+        };
+        // Some keys come again in later blocks; some positions are not the entry's number.
+        let key = |position: u64| match dice.chance(20) {
+            true => id(2, dice.below(20)),
+            false => id(3, self.branch << 8 | position),
+        };
+        let keys: Vec<Id> = (0..3).map(key).collect();
+        let shift = u32::from(dice.chance(30));
+        let block = Block {
+            height,
+            id: id(1, self.branch),
+            header: vec![dice.next() as u8; dice.below(40) as usize].into(),
+            body: vec![dice.next() as u8; dice.below(200) as usize].into(),
+            index: (shift..)
+                .zip(keys)
+                .map(|(position, key)| IndexEntry { key, position })
+                .collect(),
+        };
+        self.known.push(block.clone());
+        block
+    }
+
+    /// Notes a state; all before it are durable if it is.
+    fn push(&mut self, content: Content) {
+        self.contents.push(content);
+    }
+
+    fn all_durable(&mut self) {
+        self.durable = self.contents.len() - 1;
+        for values in self.values.values_mut() {
+            values.drain(..values.len() - 1);
+        }
+    }
+
+    /// The store was found in a state; everything else is past.
+    fn settle(&mut self, content: Content, values: BTreeMap<&'static str, Option<Bytes>>) {
+        self.contents = vec![content];
+        self.durable = 0;
+        self.values = values
+            .into_iter()
+            .map(|(name, value)| (name, vec![value]))
+            .collect();
+    }
+}
+
+/// Applies a step to store and history. Whether or not it fails, the history has what it may lead to.
+fn apply(
+    store: &mut Option<Store>,
+    machine: &Machine,
+    history: &mut History,
+    step: Step,
+) -> Result<()> {
+    let mut content = history.last().clone();
+    let open = |store: &mut Option<Store>| -> Result<()> {
+        *store = None;
+        *store = Some(open_on(
+            Arc::new(machine.files.clone()),
+            &machine.directory(),
+            OPTIONS,
+        )?);
+        Ok(())
+    };
+    let writer = &mut store.as_mut().unwrap().writer;
+    match step {
+        Step::Append(run, level) => {
+            content.blocks.extend(run.iter().cloned());
+            history.push(content);
+            let receipt = writer.append(&run, level)?;
+            assert!(receipt.durability >= level);
+            if receipt.durability == Durability::Disk {
+                history.all_durable();
+            }
+        }
+        Step::Truncate(end) => {
+            let Some(above) = end.checked_sub(1) else {
+                return Ok(());
+            };
+            let changes = end < content.blocks.len() as u64;
+            content.blocks.truncate(end as usize);
+            history.push(content);
+            writer.truncate(above)?;
+            if changes {
+                history.all_durable();
+            }
+        }
+        Step::Prune(below, limit) => {
+            let floor = below.min(content.floor + limit);
+            let changes = floor > content.floor;
+            content.floor = content.floor.max(floor);
+            history.push(content);
+            writer.prune(below, limit)?;
+            if changes {
+                history.all_durable();
+            }
+        }
+        Step::PutValue(name, value, level) => {
+            history
+                .values
+                .get_mut(name)
+                .unwrap()
+                .push(Some(value.clone()));
+            writer.put_meta(name, &value, level)?;
+            if level == Durability::Disk {
+                history.all_durable();
+            }
+        }
+        Step::Sync => {
+            writer.sync()?;
+            history.all_durable();
+        }
+        Step::Reopen => {
+            open(store)?;
+            history.all_durable();
+        }
+    }
+    Ok(())
+}
+
+/// Opens and checks that the store is in a state that it may be in; the history goes on from there.
+fn reopen(machine: &Machine, history: &mut History, from: usize) -> Result<Store> {
+    let files = Arc::new(machine.files.clone());
+    let store = open_on(files, &machine.directory(), OPTIONS)?;
+    let content = find_content(&*store.reader, &history.contents[from..]);
+    let mut values = BTreeMap::new();
+    for (name, allowed) in &history.values {
+        let found = store.reader.meta(name).unwrap();
+        assert!(allowed.contains(&found), "{name}: {found:?}");
+        values.insert(*name, found);
+    }
+    ask(&*store.reader, &content, &history.known);
+    history.settle(content, values);
+    Ok(store)
+}
+
+fn find_content(reader: &dyn BlockReader, allowed: &[Content]) -> Content {
+    let extent = reader.extent().unwrap();
+    let ids: Vec<Id> = (0..extent.end)
+        .map(|height| reader.header(height).unwrap().unwrap().id)
+        .collect();
+    let found = allowed.iter().find(|content| {
+        content.extent() == extent
+            && content
+                .blocks
+                .iter()
+                .map(|block| block.id)
+                .eq(ids.iter().copied())
+    });
+    let extents: Vec<_> = allowed.iter().map(Content::extent).collect();
+    found
+        .unwrap_or_else(|| panic!("{extent:?} is none of {extents:?}"))
+        .clone()
+}
+
+/// Asks for everything, what is there and what is gone.
+fn ask(reader: &dyn BlockReader, content: &Content, known: &[Block]) {
+    for block in &content.blocks {
+        let held = reader.block(block.height).unwrap().unwrap();
+        assert_eq!((held.id, &held.header), (block.id, &block.header));
+        let body = match block.height < content.floor {
+            true => Body::Pruned,
+            false => Body::Present(block.body.clone()),
+        };
+        assert_eq!(held.body, body);
+    }
+    let places = content.places();
+    for block in known {
+        let held = content.blocks.get(block.height as usize);
+        let height = held
+            .filter(|held| held.id == block.id)
+            .map(|held| held.height);
+        assert_eq!(reader.height_of(&block.id).unwrap(), height);
+        for entry in &block.index {
+            let expected = places.get(&entry.key).copied().unwrap_or(Location::Absent);
+            assert_eq!(reader.locate(&entry.key).unwrap(), expected);
+        }
+    }
+    let usage = reader.usage().unwrap();
+    assert_eq!(usage.index_entries, places.len() as u64);
+}
+
+fn new_machine(dice: &mut Dice) -> Machine {
+    let machine = bare_machine(Dice(dice.next()));
+    make_store(&machine).unwrap();
+    machine
+}
+
+/// A machine that is about to make a store.
+fn bare_machine(dice: Dice) -> Machine {
+    Machine::boot(dice, |directory| {
+        std::fs::write(directory.join("store.new"), "").unwrap();
+    })
+}
+
+fn make_store(machine: &Machine) -> Result<()> {
+    let directory = machine.directory();
+    let files = Arc::new(machine.files.clone());
+    place::fill(files, &directory, &directory.join("store.new"))
+}
+
+/// Runs a workload until a fault, if one is set. Gives the store if none happened.
+fn work(machine: &Machine, history: &mut History, dice: &mut Dice, steps: u64) -> Option<Store> {
+    let files = Arc::new(machine.files.clone());
+    let mut store = Some(open_on(files, &machine.directory(), OPTIONS).ok()?);
+    for _ in 0..steps {
+        let step = history.step(dice);
+        if apply(&mut store, machine, history, step).is_err() {
+            return None;
+        }
+    }
+    store
+}
+
+const STEPS: u64 = 30;
+
+/// The number of operations of a workload that goes well.
+fn count_operations(seed: u64) -> u64 {
+    let mut dice = Dice(seed);
+    let machine = new_machine(&mut dice);
+    let mut history = History::new();
+    machine.files.set_fault(None);
+    let store = work(&machine, &mut history, &mut dice, STEPS).unwrap();
+    ask(&*store.reader, history.last(), &history.known);
+    drop(store);
+    machine.files.operations()
+}
+
+/// Loses power, perhaps again and again while opening, and opens. Gives the machine, the store, and how many
+/// losses fell into an opening.
+fn power_loss(machine: &Machine, history: &mut History, dice: &mut Dice) -> (Machine, Store, u64) {
+    let mut machine = machine.after_power_loss(Dice(dice.next()));
+    let mut in_recovery = 0;
+    loop {
+        let fault = dice.chance(60).then(|| Fault::Stop(1 + dice.below(9)));
+        machine.files.set_fault(fault);
+        let durable = history.durable;
+        match reopen(&machine, history, durable) {
+            Ok(store) if !machine.files.is_stopped() => {
+                machine.files.set_fault(None);
+                return (machine, store, in_recovery);
+            }
+            Ok(_) => panic!("it opened without the operations that it needs"),
+            Err(error) => {
+                assert!(machine.files.is_stopped(), "{error}");
+                in_recovery += 1;
+                machine = machine.after_power_loss(Dice(dice.next()));
+            }
+        }
+    }
+}
+
+#[test]
+fn power_may_be_lost_at_every_operation() {
+    let mut in_recovery = 0;
+    for seed in 0..3 {
+        let operations = count_operations(seed);
+        assert!(operations > 100, "{operations} operations are no workload");
+        for at in 1..=operations {
+            let mut dice = Dice(seed);
+            let machine = new_machine(&mut dice);
+            let mut history = History::new();
+            machine.files.set_fault(Some(Fault::Stop(at)));
+            drop(work(&machine, &mut history, &mut dice, STEPS));
+            let mut dice = Dice(seed << 32 | at);
+            let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
+            in_recovery += again;
+            // It goes on, and loses power a second time.
+            drop(store);
+            machine
+                .files
+                .set_fault(Some(Fault::Stop(1 + dice.below(60))));
+            drop(work(&machine, &mut history, &mut dice, 8));
+            let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
+            in_recovery += again;
+            drop((machine, store));
+        }
+    }
+    assert!(
+        in_recovery > 100,
+        "{in_recovery} losses of power fell into a recovery"
+    );
+}
+
+#[test]
+fn every_operation_may_fail() {
+    for seed in 10..12 {
+        let operations = count_operations(seed);
+        for at in 1..=operations {
+            let mut dice = Dice(seed);
+            let machine = new_machine(&mut dice);
+            let mut history = History::new();
+            machine.files.set_fault(Some(Fault::Fail(at)));
+            drop(work(&machine, &mut history, &mut dice, STEPS));
+            machine.files.set_fault(None);
+            // Without a loss of power everything acknowledged is there, be it durable or not.
+            let mut dice = Dice(seed << 32 | at);
+            let acknowledged = history
+                .contents
+                .len()
+                .saturating_sub(2)
+                .max(history.durable);
+            let mut store = Some(reopen(&machine, &mut history, acknowledged).unwrap());
+            // After that, durable is durable, whatever the failed operation did to the system's memory.
+            let run = vec![history.block(history.last().extent().end, &mut dice)];
+            let step = Step::Append(run, Durability::Disk);
+            apply(&mut store, &machine, &mut history, step).unwrap();
+            drop(power_loss(&machine, &mut history, &mut dice));
+        }
+    }
+}
+
+#[test]
+fn power_may_be_lost_while_a_store_is_made() {
+    let mut whole = 0;
+    for at in 1..60 {
+        let machine = bare_machine(Dice(at));
+        machine.files.set_fault(Some(Fault::Stop(at)));
+        let made = make_store(&machine).is_ok();
+        whole += u64::from(made);
+        let machine = machine.after_power_loss(Dice(at));
+        let directory = machine.directory();
+        if place::exists(&directory) {
+            let files = Arc::new(machine.files.clone());
+            let store = open_on(files, &directory, OPTIONS).unwrap();
+            assert!(store.reader.extent().unwrap().is_empty());
+        } else {
+            assert!(!made, "a store that was made is gone");
+            place::create(&directory).unwrap();
+        }
+    }
+    assert!(whole > 5);
+}

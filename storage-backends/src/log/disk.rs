@@ -1,0 +1,304 @@
+//! The open segment's files, as the writer has them: frames and bodies go to their end, in the order that makes
+//! a run whole or nothing.
+//!
+//! 1. Bodies first, then the frame with all heads of the run: the run exists once the frame is whole and its
+//!    bodies are. Opening checks both for what was not on the disk before.
+//! 2. A frame says how much had been synced when it was written, and a mark says it after each sync; so a
+//!    frame that is damaged although it had been on the disk is told from a torn one.
+//! 3. A segment is sealed and on the disk before the next one gets its name.
+//! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
+
+use std::path::PathBuf;
+
+use super::files::FileHandle;
+use super::format::{
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Superblock, Trailer, body_head,
+    finish_frame, table_entry,
+};
+use super::mark::{Mark, MarkFile};
+use super::record::RunDraft;
+use super::shared::Site;
+use super::values::{ValueFile, sync_directory};
+use crate::{Block, Error, Result};
+
+/// Bodies are gathered up to this much before they are written …
+const BUFFER_BYTES: usize = 1 << 20;
+/// … but those from this size on are written from where they are.
+const DIRECT_BYTES: usize = 64 << 10;
+
+/// A file that grows at its end.
+#[derive(Debug)]
+pub(super) struct GrowingFile {
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn FileHandle>,
+    pub(super) end: u64,
+    pub(super) synced: u64,
+}
+
+impl GrowingFile {
+    pub(super) fn fault(&self, operation: &'static str) -> impl Fn(std::io::Error) -> Error {
+        move |source| Error::system(operation, &self.path, source)
+    }
+
+    fn push(&mut self, operation: &'static str, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_at(bytes, self.end)
+            .map_err(self.fault(operation))?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) site: Site,
+    pub(super) segment: u64,
+    pub(super) heads: GrowingFile,
+    pub(super) bodies: GrowingFile,
+    /// Checksum of the last frame.
+    pub(super) content: u32,
+    pub(super) values: ValueFile,
+    pub(super) mark: MarkFile,
+    buffer: Vec<u8>,
+}
+
+impl Disk {
+    pub(super) fn new(
+        site: Site,
+        segment: u64,
+        heads: GrowingFile,
+        bodies: GrowingFile,
+        content: u32,
+        values: ValueFile,
+        mark: MarkFile,
+    ) -> Self {
+        Self {
+            site,
+            segment,
+            heads,
+            bodies,
+            content,
+            values,
+            mark,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Whether the segment holds no frame yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.heads.end == SUPERBLOCK_BYTES as u64
+    }
+
+    /// Encodes a run and writes it. Gives the offsets of its records.
+    pub(super) fn write_run(&mut self, run: &[Block]) -> Result<Vec<u64>> {
+        let mut draft = RunDraft::new(run, self.bodies.end, self.site.salt);
+        for (block, checksum) in run.iter().zip(&draft.body_checksums) {
+            self.write_body(block, *checksum)?;
+        }
+        self.flush_bodies()?;
+        debug_assert_eq!(self.bodies.end, draft.bodies_end);
+        let start = self.heads.end;
+        let height = run.first().map_or(0, |block| block.height);
+        self.write_frame("append", FrameKind::Run, height, &mut draft.frame)?;
+        Ok(draft
+            .records
+            .iter()
+            .map(|offset| start + *offset as u64)
+            .collect())
+    }
+
+    fn write_body(&mut self, block: &Block, checksum: u32) -> Result<()> {
+        // Within the bounds of every append.
+        let length = block.body.len() as u32;
+        let head = body_head(self.site.salt, length, block.height, checksum);
+        self.buffer.extend_from_slice(&head);
+        if block.body.len() >= DIRECT_BYTES {
+            self.flush_bodies()?;
+            self.bodies.push("append", &block.body)?;
+        } else {
+            self.buffer.extend_from_slice(&block.body);
+        }
+        let written = self.bodies.end + self.buffer.len() as u64;
+        let padding = (written.next_multiple_of(8) - written) as usize;
+        self.buffer.extend_from_slice(&[0; 8][..padding]);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush_bodies()?;
+        }
+        Ok(())
+    }
+
+    fn flush_bodies(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.bodies.push("append", &self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes a frame, whose head is left free, to the end of the heads.
+    pub(super) fn write_frame(
+        &mut self,
+        operation: &'static str,
+        kind: FrameKind,
+        height: u64,
+        frame: &mut Vec<u8>,
+    ) -> Result<()> {
+        let checksum = finish_frame(
+            frame,
+            self.site.salt,
+            kind,
+            height,
+            self.heads.synced,
+            self.content,
+        );
+        self.heads.push(operation, frame)?;
+        self.content = checksum;
+        Ok(())
+    }
+
+    /// Writes a frame without payload.
+    pub(super) fn write_note(
+        &mut self,
+        operation: &'static str,
+        kind: FrameKind,
+        height: u64,
+    ) -> Result<()> {
+        self.write_frame(operation, kind, height, &mut vec![0; FRAME_BYTES])
+    }
+
+    /// Makes everything written so far survive loss of power, and does something else meanwhile.
+    pub(super) fn sync(
+        &mut self,
+        operation: &'static str,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<()> {
+        let values_path = Named::Meta(self.values.generation).path(&self.site.directory);
+        let candidates = [
+            (
+                self.heads.end > self.heads.synced,
+                &self.heads.file,
+                &self.heads.path,
+            ),
+            (
+                self.bodies.end > self.bodies.synced,
+                &self.bodies.file,
+                &self.bodies.path,
+            ),
+            (!self.values.is_synced(), &self.values.file, &values_path),
+        ];
+        let due: Vec<_> = candidates.into_iter().filter(|(due, ..)| *due).collect();
+        if due.is_empty() {
+            meanwhile();
+            return Ok(());
+        }
+        let files: Vec<&dyn FileHandle> = due.iter().map(|(_, file, _)| &***file).collect();
+        self.site
+            .files
+            .sync(&files, meanwhile)
+            .map_err(|(number, source)| Error::system(operation, due[number].2, source))?;
+        self.heads.synced = self.heads.end;
+        self.bodies.synced = self.bodies.end;
+        self.values.synced = self.values.end;
+        self.write_mark(operation)
+    }
+
+    pub(super) fn write_mark(&mut self, operation: &'static str) -> Result<()> {
+        let mark = Mark {
+            segment: self.segment,
+            heads: self.heads.synced,
+            generation: self.values.generation,
+            values: self.values.synced,
+            ..Mark::default()
+        };
+        self.mark.write(mark).map_err(|source| {
+            let path = Named::Mark.path(&self.site.directory);
+            Error::system(operation, &path, source)
+        })
+    }
+
+    /// Ends the segment: writes the table of the records' offsets, and makes all of it survive loss of power.
+    pub(super) fn seal(
+        &mut self,
+        low: u64,
+        offsets: &[u64],
+        floor: u64,
+        entries: u64,
+    ) -> Result<()> {
+        let salt = self.site.salt;
+        let mut frame = vec![0; FRAME_BYTES];
+        for (height, offset) in (low..).zip(offsets) {
+            frame.extend_from_slice(&table_entry(salt, height, *offset));
+        }
+        let end = low + offsets.len() as u64;
+        let trailer = Trailer {
+            footer: self.heads.end,
+            low,
+            end,
+            floor,
+            bodies_bytes: self.bodies.end,
+            entries,
+            previous: self.content,
+        };
+        frame.extend_from_slice(&trailer.encode(salt));
+        self.write_frame("append", FrameKind::Footer, end, &mut frame)?;
+        self.sync("append", &mut || {})
+    }
+
+    /// Makes the files of the next segment and goes over to them.
+    pub(super) fn begin_segment(&mut self, end: u64, floor: u64) -> Result<()> {
+        let (heads, bodies, content) = create_segment(&self.site, self.segment + 1, end, floor)?;
+        self.segment += 1;
+        self.heads = heads;
+        self.bodies = bodies;
+        self.content = content;
+        self.write_mark("append")?;
+        self.mark.sync().map_err(|source| {
+            Error::system("append", &Named::Mark.path(&self.site.directory), source)
+        })
+    }
+}
+
+/// Makes a segment's files. The heads get their name last: then the segment exists.
+pub(super) fn create_segment(
+    site: &Site,
+    number: u64,
+    end: u64,
+    floor: u64,
+) -> Result<(GrowingFile, GrowingFile, u32)> {
+    let superblock = |kind| Superblock {
+        kind,
+        store: site.store,
+        number,
+        a: end,
+        b: floor,
+    };
+    let create = |path: PathBuf, kind| -> Result<GrowingFile> {
+        let fault = |source| Error::system("create", &path, source);
+        let file = site.files.create(&path).map_err(fault)?;
+        file.write_at(&superblock(kind).encode(), 0)
+            .map_err(fault)?;
+        file.sync().map_err(fault)?;
+        let end = SUPERBLOCK_BYTES as u64;
+        Ok(GrowingFile {
+            path,
+            file,
+            end,
+            synced: end,
+        })
+    };
+    let bodies = create(
+        Named::Bodies(number).path(&site.directory),
+        FileKind::Bodies,
+    )?;
+    sync_directory(site)?;
+    let path = Named::Heads(number).path(&site.directory);
+    let mut heads = create(path.with_extension("new"), FileKind::Heads)?;
+    site.files
+        .rename(&heads.path, &path)
+        .map_err(|source| Error::system("create", &path, source))?;
+    heads.path = path;
+    sync_directory(site)?;
+    let content = superblock(FileKind::Heads).checksum();
+    Ok((heads, bodies, content))
+}

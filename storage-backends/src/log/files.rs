@@ -1,0 +1,171 @@
+//! The few things that the append-log does with files, as a trait, so that tests can fail, stop and forget.
+//!
+//! Reading goes through maps and is not part of it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::thread;
+
+use super::map::Map;
+
+/// A directory's file system.
+pub(super) trait Files: Send + Sync + fmt::Debug {
+    /// The names in a directory.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+    /// Makes an empty file, in place of any that is there.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>>;
+    /// Opens a file to write to it.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>>;
+    /// Maps a file; `capacity` bytes or, if that is less, all that are there.
+    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map>;
+    /// Bytes that the file system gave to a file.
+    fn allocated(&self, path: &Path) -> io::Result<u64>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory survive loss of power.
+    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+    /// Makes files survive loss of power, at the same time, and does something else meanwhile. Fails with the
+    /// number of the first file that could not be synced.
+    fn sync(
+        &self,
+        files: &[&dyn FileHandle],
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(), (usize, io::Error)>;
+}
+
+/// A file that is written to.
+pub(super) trait FileHandle: Send + Sync + fmt::Debug {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn cut(&self, length: u64) -> io::Result<()>;
+    /// Gives the pages within a range back to the file system, which then read as zeros; the length stays.
+    /// False if this file system can't.
+    fn punch(&self, offset: u64, length: u64) -> io::Result<bool>;
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The operating system's.
+#[derive(Debug)]
+pub(super) struct SystemFiles;
+
+impl Files for SystemFiles {
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        fs::read_dir(directory)?
+            .map(|entry| Ok(name_of(&entry?.file_name())))
+            .collect()
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
+        Ok(Box::new(SystemFile(
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(path)?,
+        )))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
+        Ok(Box::new(SystemFile(
+            File::options().write(true).open(path)?,
+        )))
+    }
+
+    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
+        let file = File::open(path)?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Map::new(&file, capacity, found.len())
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        // POSIX leaves the unit open; all systems that Rust runs on have 512.
+        Ok(fs::metadata(path)?.blocks() * 512)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+
+    /// One thread a file, since file systems commit concurrent syncs together: two one after the other take
+    /// twice the time.
+    fn sync(
+        &self,
+        files: &[&dyn FileHandle],
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(), (usize, io::Error)> {
+        thread::scope(|scope| {
+            let syncs: Vec<_> = files
+                .iter()
+                .map(|file| scope.spawn(|| file.sync()))
+                .collect();
+            meanwhile();
+            let outcomes = syncs.into_iter().map(|sync| {
+                sync.join()
+                    .unwrap_or_else(|_| Err(io::Error::other("the syncing thread panicked")))
+            });
+            // All are waited for, whichever fails.
+            let outcomes: Vec<_> = outcomes.collect();
+            outcomes
+                .into_iter()
+                .enumerate()
+                .try_for_each(|(number, outcome)| outcome.map_err(|error| (number, error)))
+        })
+    }
+}
+
+/// Names of ours are ASCII; any other one is equally not ours in whatever spelling.
+fn name_of(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+#[derive(Debug)]
+struct SystemFile(File);
+
+impl FileHandle for SystemFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn punch(&self, offset: u64, length: u64) -> io::Result<bool> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(
+            &self.0,
+            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+            offset,
+            length,
+        ) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn punch(&self, _offset: u64, _length: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

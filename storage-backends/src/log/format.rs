@@ -1,0 +1,555 @@
+//! The bytes of the files: the one place in the code that says what is where. `FORMAT.md` has the same.
+//!
+//! All integers are little-endian. Every checksum is CRC32C that starts from the store's salt, which is the
+//! CRC32C of its id; so the bytes of another store never check out, and nobody who doesn't know the id can
+//! make up bytes that do.
+//!
+//! ```text
+//! DIR/store               superblock "HLSTORE", a and b: the seed of the index's hash
+//! DIR/mark                superblock "HLMARK", then two slots of 64 bytes
+//! DIR/meta-G              superblock "HLMETA", then frames; G: generation
+//! DIR/heads-N             superblock "HLHEADS", a: the end, b: the floor when the segment began; then frames
+//! DIR/bodies-N            superblock "HLBODIES", a as in heads-N, then bodies
+//! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see the module `run`
+//! DIR/*.new               not yet renamed to its name; nobody reads it
+//!
+//! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
+//! (64 bytes)  40 a u64      48 b u64         56 zero [8]       checksum over all but itself
+//!
+//! frame        0 magic "HLFR"      4 kind u32          8 length u64: of the payload
+//! (8-aligned) 16 height u64       24 synced u64: as many bytes of this file, and everything in the
+//!             other files they speak of, were known to be on disk when this frame was written
+//!             32 previous u32: head checksum of the frame before; in the first, the superblock's
+//!             36 payload checksum u32             40 zero u32        44 head checksum u32, over 0..44
+//!             48 payload, zeros to a multiple of 8
+//!
+//! kind 1 run       height: of the first block; payload: records, one a block
+//! kind 2 truncate  height: the end after it; no payload
+//! kind 3 floor     height: the floor after it; no payload
+//! kind 4 footer    height: the end; payload: the height table of heights low.., 16 bytes each
+//!                  (offset of the record u64, checksum u32 over height and offset, zero u32), then the trailer:
+//!                  0 magic "HLFT"   4 checksum u32 over 8..64   8 footer's offset u64   16 low u64
+//!                  24 end u64      32 floor u64   40 length of bodies-N u64   48 entries u64   56 previous u32   60 zero u32
+//! kind 5 value     height: the value's length; payload: key length u32, value checksum u32, key, value
+//!
+//! record       0 checksum u32 over 4..80      4 header length u32    8 entries u32    12 flags u32 (1: listed)
+//! (8-aligned) 16 height u64       24 offset in bodies-N u64         32 body length u32    36 body checksum u32
+//!             40 header checksum u32          44 keys checksum u32   48 id [32]
+//!             80 header, then entries: key [32] each, whose position is its number; or, listed,
+//!                key [32], position u32, checksum u32 over both; then zeros to a multiple of 8
+//!
+//! body         0 magic "HLBD"      4 length u32        8 height u64
+//! (8-aligned) 16 body checksum u32                    20 head checksum u32 over 0..20   24 body, zeros
+//!
+//! mark slot    0 checksum u32 over 4..64   4 zero u32   8 number u64   16 segment u64   24 synced bytes of heads u64
+//!             32 meta generation u64      40 synced bytes of meta u64   48 zero [16]
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Place, Result};
+
+pub(super) const VERSION: u32 = 1;
+pub(super) const SUPERBLOCK_BYTES: usize = 64;
+pub(super) const FRAME_BYTES: usize = 48;
+pub(super) const TRAILER_BYTES: usize = 64;
+pub(super) const TABLE_ENTRY_BYTES: usize = 16;
+pub(super) const BODY_HEAD_BYTES: usize = 24;
+
+const FRAME_MAGIC: &[u8; 4] = b"HLFR";
+const TRAILER_MAGIC: &[u8; 4] = b"HLFT";
+const BODY_MAGIC: &[u8; 4] = b"HLBD";
+
+/// What tells the files of one store from those of any other.
+pub(super) type StoreId = [u8; 16];
+
+/// The checksums of one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Salt(u32);
+
+impl Salt {
+    pub(super) fn new(id: &StoreId) -> Self {
+        Self(crc32c::crc32c(id))
+    }
+
+    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.0, bytes)
+    }
+
+    pub(super) fn checksum_of(self, parts: &[&[u8]]) -> u32 {
+        parts
+            .iter()
+            .fold(self.0, |sum, part| crc32c::crc32c_append(sum, part))
+    }
+}
+
+/// The next multiple of 8.
+pub(super) const fn padded(len: usize) -> usize {
+    len.next_multiple_of(8)
+}
+
+/// The `u32` at an offset that the caller knows to be within.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}
+
+/// The `u64` at an offset that the caller knows to be within.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}
+
+pub(super) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+pub(super) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+}
+
+/// The kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Store,
+    Mark,
+    Meta,
+    Heads,
+    Bodies,
+    Index,
+}
+
+impl FileKind {
+    const fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Store => b"HLSTORE\0",
+            Self::Mark => b"HLMARK\0\0",
+            Self::Meta => b"HLMETA\0\0",
+            Self::Heads => b"HLHEADS\0",
+            Self::Bodies => b"HLBODIES",
+            Self::Index => b"HLINDEX\0",
+        }
+    }
+}
+
+/// A file's first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Superblock {
+    pub(super) kind: FileKind,
+    pub(super) store: StoreId,
+    pub(super) number: u64,
+    pub(super) a: u64,
+    pub(super) b: u64,
+}
+
+impl Superblock {
+    pub(super) fn encode(&self) -> [u8; SUPERBLOCK_BYTES] {
+        let mut bytes = [0; SUPERBLOCK_BYTES];
+        bytes[..8].copy_from_slice(self.kind.magic());
+        put_u32(&mut bytes, 8, VERSION);
+        bytes[16..32].copy_from_slice(&self.store);
+        put_u64(&mut bytes, 32, self.number);
+        put_u64(&mut bytes, 40, self.a);
+        put_u64(&mut bytes, 48, self.b);
+        let checksum = Self::checksum_of(&bytes);
+        put_u32(&mut bytes, 12, checksum);
+        bytes
+    }
+
+    fn checksum_of(bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..SUPERBLOCK_BYTES])
+    }
+
+    /// The checksum that the first frame continues from.
+    pub(super) fn checksum(&self) -> u32 {
+        u32_at(&self.encode(), 12)
+    }
+
+    /// Reads the superblock of the file at `path`, which must be of `kind`, and of `store` if that is given.
+    pub(super) fn decode(
+        path: &Path,
+        bytes: &[u8],
+        kind: FileKind,
+        store: Option<&StoreId>,
+    ) -> Result<Self> {
+        let corrupt = |at, reason: &str| Err(Error::corrupt(path, Place::Offset(at), reason));
+        let foreign = kind == FileKind::Store;
+        if bytes.len() < SUPERBLOCK_BYTES || &bytes[..8] != kind.magic() {
+            if foreign {
+                return Err(Error::NotAStore {
+                    path: path.to_owned(),
+                    found: "another program's file".to_owned(),
+                });
+            }
+            return corrupt(0, "the file doesn't begin as it must");
+        }
+        let found = u32_at(bytes, 8);
+        if found != VERSION {
+            return Err(Error::Version {
+                path: path.to_owned(),
+                found,
+                supported: VERSION,
+            });
+        }
+        if u32_at(bytes, 12) != Self::checksum_of(bytes) {
+            return corrupt(12, "the superblock's checksum doesn't match");
+        }
+        let mut id = StoreId::default();
+        id.copy_from_slice(&bytes[16..32]);
+        if store.is_some_and(|store| *store != id) {
+            return corrupt(16, "the file belongs to another store");
+        }
+        Ok(Self {
+            kind,
+            store: id,
+            number: u64_at(bytes, 32),
+            a: u64_at(bytes, 40),
+            b: u64_at(bytes, 48),
+        })
+    }
+}
+
+/// What a frame says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum FrameKind {
+    Run = 1,
+    Truncate = 2,
+    Floor = 3,
+    Footer = 4,
+    Value = 5,
+}
+
+/// A frame's first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameHead {
+    pub(super) kind: FrameKind,
+    pub(super) length: u64,
+    pub(super) height: u64,
+    pub(super) synced: u64,
+    pub(super) previous: u32,
+    pub(super) payload_checksum: u32,
+    /// Of the head itself; what the next frame has as `previous`.
+    pub(super) checksum: u32,
+}
+
+impl FrameHead {
+    /// Reads a frame's head, if there is one.
+    pub(super) fn decode(bytes: &[u8], salt: Salt) -> Option<Self> {
+        let bytes = bytes.get(..FRAME_BYTES)?;
+        if &bytes[..4] != FRAME_MAGIC || salt.checksum(&bytes[..44]) != u32_at(bytes, 44) {
+            return None;
+        }
+        let kind = match u32_at(bytes, 4) {
+            1 => FrameKind::Run,
+            2 => FrameKind::Truncate,
+            3 => FrameKind::Floor,
+            4 => FrameKind::Footer,
+            5 => FrameKind::Value,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            length: u64_at(bytes, 8),
+            height: u64_at(bytes, 16),
+            synced: u64_at(bytes, 24),
+            previous: u32_at(bytes, 32),
+            payload_checksum: u32_at(bytes, 36),
+            checksum: u32_at(bytes, 44),
+        })
+    }
+
+    /// The frame's bytes in the file, if they are a number.
+    pub(super) fn frame_bytes(&self) -> Option<usize> {
+        usize::try_from(self.length)
+            .ok()?
+            .checked_add(FRAME_BYTES)?
+            .checked_next_multiple_of(8)
+    }
+}
+
+/// Puts a head before the payload, for which `frame` left [`FRAME_BYTES`] bytes; gives the head's checksum.
+pub(super) fn finish_frame(
+    frame: &mut Vec<u8>,
+    salt: Salt,
+    kind: FrameKind,
+    height: u64,
+    synced: u64,
+    previous: u32,
+) -> u32 {
+    let length = frame.len() - FRAME_BYTES;
+    let payload_checksum = salt.checksum(&frame[FRAME_BYTES..]);
+    frame.resize(padded(frame.len()), 0);
+    frame[..4].copy_from_slice(FRAME_MAGIC);
+    put_u32(frame, 4, kind as u32);
+    put_u64(frame, 8, length as u64);
+    put_u64(frame, 16, height);
+    put_u64(frame, 24, synced);
+    put_u32(frame, 32, previous);
+    put_u32(frame, 36, payload_checksum);
+    put_u32(frame, 40, 0);
+    let checksum = salt.checksum(&frame[..44]);
+    put_u32(frame, 44, checksum);
+    checksum
+}
+
+/// The offset of the first place from `from` on that reads like a frame's head and claims that the byte at
+/// `from` had been synced. Such a frame proves damage: what a crash tears was never synced.
+pub(super) fn claim_beyond(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
+    let mut at = from.next_multiple_of(8);
+    while at + FRAME_BYTES <= bytes.len() {
+        if &bytes[at..at + 4] == FRAME_MAGIC
+            && FrameHead::decode(&bytes[at..], salt)
+                .is_some_and(|head| head.synced > from as u64 && head.synced <= at as u64)
+        {
+            return Some(at);
+        }
+        at += 8;
+    }
+    None
+}
+
+/// The last bytes of a sealed segment's heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trailer {
+    pub(super) footer: u64,
+    pub(super) low: u64,
+    pub(super) end: u64,
+    pub(super) floor: u64,
+    pub(super) bodies_bytes: u64,
+    pub(super) entries: u64,
+    /// Checksum of the last frame before the footer: it stands for all content of the segment.
+    pub(super) previous: u32,
+}
+
+impl Trailer {
+    pub(super) fn encode(&self, salt: Salt) -> [u8; TRAILER_BYTES] {
+        let mut bytes = [0; TRAILER_BYTES];
+        bytes[..4].copy_from_slice(TRAILER_MAGIC);
+        let fields = [
+            self.footer,
+            self.low,
+            self.end,
+            self.floor,
+            self.bodies_bytes,
+            self.entries,
+        ];
+        for (number, field) in fields.into_iter().enumerate() {
+            put_u64(&mut bytes, 8 + 8 * number, field);
+        }
+        put_u32(&mut bytes, 56, self.previous);
+        let checksum = salt.checksum(&bytes[8..]);
+        put_u32(&mut bytes, 4, checksum);
+        bytes
+    }
+
+    /// Reads the trailer at the end of a file, if there is one.
+    pub(super) fn decode(file: &[u8], salt: Salt) -> Option<Self> {
+        let start = file.len().checked_sub(TRAILER_BYTES)?;
+        let bytes = &file[start..];
+        if &bytes[..4] != TRAILER_MAGIC || u32_at(bytes, 4) != salt.checksum(&bytes[8..]) {
+            return None;
+        }
+        let trailer = Self {
+            footer: u64_at(bytes, 8),
+            low: u64_at(bytes, 16),
+            end: u64_at(bytes, 24),
+            floor: u64_at(bytes, 32),
+            bodies_bytes: u64_at(bytes, 40),
+            entries: u64_at(bytes, 48),
+            previous: u32_at(bytes, 56),
+        };
+        let table = usize::try_from(trailer.end.checked_sub(trailer.low)?)
+            .ok()?
+            .checked_mul(TABLE_ENTRY_BYTES)?;
+        let footer = usize::try_from(trailer.footer).ok()?;
+        let fits = footer.checked_add(FRAME_BYTES)?.checked_add(table)? == start;
+        (fits && footer >= SUPERBLOCK_BYTES).then_some(trailer)
+    }
+}
+
+/// An entry of the height table.
+pub(super) fn table_entry(salt: Salt, height: u64, offset: u64) -> [u8; TABLE_ENTRY_BYTES] {
+    let mut bytes = [0; TABLE_ENTRY_BYTES];
+    put_u64(&mut bytes, 0, offset);
+    let checksum = salt.checksum_of(&[&height.to_le_bytes(), &offset.to_le_bytes()]);
+    put_u32(&mut bytes, 8, checksum);
+    bytes
+}
+
+/// The record's offset, if the entry is that of this height.
+pub(super) fn table_offset(salt: Salt, height: u64, bytes: &[u8]) -> Option<u64> {
+    let offset = u64_at(bytes, 0);
+    (table_entry(salt, height, offset)[..] == *bytes).then_some(offset)
+}
+
+/// The bytes before a body.
+pub(super) fn body_head(
+    salt: Salt,
+    length: u32,
+    height: u64,
+    checksum: u32,
+) -> [u8; BODY_HEAD_BYTES] {
+    let mut bytes = [0; BODY_HEAD_BYTES];
+    bytes[..4].copy_from_slice(BODY_MAGIC);
+    put_u32(&mut bytes, 4, length);
+    put_u64(&mut bytes, 8, height);
+    put_u32(&mut bytes, 16, checksum);
+    let head = salt.checksum(&bytes[..20]);
+    put_u32(&mut bytes, 20, head);
+    bytes
+}
+
+/// Bytes that a body takes in its file.
+pub(super) const fn body_frame_bytes(body: usize) -> usize {
+    padded(BODY_HEAD_BYTES + body)
+}
+
+/// What a name in the directory stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Store,
+    Mark,
+    Meta(u64),
+    Heads(u64),
+    Bodies(u64),
+    Index(u64, u64),
+    /// A file that was not finished.
+    New,
+    /// Nothing of ours.
+    Other,
+}
+
+impl Named {
+    pub(super) fn of(name: &str) -> Self {
+        let number = |digits: &str| digits.parse::<u64>().ok();
+        let parsed = match name.split_once('-') {
+            _ if name.ends_with(".new") => Some(Self::New),
+            None if name == "store" => Some(Self::Store),
+            None if name == "mark" => Some(Self::Mark),
+            Some(("meta", rest)) => number(rest).map(Self::Meta),
+            Some(("heads", rest)) => number(rest).map(Self::Heads),
+            Some(("bodies", rest)) => number(rest).map(Self::Bodies),
+            Some(("index", rest)) => rest
+                .split_once('-')
+                .and_then(|(first, last)| Some(Self::Index(number(first)?, number(last)?))),
+            _ => None,
+        };
+        // One name for one thing: `heads-7` is none of ours.
+        parsed
+            .filter(|named| matches!(named, Self::New) || named.name() == name)
+            .unwrap_or(Self::Other)
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Store => "store".to_owned(),
+            Self::Mark => "mark".to_owned(),
+            Self::Meta(generation) => format!("meta-{generation:08}"),
+            Self::Heads(number) => format!("heads-{number:08}"),
+            Self::Bodies(number) => format!("bodies-{number:08}"),
+            Self::Index(first, last) => format!("index-{first:08}-{last:08}"),
+            Self::New | Self::Other => String::new(),
+        }
+    }
+
+    pub(super) fn path(self, directory: &Path) -> PathBuf {
+        directory.join(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const ID: StoreId = [7; 16];
+
+    #[test]
+    fn names_read_back_and_have_one_form() {
+        let dir = Path::new("d");
+        for named in [
+            Named::Store,
+            Named::Mark,
+            Named::Meta(3),
+            Named::Heads(0),
+            Named::Bodies(123_456_789),
+            Named::Index(0, 7),
+        ] {
+            let path = named.path(dir);
+            assert_eq!(
+                Named::of(path.file_name().unwrap().to_str().unwrap()),
+                named
+            );
+        }
+        for other in [
+            "heads-7",
+            "heads-",
+            "notes",
+            "index-00000001",
+            "store-1",
+            "heads-+0000007",
+        ] {
+            assert_eq!(Named::of(other), Named::Other, "{other}");
+        }
+        assert_eq!(Named::of("heads-00000001.new"), Named::New);
+    }
+
+    #[test]
+    fn a_frame_that_differs_in_one_bit_is_none() {
+        let salt = Salt::new(&ID);
+        let mut frame = vec![0; FRAME_BYTES];
+        frame.extend_from_slice(b"payload");
+        let checksum = finish_frame(&mut frame, salt, FrameKind::Value, 9, 64, 5);
+        let head = FrameHead::decode(&frame, salt).unwrap();
+        assert_eq!((head.checksum, head.height, head.length), (checksum, 9, 7));
+        assert_eq!(head.frame_bytes(), Some(frame.len()));
+        for bit in 0..FRAME_BYTES * 8 {
+            let mut damaged = frame.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(FrameHead::decode(&damaged, salt), None, "bit {bit}");
+        }
+        assert_eq!(FrameHead::decode(&frame, Salt::new(&[8; 16])), None);
+    }
+
+    #[test]
+    fn a_later_claim_proves_damage() {
+        let salt = Salt::new(&ID);
+        let mut file = vec![0; 128];
+        for (synced, proves) in [(64, false), (72, true), (128, true), (136, false)] {
+            let mut frame = vec![0; FRAME_BYTES];
+            finish_frame(&mut frame, salt, FrameKind::Floor, 0, synced, 0);
+            file.truncate(128);
+            file.extend_from_slice(&frame);
+            assert_eq!(claim_beyond(&file, 64, salt).is_some(), proves, "{synced}");
+        }
+    }
+
+    #[test]
+    fn superblocks_say_what_is_wrong() {
+        let superblock = Superblock {
+            kind: FileKind::Heads,
+            store: ID,
+            number: 4,
+            a: 10,
+            b: 2,
+        };
+        let bytes = superblock.encode();
+        let path = Path::new("heads-00000004");
+        let decode = |bytes: &[u8], id| Superblock::decode(path, bytes, FileKind::Heads, Some(id));
+        assert_eq!(decode(&bytes, &ID).unwrap(), superblock);
+        let text = decode(&bytes, &[1; 16]).unwrap_err().to_string();
+        assert!(
+            text.contains("another store") && text.contains("heads-00000004"),
+            "{text}"
+        );
+        for at in 0..SUPERBLOCK_BYTES {
+            let mut damaged = bytes;
+            damaged[at] ^= 0x10;
+            assert!(decode(&damaged, &ID).is_err(), "{at}");
+        }
+        assert!(decode(&bytes[..63], &ID).unwrap_err().is_corrupt());
+    }
+}

@@ -1,0 +1,212 @@
+//! The stores that this process has open, and the lock that keeps other processes out.
+//!
+//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`]. The lock is on
+//! the file `store`, shared while there are only readers, exclusive from the first writer on until the last
+//! handle is gone.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::files::{Files, SystemFiles};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock};
+use super::load::load;
+use super::options::LogOptions;
+use super::reader::LogReader;
+use super::recover::recover;
+use super::shared::{Shared, Site};
+use super::table::KeyHash;
+use super::writer::LogWriter;
+use crate::{BlockReader, Error, Result, Store};
+
+/// One open store.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) shared: Arc<Shared>,
+    /// None where a test stands in for the file system.
+    lock: Option<File>,
+    written: AtomicBool,
+}
+
+impl Home {
+    pub(super) fn new(shared: Shared, lock: Option<File>) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            lock,
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes that the file system gave to all files of the store.
+    pub(super) fn bytes_on_disk(&self) -> Result<u64> {
+        let site = &self.shared.site;
+        let fault = |source| Error::system("measure", &site.directory, source);
+        let mut sum = 0;
+        for name in site.files.list(&site.directory).map_err(fault)? {
+            if Named::of(&name) == Named::Other {
+                continue;
+            }
+            match site.files.allocated(&site.directory.join(name)) {
+                Ok(bytes) => sum += bytes,
+                // Unlinked meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The one writer's hold on a store.
+#[derive(Debug)]
+pub(super) struct Session {
+    home: Arc<Home>,
+}
+
+impl Session {
+    fn begin(home: &Arc<Home>) -> Result<Self> {
+        if home.written.swap(true, Ordering::Acquire) {
+            return Err(Error::InUse {
+                path: home.shared.site.directory.clone(),
+            });
+        }
+        Ok(Self {
+            home: Arc::clone(home),
+        })
+    }
+
+    pub(super) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.home.written.store(false, Ordering::Release);
+    }
+}
+
+static OPEN: Mutex<Vec<(PathBuf, Weak<Home>)>> = Mutex::new(Vec::new());
+
+/// Opens a store to write, and to read.
+pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
+    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(home) = find(&mut homes, directory) {
+        let session = Session::begin(&home)?;
+        if let Some(lock) = &home.lock {
+            lock_for_writing(lock, directory)?;
+        }
+        // The earlier writer may have failed: only what the files hold counts.
+        let site = Site {
+            options,
+            ..home.shared.site.clone()
+        };
+        let (state, disk) = recover(&site, load(&site, false)?)?;
+        *home.shared.write() = state;
+        return store(session, disk);
+    }
+    let (site, lock) = read_store(directory, options)?;
+    lock_for_writing(&lock, directory)?;
+    let (state, disk) = recover(&site, load(&site, false)?)?;
+    let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
+    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    store(Session::begin(&home)?, disk)
+}
+
+/// Opens a store on files that a test brings, without a lock.
+#[cfg(test)]
+pub(super) fn open_on(
+    files: Arc<dyn Files>,
+    directory: &Path,
+    options: LogOptions,
+) -> Result<Store> {
+    let (site, _) = read_store(directory, options)?;
+    let site = Site { files, ..site };
+    let (state, disk) = recover(&site, load(&site, false)?)?;
+    let home = Arc::new(Home::new(Shared::new(site, state), None));
+    store(Session::begin(&home)?, disk)
+}
+
+/// Opens a store only to read.
+pub(super) fn open_read_only(
+    directory: &Path,
+    options: LogOptions,
+) -> Result<Arc<dyn BlockReader>> {
+    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(home) = find(&mut homes, directory) {
+        return Ok(Arc::new(LogReader::new(home)));
+    }
+    let (site, lock) = read_store(directory, options)?;
+    match lock.try_lock_shared() {
+        Ok(()) => {}
+        Err(error) => return Err(lock_failure(error, directory)),
+    }
+    let state = load(&site, true)?.state;
+    let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
+    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    Ok(Arc::new(LogReader::new(home)))
+}
+
+fn store(session: Session, disk: super::disk::Disk) -> Result<Store> {
+    let reader = Arc::new(LogReader::new(Arc::clone(session.home())));
+    let writer = Box::new(LogWriter::new(session, disk)?);
+    Ok(Store { reader, writer })
+}
+
+fn find(homes: &mut Vec<(PathBuf, Weak<Home>)>, directory: &Path) -> Option<Arc<Home>> {
+    homes.retain(|(_, home)| home.strong_count() > 0);
+    homes
+        .iter()
+        .filter(|(path, _)| path == directory)
+        .find_map(|(_, home)| home.upgrade())
+}
+
+/// Reads the file `store`, on which the lock is taken.
+fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
+    let path = Named::Store.path(directory);
+    let fault = |source| Error::system("open", &path, source);
+    let file = File::open(&path).map_err(fault)?;
+    let files = Arc::new(SystemFiles);
+    let map = files.map(&path, 0).map_err(fault)?;
+    let superblock = Superblock::decode(&path, map.all(), FileKind::Store, None)?;
+    if map.exists() != SUPERBLOCK_BYTES as u64 {
+        let place = crate::Place::Offset(SUPERBLOCK_BYTES as u64);
+        return Err(Error::corrupt(
+            &path,
+            place,
+            "the file is longer than it should be",
+        ));
+    }
+    let site = Site {
+        files,
+        directory: directory.to_owned(),
+        store: superblock.store,
+        salt: Salt::new(&superblock.store),
+        hash: KeyHash {
+            seed: [superblock.a, superblock.b],
+        },
+        options,
+    };
+    Ok((site, file))
+}
+
+pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // A lock that was shared before may be lost now.
+            let _ = file.try_lock_shared();
+            Err(lock_failure(error, directory))
+        }
+    }
+}
+
+fn lock_failure(error: TryLockError, directory: &Path) -> Error {
+    match error {
+        TryLockError::WouldBlock => Error::InUse {
+            path: directory.to_owned(),
+        },
+        TryLockError::Error(source) => Error::system("lock", &Named::Store.path(directory), source),
+    }
+}

@@ -1,0 +1,346 @@
+//! Keeps index files complete and few: one for each sealed segment, and of every so many of one size, one.
+//!
+//! An entry is written once for its segment and once for each of [`LEVELS_MAX`] merges at most, so the cost of
+//! indexing does not grow with the chain; the number of files grows by a few a level, and from the last level on
+//! by one in some hundred segments. Nothing here is needed for any answer to be right: what is lost is made
+//! again, from the segments.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+
+use super::options::LogOptions;
+use super::run::{Cover, Run};
+use super::run_writer::{Site, Written, merged, write_run};
+use super::segment::UNKNOWN;
+use super::shared::Shared;
+use super::state::{Frozen, HashedBlock, State, same_key};
+use super::table::Table;
+use crate::{Error, Place, Result};
+
+/// How often index files are merged at most.
+const LEVELS_MAX: u32 = 3;
+/// Tables that wait for their file; the writer waits when there are more.
+pub(super) const FROZEN_MAX: usize = 2;
+
+/// Something to do.
+enum Job {
+    /// Drop a damaged index file.
+    Discard(Arc<Run>),
+    /// Write the index file of a segment.
+    Build(u64),
+    /// Make one index file of several.
+    Merge(Vec<Arc<Run>>),
+}
+
+/// The thread that does it; ends when dropped, without what can as well be done later.
+#[derive(Debug)]
+pub(super) struct Indexer {
+    shared: Arc<Shared>,
+    fanout: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Indexer {
+    pub(super) fn start(shared: &Arc<Shared>, options: &LogOptions) -> Result<Self> {
+        let fanout = options.index_fanout.max(2);
+        shared.stop.store(false, Ordering::Release);
+        shared.tell(|work| {
+            work.due = true;
+            work.failed = None;
+        });
+        let thread = if options.index_in_background {
+            let shared = Arc::clone(shared);
+            let directory = shared.site.directory.clone();
+            let spawned = thread::Builder::new()
+                .name("hubledger-index".to_owned())
+                .spawn(move || index_when_due(&shared, fanout));
+            Some(spawned.map_err(|source| Error::system("start indexing", &directory, source))?)
+        } else {
+            None
+        };
+        let indexer = Self {
+            shared: Arc::clone(shared),
+            fanout,
+            thread,
+        };
+        indexer.segment_sealed()?;
+        Ok(indexer)
+    }
+
+    /// A segment was sealed: has it indexed, now or soon. Fails if earlier indexing failed.
+    pub(super) fn segment_sealed(&self) -> Result<()> {
+        if self.thread.is_none() {
+            return index(&self.shared, self.fanout);
+        }
+        self.shared.tell(|work| work.due = true);
+        let failed = self.shared.wait(|work| {
+            let waits = self.shared.read().frozen.len() > FROZEN_MAX;
+            match (&work.failed, waits) {
+                (Some(reason), _) => Some(Some(reason.clone())),
+                (None, true) => None,
+                (None, false) => Some(None),
+            }
+        });
+        match failed {
+            None => Ok(()),
+            Some(reason) => Err(Error::Io {
+                operation: "index",
+                path: self.shared.site.directory.clone(),
+                source: std::io::Error::other(reason),
+            }),
+        }
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.tell(|work| work.due = true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the indexing thread panicked");
+        }
+    }
+}
+
+/// What the thread does.
+fn index_when_due(shared: &Shared, fanout: usize) {
+    loop {
+        let stop = shared.wait(|work| {
+            let stop = shared.stop.load(Ordering::Acquire);
+            (std::mem::take(&mut work.due) || stop).then_some(stop)
+        });
+        if let Err(error) = index(shared, fanout) {
+            tracing::error!(%error, "indexing failed");
+            shared.tell(|work| work.failed = Some(error.to_string()));
+            return;
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Does what there is to do; of that, when it is to stop, only what is in memory already.
+fn index(shared: &Shared, fanout: usize) -> Result<()> {
+    loop {
+        let job = {
+            let state = shared.read();
+            let stop = shared.stop.load(Ordering::Acquire);
+            next_job(&state, fanout, stop)
+        };
+        match job {
+            None => return Ok(()),
+            Some(Job::Discard(run)) => discard(shared, &run)?,
+            Some(Job::Build(segment)) => build(shared, segment)?,
+            Some(Job::Merge(runs)) => merge(shared, &runs)?,
+        }
+        shared.tell(|_| {});
+    }
+}
+
+fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
+    if let Some(frozen) = state.frozen.first() {
+        return Some(Job::Build(frozen.segment));
+    }
+    if stop {
+        return None;
+    }
+    if let Some(run) = state.runs.iter().find(|run| run.is_damaged()) {
+        return Some(Job::Discard(Arc::clone(run)));
+    }
+    let sealed = state.segments.len() as u64 - 1;
+    let missing = (0..sealed)
+        .find(|segment| !state.is_covered(*segment) && !state.unindexable.contains_key(segment));
+    if let Some(segment) = missing {
+        return Some(Job::Build(segment));
+    }
+    let span_max = (fanout as u64).saturating_pow(LEVELS_MAX);
+    state.runs.windows(fanout).find_map(|group| {
+        let span = group[0].span();
+        let even = group
+            .windows(2)
+            .all(|pair| pair[1].span() == span && pair[0].last() + 1 == pair[1].first);
+        (even && span * fanout as u64 <= span_max).then(|| Job::Merge(group.to_vec()))
+    })
+}
+
+fn discard(shared: &Shared, run: &Arc<Run>) -> Result<()> {
+    shared.write().runs.retain(|held| !Arc::ptr_eq(held, run));
+    remove(shared, &run.path)
+}
+
+fn remove(shared: &Shared, path: &Path) -> Result<()> {
+    shared
+        .site
+        .files
+        .remove(path)
+        .map_err(|source| Error::system("remove an index file", path, source))
+}
+
+fn build(shared: &Shared, number: u64) -> Result<()> {
+    let held = {
+        let state = shared.read();
+        let frozen = state.frozen.iter().find(|frozen| frozen.segment == number);
+        frozen.map(|frozen| Arc::clone(&frozen.table))
+    };
+    let table = match held {
+        Some(table) => table,
+        None => match rebuild(shared, number) {
+            Ok(Some(table)) => table,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::error!(%error, segment = number, "a segment can't be indexed");
+                let mut state = shared.write();
+                state.unindexable.insert(number, error.to_string());
+                return Ok(());
+            }
+        },
+    };
+    let (live, content) = {
+        let state = shared.read();
+        let segment = &state.segments[number as usize];
+        (segment.live.clone(), segment.content)
+    };
+    let cover = Cover {
+        low: live.start,
+        end: live.end,
+        owned: count_owned(shared, live.clone()),
+        content,
+    };
+    let entries = table.sorted().map(Ok);
+    let site = site_of(shared);
+    // A table in memory would be lost by stopping.
+    let site = Site {
+        stop: &std::sync::atomic::AtomicBool::new(false),
+        ..site
+    };
+    let Written::Done(path) = write_run(site, number, &[cover], table.len() as u64, entries)?
+    else {
+        return Ok(());
+    };
+    let run = open_written(shared, &path, number, number)?;
+    let mut state = shared.write();
+    let segment = &state.segments[number as usize];
+    if segment.live == live {
+        segment.owned.store(cover.owned, Ordering::Release);
+    }
+    state.frozen.retain(|frozen| frozen.segment != number);
+    let at = state.runs.partition_point(|held| held.first < number);
+    state.runs.insert(at, run);
+    Ok(())
+}
+
+/// The table of a sealed segment from its records, which then serves look-ups already.
+fn rebuild(shared: &Shared, number: u64) -> Result<Option<Arc<Table>>> {
+    let (live, entries) = {
+        let state = shared.read();
+        let segment = &state.segments[number as usize];
+        (segment.live.clone(), segment.entries)
+    };
+    let mut table = Table::with_room(usize::try_from(entries).unwrap_or(0).min(1 << 21));
+    for height in live {
+        if shared.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let state = shared.read();
+        let segment = &state.segments[number as usize];
+        if !segment.live.contains(&height) {
+            break;
+        }
+        index_record(&state, number, height, &mut table)?;
+    }
+    let table = Arc::new(table);
+    shared.write().frozen.push(Frozen {
+        segment: number,
+        table: Arc::clone(&table),
+    });
+    Ok(Some(table))
+}
+
+/// Puts the entries of a record of a sealed segment into a table, after checking them.
+pub(super) fn index_record(
+    state: &State,
+    number: u64,
+    height: u64,
+    table: &mut Table,
+) -> Result<()> {
+    let segment = &state.segments[number as usize];
+    let record = segment.record(height, state.salt)?;
+    if !record.keys_are_sound(segment.heads.map.all(), state.salt) {
+        let place = Place::Height(height);
+        return Err(Error::corrupt(
+            &segment.heads.path,
+            place,
+            "an index key is damaged",
+        ));
+    }
+    let entries = HashedBlock::of(&state.hash, &segment.heads.map, &record).entries;
+    table.insert_all(&entries, |old, new| same_key(segment, state.salt, old, new))
+}
+
+fn count_owned(shared: &Shared, live: std::ops::Range<u64>) -> u64 {
+    let mut sum = 0;
+    for height in live {
+        match shared.read().owned(height..height + 1) {
+            Ok(owned) if owned != UNKNOWN => sum += owned,
+            _ => return UNKNOWN,
+        }
+    }
+    sum
+}
+
+fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
+    let (first, last) = (runs[0].first, runs[runs.len() - 1].last());
+    let covers: Vec<Cover> = runs
+        .iter()
+        .flat_map(|run| run.covers.iter().copied())
+        .collect();
+    let expected = runs.iter().map(|run| run.layout.entries).sum();
+    let path = match write_run(site_of(shared), first, &covers, expected, merged(runs))? {
+        Written::Done(path) => path,
+        Written::Stopped => return Ok(()),
+        Written::Damaged(run) => {
+            run.mark_damaged();
+            return Ok(());
+        }
+    };
+    let run = open_written(shared, &path, first, last)?;
+    {
+        let mut state = shared.write();
+        state
+            .runs
+            .retain(|held| held.last() < first || held.first > last);
+        let at = state.runs.partition_point(|held| held.first < first);
+        state.runs.insert(at, run);
+    }
+    runs.iter().try_for_each(|run| remove(shared, &run.path))
+}
+
+fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<Run>> {
+    let map = shared
+        .site
+        .files
+        .map(path, 0)
+        .map_err(|source| Error::system("map an index file", path, source))?;
+    let run = Run::open(path, map, first, last, &shared.site.store)?;
+    run.map(Arc::new).ok_or_else(|| {
+        Error::corrupt(
+            path,
+            Place::Structure,
+            "the file is not what was just written",
+        )
+    })
+}
+
+fn site_of(shared: &Shared) -> Site<'_> {
+    Site {
+        files: &*shared.site.files,
+        directory: &shared.site.directory,
+        store: &shared.site.store,
+        stop: &shared.stop,
+    }
+}

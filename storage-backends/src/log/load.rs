@@ -1,0 +1,478 @@
+//! Reading a store's files into what readers see, without changing anything.
+//!
+//! Of the last segment all heads are read, and those bodies that are not known to have been on the disk; of the
+//! others a superblock and a trailer. What a crash can explain is cut, by `recover`; everything else is an
+//! error that names the file.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, TRAILER_BYTES, Trailer};
+use super::indexer::{FROZEN_MAX, index_record};
+use super::map::Map;
+use super::mark::Mark;
+use super::run::Run;
+use super::scan::{Scan, check_tail};
+use super::segment::{HeightTable, MappedFile, Segment, UNKNOWN, body_bytes, table_start};
+use super::shared::Site;
+use super::state::{Frozen, State};
+use super::table::Table;
+use super::values::FoundValues;
+use crate::{Error, Place, Result};
+
+/// A store as its files have it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) state: State,
+    pub(super) mark: Mark,
+    pub(super) last: LastSegment,
+    pub(super) values: FoundValues,
+    /// Files that a crash left behind, of no use.
+    pub(super) leftovers: Vec<PathBuf>,
+}
+
+/// What recovery has to know of the open segment.
+#[derive(Debug)]
+pub(super) struct LastSegment {
+    pub(super) scan: Scan,
+    /// Bytes of the heads that are known to be on the disk.
+    pub(super) synced: u64,
+    pub(super) heads_length: u64,
+    pub(super) bodies_length: u64,
+}
+
+/// What the names in the directory say.
+#[derive(Debug, Default)]
+struct Listing {
+    heads: Vec<u64>,
+    bodies: Vec<u64>,
+    generations: Vec<u64>,
+    indexes: Vec<(u64, u64)>,
+    leftovers: Vec<PathBuf>,
+}
+
+impl Listing {
+    fn read(site: &Site) -> Result<Self> {
+        let mut listing = Self::default();
+        let names = site
+            .files
+            .list(&site.directory)
+            .map_err(|source| Error::system("list", &site.directory, source))?;
+        for name in names {
+            match Named::of(&name) {
+                Named::Heads(number) => listing.heads.push(number),
+                Named::Bodies(number) => listing.bodies.push(number),
+                Named::Meta(generation) => listing.generations.push(generation),
+                Named::Index(first, last) => listing.indexes.push((first, last)),
+                Named::New => listing.leftovers.push(site.directory.join(name)),
+                Named::Store | Named::Mark | Named::Other => {}
+            }
+        }
+        listing.heads.sort_unstable();
+        listing.generations.sort_unstable();
+        Ok(listing)
+    }
+
+    /// The number of the last segment, if no segment is missing.
+    fn last_segment(&self, site: &Site, mark: &Mark) -> Result<u64> {
+        let missing = (0..)
+            .zip(&self.heads)
+            .find(|(expected, found)| expected != *found)
+            .map(|(expected, _)| expected);
+        if let Some(number) = missing {
+            return Err(missing_file(Named::Heads(number).path(&site.directory)));
+        }
+        let count = self.heads.len() as u64;
+        let Some(last) = count.checked_sub(1) else {
+            return Err(missing_file(Named::Heads(0).path(&site.directory)));
+        };
+        if mark.segment > last {
+            return Err(missing_file(Named::Heads(count).path(&site.directory)));
+        }
+        Ok(last)
+    }
+}
+
+fn missing_file(path: PathBuf) -> Error {
+    Error::corrupt(&path, Place::Structure, "the file is missing")
+}
+
+/// Opens a file of the store.
+fn map(
+    site: &Site,
+    named: Named,
+    kind: FileKind,
+    number: u64,
+    capacity: u64,
+) -> Result<(MappedFile, Superblock)> {
+    let path = named.path(&site.directory);
+    let map = match site.files.map(&path, capacity) {
+        Ok(map) => map,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing_file(path)),
+        Err(error) => return Err(Error::system("open", &path, error)),
+    };
+    let superblock = Superblock::decode(&path, map.all(), kind, Some(&site.store))?;
+    if superblock.number != number {
+        let reason = "the file has another one's name";
+        return Err(Error::corrupt(&path, Place::Offset(32), reason));
+    }
+    let file = MappedFile {
+        path: Arc::new(path),
+        map: Arc::new(map),
+    };
+    Ok((file, superblock))
+}
+
+/// Reads a store. `alone`: nobody will write, so nothing will be indexed later.
+pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
+    let mut listing = Listing::read(site)?;
+    let mark = Mark::read(&*site.files, &site.directory, &site.store)?;
+    let last_number = listing.last_segment(site, &mark)?;
+    let values = load_values(site, &mut listing, &mark)?;
+    let mut segments = Vec::with_capacity(listing.heads.len());
+    let mut end = 0;
+    for number in 0..last_number {
+        let segment = load_sealed(site, number, end)?;
+        end = segment.live.end;
+        clip_all(&mut segments, segment.low);
+        segments.push(segment);
+    }
+    let (segment, last) = load_last(site, last_number, end, &mark)?;
+    clip_all(&mut segments, segment.low);
+    segments.push(segment);
+    let floor = last.scan.floor;
+    attach_bodies(site, &mut segments, &mut listing, floor)?;
+    let runs = load_runs(site, &segments, &mut listing)?;
+    let end = last.scan.end;
+    let room = usize::try_from(last.scan.entries).unwrap_or(0);
+    let open_low = segments[segments.len() - 1].live.start;
+    let mut state = State {
+        salt: site.salt,
+        hash: site.hash,
+        floor,
+        end,
+        segments,
+        table: Table::with_room(room.min(1 << 24)),
+        frozen: Vec::new(),
+        runs,
+        values: values.values.clone(),
+        unindexable: BTreeMap::new(),
+        counted: Mutex::new((open_low, 0)),
+    };
+    for height in state.open().live.clone() {
+        let record = state.open().record(height, state.salt)?;
+        state.index(&record)?;
+    }
+    if alone {
+        index_in_memory(&mut state)?;
+    }
+    Ok(Loaded {
+        state,
+        mark,
+        last,
+        values,
+        leftovers: listing.leftovers,
+    })
+}
+
+pub(super) fn clip_all(segments: &mut [Segment], end: u64) {
+    for segment in segments.iter_mut().rev() {
+        if segment.live.end <= end {
+            break;
+        }
+        segment.clip(end);
+    }
+}
+
+fn load_values(site: &Site, listing: &mut Listing, mark: &Mark) -> Result<FoundValues> {
+    let newest = listing.generations.last().copied();
+    let expected = newest.unwrap_or(0).max(mark.generation);
+    if newest != Some(expected) {
+        return Err(missing_file(Named::Meta(expected).path(&site.directory)));
+    }
+    let older = listing.generations.iter().filter(|held| **held != expected);
+    let older: Vec<_> = older
+        .map(|generation| Named::Meta(*generation).path(&site.directory))
+        .collect();
+    listing.leftovers.extend(older);
+    FoundValues::read(site, expected, mark)
+}
+
+/// A segment that is followed by another one: sealed, and on the disk.
+fn load_sealed(site: &Site, number: u64, begin: u64) -> Result<Segment> {
+    let (heads, superblock) = map(site, Named::Heads(number), FileKind::Heads, number, 0)?;
+    check_begin(&heads, &superblock, begin)?;
+    let bytes = heads.map.all();
+    let (trailer, table) = match Trailer::decode(bytes, site.salt) {
+        Some(trailer) => (trailer, HeightTable::Mapped(table_start(trailer.footer))),
+        None => rescan(site, &heads, &superblock)?,
+    };
+    Ok(Segment {
+        number,
+        bodies: None,
+        low: trailer.low,
+        live: trailer.low..trailer.end,
+        table,
+        content: trailer.previous,
+        entries: trailer.entries,
+        owned: AtomicU64::new(UNKNOWN),
+        bodies_bytes: trailer.bodies_bytes,
+        heads,
+    })
+}
+
+fn check_begin(heads: &MappedFile, superblock: &Superblock, begin: u64) -> Result<()> {
+    if superblock.a != begin {
+        let reason = format!(
+            "the segment begins at height {}, the one before ends at {begin}",
+            superblock.a
+        );
+        return Err(heads.corrupt(40, reason));
+    }
+    Ok(())
+}
+
+/// Makes the height table of a sealed segment anew, whose footer is damaged.
+fn rescan(
+    site: &Site,
+    heads: &MappedFile,
+    superblock: &Superblock,
+) -> Result<(Trailer, HeightTable)> {
+    let bytes = heads.map.all();
+    let scan = Scan::read(&heads.path, bytes, superblock, site.salt)?;
+    let footer = super::format::FRAME_BYTES as u64
+        + (scan.end - scan.low) * super::format::TABLE_ENTRY_BYTES as u64
+        + TRAILER_BYTES as u64;
+    if scan.footer.is_none() && scan.frames_end + footer != bytes.len() as u64 {
+        return Err(heads.corrupt(scan.frames_end, "the frame here is damaged"));
+    }
+    tracing::warn!(
+        file = %heads.path.display(),
+        offset = scan.frames_end,
+        "the footer is damaged; the segment was read instead"
+    );
+    let trailer = Trailer {
+        footer: scan.frames_end,
+        low: scan.low,
+        end: scan.end,
+        floor: scan.floor,
+        bodies_bytes: scan.bodies_end,
+        entries: scan.entries,
+        previous: scan.content,
+    };
+    Ok((trailer, HeightTable::Listed(scan.offsets)))
+}
+
+/// The last segment: its valid part, and what recovery needs to know.
+fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segment, LastSegment)> {
+    let capacity = site.options.segment_bytes;
+    let (heads, superblock) = map(
+        site,
+        Named::Heads(number),
+        FileKind::Heads,
+        number,
+        capacity,
+    )?;
+    check_begin(&heads, &superblock, begin)?;
+    let (bodies, _) = map(
+        site,
+        Named::Bodies(number),
+        FileKind::Bodies,
+        number,
+        capacity,
+    )?;
+    let bytes = heads.map.all();
+    let mut scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
+    let mut synced = scan.synced;
+    if mark.segment == number {
+        synced = synced.max(mark.heads);
+    }
+    check_tail(&heads.path, bytes, scan.frames_end, synced, site.salt)?;
+    if let Some(torn) = torn_run(site, &scan, &heads, &bodies, synced)? {
+        check_tail(&heads.path, bytes, torn, synced, site.salt)?;
+        let bytes = &bytes[..torn as usize];
+        scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
+    }
+    let last = LastSegment {
+        synced,
+        heads_length: heads.map.exists(),
+        bodies_length: bodies.map.exists(),
+        scan,
+    };
+    let scan = &last.scan;
+    let limit = |file: MappedFile, end| -> Result<MappedFile> {
+        let map = remap(site, &file, capacity)?;
+        Ok(MappedFile {
+            map: Arc::new(map.limited(end)),
+            ..file
+        })
+    };
+    let segment = Segment {
+        number,
+        heads: limit(heads, scan.frames_end)?,
+        bodies: Some(limit(bodies, scan.bodies_end)?),
+        low: scan.low,
+        live: scan.low..scan.end,
+        table: HeightTable::Listed(scan.offsets.clone()),
+        content: scan.content,
+        entries: scan.entries,
+        owned: AtomicU64::new(UNKNOWN),
+        bodies_bytes: scan.bodies_end,
+    };
+    Ok((segment, last))
+}
+
+fn remap(site: &Site, file: &MappedFile, capacity: u64) -> Result<Map> {
+    site.files
+        .map(&file.path, capacity)
+        .map_err(|source| Error::system("map", &file.path, source))
+}
+
+/// The first run whose bodies are not whole, though its heads are: a crash came between the two. Bodies that
+/// were on the disk already aren't read, and those below the floor and of truncated blocks need not be there.
+fn torn_run(
+    site: &Site,
+    scan: &Scan,
+    heads: &MappedFile,
+    bodies: &MappedFile,
+    synced: u64,
+) -> Result<Option<u64>> {
+    let pruned = scan.floor.saturating_sub(scan.low) as usize;
+    for offset in scan.offsets.iter().skip(pruned).copied() {
+        let record = super::record::Record::decode(heads.map.all(), offset, site.salt)
+            .ok_or_else(|| heads.corrupt(offset, "the record is damaged"))?;
+        if offset >= synced {
+            if body_bytes(&bodies.map, &record, site.salt).is_none() {
+                return Ok(Some(scan.run_of(offset)));
+            }
+        } else if record.body_offset + record.body_bytes as u64 > bodies.map.exists() {
+            let reason = format!("the file ends within the body of height {}", record.height);
+            return Err(bodies.corrupt(bodies.map.exists(), reason));
+        }
+    }
+    Ok(None)
+}
+
+/// Maps the bodies of sealed segments that have any above the floor; the files of others are left over.
+fn attach_bodies(
+    site: &Site,
+    segments: &mut [Segment],
+    listing: &mut Listing,
+    floor: u64,
+) -> Result<()> {
+    let last = segments.len() - 1;
+    for segment in &mut segments[..last] {
+        let number = segment.number;
+        let named = Named::Bodies(number);
+        if segment.live.is_empty() || segment.live.end <= floor {
+            if listing.bodies.contains(&number) {
+                listing.leftovers.push(named.path(&site.directory));
+            }
+            continue;
+        }
+        let (bodies, _) = map(site, named, FileKind::Bodies, number, 0)?;
+        if bodies.map.exists() < segment.bodies_bytes {
+            let reason = format!("the file should have {} bytes", segment.bodies_bytes);
+            return Err(bodies.corrupt(bodies.map.exists(), reason));
+        }
+        segment.bodies = Some(bodies);
+    }
+    for number in &listing.bodies {
+        if *number <= last as u64 {
+            continue;
+        }
+        // The next segment's, whose heads didn't come into being; unless somebody took them away.
+        let path = Named::Bodies(*number).path(&site.directory);
+        let map = remap_path(site, &path)?;
+        if map.exists() > SUPERBLOCK_BYTES as u64 {
+            return Err(missing_file(Named::Heads(*number).path(&site.directory)));
+        }
+        listing.leftovers.push(path);
+    }
+    Ok(())
+}
+
+fn remap_path(site: &Site, path: &std::path::Path) -> Result<Map> {
+    site.files
+        .map(path, 0)
+        .map_err(|source| Error::system("open", path, source))
+}
+
+/// The index files that are whole and belong to these segments; the others are left over.
+fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result<Vec<Arc<Run>>> {
+    let sealed = segments.len() as u64 - 1;
+    // The widest first: what a merge was made from may still be there.
+    listing
+        .indexes
+        .sort_by_key(|(first, last)| (std::cmp::Reverse(last.saturating_sub(*first)), *first));
+    let mut runs: Vec<Arc<Run>> = Vec::new();
+    for (first, last) in std::mem::take(&mut listing.indexes) {
+        let path = Named::Index(first, last).path(&site.directory);
+        let run = Run::open(&path, remap_path(site, &path)?, first, last, &site.store)?;
+        let at = runs.partition_point(|held| held.first < first);
+        let overlaps = at
+            .checked_sub(1)
+            .is_some_and(|before| runs[before].last() >= first)
+            || runs.get(at).is_some_and(|after| after.first <= last);
+        match run {
+            Some(run) if last < sealed && !overlaps && belongs(&run, segments) => {
+                adopt_counts(&run, segments);
+                runs.insert(at, Arc::new(run));
+            }
+            _ => {
+                if !overlaps {
+                    tracing::warn!(file = %path.display(), "an index file is damaged or not of these segments");
+                }
+                listing.leftovers.push(path);
+            }
+        }
+    }
+    Ok(runs)
+}
+
+fn belongs(run: &Run, segments: &[Segment]) -> bool {
+    let covered = &segments[run.first as usize..=run.last() as usize];
+    let mut pairs = run.covers.iter().zip(covered);
+    pairs.all(|(cover, segment)| cover.content == segment.content)
+}
+
+fn adopt_counts(run: &Run, segments: &[Segment]) {
+    for (cover, segment) in run.covers.iter().zip(&segments[run.first as usize..]) {
+        if (cover.low..cover.end) == segment.live {
+            segment
+                .owned
+                .store(cover.owned, std::sync::atomic::Ordering::Release);
+        }
+    }
+}
+
+/// Indexes the few segments whose index files a crash may have prevented.
+fn index_in_memory(state: &mut State) -> Result<()> {
+    let sealed = state.segments.len() as u64 - 1;
+    let missing: Vec<u64> = (0..sealed)
+        .filter(|segment| !state.is_covered(*segment))
+        .take(FROZEN_MAX + 1)
+        .collect();
+    for number in missing {
+        let segment = &state.segments[number as usize];
+        let mut table =
+            Table::with_room(usize::try_from(segment.entries).unwrap_or(0).min(1 << 21));
+        let indexed = segment
+            .live
+            .clone()
+            .try_for_each(|height| index_record(state, number, height, &mut table));
+        match indexed {
+            Ok(()) => state.frozen.push(Frozen {
+                segment: number,
+                table: Arc::new(table),
+            }),
+            Err(error) => {
+                state.unindexable.insert(number, error.to_string());
+            }
+        }
+    }
+    Ok(())
+}

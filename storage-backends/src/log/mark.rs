@@ -1,0 +1,150 @@
+//! The mark: how much is known to be on the disk, written after each sync and never synced itself.
+//!
+//! What the mark says is true whenever it can be read, since it is written only after the sync that it tells of;
+//! that it may be lost makes it say less. Frames say the same of what was synced before them; the mark adds the
+//! last one. Opening uses both to tell damage from a torn tail.
+
+use std::path::Path;
+
+use super::files::{FileHandle, Files};
+use super::format::{
+    FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, put_u32, put_u64, u32_at, u64_at,
+};
+use crate::{Error, Place, Result};
+
+const SLOT_BYTES: usize = 64;
+const SLOTS: u64 = 2;
+
+/// What was synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Mark {
+    /// How many marks were written before; set when it is written.
+    pub(super) number: u64,
+    pub(super) segment: u64,
+    /// Bytes of the segment's heads, with the bodies that they speak of.
+    pub(super) heads: u64,
+    pub(super) generation: u64,
+    /// Bytes of the file of values.
+    pub(super) values: u64,
+}
+
+impl Mark {
+    fn encode(&self, salt: Salt) -> [u8; SLOT_BYTES] {
+        let mut bytes = [0; SLOT_BYTES];
+        let fields = [
+            self.number,
+            self.segment,
+            self.heads,
+            self.generation,
+            self.values,
+        ];
+        for (number, field) in fields.into_iter().enumerate() {
+            put_u64(&mut bytes, 8 + 8 * number, field);
+        }
+        let checksum = salt.checksum(&bytes[4..]);
+        put_u32(&mut bytes, 0, checksum);
+        bytes
+    }
+
+    fn decode(bytes: &[u8], salt: Salt) -> Option<Self> {
+        (u32_at(bytes, 0) == salt.checksum(&bytes[4..])).then(|| Self {
+            number: u64_at(bytes, 8),
+            segment: u64_at(bytes, 16),
+            heads: u64_at(bytes, 24),
+            generation: u64_at(bytes, 32),
+            values: u64_at(bytes, 40),
+        })
+    }
+
+    /// Reads the mark; nothing if it is lost or damaged.
+    pub(super) fn read(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
+        let path = Named::Mark.path(directory);
+        let map = match files.map(&path, 0) {
+            Ok(map) => map,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::warn!(file = %path.display(), "the mark is missing");
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(Error::system("open", &path, error)),
+        };
+        match Superblock::decode(&path, map.all(), FileKind::Mark, Some(store)) {
+            Ok(_) => {}
+            Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => {
+                tracing::warn!(file = %path.display(), "the mark is damaged");
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error),
+        }
+        let salt = Salt::new(store);
+        let newest = map.all()[SUPERBLOCK_BYTES..]
+            .chunks_exact(SLOT_BYTES)
+            .filter_map(|slot| Self::decode(slot, salt))
+            .max_by_key(|mark| mark.number);
+        Ok(newest.unwrap_or_default())
+    }
+}
+
+/// Writes marks, into the two slots in turn.
+#[derive(Debug)]
+pub(super) struct MarkFile {
+    file: Box<dyn FileHandle>,
+    salt: Salt,
+    newest: Mark,
+}
+
+impl MarkFile {
+    /// Opens the file to continue after the mark that was read from it, or makes a new one if there was none.
+    pub(super) fn continuing(
+        files: &dyn Files,
+        directory: &Path,
+        store: &StoreId,
+        newest: Mark,
+    ) -> Result<Self> {
+        if newest == Mark::default() {
+            return Self::create(files, directory, store);
+        }
+        let path = Named::Mark.path(directory);
+        let file = files
+            .open(&path)
+            .map_err(|source| Error::system("open", &path, source))?;
+        Ok(Self {
+            file,
+            salt: Salt::new(store),
+            newest,
+        })
+    }
+
+    /// Makes a file of no marks, in place of any other; not synced.
+    pub(super) fn create(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
+        let path = Named::Mark.path(directory);
+        let fault = |source| Error::system("create", &path, source);
+        let file = files.create(&path).map_err(fault)?;
+        let superblock = Superblock {
+            kind: FileKind::Mark,
+            store: *store,
+            number: 0,
+            a: 0,
+            b: 0,
+        };
+        file.write_at(&superblock.encode(), 0).map_err(fault)?;
+        Ok(Self {
+            file,
+            salt: Salt::new(store),
+            newest: Mark::default(),
+        })
+    }
+
+    pub(super) fn write(&mut self, mark: Mark) -> std::io::Result<()> {
+        self.newest = Mark {
+            number: self.newest.number + 1,
+            ..mark
+        };
+        let slot = self.newest.number % SLOTS;
+        let offset = SUPERBLOCK_BYTES as u64 + slot * SLOT_BYTES as u64;
+        self.file.write_at(&self.newest.encode(self.salt), offset)
+    }
+
+    pub(super) fn sync(&self) -> std::io::Result<()> {
+        self.file.sync()
+    }
+}

@@ -1,0 +1,87 @@
+//! The backend `log:DIR`: an append-log in a directory, written with positioned writes and read through maps.
+//!
+//! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; kept for ever) and a
+//! file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
+//! Beside it are index files, which are made from it; named values; and a mark that tells how much is on the
+//! disk. `format` says what is where, byte by byte.
+//!
+//! Invariants:
+//!
+//! 1. A run is one frame among the heads, written after its bodies. It exists if its frame is whole, follows the frame
+//!    before, and its bodies are whole; so a crash leaves all of it or nothing. Truncation and pruning are frames
+//!    too; nothing that readers may see is ever overwritten.
+//! 2. What was synced is known from later frames and from the mark. Damage there is an error that names file and
+//!    offset; only what is behind it, and torn, is cut, by a writer that opens the store, which says so.
+//! 3. Every byte that is given out was checked by a checksum on this very reading; every hit of the index was compared
+//!    with the key in the log; every miss comes from index parts that were checked on this very reading. What can't be
+//!    checked is an error, or "not indexed".
+//! 4. One process has a store open (a lock on the file `store`), in it one writer and any number of readers.
+//!    Readers need no file but through maps, and hold what they were given for as long as they like.
+//! 5. Opening reads the heads of the open segment, those of its bodies that were not synced, and of every other
+//!    file a few hundred bytes.
+//! 6. What indexing costs does not grow with the chain; see `indexer`.
+
+#[cfg(not(unix))]
+compile_error!(
+    "the feature `log` needs a Unix system: it relies on positioned writes and on unlinking open files"
+);
+
+#[cfg(test)]
+mod crash;
+mod disk;
+mod files;
+mod format;
+mod home;
+mod indexer;
+mod load;
+mod map;
+mod mark;
+mod options;
+mod place;
+mod prune;
+mod reader;
+mod record;
+mod recover;
+mod roll;
+mod run;
+mod run_writer;
+mod scan;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod simulated;
+mod state;
+mod table;
+mod values;
+mod writer;
+
+pub use options::LogOptions;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{BlockReader, Result, Store};
+
+/// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
+pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
+    let directory = place::create(directory)?;
+    home::open(&directory, options)
+}
+
+/// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
+pub(crate) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
+    home::open(&place::existing(directory)?, options)
+}
+
+/// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
+pub(crate) fn open_read_only(
+    directory: &Path,
+    options: LogOptions,
+) -> Result<Arc<dyn BlockReader>> {
+    home::open_read_only(&place::existing(directory)?, options)
+}
+
+/// Whether anything but an empty directory is at the path.
+pub(crate) fn exists(directory: &Path) -> bool {
+    place::exists(directory)
+}

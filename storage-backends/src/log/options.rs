@@ -1,0 +1,76 @@
+//! How an append-log is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{BlockReader, Result, Store};
+
+/// How a store `log:DIR` is laid out from now on. Any values open any store: they are no part of its format.
+///
+/// ```
+/// # fn main() -> hubledger_storage::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// use hubledger_storage::LogOptions;
+///
+/// let options = LogOptions {
+///     segment_bytes: 64 << 20,
+///     ..LogOptions::default()
+/// };
+/// let store = options.create(&directory.path().join("chain"))?;
+/// assert!(store.reader.extent()?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A segment ends before a run that would make one of its files larger than this, unless the run is its
+    /// first. 256 MiB by default.
+    pub segment_bytes: u64,
+    /// A segment ends before a run that would bring it more index entries (keys and ids) than this, unless the
+    /// run is its first. Bounds the memory of the index, at 23 to 46 bytes an entry, and what opening reads. 2^20 by
+    /// default.
+    pub segment_entries: usize,
+    /// As many index files of one size become one. Bounds how often an entry is written. 8 by default; at least 2.
+    pub index_fanout: usize,
+    /// Whether index files are written by a thread of their own, rather than within the append that ends a
+    /// segment. True by default.
+    pub index_in_background: bool,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 256 << 20,
+            segment_entries: 1 << 20,
+            index_fanout: 8,
+            index_in_background: true,
+        }
+    }
+}
+
+impl LogOptions {
+    /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
+    ///
+    /// # Errors
+    /// Those of [`StoreUrl::create`](crate::StoreUrl::create).
+    pub fn create(&self, directory: &Path) -> Result<Store> {
+        super::create(directory, *self)
+    }
+
+    /// Opens a store to write and to read. See [`StoreUrl::open`](crate::StoreUrl::open).
+    ///
+    /// # Errors
+    /// Those of [`StoreUrl::open`](crate::StoreUrl::open).
+    pub fn open(&self, directory: &Path) -> Result<Store> {
+        super::open(directory, *self)
+    }
+
+    /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
+    ///
+    /// # Errors
+    /// Those of [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only), and
+    /// [`Error::InUse`](crate::Error::InUse) if another process has it open to write.
+    pub fn open_read_only(&self, directory: &Path) -> Result<Arc<dyn BlockReader>> {
+        super::open_read_only(directory, *self)
+    }
+}

@@ -1,0 +1,292 @@
+//! Records: what is kept of a block for as long as the store lives. See `format` for the bytes.
+//!
+//! Fixed part, header and entries have checksums of their own, so that each can be checked without reading the
+//! others: a look-up compares one key among thousands.
+
+use super::format::{
+    FRAME_BYTES, Salt, body_frame_bytes, padded, put_u32, put_u64, u32_at, u64_at,
+};
+use crate::{Block, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, Id};
+
+const FIXED_BYTES: usize = 80;
+const KEY_BYTES: usize = 32;
+const LISTED_BYTES: usize = 40;
+const LISTED: u32 = 1;
+
+/// The fixed part of a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    /// Where it is in the file of heads.
+    pub(super) offset: u64,
+    pub(super) height: u64,
+    pub(super) id: Id,
+    pub(super) header_bytes: usize,
+    pub(super) header_checksum: u32,
+    pub(super) entries: usize,
+    listed: bool,
+    keys_checksum: u32,
+    pub(super) body_offset: u64,
+    pub(super) body_bytes: usize,
+    pub(super) body_checksum: u32,
+}
+
+/// One entry of a record: a key's bytes, and its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordEntry<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) position: u32,
+    /// Whether key and position are known to be undamaged.
+    pub(super) checked: bool,
+}
+
+impl Record {
+    /// Reads the fixed part at an offset of a file of heads, if one is there.
+    pub(super) fn decode(heads: &[u8], offset: u64, salt: Salt) -> Option<Self> {
+        let at = usize::try_from(offset).ok()?;
+        let bytes = heads.get(at..)?.get(..FIXED_BYTES)?;
+        if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
+            return None;
+        }
+        let mut id = Id::default();
+        id.copy_from_slice(&bytes[48..80]);
+        let record = Self {
+            offset,
+            height: u64_at(bytes, 16),
+            id,
+            header_bytes: u32_at(bytes, 4) as usize,
+            header_checksum: u32_at(bytes, 40),
+            entries: u32_at(bytes, 8) as usize,
+            listed: u32_at(bytes, 12) == LISTED,
+            keys_checksum: u32_at(bytes, 44),
+            body_offset: u64_at(bytes, 24),
+            body_bytes: u32_at(bytes, 32) as usize,
+            body_checksum: u32_at(bytes, 36),
+        };
+        let bounded =
+            record.header_bytes <= HEADER_BYTES_MAX && record.entries <= INDEX_ENTRIES_MAX;
+        let whole = bounded && heads.len() - at >= record.bytes();
+        whole.then_some(record)
+    }
+
+    /// The record's length in the file.
+    pub(super) fn bytes(&self) -> usize {
+        padded(FIXED_BYTES + self.header_bytes + self.entries * self.entry_bytes())
+    }
+
+    /// Where the header is.
+    pub(super) fn header_offset(&self) -> u64 {
+        self.offset + FIXED_BYTES as u64
+    }
+
+    fn entry_bytes(&self) -> usize {
+        if self.listed { LISTED_BYTES } else { KEY_BYTES }
+    }
+
+    fn keys<'a>(&self, heads: &'a [u8]) -> &'a [u8] {
+        let start = self.offset as usize + FIXED_BYTES + self.header_bytes;
+        &heads[start..start + self.entries * self.entry_bytes()]
+    }
+
+    /// Whether all entries are as they were written.
+    pub(super) fn keys_are_sound(&self, heads: &[u8], salt: Salt) -> bool {
+        salt.checksum(self.keys(heads)) == self.keys_checksum
+    }
+
+    /// The entry of a number, if the record has one. O(1).
+    pub(super) fn entry<'a>(
+        &self,
+        heads: &'a [u8],
+        number: usize,
+        salt: Salt,
+    ) -> Option<RecordEntry<'a>> {
+        if number >= self.entries {
+            return None;
+        }
+        let width = self.entry_bytes();
+        let bytes = &self.keys(heads)[number * width..][..width];
+        let key = &bytes[..KEY_BYTES];
+        Some(if self.listed {
+            RecordEntry {
+                key,
+                position: u32_at(bytes, 32),
+                checked: salt.checksum(&bytes[..36]) == u32_at(bytes, 36),
+            }
+        } else {
+            RecordEntry {
+                key,
+                position: number as u32,
+                checked: true,
+            }
+        })
+    }
+
+    /// The key of an entry that exists.
+    pub(super) fn key(&self, heads: &[u8], number: usize) -> Id {
+        let mut key = Id::default();
+        let width = self.entry_bytes();
+        key.copy_from_slice(&self.keys(heads)[number * width..][..KEY_BYTES]);
+        key
+    }
+}
+
+/// A run's records and the places its bodies get.
+#[derive(Debug)]
+pub(super) struct RunDraft {
+    /// The frame, its head still empty.
+    pub(super) frame: Vec<u8>,
+    /// Offsets of the records within the frame.
+    pub(super) records: Vec<usize>,
+    /// The checksum of each body.
+    pub(super) body_checksums: Vec<u32>,
+    /// The length of the file of bodies after the run.
+    pub(super) bodies_end: u64,
+}
+
+impl RunDraft {
+    /// Encodes a run whose bodies go to `bodies_at`.
+    pub(super) fn new(run: &[Block], bodies_at: u64, salt: Salt) -> Self {
+        let mut draft = Self {
+            frame: Vec::with_capacity(heads_bytes(run)),
+            records: Vec::with_capacity(run.len()),
+            body_checksums: Vec::with_capacity(run.len()),
+            bodies_end: bodies_at,
+        };
+        draft.frame.resize(FRAME_BYTES, 0);
+        for block in run {
+            let body_checksum = salt.checksum(&block.body);
+            draft.records.push(draft.frame.len());
+            push_record(
+                &mut draft.frame,
+                block,
+                draft.bodies_end,
+                body_checksum,
+                salt,
+            );
+            draft.body_checksums.push(body_checksum);
+            draft.bodies_end += body_frame_bytes(block.body.len()) as u64;
+        }
+        draft
+    }
+}
+
+fn is_listed(block: &Block) -> bool {
+    !(0..).eq(block.index.iter().map(|entry| entry.position))
+}
+
+fn entry_bytes(block: &Block) -> usize {
+    if is_listed(block) {
+        LISTED_BYTES
+    } else {
+        KEY_BYTES
+    }
+}
+
+/// Bytes that a run takes in the file of heads.
+pub(super) fn heads_bytes(run: &[Block]) -> usize {
+    let record = |block: &Block| {
+        padded(FIXED_BYTES + block.header.len() + block.index.len() * entry_bytes(block))
+    };
+    FRAME_BYTES + run.iter().map(record).sum::<usize>()
+}
+
+/// Bytes that a run takes in the file of bodies.
+pub(super) fn bodies_bytes(run: &[Block]) -> u64 {
+    run.iter()
+        .map(|block| body_frame_bytes(block.body.len()) as u64)
+        .sum()
+}
+
+/// Entries that a run brings to the index, ids included.
+pub(super) fn entries_of(run: &[Block]) -> usize {
+    run.iter().map(|block| block.index.len() + 1).sum()
+}
+
+fn push_record(
+    frame: &mut Vec<u8>,
+    block: &Block,
+    body_offset: u64,
+    body_checksum: u32,
+    salt: Salt,
+) {
+    let start = frame.len();
+    frame.resize(start + FIXED_BYTES, 0);
+    frame.extend_from_slice(&block.header);
+    let keys_start = frame.len();
+    let listed = is_listed(block);
+    for entry in &block.index {
+        let entry_start = frame.len();
+        frame.extend_from_slice(&entry.key);
+        if listed {
+            frame.extend_from_slice(&entry.position.to_le_bytes());
+            let checksum = salt.checksum(&frame[entry_start..]);
+            frame.extend_from_slice(&checksum.to_le_bytes());
+        }
+    }
+    let keys_checksum = salt.checksum(&frame[keys_start..]);
+    frame.resize(start + padded(frame.len() - start), 0);
+    let fixed = &mut frame[start..start + FIXED_BYTES];
+    // The bounds checked before every append fit into these fields.
+    put_u32(fixed, 4, block.header.len() as u32);
+    put_u32(fixed, 8, block.index.len() as u32);
+    put_u32(fixed, 12, if listed { LISTED } else { 0 });
+    put_u64(fixed, 16, block.height);
+    put_u64(fixed, 24, body_offset);
+    put_u32(fixed, 32, block.body.len() as u32);
+    put_u32(fixed, 36, body_checksum);
+    put_u32(fixed, 40, salt.checksum(&block.header));
+    put_u32(fixed, 44, keys_checksum);
+    fixed[48..80].copy_from_slice(&block.id);
+    let checksum = salt.checksum(&fixed[4..]);
+    put_u32(fixed, 0, checksum);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::IndexEntry;
+
+    fn block(positions: &[u32]) -> Block {
+        Block {
+            height: 12,
+            id: [3; 32],
+            header: "a header".into(),
+            body: "a body".into(),
+            index: positions
+                .iter()
+                .map(|&position| IndexEntry {
+                    key: [position as u8; 32],
+                    position,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn records_read_back_whatever_their_positions() {
+        let salt = Salt::new(&[1; 16]);
+        for positions in [&[][..], &[0, 1, 2], &[5, 0, 7], &[1, 2]] {
+            let run = [block(positions)];
+            let draft = RunDraft::new(&run, 64, salt);
+            assert_eq!(draft.frame.len(), heads_bytes(&run));
+            assert_eq!(draft.bodies_end, 64 + bodies_bytes(&run));
+            let offset = draft.records[0];
+            let record = Record::decode(&draft.frame, offset as u64, salt).unwrap();
+            assert_eq!(
+                (record.height, record.id, record.body_offset),
+                (12, [3; 32], 64)
+            );
+            assert_eq!(offset + record.bytes(), draft.frame.len());
+            assert!(record.keys_are_sound(&draft.frame, salt));
+            for (number, &position) in positions.iter().enumerate() {
+                let entry = record.entry(&draft.frame, number, salt).unwrap();
+                assert_eq!(
+                    (entry.key, entry.position),
+                    (&[position as u8; 32][..], position)
+                );
+                assert!(entry.checked);
+            }
+            assert_eq!(record.entry(&draft.frame, positions.len(), salt), None);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Making a store that was read ready to be written to.
+//!
+//! Torn tails are cut and told of. What is not known to be on the disk is written once more and synced: after a sync
+//! that failed, the operating system may hold bytes in memory that it will never write by itself, and a later,
+//! successful sync would say nothing about them. So all that opening found is on the disk when it is done.
+
+use std::io;
+use std::path::Path;
+
+use super::disk::{Disk, GrowingFile};
+use super::files::FileHandle;
+use super::format::Named;
+use super::load::Loaded;
+use super::map::Map;
+use super::mark::MarkFile;
+use super::roll::begin_after_sealed;
+use super::shared::Site;
+use super::state::State;
+use super::values::{ValueFile, sync_directory};
+use crate::{Error, Result};
+
+const OPERATION: &str = "open";
+/// Bytes written at once.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
+    let Loaded {
+        mut state,
+        mark,
+        last,
+        values,
+        leftovers,
+    } = loaded;
+    // Before anything is removed that a name, which is not on the disk yet, stands in for.
+    sync_directory(site)?;
+    for path in &leftovers {
+        tracing::info!(file = %path.display(), "removing a file that is of no use any more");
+        match site.files.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::system("remove", path, error));
+            }
+            _ => {}
+        }
+    }
+    let segment = state.open().number;
+    let scan = &last.scan;
+    let heads = Tail {
+        path: &Named::Heads(segment).path(&site.directory),
+        length: last.heads_length,
+        end: scan.frames_end,
+        synced: last.synced,
+    };
+    let bodies = Tail {
+        path: &Named::Bodies(segment).path(&site.directory),
+        length: last.bodies_length,
+        end: scan.bodies_end,
+        synced: scan.bodies_from(last.synced),
+    };
+    // Bodies first: heads that are whole speak of bodies that are.
+    let bodies = bodies.mend(site)?;
+    let heads = heads.mend(site)?;
+    let values_path = Named::Meta(values.generation).path(&site.directory);
+    let tail = Tail {
+        path: &values_path,
+        length: values.length,
+        end: values.frames_end,
+        synced: values.synced,
+    };
+    let value_file = ValueFile::continuing(tail.mend(site)?.file, &values);
+    let mark = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark)?;
+    let content = scan.content;
+    let mut disk = Disk::new(
+        site.clone(),
+        segment,
+        heads,
+        bodies,
+        content,
+        value_file,
+        mark,
+    );
+    disk.write_mark(OPERATION)?;
+    map_anew(site, &mut state, &disk)?;
+    if let Some(trailer) = scan.footer {
+        begin_after_sealed(&mut state, &mut disk, trailer.footer)?;
+    }
+    Ok((state, disk))
+}
+
+/// The end of a file, and what is known of it.
+struct Tail<'a> {
+    path: &'a Path,
+    length: u64,
+    end: u64,
+    synced: u64,
+}
+
+impl Tail<'_> {
+    /// Cuts what is beyond the end, and brings what is before it onto the disk.
+    fn mend(&self, site: &Site) -> Result<GrowingFile> {
+        let fault = |source| Error::system(OPERATION, self.path, source);
+        let file = site.files.open(self.path).map_err(fault)?;
+        if self.length > self.end {
+            tracing::warn!(
+                file = %self.path.display(),
+                offset = self.end,
+                bytes = self.length - self.end,
+                "cutting a torn tail, which was not acknowledged as durable"
+            );
+        }
+        if self.length != self.end {
+            file.cut(self.end).map_err(fault)?;
+        }
+        let held = self.length.min(self.end);
+        if self.synced < held {
+            let map = site.files.map(self.path, 0).map_err(fault)?;
+            rewrite(&*file, &map, self.synced, held).map_err(fault)?;
+        }
+        if self.length != self.end || self.synced < held {
+            file.sync().map_err(fault)?;
+        }
+        Ok(GrowingFile {
+            path: self.path.to_owned(),
+            file,
+            end: self.end,
+            synced: self.end,
+        })
+    }
+}
+
+fn rewrite(file: &dyn FileHandle, map: &Map, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let length = (to - at).min(CHUNK_BYTES);
+        let bytes = map
+            .get(at, length as usize)
+            .ok_or_else(|| io::Error::other("the file became shorter"))?;
+        // A copy: a write from a map of the file that is written to would read what it is changing.
+        file.write_at(&bytes.to_vec(), at)?;
+        at += length;
+    }
+    Ok(())
+}
+
+/// Maps the open files again: the maps were made before the files got their length.
+fn map_anew(site: &Site, state: &mut State, disk: &Disk) -> Result<()> {
+    let capacity = site.options.segment_bytes;
+    let map = |file: &GrowingFile, capacity| -> Result<std::sync::Arc<Map>> {
+        let map = site
+            .files
+            .map(&file.path, capacity)
+            .map_err(file.fault(OPERATION))?;
+        Ok(std::sync::Arc::new(map))
+    };
+    let (heads, bodies) = (map(&disk.heads, capacity)?, map(&disk.bodies, capacity)?);
+    let open = state.open_mut();
+    open.heads.map = heads;
+    if let Some(file) = &mut open.bodies {
+        file.map = bodies;
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Index files: the entries of one or more sealed segments, immutable.
+//!
+//! ```text
+//! DIR/index-F-L: segments F to L; superblock as in every file, then
+//!   64  checksum u32 over all of the rest of this head    68 segments u32
+//!   72  entries u64   80 filter blocks u64   88 homes u64   96 buckets u64
+//!  104  per segment, 32 bytes: low u64, end u64, owned u64 (all ones: not counted), content checksum u32, zero u32
+//!  then, from the next multiple of 64 on,
+//!   filter blocks, 64 bytes each: checksum u32 over number u64 and the bits; 480 bits
+//!   buckets, 512 bytes each: checksum u32 over number u64 and 4..512, count u16, spilled u16, zero [8],
+//!       31 entries of hash u64 and place u64, ascending by hash
+//! ```
+//!
+//! An entry's filter block and its home bucket are the hash times their number, divided by 2^64; so both grow
+//! with the hash, and a file is written in one pass over sorted entries, of whatever length. A bucket that is
+//! full spills into the next. A filter block has about 40 entries with 7 bits each: a miss reads one cache
+//! line a file and goes on to a bucket once in about a hundred and fifty times; a hit reads one more bucket.
+//!
+//! A look-up checks the checksum of every block and bucket that it reads. A file that fails is no reason for a
+//! wrong answer: it counts as missing from then on, and is written anew from the segments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
+use super::map::Map;
+use super::table::{Entry, IndexPlace};
+use crate::{Error, Place, Result};
+
+pub(super) const FILTER_BYTES: usize = 64;
+pub(super) const FILTER_ENTRIES: u64 = 40;
+pub(super) const FILTER_PROBES: u32 = 7;
+pub(super) const BUCKET_BYTES: usize = 512;
+pub(super) const BUCKET_HEAD_BYTES: usize = 16;
+pub(super) const BUCKET_ENTRIES_MAX: usize = (BUCKET_BYTES - BUCKET_HEAD_BYTES) / 16;
+/// Entries that a bucket has on average: few enough that one in twenty spills.
+pub(super) const BUCKET_ENTRIES: u64 = 24;
+pub(super) const HEAD_BYTES: usize = 104;
+pub(super) const COVER_BYTES: usize = 32;
+
+/// What an index file knows of one of its segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cover {
+    pub(super) low: u64,
+    pub(super) end: u64,
+    pub(super) owned: u64,
+    pub(super) content: u32,
+}
+
+/// Sizes, from which all offsets follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) segments: usize,
+    pub(super) entries: u64,
+    pub(super) filters: u64,
+    pub(super) homes: u64,
+    pub(super) buckets: u64,
+}
+
+impl Layout {
+    /// A file for at most so many entries, before its buckets are counted.
+    pub(super) fn of(segments: usize, entries: u64) -> Self {
+        Self {
+            segments,
+            entries,
+            filters: entries.div_ceil(FILTER_ENTRIES).max(1),
+            homes: entries.div_ceil(BUCKET_ENTRIES).max(1),
+            buckets: 0,
+        }
+    }
+
+    pub(super) fn filters_at(&self) -> u64 {
+        (HEAD_BYTES + self.segments * COVER_BYTES).next_multiple_of(FILTER_BYTES) as u64
+    }
+
+    pub(super) fn buckets_at(&self) -> u64 {
+        self.filters_at() + self.filters * FILTER_BYTES as u64
+    }
+
+    fn file_bytes(&self) -> Option<u64> {
+        let filters = self.filters.checked_mul(FILTER_BYTES as u64)?;
+        let buckets = self.buckets.checked_mul(BUCKET_BYTES as u64)?;
+        self.filters_at().checked_add(filters)?.checked_add(buckets)
+    }
+
+    pub(super) fn filter_of(&self, hash: u64) -> u64 {
+        scale(hash, self.filters)
+    }
+
+    pub(super) fn home_of(&self, hash: u64) -> u64 {
+        scale(hash, self.homes)
+    }
+}
+
+fn scale(hash: u64, parts: u64) -> u64 {
+    (u128::from(hash) * u128::from(parts) >> 64) as u64
+}
+
+/// The bits of a filter block that stand for a hash.
+pub(super) fn filter_bits(hash: u64) -> impl Iterator<Item = usize> {
+    let mixed = (hash ^ hash >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (0..FILTER_PROBES).map(move |probe| ((mixed >> (probe * 9) & 511) * 480 >> 9) as usize)
+}
+
+pub(super) fn block_checksum(salt: Salt, number: u64, bytes: &[u8]) -> u32 {
+    salt.checksum_of(&[&number.to_le_bytes(), bytes])
+}
+
+/// A part of an index file is damaged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Damaged;
+
+/// What was read of an index file, if it is sound.
+pub(super) type Sound<T> = std::result::Result<T, Damaged>;
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) path: PathBuf,
+    map: Arc<Map>,
+    pub(super) first: u64,
+    pub(super) covers: Vec<Cover>,
+    pub(super) layout: Layout,
+    salt: Salt,
+    damaged: AtomicBool,
+}
+
+impl Run {
+    /// Reads an index file's head. A file of another store or version is an error; `None` if the file is torn
+    /// or damaged, and so no loss.
+    pub(super) fn open(
+        path: &Path,
+        map: Map,
+        first: u64,
+        last: u64,
+        store: &StoreId,
+    ) -> Result<Option<Self>> {
+        let head = match Superblock::decode(path, map.all(), FileKind::Index, Some(store)) {
+            Ok(head) => head,
+            Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if (head.number, head.a, head.b) != (first, first, last) {
+            return Ok(None);
+        }
+        let salt = Salt::new(store);
+        let Some((layout, covers)) = decode_head(map.all(), salt) else {
+            return Ok(None);
+        };
+        let whole = last.checked_sub(first).map(|more| more + 1) == Some(covers.len() as u64)
+            && layout.file_bytes() == Some(map.exists());
+        Ok(whole.then(|| Self {
+            path: path.to_owned(),
+            map: Arc::new(map),
+            first,
+            covers,
+            layout,
+            salt,
+            damaged: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.first + self.covers.len() as u64 - 1
+    }
+
+    /// How many segments it covers.
+    pub(super) fn span(&self) -> u64 {
+        self.covers.len() as u64
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_damaged(&self) {
+        if !self.damaged.swap(true, Ordering::Relaxed) {
+            tracing::warn!(file = %self.path.display(), "an index file is damaged and will be written anew");
+        }
+    }
+
+    /// Whether a key of this hash may be here. One cache line.
+    pub(super) fn may_have(&self, hash: u64) -> Sound<bool> {
+        let number = self.layout.filter_of(hash);
+        let offset = self.layout.filters_at() + number * FILTER_BYTES as u64;
+        let block = self.map.get(offset, FILTER_BYTES).ok_or(Damaged)?;
+        if u32_at(block, 0) != block_checksum(self.salt, number, &block[4..]) {
+            return Err(Damaged);
+        }
+        Ok(filter_bits(hash).all(|bit| block[4 + bit / 8] >> (bit % 8) & 1 == 1))
+    }
+
+    /// Calls `visit` with every place under a hash.
+    pub(super) fn places(
+        &self,
+        hash: u64,
+        mut visit: impl FnMut(IndexPlace) -> Result<()>,
+    ) -> Result<Sound<()>> {
+        let mut number = self.layout.home_of(hash);
+        loop {
+            let Ok(bucket) = self.bucket(number) else {
+                return Ok(Err(Damaged));
+            };
+            for entry in bucket.entries() {
+                if entry.hash == hash {
+                    visit(entry.place)?;
+                }
+            }
+            if !bucket.spilled {
+                return Ok(Ok(()));
+            }
+            number += 1;
+        }
+    }
+
+    /// A bucket, checked.
+    pub(super) fn bucket(&self, number: u64) -> Sound<Bucket<'_>> {
+        let offset = self.layout.buckets_at() + number * BUCKET_BYTES as u64;
+        let bytes = self.map.get(offset, BUCKET_BYTES).ok_or(Damaged)?;
+        if u32_at(bytes, 0) != block_checksum(self.salt, number, &bytes[4..]) {
+            return Err(Damaged);
+        }
+        let count = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
+        if count > BUCKET_ENTRIES_MAX {
+            return Err(Damaged);
+        }
+        Ok(Bucket {
+            entries: &bytes[BUCKET_HEAD_BYTES..][..count * 16],
+            spilled: bytes[6] != 0,
+        })
+    }
+}
+
+/// A bucket's content.
+#[derive(Debug)]
+pub(super) struct Bucket<'a> {
+    entries: &'a [u8],
+    spilled: bool,
+}
+
+impl Bucket<'_> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.entries.chunks_exact(16).map(|bytes| Entry {
+            hash: u64_at(bytes, 0),
+            place: IndexPlace::from_bits(u64_at(bytes, 8)),
+        })
+    }
+}
+
+pub(super) fn encode_head(layout: &Layout, covers: &[Cover], salt: Salt) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + covers.len() * COVER_BYTES);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&(covers.len() as u32).to_le_bytes());
+    for field in [layout.entries, layout.filters, layout.homes, layout.buckets] {
+        bytes.extend_from_slice(&field.to_le_bytes());
+    }
+    for cover in covers {
+        for field in [cover.low, cover.end, cover.owned, u64::from(cover.content)] {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+    }
+    let checksum = salt.checksum(&bytes[4..]);
+    bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn decode_head(file: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
+    let fixed = file.get(SUPERBLOCK_BYTES..HEAD_BYTES)?;
+    let segments = u32_at(fixed, 4) as usize;
+    let bytes =
+        file.get(SUPERBLOCK_BYTES..HEAD_BYTES.checked_add(segments.checked_mul(COVER_BYTES)?)?)?;
+    if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
+        return None;
+    }
+    let layout = Layout {
+        segments,
+        entries: u64_at(bytes, 8),
+        filters: u64_at(bytes, 16),
+        homes: u64_at(bytes, 24),
+        buckets: u64_at(bytes, 32),
+    };
+    let covers = bytes[HEAD_BYTES - SUPERBLOCK_BYTES..]
+        .chunks_exact(COVER_BYTES)
+        .map(|bytes| Cover {
+            low: u64_at(bytes, 0),
+            end: u64_at(bytes, 8),
+            owned: u64_at(bytes, 16),
+            content: u32_at(bytes, 24),
+        })
+        .collect();
+    (layout.filters > 0 && layout.homes > 0 && layout.buckets >= layout.homes)
+        .then_some((layout, covers))
+}
+
+/// The path of the index file of segments `first..=last`.
+pub(super) fn run_path(directory: &Path, first: u64, last: u64) -> PathBuf {
+    Named::Index(first, last).path(directory)
+}

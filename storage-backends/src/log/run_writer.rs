@@ -1,0 +1,429 @@
+//! Writing index files: one pass over sorted entries, with buffers of fixed size however long the file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::files::{FileHandle, Files};
+use super::format::{FileKind, Salt, StoreId, Superblock};
+use super::run::{
+    BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
+    Sound, block_checksum, encode_head, filter_bits, run_path,
+};
+use super::table::Entry;
+use crate::{Error, Result};
+
+/// Bytes gathered before they are written.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Entries between two looks at whether to stop.
+const STOP_STRIDE: u64 = 8192;
+const OPERATION: &str = "write an index file";
+
+/// The next entry, or the index file that can't give it.
+pub(super) type NextEntry = std::result::Result<Entry, Arc<Run>>;
+
+/// How the writing of an index file ended.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// The file has its name and is on the disk.
+    Done(PathBuf),
+    /// It was told to stop; the unfinished file stays, without a name of its own.
+    Stopped,
+    /// What it was to be made from is damaged.
+    Damaged(Arc<Run>),
+}
+
+/// Where and for which store an index file is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site<'a> {
+    pub(super) files: &'a dyn Files,
+    pub(super) directory: &'a Path,
+    pub(super) store: &'a StoreId,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// Writes the index file of the segments from `first` on from at most `expected` entries, which ascend by hash.
+pub(super) fn write_run(
+    site: Site<'_>,
+    first: u64,
+    covers: &[Cover],
+    expected: u64,
+    entries: impl Iterator<Item = NextEntry>,
+) -> Result<Written> {
+    let last = first + covers.len() as u64 - 1;
+    let path = run_path(site.directory, first, last);
+    let fresh = path.with_extension("new");
+    let fault = |source| Error::system(OPERATION, &fresh, source);
+    let file = site.files.create(&fresh).map_err(fault)?;
+    let mut layout = Layout::of(covers.len(), expected);
+    let salt = Salt::new(site.store);
+    let mut filters = Filters::new(Stream::new(&*file, layout.filters_at()), salt);
+    let mut buckets = Buckets::new(Stream::new(&*file, layout.buckets_at()), salt);
+    let mut count = 0;
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(damaged) => return Ok(Written::Damaged(damaged)),
+        };
+        if count % STOP_STRIDE == 0 && site.stop.load(Ordering::Relaxed) {
+            return Ok(Written::Stopped);
+        }
+        count += 1;
+        filters
+            .add(layout.filter_of(entry.hash), entry.hash)
+            .map_err(fault)?;
+        buckets
+            .add(layout.home_of(entry.hash), entry)
+            .map_err(fault)?;
+    }
+    filters.finish(layout.filters).map_err(fault)?;
+    layout.buckets = buckets.finish(layout.homes).map_err(fault)?;
+    layout.entries = count;
+    let superblock = Superblock {
+        kind: FileKind::Index,
+        store: *site.store,
+        number: first,
+        a: first,
+        b: last,
+    };
+    let mut head = superblock.encode().to_vec();
+    head.extend_from_slice(&encode_head(&layout, covers, salt));
+    head.resize(layout.filters_at() as usize, 0);
+    file.write_at(&head, 0).map_err(fault)?;
+    file.sync().map_err(fault)?;
+    drop(file);
+    site.files.rename(&fresh, &path).map_err(fault)?;
+    site.files
+        .sync_directory(site.directory)
+        .map_err(|source| Error::system(OPERATION, site.directory, source))?;
+    Ok(Written::Done(path))
+}
+
+/// The entries of several index files as one ascending sequence.
+pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ {
+    let mut cursors: Vec<Cursor<'_>> = runs.iter().map(Cursor::new).collect();
+    std::iter::from_fn(move || {
+        let mut least: Option<(usize, Entry)> = None;
+        for (number, cursor) in cursors.iter_mut().enumerate() {
+            match cursor.peek() {
+                Err(Damaged) => return Some(Err(Arc::clone(cursor.run))),
+                Ok(Some(entry)) if least.is_none_or(|(_, least)| entry.hash < least.hash) => {
+                    least = Some((number, entry));
+                }
+                Ok(_) => {}
+            }
+        }
+        let (number, entry) = least?;
+        cursors[number].next += 1;
+        Some(Ok(entry))
+    })
+}
+
+/// A place in one index file.
+struct Cursor<'a> {
+    run: &'a Arc<Run>,
+    bucket: u64,
+    entries: Vec<Entry>,
+    next: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(run: &'a Arc<Run>) -> Self {
+        Self {
+            run,
+            bucket: 0,
+            entries: Vec::with_capacity(BUCKET_ENTRIES_MAX),
+            next: 0,
+        }
+    }
+
+    fn peek(&mut self) -> Sound<Option<Entry>> {
+        while self.next == self.entries.len() {
+            if self.bucket == self.run.layout.buckets {
+                return Ok(None);
+            }
+            let bucket = self.run.bucket(self.bucket)?;
+            self.entries.clear();
+            self.entries.extend(bucket.entries());
+            self.next = 0;
+            self.bucket += 1;
+        }
+        Ok(Some(self.entries[self.next]))
+    }
+}
+
+/// Bytes on their way to one place of a file.
+struct Stream<'a> {
+    file: &'a dyn FileHandle,
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(file: &'a dyn FileHandle, at: u64) -> Self {
+        Self {
+            file,
+            at,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.write_at(&self.buffer, self.at)?;
+        self.at += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+struct Filters<'a> {
+    stream: Stream<'a>,
+    salt: Salt,
+    number: u64,
+    block: [u8; FILTER_BYTES],
+}
+
+impl<'a> Filters<'a> {
+    fn new(stream: Stream<'a>, salt: Salt) -> Self {
+        Self {
+            stream,
+            salt,
+            number: 0,
+            block: [0; FILTER_BYTES],
+        }
+    }
+
+    fn add(&mut self, number: u64, hash: u64) -> std::io::Result<()> {
+        while self.number < number {
+            self.emit()?;
+        }
+        for bit in filter_bits(hash) {
+            self.block[4 + bit / 8] |= 1 << (bit % 8);
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self) -> std::io::Result<()> {
+        let checksum = block_checksum(self.salt, self.number, &self.block[4..]);
+        self.block[..4].copy_from_slice(&checksum.to_le_bytes());
+        self.stream.push(&self.block)?;
+        self.block = [0; FILTER_BYTES];
+        self.number += 1;
+        Ok(())
+    }
+
+    fn finish(mut self, blocks: u64) -> std::io::Result<()> {
+        while self.number < blocks {
+            self.emit()?;
+        }
+        self.stream.flush()
+    }
+}
+
+struct Buckets<'a> {
+    stream: Stream<'a>,
+    salt: Salt,
+    number: u64,
+    entries: Vec<Entry>,
+}
+
+impl<'a> Buckets<'a> {
+    fn new(stream: Stream<'a>, salt: Salt) -> Self {
+        Self {
+            stream,
+            salt,
+            number: 0,
+            entries: Vec::with_capacity(BUCKET_ENTRIES_MAX),
+        }
+    }
+
+    fn add(&mut self, home: u64, entry: Entry) -> std::io::Result<()> {
+        while self.number < home {
+            self.emit(false)?;
+        }
+        if self.entries.len() == BUCKET_ENTRIES_MAX {
+            self.emit(true)?;
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn emit(&mut self, spilled: bool) -> std::io::Result<()> {
+        let mut bucket = [0; BUCKET_BYTES];
+        bucket[4..6].copy_from_slice(&(self.entries.len() as u16).to_le_bytes());
+        bucket[6] = u8::from(spilled);
+        for (entry, bytes) in self
+            .entries
+            .iter()
+            .zip(bucket[BUCKET_HEAD_BYTES..].chunks_exact_mut(16))
+        {
+            bytes[..8].copy_from_slice(&entry.hash.to_le_bytes());
+            bytes[8..].copy_from_slice(&entry.place.bits().to_le_bytes());
+        }
+        let checksum = block_checksum(self.salt, self.number, &bucket[4..]);
+        bucket[..4].copy_from_slice(&checksum.to_le_bytes());
+        self.stream.push(&bucket)?;
+        self.entries.clear();
+        self.number += 1;
+        Ok(())
+    }
+
+    /// Writes what is left, up to the last home at least; gives the number of buckets.
+    fn finish(mut self, homes: u64) -> std::io::Result<u64> {
+        while self.number < homes || !self.entries.is_empty() {
+            self.emit(false)?;
+        }
+        self.stream.flush()?;
+        Ok(self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::super::files::SystemFiles;
+    use super::super::table::IndexPlace;
+    use super::*;
+
+    const STORE: StoreId = [5; 16];
+
+    fn write(directory: &Path, first: u64, sorted: &[Entry]) -> Arc<Run> {
+        let cover = Cover {
+            low: first * 10,
+            end: first * 10 + 10,
+            owned: 3,
+            content: 9,
+        };
+        let entries = sorted.iter().copied().map(Ok);
+        save(directory, first, &[cover], sorted.len() as u64, entries)
+    }
+
+    fn save(
+        directory: &Path,
+        first: u64,
+        covers: &[Cover],
+        expected: u64,
+        entries: impl Iterator<Item = NextEntry>,
+    ) -> Arc<Run> {
+        let stop = AtomicBool::new(false);
+        let site = Site {
+            files: &SystemFiles,
+            directory,
+            store: &STORE,
+            stop: &stop,
+        };
+        let Written::Done(path) = write_run(site, first, covers, expected, entries).unwrap() else {
+            panic!("not written");
+        };
+        let map = SystemFiles.map(&path, 0).unwrap();
+        let last = first + covers.len() as u64 - 1;
+        let run = Run::open(&path, map, first, last, &STORE).unwrap().unwrap();
+        assert_eq!(run.covers, covers);
+        Arc::new(run)
+    }
+
+    fn places(run: &Run, hash: u64) -> Vec<u64> {
+        let mut found = Vec::new();
+        if run.may_have(hash).unwrap() {
+            let visit = |place: IndexPlace| {
+                found.push(place.bits());
+                Ok(())
+            };
+            run.places(hash, visit).unwrap().unwrap();
+        }
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+        /// Every entry is found, alone and after a merge, also where hashes crowd.
+        #[test]
+        fn what_was_written_is_found(
+            parts in prop::collection::vec(prop::collection::vec(prop_oneof![
+                any::<u64>(), (0_u64..90), (0_u64..400).prop_map(|low| u64::MAX - low)
+            ], 0..700), 1..4),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let mut runs = Vec::new();
+            let mut all = Vec::new();
+            for (number, hashes) in (0_u64..).zip(&parts) {
+                let mut entries: Vec<Entry> = hashes
+                    .iter()
+                    .zip(0_u64..)
+                    .map(|(&hash, place)| Entry {
+                        hash,
+                        place: IndexPlace::from_bits(place << 8 | number),
+                    })
+                    .collect();
+                entries.sort_by_key(|entry| entry.hash);
+                runs.push(write(directory.path(), number, &entries));
+                all.extend(entries);
+            }
+            let covers: Vec<Cover> = runs.iter().flat_map(|run| run.covers.clone()).collect();
+            let whole = save(directory.path(), 0, &covers, all.len() as u64, merged(&runs));
+            prop_assert_eq!(whole.layout.entries, all.len() as u64);
+            for entry in &all {
+                let place = entry.place.bits();
+                prop_assert!(places(&runs[(place & 255) as usize], entry.hash).contains(&place));
+                prop_assert!(places(&whole, entry.hash).contains(&place));
+            }
+        }
+    }
+
+    #[test]
+    fn few_misses_pass_the_filter_and_damage_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mix = |number: u64| {
+            number
+                .wrapping_mul(0xD134_2543_DE82_EF95)
+                .rotate_left(31)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        };
+        let mut entries: Vec<Entry> = (0..20_000)
+            .map(|number| Entry {
+                hash: mix(number),
+                place: IndexPlace::from_bits(number),
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.hash);
+        let run = write(directory.path(), 0, &entries);
+        let passed = (20_000..120_000)
+            .filter(|&number| run.may_have(mix(number)).unwrap())
+            .count();
+        assert!(passed < 1500, "{passed} of 100,000 misses pass the filter");
+        let bytes = std::fs::read(&run.path).unwrap();
+        for at in (0..bytes.len()).step_by(4099) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 4;
+            let path = directory.path().join("damaged");
+            std::fs::write(&path, damaged).unwrap();
+            let map = SystemFiles.map(&path, 0).unwrap();
+            let Some(run) = Run::open(&path, map, 0, 0, &STORE).ok().flatten() else {
+                continue;
+            };
+            for entry in &entries {
+                let Ok(true) = run.may_have(entry.hash) else {
+                    assert!(run.may_have(entry.hash).is_err(), "a filter lies");
+                    continue;
+                };
+                let mut found = false;
+                let outcome = run.places(entry.hash, |place| {
+                    found |= place == entry.place;
+                    Ok(())
+                });
+                assert!(outcome.unwrap().is_err() || found, "a bucket lies");
+            }
+        }
+    }
+}

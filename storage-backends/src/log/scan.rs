@@ -1,0 +1,193 @@
+//! Reading a segment's heads from the first frame to the last.
+
+use std::path::Path;
+
+use super::format::{
+    FRAME_BYTES, FrameHead, FrameKind, SUPERBLOCK_BYTES, Salt, Superblock, Trailer,
+    body_frame_bytes, claim_beyond,
+};
+use super::record::Record;
+use crate::{Error, Place, Result};
+
+/// What the frames of a file of heads add up to.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Offsets of the records of heights from `low` on.
+    pub(super) offsets: Vec<u64>,
+    pub(super) low: u64,
+    pub(super) end: u64,
+    pub(super) floor: u64,
+    /// Where the valid frames end.
+    pub(super) frames_end: u64,
+    /// How much the frames say was synced.
+    pub(super) synced: u64,
+    pub(super) bodies_end: u64,
+    /// Index entries of all records, also of those that were truncated.
+    pub(super) entries: u64,
+    /// Each run's offset, and where its bodies begin.
+    pub(super) runs: Vec<(u64, u64)>,
+    /// Checksum of the last frame, but for a footer.
+    pub(super) content: u32,
+    pub(super) footer: Option<Trailer>,
+}
+
+impl Scan {
+    fn new(superblock: &Superblock) -> Self {
+        Self {
+            offsets: Vec::new(),
+            low: superblock.a,
+            end: superblock.a,
+            floor: superblock.b,
+            frames_end: SUPERBLOCK_BYTES as u64,
+            synced: SUPERBLOCK_BYTES as u64,
+            bodies_end: SUPERBLOCK_BYTES as u64,
+            entries: 0,
+            runs: Vec::new(),
+            content: superblock.checksum(),
+            footer: None,
+        }
+    }
+
+    /// Reads frames until the end of the bytes, a footer, or the first frame that is not whole. A frame that is
+    /// whole but can't follow those before it is damage.
+    pub(super) fn read(
+        path: &Path,
+        bytes: &[u8],
+        superblock: &Superblock,
+        salt: Salt,
+    ) -> Result<Self> {
+        let mut scan = Self::new(superblock);
+        while scan.footer.is_none() {
+            let at = scan.frames_end as usize;
+            let Some((head, whole)) = whole_frame(bytes, at, scan.content, salt) else {
+                break;
+            };
+            let fits = match head.kind {
+                FrameKind::Run => scan.run(bytes, at, &head, salt),
+                FrameKind::Truncate => scan.truncate(head.height),
+                FrameKind::Floor => scan.raise_floor(head.height),
+                FrameKind::Footer => scan.seal(&bytes[..at + whole], salt),
+                FrameKind::Value => None,
+            };
+            if fits.is_none() {
+                let reason = "the frame doesn't follow from those before it";
+                return Err(Error::corrupt(path, Place::Offset(at as u64), reason));
+            }
+            scan.synced = scan.synced.max(head.synced);
+            scan.frames_end += whole as u64;
+            if scan.footer.is_none() {
+                scan.content = head.checksum;
+            }
+        }
+        Ok(scan)
+    }
+
+    fn run(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
+        if head.height != self.end {
+            return None;
+        }
+        self.runs.push((at as u64, self.bodies_end));
+        let end = at + FRAME_BYTES + head.length as usize;
+        let mut next = at + FRAME_BYTES;
+        while next < end {
+            let record = Record::decode(&bytes[..end], next as u64, salt)?;
+            if record.height != self.end || record.body_offset != self.bodies_end {
+                return None;
+            }
+            self.offsets.push(next as u64);
+            self.end = self.end.checked_add(1)?;
+            self.bodies_end = self
+                .bodies_end
+                .checked_add(body_frame_bytes(record.body_bytes) as u64)?;
+            self.entries += record.entries as u64 + 1;
+            next += record.bytes();
+        }
+        Some(())
+    }
+
+    fn truncate(&mut self, end: u64) -> Option<()> {
+        if end > self.end || end < self.floor {
+            return None;
+        }
+        self.end = end;
+        self.low = self.low.min(end);
+        self.offsets.truncate((end - self.low) as usize);
+        Some(())
+    }
+
+    fn raise_floor(&mut self, floor: u64) -> Option<()> {
+        if floor < self.floor || floor > self.end {
+            return None;
+        }
+        self.floor = floor;
+        Some(())
+    }
+
+    fn seal(&mut self, bytes: &[u8], salt: Salt) -> Option<()> {
+        let trailer = Trailer::decode(bytes, salt)?;
+        let found = Trailer {
+            footer: self.frames_end,
+            low: self.low,
+            end: self.end,
+            floor: self.floor,
+            bodies_bytes: self.bodies_end,
+            entries: self.entries,
+            previous: self.content,
+        };
+        self.footer = Some(trailer).filter(|trailer| *trailer == found);
+        self.footer.map(|_| ())
+    }
+
+    /// Where the bodies of the runs from a frame on begin.
+    pub(super) fn bodies_from(&self, frame: u64) -> u64 {
+        let next = self.runs.partition_point(|(at, _)| *at < frame);
+        self.runs.get(next).map_or(self.bodies_end, |run| run.1)
+    }
+
+    /// The frame of the run that a record is in.
+    pub(super) fn run_of(&self, record: u64) -> u64 {
+        let next = self.runs.partition_point(|(at, _)| *at <= record);
+        next.checked_sub(1)
+            .map_or(SUPERBLOCK_BYTES as u64, |run| self.runs[run].0)
+    }
+}
+
+/// The frame at an offset, if it is whole and follows the one with the checksum `previous`; with its length.
+pub(super) fn whole_frame(
+    bytes: &[u8],
+    at: usize,
+    previous: u32,
+    salt: Salt,
+) -> Option<(FrameHead, usize)> {
+    let rest = bytes.get(at..)?;
+    let head = FrameHead::decode(rest, salt)?;
+    let whole = head.frame_bytes()?;
+    let frame = rest.get(..whole)?;
+    let payload = &frame[FRAME_BYTES..FRAME_BYTES + head.length as usize];
+    let sound = head.previous == previous
+        && head.synced <= at as u64
+        && salt.checksum(payload) == head.payload_checksum;
+    sound.then_some((head, whole))
+}
+
+/// Decides whether the bytes from `end` on, where valid frames end, are a torn tail, of which nobody was
+/// promised that it would survive, or damage, which is an error. `synced` bytes are known to have been on the disk.
+pub(super) fn check_tail(
+    path: &Path,
+    bytes: &[u8],
+    end: u64,
+    synced: u64,
+    salt: Salt,
+) -> Result<()> {
+    let corrupt = |reason| Err(Error::corrupt(path, Place::Offset(end), reason));
+    if end < synced {
+        let reason = format!("what was on the disk up to byte {synced} is damaged from here on");
+        return corrupt(reason);
+    }
+    match claim_beyond(bytes, end as usize, salt) {
+        Some(claim) => corrupt(format!(
+            "the frame here is damaged, which was on the disk before the one at byte {claim} was written"
+        )),
+        None => Ok(()),
+    }
+}

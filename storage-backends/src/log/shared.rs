@@ -1,0 +1,88 @@
+//! What the halves of one open store share, and the options it was opened with.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+
+use super::files::Files;
+use super::format::{Salt, StoreId};
+use super::options::LogOptions;
+use super::state::State;
+use super::table::KeyHash;
+
+/// Which store it is, and how its files are reached.
+#[derive(Debug, Clone)]
+pub(super) struct Site {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) directory: PathBuf,
+    pub(super) store: StoreId,
+    pub(super) salt: Salt,
+    pub(super) hash: KeyHash,
+    pub(super) options: LogOptions,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) site: Site,
+    state: RwLock<State>,
+    work: Mutex<Work>,
+    changed: Condvar,
+    /// Tells the indexing to end soon.
+    pub(super) stop: AtomicBool,
+}
+
+/// What the indexing thread and others tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Something may have to be done.
+    pub(super) due: bool,
+    /// Why indexing ended; it begins again when the store is opened again.
+    pub(super) failed: Option<String>,
+}
+
+impl Shared {
+    pub(super) fn new(site: Site, state: State) -> Self {
+        Self {
+            site,
+            state: RwLock::new(state),
+            work: Mutex::default(),
+            changed: Condvar::new(),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    // A panic under a lock closes the writer's latch; readers may go on.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what threads wait for and wakes them.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Work)) {
+        change(&mut self.work());
+        self.changed.notify_all();
+    }
+
+    /// Waits until `ready` gives something. It is called with the work locked, and must not lock it.
+    pub(super) fn wait<T>(&self, mut ready: impl FnMut(&mut Work) -> Option<T>) -> T {
+        let mut work = self.work();
+        loop {
+            if let Some(done) = ready(&mut work) {
+                return done;
+            }
+            work = self
+                .changed
+                .wait(work)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! Files that fail, stop and forget, for tests.
+//!
+//! Every operation is passed on to a real directory, so maps work as they do. Beside it is kept what a disk would
+//! have: for each file the content of the last sync and what was done since, for the directory the names of
+//! its last sync and what was done since. A loss of power keeps any subset of the latter, writes by sector.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::files::{FileHandle, Files, SystemFiles};
+use super::map::Map;
+
+const SECTOR_BYTES: usize = 64;
+
+/// A generator of numbers that looks random and can be repeated.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    /// True in so many of a hundred cases.
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What happens at the operation of a number, counted from the fault's setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It and everything after it fails; of a write, a part may have happened.
+    Stop(u64),
+    /// It alone fails; of a write, a part may have happened, and what a failed sync was to save may be lost.
+    Fail(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write(u64, Vec<u8>),
+    Cut(u64),
+    Punch(u64, u64),
+}
+
+impl Change {
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write(offset, bytes) => {
+                let start = *offset as usize;
+                let end = start + bytes.len();
+                content.resize(content.len().max(end), 0);
+                content[start..end].copy_from_slice(bytes);
+            }
+            Self::Cut(length) => content.resize(*length as usize, 0),
+            Self::Punch(offset, length) => {
+                let end = ((offset + length) as usize).min(content.len());
+                content[(*offset as usize).min(end)..end].fill(0);
+            }
+        }
+    }
+
+    /// Applies what survives of the change, sector by sector.
+    fn apply_partly(&self, content: &mut Vec<u8>, dice: &mut Dice, percent: u64) {
+        let Self::Write(offset, bytes) = self else {
+            if dice.chance(percent) {
+                self.apply(content);
+            }
+            return;
+        };
+        for (number, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+            if dice.chance(percent) {
+                let at = offset + (number * SECTOR_BYTES) as u64;
+                Self::Write(at, sector.to_vec()).apply(content);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum NameChange {
+    Link(String, usize),
+    Rename(String, String),
+    Unlink(String),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Link(name, inode) => {
+                names.insert(name.clone(), *inode);
+            }
+            Self::Rename(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+            Self::Unlink(name) => {
+                names.remove(name);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inode {
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+#[derive(Debug)]
+struct Disk {
+    dice: Dice,
+    operations: u64,
+    fault: Option<Fault>,
+    stopped: bool,
+    inodes: Vec<Inode>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    pending_names: Vec<NameChange>,
+}
+
+/// What an operation that is about to begin has to do.
+enum Turn {
+    Go,
+    Break(io::Error),
+}
+
+impl Disk {
+    fn turn(&mut self) -> Turn {
+        if self.stopped {
+            return Turn::Break(io::Error::other("the machine stopped"));
+        }
+        self.operations += 1;
+        match self.fault {
+            Some(Fault::Stop(at)) if at == self.operations => {
+                self.stopped = true;
+                Turn::Break(io::Error::other("the machine stops"))
+            }
+            Some(Fault::Fail(at)) if at == self.operations => {
+                Turn::Break(io::Error::other("a fault"))
+            }
+            _ => Turn::Go,
+        }
+    }
+}
+
+/// The simulated file system of one directory.
+#[derive(Debug, Clone)]
+pub(super) struct SimulatedFiles {
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl SimulatedFiles {
+    /// Begins with what a directory has, all of it durable.
+    pub(super) fn of(directory: &Path, dice: Dice) -> Self {
+        let mut inodes = Vec::new();
+        let mut names = BTreeMap::new();
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            names.insert(entry.file_name().into_string().unwrap(), inodes.len());
+            inodes.push(Inode {
+                durable: fs::read(entry.path()).unwrap(),
+                pending: Vec::new(),
+            });
+        }
+        Self {
+            disk: Arc::new(Mutex::new(Disk {
+                dice,
+                operations: 0,
+                fault: None,
+                stopped: false,
+                inodes,
+                durable_names: names.clone(),
+                names,
+                pending_names: Vec::new(),
+            })),
+        }
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap()
+    }
+
+    /// Sets what goes wrong, counted from now.
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        let mut disk = self.disk();
+        disk.operations = 0;
+        disk.fault = fault;
+    }
+
+    pub(super) fn operations(&self) -> u64 {
+        self.disk().operations
+    }
+
+    /// Whether the fault has happened.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.disk().stopped
+    }
+
+    /// Writes what a loss of power leaves into an empty directory.
+    pub(super) fn lose_power(&self, to: &Path) {
+        let mut disk = self.disk();
+        let survives = [0, 10, 50, 90, 100];
+        let percent = survives[disk.dice.below(5) as usize];
+        let mut names = disk.durable_names.clone();
+        for change in disk.pending_names.clone() {
+            if disk.dice.chance(percent) {
+                change.apply(&mut names);
+            }
+        }
+        for (name, inode) in names {
+            let mut content = disk.inodes[inode].durable.clone();
+            for change in disk.inodes[inode].pending.clone() {
+                change.apply_partly(&mut content, &mut disk.dice, percent);
+            }
+            fs::write(to.join(name), content).unwrap();
+        }
+    }
+
+    fn handle(&self, inode: usize, file: Box<dyn FileHandle>) -> Box<dyn FileHandle> {
+        Box::new(SimulatedFile {
+            files: self.clone(),
+            inode,
+            file,
+        })
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+impl Files for SimulatedFiles {
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        SystemFiles.list(directory)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
+        let inode = {
+            let mut disk = self.disk();
+            if let Turn::Break(error) = disk.turn() {
+                return Err(error);
+            }
+            match disk.names.get(&name(path)).copied() {
+                Some(inode) => {
+                    disk.inodes[inode].pending.push(Change::Cut(0));
+                    inode
+                }
+                None => {
+                    let inode = disk.inodes.len();
+                    disk.inodes.push(Inode::default());
+                    disk.names.insert(name(path), inode);
+                    disk.pending_names.push(NameChange::Link(name(path), inode));
+                    inode
+                }
+            }
+        };
+        Ok(self.handle(inode, SystemFiles.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
+        let file = SystemFiles.open(path)?;
+        let inode = self.disk().names[&name(path)];
+        Ok(self.handle(inode, file))
+    }
+
+    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
+        SystemFiles.map(path, capacity)
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        SystemFiles.allocated(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        if let Turn::Break(error) = disk.turn() {
+            return Err(error);
+        }
+        let change = NameChange::Rename(name(from), name(to));
+        change.apply(&mut disk.names);
+        disk.pending_names.push(change);
+        SystemFiles.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        if let Turn::Break(error) = disk.turn() {
+            return Err(error);
+        }
+        let change = NameChange::Unlink(name(path));
+        change.apply(&mut disk.names);
+        disk.pending_names.push(change);
+        SystemFiles.remove(path)
+    }
+
+    fn sync_directory(&self, _directory: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        if let Turn::Break(error) = disk.turn() {
+            return Err(error);
+        }
+        let disk = &mut *disk;
+        for change in disk.pending_names.drain(..) {
+            change.apply(&mut disk.durable_names);
+        }
+        Ok(())
+    }
+
+    fn sync(
+        &self,
+        files: &[&dyn FileHandle],
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(), (usize, io::Error)> {
+        meanwhile();
+        files
+            .iter()
+            .enumerate()
+            .try_for_each(|(number, file)| file.sync().map_err(|error| (number, error)))
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    files: SimulatedFiles,
+    inode: usize,
+    file: Box<dyn FileHandle>,
+}
+
+impl SimulatedFile {
+    fn change(&self, change: Change, real: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        match disk.turn() {
+            Turn::Go => {
+                disk.inodes[self.inode].pending.push(change);
+                real()
+            }
+            Turn::Break(error) => {
+                if let Change::Write(offset, bytes) = change {
+                    let kept = disk.dice.below(bytes.len() as u64 + 1) as usize;
+                    let part = Change::Write(offset, bytes[..kept].to_vec());
+                    self.file.write_at(&bytes[..kept], offset)?;
+                    disk.inodes[self.inode].pending.push(part);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl FileHandle for SimulatedFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.change(Change::Write(offset, bytes.to_vec()), || {
+            self.file.write_at(bytes, offset)
+        })
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.change(Change::Cut(length), || self.file.cut(length))
+    }
+
+    fn punch(&self, offset: u64, length: u64) -> io::Result<bool> {
+        self.change(Change::Punch(offset, length), || {
+            self.file.punch(offset, length).map(drop)
+        })?;
+        Ok(true)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        let turn = disk.turn();
+        let disk = &mut *disk;
+        let inode = &mut disk.inodes[self.inode];
+        match turn {
+            Turn::Go => {
+                for change in inode.pending.drain(..) {
+                    change.apply(&mut inode.durable);
+                }
+                Ok(())
+            }
+            Turn::Break(error) => {
+                // The system forgets that pages are dirty: no later sync will write them.
+                if !disk.stopped {
+                    inode.pending.retain(|_| disk.dice.chance(50));
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A directory and its simulated file system.
+#[derive(Debug)]
+pub(super) struct Machine {
+    place: tempfile::TempDir,
+    pub(super) files: SimulatedFiles,
+}
+
+impl Machine {
+    /// Makes a directory with `fill` and boots with it.
+    pub(super) fn boot(dice: Dice, fill: impl FnOnce(&Path)) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        fill(place.path());
+        let files = SimulatedFiles::of(place.path(), dice);
+        Self { place, files }
+    }
+
+    pub(super) fn directory(&self) -> PathBuf {
+        self.place.path().to_owned()
+    }
+
+    /// What comes up after a loss of power.
+    pub(super) fn after_power_loss(&self, dice: Dice) -> Self {
+        Self::boot(dice, |to| self.files.lose_power(to))
+    }
+}

@@ -1,0 +1,423 @@
+//! What readers see: one value under one lock, so that every answer is of one moment.
+//!
+//! Invariants:
+//! 1. `segments` are all segments by number; the last is open. Their live ranges are disjoint, ascend, and cover
+//!    `0..end` together.
+//! 2. An index entry proves nothing. It counts only if its height is below the end and the record there has the
+//!    key that was asked for; so entries of blocks that were truncated do no harm, nor do those that the
+//!    writer inserts before it publishes a run.
+//! 3. Each sealed segment is covered by an index file, or by a table in `frozen`, or it is not indexed. A key
+//!    that may be in a segment that is not indexed is never answered with "absent", nor with a later place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use super::format::Salt;
+use super::map::Map;
+use super::record::Record;
+use super::run::Run;
+use super::segment::{MappedFile, Segment, UNKNOWN};
+use super::table::{Entry, IndexPlace, KeyHash, Same, Table};
+use crate::{Error, Extent, Id, Location, Place, Result};
+
+/// The table of a sealed segment whose index file is not written yet.
+#[derive(Debug, Clone)]
+pub(super) struct Frozen {
+    pub(super) segment: u64,
+    pub(super) table: Arc<Table>,
+}
+
+/// Where a named value is in the file of values.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ValuePlace {
+    pub(super) offset: u64,
+    pub(super) length: usize,
+    pub(super) checksum: u32,
+}
+
+/// The named values.
+#[derive(Debug, Clone)]
+pub(super) struct Values {
+    pub(super) file: MappedFile,
+    pub(super) places: BTreeMap<String, ValuePlace>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) salt: Salt,
+    pub(super) hash: KeyHash,
+    pub(super) floor: u64,
+    pub(super) end: u64,
+    pub(super) segments: Vec<Segment>,
+    /// The index of the open segment.
+    pub(super) table: Table,
+    pub(super) frozen: Vec<Frozen>,
+    /// Index files, ascending, not overlapping.
+    pub(super) runs: Vec<Arc<Run>>,
+    pub(super) values: Values,
+    /// Segments that can't be indexed, and why: look-ups say so instead of "not indexed yet" for ever.
+    pub(super) unindexable: BTreeMap<u64, String>,
+    /// How many keys have their first place in the open segment, counted up to a height.
+    pub(super) counted: Mutex<(u64, u64)>,
+}
+
+impl State {
+    pub(super) fn extent(&self) -> Extent {
+        Extent {
+            floor: self.floor,
+            end: self.end,
+        }
+    }
+
+    pub(super) fn open(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    pub(super) fn open_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    /// The segment of a height below the end. O(log segments), in memory.
+    pub(super) fn segment_of(&self, height: u64) -> Option<&Segment> {
+        let number = self
+            .segments
+            .partition_point(|segment| segment.live.end <= height);
+        self.segments
+            .get(number)
+            .filter(|segment| height < self.end && segment.live.contains(&height))
+    }
+
+    /// The record of a height; `None` from the end on.
+    pub(super) fn record(&self, height: u64) -> Result<Option<(&Segment, Record)>> {
+        if height >= self.end {
+            return Ok(None);
+        }
+        let segment = self.segment_of(height).ok_or_else(|| {
+            let reason = "no segment has this height";
+            Error::corrupt(&self.open().heads.path, Place::Height(height), reason)
+        })?;
+        Ok(Some((segment, segment.record(height, self.salt)?)))
+    }
+
+    pub(super) fn height_of(&self, id: &Id) -> Result<Option<u64>> {
+        let hash = self.hash.of_id(id);
+        let found = self.search(hash, &mut |place| {
+            if place.entry().is_some() {
+                return Ok(None);
+            }
+            let Some((_, record)) = self.record(place.height())? else {
+                return Ok(None);
+            };
+            Ok((record.id == *id).then_some((record.height, 0)))
+        })?;
+        if let Some((height, _)) = found.first {
+            return Ok(Some(height));
+        }
+        // What is not indexed is read instead: few bytes a block.
+        for segment in &self.segments[..self.segments.len() - 1] {
+            if segment.number < found.unknown_from || self.is_covered(segment.number) {
+                continue;
+            }
+            for height in segment.live.clone() {
+                if segment.record(height, self.salt)?.id == *id {
+                    return Ok(Some(height));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn locate(&self, key: &Id) -> Result<Location> {
+        let hash = self.hash.of_key(key);
+        let found = self.search(hash, &mut |place| self.holds(place, key))?;
+        if let Some((height, position)) = found.first {
+            let segment = self.segment_of(height).map_or(0, |segment| segment.number);
+            if segment < found.unknown_from {
+                return Ok(self.extent().location(height, position));
+            }
+        }
+        if found.unknown_from == u64::MAX {
+            return Ok(Location::Absent);
+        }
+        let unknown = &self.segments[found.unknown_from as usize];
+        if let Some(reason) = self.unindexable.get(&unknown.number) {
+            let path = &unknown.heads.path;
+            return Err(Error::corrupt(path, Place::Index, reason.clone()));
+        }
+        let watermark = unknown.live.start;
+        Ok(Location::NotIndexed { watermark })
+    }
+
+    /// The height and position of a place, if it is a live one of this key.
+    fn holds(&self, place: IndexPlace, key: &Id) -> Result<Option<(u64, u32)>> {
+        let Some(number) = place.entry() else {
+            return Ok(None);
+        };
+        let height = place.height();
+        let Some((segment, record)) = self.record(height)? else {
+            return Ok(None);
+        };
+        let heads = segment.heads.map.all();
+        let damaged = || {
+            let place = Place::Height(height);
+            Err(Error::corrupt(
+                &segment.heads.path,
+                place,
+                "an index key is damaged",
+            ))
+        };
+        match record.entry(heads, number, self.salt) {
+            Some(entry) if entry.key == key && entry.checked => Ok(Some((height, entry.position))),
+            Some(entry) if entry.key == key => damaged(),
+            // Another key of the same hash, or a stale entry, is rare enough to make sure.
+            Some(_) if !record.keys_are_sound(heads, self.salt) => damaged(),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks all parts of the index, the oldest first, and stops when no later one can have an earlier place.
+    fn search(
+        &self,
+        hash: u64,
+        check: &mut dyn FnMut(IndexPlace) -> Result<Option<(u64, u32)>>,
+    ) -> Result<Search> {
+        let mut search = Search {
+            first: None,
+            unknown_from: self.first_uncovered(),
+        };
+        for run in &self.runs {
+            if run.is_damaged() {
+                continue;
+            }
+            match run.may_have(hash) {
+                Ok(false) => continue,
+                Ok(true) => {
+                    let outcome = run.places(hash, |place| search.visit(place, check))?;
+                    if outcome.is_err() {
+                        search.doubt(run);
+                    }
+                }
+                Err(_) => search.doubt(run),
+            }
+            if self.is_settled(&search, run.last()) {
+                return Ok(search);
+            }
+        }
+        for frozen in &self.frozen {
+            for place in frozen.table.places(hash) {
+                search.visit(place, check)?;
+            }
+        }
+        for place in self.table.places(hash) {
+            search.visit(place, check)?;
+        }
+        Ok(search)
+    }
+
+    /// Whether what was found is in a segment up to `asked`, so that no later part can have an earlier place.
+    fn is_settled(&self, search: &Search, asked: u64) -> bool {
+        let Some((height, _)) = search.first else {
+            return false;
+        };
+        self.segment_of(height)
+            .is_some_and(|segment| segment.number <= asked && segment.number < search.unknown_from)
+    }
+
+    /// Whether index file or memory cover a sealed segment.
+    pub(super) fn is_covered(&self, segment: u64) -> bool {
+        let next = self.runs.partition_point(|run| run.last() < segment);
+        let by_file = self
+            .runs
+            .get(next)
+            .is_some_and(|run| run.first <= segment && !run.is_damaged());
+        by_file || self.frozen.iter().any(|frozen| frozen.segment == segment)
+    }
+
+    /// The first sealed segment that is not indexed; `u64::MAX` if all are.
+    fn first_uncovered(&self) -> u64 {
+        let open = self.segments.len() as u64 - 1;
+        let mut next = 0;
+        for run in self.runs.iter().filter(|run| !run.is_damaged()) {
+            if run.first > next {
+                break;
+            }
+            next = run.last() + 1;
+        }
+        while next < open {
+            if !self.is_covered(next) {
+                return next;
+            }
+            next += 1;
+        }
+        u64::MAX
+    }
+
+    /// Indexes a block of the open segment, published or not.
+    pub(super) fn index(&mut self, record: &Record) -> Result<()> {
+        let map = Arc::clone(&self.open().heads.map);
+        let HashedBlock { entries } = HashedBlock::of(&self.hash, &map, record);
+        let Self {
+            table,
+            segments,
+            salt,
+            ..
+        } = self;
+        let segment = &segments[segments.len() - 1];
+        table.insert_all(&entries, |old, new| same_key(segment, *salt, old, new))
+    }
+
+    /// Takes blocks of the open segment from `end` on out of its index.
+    pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
+        for height in end.max(self.open().live.start)..self.open().live.end {
+            let record = self.open().record(height, self.salt)?;
+            let map = Arc::clone(&self.open().heads.map);
+            for entry in HashedBlock::of(&self.hash, &map, &record).entries {
+                self.table.remove(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many keys have their first place in a range of heights; [`UNKNOWN`] while not all is indexed.
+    pub(super) fn owned(&self, heights: std::ops::Range<u64>) -> Result<u64> {
+        let mut owned = 0;
+        for height in heights {
+            let Some((segment, record)) = self.record(height)? else {
+                break;
+            };
+            let heads = segment.heads.map.all();
+            let mut seen_here = std::collections::HashSet::new();
+            for number in 0..record.entries {
+                let key = record.key(heads, number);
+                match self.locate(&key)? {
+                    Location::NotIndexed { .. } => return Ok(UNKNOWN),
+                    Location::Found {
+                        height: first,
+                        position,
+                    }
+                    | Location::Pruned {
+                        height: first,
+                        position,
+                    } if first == height => {
+                        let told = record.entry(heads, number, self.salt);
+                        // Of a key that the block has twice, only the first position counts.
+                        if told.is_some_and(|told| told.position == position)
+                            && seen_here.insert(key)
+                        {
+                            owned += 1;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(owned)
+    }
+
+    /// Keys in the index, each counted once. Each key is looked at once in the life of this state, but for
+    /// those that truncation makes count anew.
+    pub(super) fn index_entries(&self) -> Result<u64> {
+        let sealed = &self.segments[..self.segments.len() - 1];
+        let mut sum = 0;
+        for segment in sealed {
+            let mut owned = segment.owned.load(Ordering::Acquire);
+            if owned == UNKNOWN {
+                owned = self.owned(segment.live.clone())?;
+                segment.owned.store(owned, Ordering::Release);
+            }
+            sum += if owned == UNKNOWN { 0 } else { owned };
+        }
+        let mut counted = self
+            .counted
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let open = self.open().live.clone();
+        if counted.0 < open.start || counted.0 > open.end {
+            *counted = (open.start, 0);
+        }
+        let owned = self.owned(counted.0..open.end)?;
+        if owned != UNKNOWN {
+            *counted = (open.end, counted.1 + owned);
+        }
+        Ok(sum + counted.1)
+    }
+}
+
+/// What a search found so far.
+struct Search {
+    first: Option<(u64, u32)>,
+    /// The first segment whose entries are not all known.
+    unknown_from: u64,
+}
+
+impl Search {
+    fn visit(
+        &mut self,
+        place: IndexPlace,
+        check: &mut dyn FnMut(IndexPlace) -> Result<Option<(u64, u32)>>,
+    ) -> Result<()> {
+        if let Some(found) = check(place)? {
+            self.first = Some(self.first.map_or(found, |first| first.min(found)));
+        }
+        Ok(())
+    }
+
+    fn doubt(&mut self, run: &Run) {
+        run.mark_damaged();
+        self.unknown_from = self.unknown_from.min(run.first);
+    }
+}
+
+/// The index entries of one block.
+pub(super) struct HashedBlock {
+    pub(super) entries: Vec<Entry>,
+}
+
+impl HashedBlock {
+    pub(super) fn of(hash: &KeyHash, heads: &Map, record: &Record) -> Self {
+        let bytes = heads.all();
+        let id = Entry {
+            hash: hash.of_id(&record.id),
+            place: IndexPlace::of_id(record.height),
+        };
+        let keys = (0..record.entries).map(|number| Entry {
+            hash: hash.of_key(&record.key(bytes, number)),
+            place: IndexPlace::of_entry(record.height, number),
+        });
+        Self {
+            entries: std::iter::once(id).chain(keys).collect(),
+        }
+    }
+}
+
+/// Which of two places of one hash in a segment stays: of equal keys the first place.
+pub(super) fn same_key(
+    segment: &Segment,
+    salt: Salt,
+    old: IndexPlace,
+    new: IndexPlace,
+) -> Result<Same> {
+    let (Some(old_number), Some(new_number)) = (old.entry(), new.entry()) else {
+        return Ok(Same::No);
+    };
+    let heads = segment.heads.map.all();
+    let (held, offered) = (
+        segment.record(old.height(), salt)?,
+        segment.record(new.height(), salt)?,
+    );
+    let entries = (
+        held.entry(heads, old_number, salt),
+        offered.entry(heads, new_number, salt),
+    );
+    let (Some(held), Some(offered)) = entries else {
+        return Ok(Same::No);
+    };
+    if held.key != offered.key {
+        return Ok(Same::No);
+    }
+    let earlier = (new.height(), offered.position) < (old.height(), held.position);
+    Ok(if earlier { Same::New } else { Same::Old })
+}

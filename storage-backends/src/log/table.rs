@@ -1,0 +1,348 @@
+//! The index of a segment in memory: a hash table whose slots are in the order of the hashes.
+//!
+//! An entry is the hash of a key and a place: height and number within the block's record, or, for the block's
+//! id, [`ID_NUMBER`]. The key itself is not here; whoever looks something up compares it with the one in the
+//! record, so an entry can be stale or a collision and does no harm.
+//!
+//! Linear probing where a cluster is kept sorted and a slot's home grows with the hash, so that reading the
+//! slots from first to last gives the entries sorted by hash: an index file is written from it without
+//! sorting. The hash is keyed with a secret of the store; nobody can choose keys that collide.
+
+use std::hint::black_box;
+
+use crate::{Id, Result};
+
+/// Bits of a place that hold the number within the block.
+const NUMBER_BITS: u32 = 25;
+/// The number that stands for a block's id; above any entry's.
+const ID_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
+/// Heights from here on don't fit into a place.
+pub(super) const HEIGHT_MAX: u64 = 1 << (64 - NUMBER_BITS - 1);
+
+/// Smallest number of slots.
+const SLOTS_MIN: usize = 64;
+/// Slots beyond the last home, so that a cluster there has room.
+const SLOTS_BEYOND: usize = 64;
+/// How many entries ahead of the one being inserted a slot is touched, so that the memory is there in time.
+const AHEAD: usize = 12;
+
+/// Where a key was given, or which block an id is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct IndexPlace(u64);
+
+impl IndexPlace {
+    const NONE: Self = Self(u64::MAX);
+
+    pub(super) const fn of_entry(height: u64, number: usize) -> Self {
+        Self(height << NUMBER_BITS | number as u64)
+    }
+
+    pub(super) const fn of_id(height: u64) -> Self {
+        Self(height << NUMBER_BITS | ID_NUMBER)
+    }
+
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn height(self) -> u64 {
+        self.0 >> NUMBER_BITS
+    }
+
+    /// The entry's number, unless it is an id's place.
+    pub(super) const fn entry(self) -> Option<usize> {
+        let number = self.0 & ID_NUMBER;
+        if number == ID_NUMBER {
+            None
+        } else {
+            Some(number as usize)
+        }
+    }
+}
+
+/// The hash of index keys and ids.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyHash {
+    pub(super) seed: [u64; 2],
+}
+
+/// Odd numbers without a pattern: from the digits of π.
+const PI: [u64; 4] = [
+    0x243F_6A88_85A3_08D3,
+    0x1319_8A2E_0370_7345,
+    0xA409_3822_299F_31D1,
+    0x082E_FA98_EC4E_6C89,
+];
+
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl KeyHash {
+    pub(super) fn of_key(&self, key: &Id) -> u64 {
+        self.hash(key, PI[0])
+    }
+
+    pub(super) fn of_id(&self, id: &Id) -> u64 {
+        self.hash(id, PI[1])
+    }
+
+    fn hash(&self, bytes: &Id, domain: u64) -> u64 {
+        let word = |number: usize| super::format::u64_at(bytes, number * 8);
+        let [s, t] = self.seed;
+        let low = fold(word(0) ^ s, word(1) ^ t);
+        let high = fold(
+            word(2) ^ s.rotate_left(32) ^ PI[2],
+            word(3) ^ t.rotate_left(32) ^ PI[3],
+        );
+        fold(low ^ s ^ domain, high ^ t ^ PI[2])
+    }
+}
+
+/// A hash and what it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) hash: u64,
+    pub(super) place: IndexPlace,
+}
+
+const EMPTY: Entry = Entry {
+    hash: 0,
+    place: IndexPlace::NONE,
+};
+
+impl Entry {
+    const fn is_empty(&self) -> bool {
+        self.place.0 == IndexPlace::NONE.0
+    }
+}
+
+/// Which of two equal keys stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Same {
+    /// They are not equal.
+    No,
+    /// The one that is there.
+    Old,
+    /// The one to be inserted.
+    New,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: Vec<Entry>,
+    homes: usize,
+    held: usize,
+}
+
+impl Table {
+    /// A table with room for some entries before it has to grow.
+    pub(super) fn with_room(entries: usize) -> Self {
+        Self::with_homes((entries * 10 / 7).max(SLOTS_MIN))
+    }
+
+    fn with_homes(homes: usize) -> Self {
+        Self {
+            slots: vec![EMPTY; homes + SLOTS_BEYOND],
+            homes,
+            held: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// The entries, by ascending hash.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.slots.iter().copied().filter(|slot| !slot.is_empty())
+    }
+
+    /// The places under a hash.
+    pub(super) fn places(&self, hash: u64) -> impl Iterator<Item = IndexPlace> + '_ {
+        self.slots[self.home(hash)..]
+            .iter()
+            .take_while(move |slot| !slot.is_empty() && slot.hash <= hash)
+            .filter(move |slot| slot.hash == hash)
+            .map(|slot| slot.place)
+    }
+
+    /// Inserts entries. `same` compares the keys of two places that have one hash, the one held first.
+    pub(super) fn insert_all(
+        &mut self,
+        entries: &[Entry],
+        mut same: impl FnMut(IndexPlace, IndexPlace) -> Result<Same>,
+    ) -> Result<()> {
+        let needed = self.held + entries.len();
+        if needed * 10 > self.homes * 7 {
+            self.grow((needed * 10 / 7).max(self.homes * 2));
+        }
+        let mut touched = 0;
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(later) = entries.get(number + AHEAD) {
+                touched ^= self.slots[self.home(later.hash)].hash;
+            }
+            self.insert(*entry, &mut same)?;
+        }
+        black_box(touched);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        entry: Entry,
+        same: &mut impl FnMut(IndexPlace, IndexPlace) -> Result<Same>,
+    ) -> Result<()> {
+        let mut at = self.home(entry.hash);
+        while !self.slots[at].is_empty() && self.slots[at].hash <= entry.hash {
+            if self.slots[at].hash == entry.hash {
+                match same(self.slots[at].place, entry.place)? {
+                    Same::No => {}
+                    Same::Old => return Ok(()),
+                    Same::New => {
+                        self.slots[at].place = entry.place;
+                        return Ok(());
+                    }
+                }
+            }
+            at += 1;
+        }
+        self.put(at, entry);
+        Ok(())
+    }
+
+    /// Puts an entry into a slot and moves those from there on to the next free one.
+    fn put(&mut self, at: usize, entry: Entry) {
+        let run = self.slots[at..].iter().take_while(|slot| !slot.is_empty());
+        let free = at + run.count();
+        self.make_room(free);
+        self.slots.copy_within(at..free, at + 1);
+        self.slots[at] = entry;
+        self.held += 1;
+    }
+
+    /// Makes sure that a slot is there and isn't the last, which stays empty and so ends every search.
+    fn make_room(&mut self, at: usize) {
+        if at + 1 >= self.slots.len() {
+            self.slots.resize(at + SLOTS_BEYOND, EMPTY);
+        }
+    }
+
+    fn grow(&mut self, homes: usize) {
+        let mut larger = Self::with_homes(homes);
+        let mut next = 0;
+        for entry in self.sorted() {
+            next = larger.home(entry.hash).max(next);
+            larger.make_room(next);
+            larger.slots[next] = entry;
+            next += 1;
+        }
+        larger.held = self.held;
+        *self = larger;
+    }
+
+    /// Removes an entry, if it is there.
+    pub(super) fn remove(&mut self, entry: Entry) {
+        let mut at = self.home(entry.hash);
+        loop {
+            let slot = self.slots[at];
+            if slot.is_empty() || slot.hash > entry.hash {
+                return;
+            }
+            if slot == entry {
+                break;
+            }
+            at += 1;
+        }
+        self.held -= 1;
+        // Those that were pushed past their home move back.
+        while !self.slots[at + 1].is_empty() && self.home(self.slots[at + 1].hash) <= at {
+            self.slots[at] = self.slots[at + 1];
+            at += 1;
+        }
+        self.slots[at] = EMPTY;
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        (u128::from(hash) * self.homes as u128 >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(hash: u64, place: u64) -> Entry {
+        Entry {
+            hash,
+            place: IndexPlace::from_bits(place),
+        }
+    }
+
+    #[test]
+    fn places_hold_heights_numbers_and_ids() {
+        let place = IndexPlace::of_entry(HEIGHT_MAX - 1, (1 << 24) - 1);
+        assert_eq!(
+            (place.height(), place.entry()),
+            (HEIGHT_MAX - 1, Some((1 << 24) - 1))
+        );
+        assert_eq!(IndexPlace::of_id(5).entry(), None);
+        assert_eq!(IndexPlace::of_id(5).height(), 5);
+        assert_ne!(IndexPlace::of_id(HEIGHT_MAX - 1), IndexPlace::NONE);
+    }
+
+    #[test]
+    fn hashes_depend_on_every_bit_and_on_the_seed() {
+        let hash = KeyHash { seed: [3, 5] };
+        let key = [9; 32];
+        let mut seen = BTreeSet::from([hash.of_key(&key), hash.of_id(&key)]);
+        seen.insert(KeyHash { seed: [3, 6] }.of_key(&key));
+        for bit in 0..256 {
+            let mut other = key;
+            other[bit / 8] ^= 1 << (bit % 8);
+            seen.insert(hash.of_key(&other));
+        }
+        assert_eq!(seen.len(), 259);
+    }
+
+    proptest! {
+        /// Whatever is inserted and removed, also where the hashes crowd at the end.
+        #[test]
+        fn a_table_is_a_sorted_set(
+            steps in prop::collection::vec((any::<bool>(), prop_oneof![
+                any::<u64>(), (0_u64..9), (0_u64..400).prop_map(|low| u64::MAX - low)
+            ], 0_u64..3), 0..600),
+        ) {
+            let mut table = Table::with_room(0);
+            let mut model = BTreeSet::new();
+            for (insert, hash, place) in steps {
+                if insert {
+                    let same = |old, new| Ok(if old == new { Same::Old } else { Same::No });
+                    table.insert_all(&[entry(hash, place)], same).unwrap();
+                    model.insert((hash, place));
+                } else {
+                    table.remove(entry(hash, place));
+                    model.remove(&(hash, place));
+                }
+                let found: BTreeSet<_> = table.places(hash).map(IndexPlace::bits).collect();
+                let held: BTreeSet<_> =
+                    model.iter().filter(|held| held.0 == hash).map(|held| held.1).collect();
+                prop_assert_eq!(found, held);
+            }
+            let hashes: Vec<u64> = table.sorted().map(|entry| entry.hash).collect();
+            prop_assert!(hashes.is_sorted());
+            prop_assert_eq!(table.len(), model.len());
+            prop_assert_eq!(hashes.len(), model.len());
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Named values: a file of frames, of which the last for each name counts.
+//!
+//! When most of the file is old values, the live ones are written to a new file, the next generation, which takes the
+//! name that is looked for first only when it is whole and on the disk.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::FileHandle;
+use super::format::{
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, finish_frame,
+    u32_at,
+};
+use super::mark::Mark;
+use super::scan::{check_tail, whole_frame};
+use super::segment::MappedFile;
+use super::shared::Site;
+use super::state::{ValuePlace, Values};
+use crate::{Error, META_KEY_BYTES_MAX, Place, Result};
+
+/// Old values may always take this much.
+const OLD_BYTES_MIN: u64 = 1 << 20;
+const PAYLOAD_HEAD_BYTES: usize = 8;
+
+/// The file of values as it was found.
+#[derive(Debug)]
+pub(super) struct FoundValues {
+    pub(super) values: Values,
+    pub(super) generation: u64,
+    pub(super) frames_end: u64,
+    pub(super) content: u32,
+    /// Bytes known to be on the disk.
+    pub(super) synced: u64,
+    /// The file's length.
+    pub(super) length: u64,
+}
+
+impl FoundValues {
+    /// Reads the file of a generation and decides where it ends.
+    pub(super) fn read(site: &Site, generation: u64, mark: &Mark) -> Result<Self> {
+        let path = Named::Meta(generation).path(&site.directory);
+        let map = site
+            .files
+            .map(&path, 0)
+            .map_err(|source| Error::system("open", &path, source))?;
+        let superblock = Superblock::decode(&path, map.all(), FileKind::Meta, Some(&site.store))?;
+        if superblock.number != generation {
+            let reason = "the file has another one's name";
+            return Err(Error::corrupt(&path, Place::Offset(32), reason));
+        }
+        let bytes = map.all();
+        let mut places = BTreeMap::new();
+        let mut end = SUPERBLOCK_BYTES;
+        let mut content = superblock.checksum();
+        let mut synced = end as u64;
+        if mark.generation == generation {
+            synced = synced.max(mark.values);
+        }
+        while let Some((head, whole)) = whole_frame(bytes, end, content, site.salt) {
+            let payload = &bytes[end + FRAME_BYTES..][..head.length as usize];
+            let Some((name, place)) = decode_value(payload, end, head.kind, head.height) else {
+                let reason = "the frame is no value";
+                return Err(Error::corrupt(&path, Place::Offset(end as u64), reason));
+            };
+            places.insert(name, place);
+            synced = synced.max(head.synced);
+            content = head.checksum;
+            end += whole;
+        }
+        check_tail(&path, bytes, end as u64, synced, site.salt)?;
+        let length = map.exists();
+        let file = MappedFile {
+            path: Arc::new(path),
+            map: Arc::new(map.limited(end as u64)),
+        };
+        Ok(Self {
+            values: Values { file, places },
+            generation,
+            frames_end: end as u64,
+            content,
+            synced,
+            length,
+        })
+    }
+}
+
+fn decode_value(
+    payload: &[u8],
+    frame: usize,
+    kind: FrameKind,
+    length: u64,
+) -> Option<(String, ValuePlace)> {
+    let key_bytes = u32_at(payload.get(..PAYLOAD_HEAD_BYTES)?, 0) as usize;
+    if kind != FrameKind::Value || key_bytes > META_KEY_BYTES_MAX {
+        return None;
+    }
+    let key = payload.get(PAYLOAD_HEAD_BYTES..PAYLOAD_HEAD_BYTES + key_bytes)?;
+    let start = PAYLOAD_HEAD_BYTES + key_bytes;
+    let length = usize::try_from(length).ok()?;
+    if start.checked_add(length)? != payload.len() {
+        return None;
+    }
+    let place = ValuePlace {
+        offset: (frame + FRAME_BYTES + start) as u64,
+        length,
+        checksum: u32_at(payload, 4),
+    };
+    Some((String::from_utf8(key.to_vec()).ok()?, place))
+}
+
+/// The file of values, to be written to.
+#[derive(Debug)]
+pub(super) struct ValueFile {
+    pub(super) file: Box<dyn FileHandle>,
+    pub(super) generation: u64,
+    pub(super) end: u64,
+    pub(super) content: u32,
+    pub(super) synced: u64,
+    /// Bytes that the live values take.
+    live: u64,
+}
+
+impl ValueFile {
+    pub(super) fn continuing(file: Box<dyn FileHandle>, found: &FoundValues) -> Self {
+        Self {
+            file,
+            generation: found.generation,
+            end: found.frames_end,
+            content: found.content,
+            synced: found.frames_end,
+            live: live_bytes(&found.values.places),
+        }
+    }
+
+    /// Makes the first file of a store, synced.
+    pub(super) fn create(site: &Site, generation: u64) -> Result<()> {
+        let path = Named::Meta(generation).path(&site.directory);
+        let fault = |source| Error::system("create", &path, source);
+        let file = site.files.create(&path).map_err(fault)?;
+        file.write_at(&superblock(site, generation).encode(), 0)
+            .map_err(fault)?;
+        file.sync().map_err(fault)
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced == self.end
+    }
+
+    /// Appends a value; gives its place.
+    pub(super) fn append(
+        &mut self,
+        salt: Salt,
+        key: &str,
+        value: &[u8],
+    ) -> std::io::Result<ValuePlace> {
+        let mut frame = value_frame(salt, key, value);
+        let checksum = finish_frame(
+            &mut frame,
+            salt,
+            FrameKind::Value,
+            value.len() as u64,
+            self.synced,
+            self.content,
+        );
+        self.file.write_at(&frame, self.end)?;
+        let place = ValuePlace {
+            offset: self.end + (FRAME_BYTES + PAYLOAD_HEAD_BYTES + key.len()) as u64,
+            length: value.len(),
+            checksum: salt.checksum(value),
+        };
+        self.end += frame.len() as u64;
+        self.content = checksum;
+        Ok(place)
+    }
+
+    /// Notes which values are live now.
+    pub(super) fn count(&mut self, places: &BTreeMap<String, ValuePlace>) {
+        self.live = live_bytes(places);
+    }
+
+    /// Whether the file should be written anew.
+    pub(super) fn is_mostly_old(&self) -> bool {
+        self.end > OLD_BYTES_MIN + 3 * self.live
+    }
+
+    /// Writes the live values to a file of the next generation, which is on the disk under its name when this returns.
+    pub(super) fn rewrite(&self, site: &Site, values: &Values) -> Result<(Self, Values)> {
+        let generation = self.generation + 1;
+        let path = Named::Meta(generation).path(&site.directory);
+        let fresh = path.with_extension("new");
+        let fault = |source| Error::system("rewrite the named values", &fresh, source);
+        let head = superblock(site, generation);
+        let mut next = Self {
+            file: site.files.create(&fresh).map_err(fault)?,
+            generation,
+            end: SUPERBLOCK_BYTES as u64,
+            content: head.checksum(),
+            synced: SUPERBLOCK_BYTES as u64,
+            live: self.live,
+        };
+        next.file.write_at(&head.encode(), 0).map_err(fault)?;
+        let mut places = BTreeMap::new();
+        for (key, place) in &values.places {
+            let value = read_value(&values.file, place, site.salt)?;
+            let place = next.append(site.salt, key, value).map_err(fault)?;
+            places.insert(key.clone(), place);
+        }
+        next.file.sync().map_err(fault)?;
+        next.synced = next.end;
+        site.files.rename(&fresh, &path).map_err(fault)?;
+        sync_directory(site)?;
+        let map = map_values(site, &path, next.end)?;
+        let file = MappedFile {
+            path: Arc::new(path),
+            map: Arc::new(map),
+        };
+        Ok((next, Values { file, places }))
+    }
+}
+
+/// Maps a file of values with room to grow.
+pub(super) fn map_values(site: &Site, path: &Path, length: u64) -> Result<super::map::Map> {
+    let capacity = (length * 2).max(4 * OLD_BYTES_MIN);
+    site.files
+        .map(path, capacity)
+        .map_err(|source| Error::system("map", path, source))
+}
+
+pub(super) fn sync_directory(site: &Site) -> Result<()> {
+    site.files
+        .sync_directory(&site.directory)
+        .map_err(|source| Error::system("sync", &site.directory, source))
+}
+
+/// A value, checked.
+pub(super) fn read_value<'a>(
+    file: &'a MappedFile,
+    place: &ValuePlace,
+    salt: Salt,
+) -> Result<&'a [u8]> {
+    file.map
+        .get(place.offset, place.length)
+        .filter(|value| salt.checksum(value) == place.checksum)
+        .ok_or_else(|| file.corrupt(place.offset, "a named value is damaged"))
+}
+
+fn live_bytes(places: &BTreeMap<String, ValuePlace>) -> u64 {
+    places
+        .values()
+        .map(|place| (place.length + FRAME_BYTES + PAYLOAD_HEAD_BYTES + META_KEY_BYTES_MAX) as u64)
+        .sum()
+}
+
+fn superblock(site: &Site, generation: u64) -> Superblock {
+    Superblock {
+        kind: FileKind::Meta,
+        store: site.store,
+        number: generation,
+        a: 0,
+        b: 0,
+    }
+}
+
+fn value_frame(salt: Salt, key: &str, value: &[u8]) -> Vec<u8> {
+    let mut frame =
+        Vec::with_capacity(FRAME_BYTES + PAYLOAD_HEAD_BYTES + key.len() + value.len() + 8);
+    frame.resize(FRAME_BYTES, 0);
+    frame.extend_from_slice(&(key.len() as u32).to_le_bytes());
+    frame.extend_from_slice(&salt.checksum(value).to_le_bytes());
+    frame.extend_from_slice(key.as_bytes());
+    frame.extend_from_slice(value);
+    frame
+}

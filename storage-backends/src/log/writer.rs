@@ -1,0 +1,307 @@
+//! The writing half.
+
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::format::{FrameKind, Named};
+use super::home::Session;
+use super::indexer::Indexer;
+use super::load::clip_all;
+use super::map::Map;
+use super::record::{Record, bodies_bytes, entries_of, heads_bytes};
+use super::roll::roll;
+use super::segment::{HeightTable, MappedFile};
+use super::shared::Shared;
+use super::state::State;
+use super::table::HEIGHT_MAX;
+use super::values::map_values;
+use crate::latch::Latch;
+use crate::{Block, BlockWriter, Durability, Error, PruneReceipt, Receipt, Result, check};
+
+#[derive(Debug)]
+pub(super) struct LogWriter {
+    latch: Latch,
+    inner: Inner,
+}
+
+/// What the latch guards. The indexing ends before the session does, which lets another writer in.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) disk: Disk,
+    indexer: Indexer,
+    pub(super) shared: Arc<Shared>,
+    _session: Session,
+}
+
+impl LogWriter {
+    pub(super) fn new(session: Session, disk: Disk) -> Result<Self> {
+        let shared = Arc::clone(&session.home().shared);
+        let indexer = Indexer::start(&shared, &disk.site.options)?;
+        Ok(Self {
+            latch: Latch::new(disk.site.directory.clone()),
+            inner: Inner {
+                disk,
+                indexer,
+                shared,
+                _session: session,
+            },
+        })
+    }
+}
+
+impl Drop for LogWriter {
+    /// What was committed is the operating system's already; that it is on the disk too makes the next opening
+    /// short, and damage told from a crash.
+    fn drop(&mut self) {
+        let inner = &mut self.inner;
+        let synced = self
+            .latch
+            .guard("close", || inner.disk.sync("close", &mut || {}));
+        if let Err(error) = synced
+            && !error.is_poisoned()
+        {
+            tracing::warn!(%error, "closing without a sync");
+        }
+    }
+}
+
+impl BlockWriter for LogWriter {
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        let inner = &mut self.inner;
+        self.latch.guard("append", || inner.append(run, durability))
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        let inner = &mut self.inner;
+        self.latch.guard("truncate", || inner.truncate(above))
+    }
+
+    fn prune(&mut self, below: u64, limit: u64) -> Result<PruneReceipt> {
+        let inner = &mut self.inner;
+        self.latch.guard("prune", || inner.prune(below, limit))
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        let inner = &mut self.inner;
+        self.latch
+            .guard("put_meta", || inner.put_meta(key, value, durability))
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        let inner = &mut self.inner;
+        self.latch.guard("sync", || {
+            inner.disk.sync("sync", &mut || {})?;
+            Ok(inner.receipt(Durability::Disk))
+        })
+    }
+}
+
+impl Inner {
+    fn receipt(&self, durability: Durability) -> Receipt {
+        Receipt {
+            end: self.shared.read().end,
+            durability,
+        }
+    }
+
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.check(run)?;
+        let disk = durability == Durability::Disk;
+        if run.is_empty() {
+            if disk {
+                self.disk.sync("append", &mut || {})?;
+            }
+        } else {
+            if self.is_full_for(run) {
+                roll(&self.shared, &mut self.disk)?;
+                self.indexer.segment_sealed()?;
+            }
+            let records = self.disk.write_run(run)?;
+            self.show(&records, entries_of(run))?;
+            // The index of a run that isn't published leads nowhere, so it needs not wait for the sync.
+            let mut indexed = Ok(());
+            let shared = &self.shared;
+            if disk {
+                let mut index = || indexed = index_records(shared, &records);
+                self.disk.sync("append", &mut index)?;
+            } else {
+                indexed = index_records(shared, &records);
+            }
+            indexed?;
+            self.publish(run.len() as u64);
+        }
+        let reached = if disk {
+            Durability::Disk
+        } else {
+            Durability::Os
+        };
+        Ok(self.receipt(reached))
+    }
+
+    fn check(&self, run: &[Block]) -> Result<()> {
+        let state = self.shared.read();
+        check::run(state.extent(), run)?;
+        for block in run {
+            if block.height >= HEIGHT_MAX {
+                let reason = format!("heights end at {HEIGHT_MAX}");
+                return Err(Error::argument("append", reason));
+            }
+            if state.height_of(&block.id)?.is_some() {
+                return Err(check::duplicate_id(block.height));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the open segment ends before a run.
+    fn is_full_for(&self, run: &[Block]) -> bool {
+        let options = &self.disk.site.options;
+        let heads = self.disk.heads.end + heads_bytes(run) as u64;
+        let bodies = self.disk.bodies.end + bodies_bytes(run);
+        let entries = self.shared.read().open().entries + entries_of(run) as u64;
+        !self.disk.is_fresh()
+            && (heads.max(bodies) > options.segment_bytes
+                || entries > options.segment_entries as u64)
+    }
+
+    /// Lets what was written be looked at, which no reader does before it is published.
+    fn show(&self, records: &[u64], entries: usize) -> Result<()> {
+        let mut state = self.shared.write();
+        let open = state.open_mut();
+        self.extend(&mut open.heads, self.disk.heads.end)?;
+        if let Some(bodies) = &mut open.bodies {
+            self.extend(bodies, self.disk.bodies.end)?;
+        }
+        open.entries += entries as u64;
+        open.bodies_bytes = self.disk.bodies.end;
+        open.content = self.disk.content;
+        if let HeightTable::Listed(offsets) = &mut open.table {
+            offsets.extend_from_slice(records);
+        }
+        Ok(())
+    }
+
+    fn extend(&self, file: &mut MappedFile, end: u64) -> Result<()> {
+        if file.map.capacity() >= end {
+            file.map.grow(end);
+            return Ok(());
+        }
+        let capacity = (file.map.capacity() * 2).max(end);
+        file.map = Arc::new(self.map(file, capacity)?);
+        Ok(())
+    }
+
+    fn map(&self, file: &MappedFile, capacity: u64) -> Result<Map> {
+        let map = self.disk.site.files.map(&file.path, capacity);
+        map.map_err(|source| Error::system("map", &file.path, source))
+    }
+
+    fn publish(&self, blocks: u64) {
+        let mut state = self.shared.write();
+        let end = state.end + blocks;
+        state.end = end;
+        state.open_mut().live.end = end;
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        let end = above.saturating_add(1);
+        {
+            let extent = self.shared.read().extent();
+            check::truncation(extent, above)?;
+            if end >= extent.end {
+                return Ok(());
+            }
+        }
+        self.disk.write_note("truncate", FrameKind::Truncate, end)?;
+        self.disk.sync("truncate", &mut || {})?;
+        let dead = {
+            let mut state = self.shared.write();
+            state.unindex(end)?;
+            cut_open(&mut state, end);
+            let sealed = state.segments.len() - 1;
+            clip_all(&mut state.segments[..sealed], end);
+            let emptied = state.segments[..sealed]
+                .iter_mut()
+                .filter(|segment| segment.live.is_empty());
+            emptied
+                .filter_map(|segment| segment.bodies.take())
+                .collect::<Vec<_>>()
+        };
+        dead.iter()
+            .try_for_each(|file| self.unlink("truncate", file))
+    }
+
+    pub(super) fn unlink(&self, operation: &'static str, file: &MappedFile) -> Result<()> {
+        let removed = self.disk.site.files.remove(&file.path);
+        removed.map_err(|source| Error::system(operation, &file.path, source))
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        check::meta(key, value)?;
+        if self.disk.values.is_mostly_old() {
+            self.rewrite_values()?;
+        }
+        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
+        let place = self
+            .disk
+            .values
+            .append(self.disk.site.salt, key, value)
+            .map_err(|source| Error::system("put_meta", &path, source))?;
+        if durability == Durability::Disk {
+            self.disk.sync("put_meta", &mut || {})?;
+        }
+        let mut state = self.shared.write();
+        let file = &mut state.values.file;
+        if file.map.capacity() < self.disk.values.end {
+            file.map = Arc::new(map_values(&self.disk.site, &path, self.disk.values.end)?);
+        } else {
+            file.map.grow(self.disk.values.end);
+        }
+        state.values.places.insert(key.to_owned(), place);
+        self.disk.values.count(&state.values.places);
+        Ok(())
+    }
+
+    fn rewrite_values(&mut self) -> Result<()> {
+        let held = self.shared.read().values.clone();
+        let (file, values) = self.disk.values.rewrite(&self.disk.site, &held)?;
+        self.disk.values = file;
+        self.shared.write().values = values;
+        self.disk.write_mark("put_meta")?;
+        self.unlink("put_meta", &held.file)
+    }
+}
+
+/// Takes heights from `end` on out of the open segment.
+fn cut_open(state: &mut State, end: u64) {
+    state.end = end;
+    let open = state.open_mut();
+    open.low = open.low.min(end);
+    open.live = open.live.start.min(end)..end;
+    let kept = (end - open.low) as usize;
+    if let HeightTable::Listed(offsets) = &mut open.table {
+        offsets.truncate(kept);
+    }
+    let start = open.live.start;
+    let counted = state
+        .counted
+        .get_mut()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if counted.0 > end {
+        *counted = (start, 0);
+    }
+}
+
+fn index_records(shared: &Shared, records: &[u64]) -> Result<()> {
+    for offset in records {
+        let mut state = shared.write();
+        let open = state.open();
+        let record =
+            Record::decode(open.heads.map.all(), *offset, state.salt).ok_or_else(|| {
+                open.heads
+                    .corrupt(*offset, "the record is not what was written")
+            })?;
+        state.index(&record)?;
+    }
+    Ok(())
+}
