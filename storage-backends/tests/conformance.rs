@@ -83,9 +83,22 @@ impl Fixture for InLog {
         }
     }
 
-    // With the open segment's files full, a run goes to a new segment, whose name is taken by a directory.
+    // In small segments the next run goes to a new segment, whose file's name a directory takes. In one large
+    // segment, whose files are open already, there is no way to make a write fail.
     fn break_appends(&self) -> Option<Box<dyn FnOnce()>> {
-        None
+        if self.options == LogOptions::default() {
+            return None;
+        }
+        let segments = std::fs::read_dir(self.directory())
+            .unwrap()
+            .filter(|entry| {
+                let name = entry.as_ref().unwrap().file_name();
+                name.to_string_lossy().starts_with("heads-")
+            })
+            .count();
+        let taken = self.directory().join(format!("bodies-{segments:08}"));
+        std::fs::create_dir(&taken).unwrap();
+        Some(Box::new(move || std::fs::remove_dir(taken).unwrap()))
     }
 }
 

@@ -9,11 +9,10 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use hubledger_storage::{Block, Durability, Extent, StoreUrl};
-use support::{ask, block};
+use hubledger_storage::{Block, Durability, Extent, LogOptions, Result, Store, StoreUrl};
+use support::{ask, await_index, block};
 
 /// Tells a child where its store is.
 const STORE: &str = "HUBLEDGER_STORAGE_KILL_TEST";
@@ -26,7 +25,7 @@ fn child() {
     let Ok(url) = std::env::var(STORE) else {
         return;
     };
-    let mut store = url.parse::<StoreUrl>().unwrap().open_or_create().unwrap();
+    let mut store = open(&url.parse().unwrap()).unwrap();
     loop {
         let Extent { floor, end } = store.reader.extent().unwrap();
         let run: Vec<Block> = (end..end + RUN)
@@ -42,18 +41,43 @@ fn child() {
     }
 }
 
+/// Opens the store, a log in small segments, so that kills fall into their ends and the indexing too.
+fn open(url: &StoreUrl) -> Result<Store> {
+    let StoreUrl::Log(directory) = url else {
+        return url.open_or_create();
+    };
+    let options = LogOptions {
+        segment_bytes: 100_000,
+        index_fanout: 2,
+        ..LogOptions::default()
+    };
+    if url.exists() {
+        options.open(directory)
+    } else {
+        options.create(directory)
+    }
+}
+
 #[test]
-fn acknowledged_runs_survive_sigkill() {
+fn acknowledged_runs_survive_sigkill_in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("chain.db");
+    assert_survival(&StoreUrl::Sqlite(directory.path().join("chain.db")));
+}
+
+#[test]
+fn acknowledged_runs_survive_sigkill_in_a_log() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_survival(&StoreUrl::Log(directory.path().join("chain")));
+}
+
+fn assert_survival(url: &StoreUrl) {
     let mut end = 0;
     for round in 0..8 {
-        let (acknowledged, floor) = killed_after(&file, 3 + round * 5);
+        let (acknowledged, floor) = killed_after(url, 3 + round * 5);
         assert!(acknowledged > end, "the child continues the chain");
-        // First a reader alone, which meets the log as the killed process left it.
-        let url = StoreUrl::Sqlite(file.clone());
+        // First a reader alone, which meets the files as the killed process left them.
         let seen = url.open_read_only().unwrap().extent().unwrap();
-        let store = url.open().unwrap();
+        let store = open(url).unwrap();
         let extent = store.reader.extent().unwrap();
         assert_eq!(seen, extent);
         assert!(
@@ -61,22 +85,23 @@ fn acknowledged_runs_survive_sigkill() {
             "{extent:?}"
         );
         assert_eq!(extent.end % RUN, 0, "part of a run");
+        await_index(&*store.reader);
         ask(&*store.reader, extent, BODY_BYTES).unwrap();
         end = extent.end;
     }
 }
 
 /// Runs a child until it has acknowledged some commits; gives the last end and floor it told of.
-fn killed_after(file: &Path, commits: usize) -> (u64, u64) {
+fn killed_after(url: &StoreUrl, commits: usize) -> (u64, u64) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env(STORE, format!("sqlite:{}", file.display()))
+        .env(STORE, url.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap())
         .lines()
-        .map_while(Result::ok);
+        .map_while(std::result::Result::ok);
     let last = lines
         .filter_map(|line| acknowledgement(&line))
         .nth(commits - 1);

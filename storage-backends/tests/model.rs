@@ -1,10 +1,13 @@
-//! Any sequence of operations gives the same answers from SQLite as from the memory backend.
+//! Any sequence of operations gives the same answers from a backend with files as from the memory backend.
 
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use bytes::Bytes;
 use hubledger_storage::{
-    Block, BlockReader, Durability, Id, IndexEntry, MemoryStore, Result, Store, StoreUrl,
+    Block, BlockReader, Durability, Id, IndexEntry, LogOptions, MemoryStore, Result, Store,
+    StoreUrl,
 };
 use proptest::prelude::*;
 
@@ -189,23 +192,59 @@ fn assert_equal(model: &dyn BlockReader, tested: &dyn BlockReader) {
     );
 }
 
+/// Creates the store at a path, or opens it.
+type Open = fn(&Path, create: bool) -> Result<Store>;
+
+fn run(steps: &[Step], open: Open) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chain");
+    let mut model = MemoryStore::new().open().unwrap();
+    let mut tested = open(&path, true).unwrap();
+    for step in steps {
+        assert_eq!(
+            apply(&mut tested, step),
+            apply(&mut model, step),
+            "{step:?}"
+        );
+        if matches!(step, Step::Reopen) {
+            drop(tested);
+            tested = open(&path, false).unwrap();
+            assert_equal(&*model.reader, &*tested.reader);
+        }
+    }
+    assert_equal(&*model.reader, &*tested.reader);
+}
+
+fn sqlite(path: &Path, create: bool) -> Result<Store> {
+    let url = StoreUrl::Sqlite(path.to_owned());
+    if create { url.create() } else { url.open() }
+}
+
+/// Segments of a few blocks, and index files that are merged often.
+fn log(path: &Path, create: bool) -> Result<Store> {
+    let options = LogOptions {
+        segment_bytes: 3000,
+        segment_entries: 20,
+        index_fanout: 2,
+        index_in_background: false,
+    };
+    if create {
+        options.create(path)
+    } else {
+        options.open(path)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn sqlite_equals_memory(steps in prop::collection::vec(step(), 1..40)) {
-        let directory = tempfile::tempdir().unwrap();
-        let url = StoreUrl::Sqlite(directory.path().join("chain.db"));
-        let mut model = MemoryStore::new().open().unwrap();
-        let mut tested = url.create().unwrap();
-        for step in &steps {
-            assert_eq!(apply(&mut tested, step), apply(&mut model, step), "{step:?}");
-            if matches!(step, Step::Reopen) {
-                drop(tested);
-                tested = url.open().unwrap();
-                assert_equal(&*model.reader, &*tested.reader);
-            }
-        }
-        assert_equal(&*model.reader, &*tested.reader);
+        run(&steps, sqlite);
+    }
+
+    #[test]
+    fn log_equals_memory(steps in prop::collection::vec(step(), 1..60)) {
+        run(&steps, log);
     }
 }

@@ -5,7 +5,8 @@
 //! (its files, its damage, its crashes) is tested beside it.
 //!
 //! Exclusions: a fixture that can't make writes fail returns `None` from [`Fixture::break_appends`], and
-//! the case about poisoning then ends early. That is the memory backend only.
+//! the case about poisoning then ends early. Those are the memory backend, and `log:` in one large segment; in
+//! small segments it runs the case.
 
 #![allow(clippy::unwrap_used)]
 

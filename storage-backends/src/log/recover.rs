@@ -129,13 +129,16 @@ impl Tail<'_> {
 
 fn rewrite(file: &dyn FileHandle, map: &Map, from: u64, to: u64) -> io::Result<()> {
     let mut at = from;
+    let mut chunk = Vec::new();
     while at < to {
         let length = (to - at).min(CHUNK_BYTES);
         let bytes = map
             .get(at, length as usize)
             .ok_or_else(|| io::Error::other("the file became shorter"))?;
         // A copy: a write from a map of the file that is written to would read what it is changing.
-        file.write_at(&bytes.to_vec(), at)?;
+        chunk.clear();
+        chunk.extend_from_slice(bytes);
+        file.write_at(&chunk, at)?;
         at += length;
     }
     Ok(())

@@ -94,13 +94,13 @@ impl Layout {
 }
 
 fn scale(hash: u64, parts: u64) -> u64 {
-    (u128::from(hash) * u128::from(parts) >> 64) as u64
+    ((u128::from(hash) * u128::from(parts)) >> 64) as u64
 }
 
 /// The bits of a filter block that stand for a hash.
 pub(super) fn filter_bits(hash: u64) -> impl Iterator<Item = usize> {
-    let mixed = (hash ^ hash >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (0..FILTER_PROBES).map(move |probe| ((mixed >> (probe * 9) & 511) * 480 >> 9) as usize)
+    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (0..FILTER_PROBES).map(move |probe| ((((mixed >> (probe * 9)) & 511) * 480) >> 9) as usize)
 }
 
 pub(super) fn block_checksum(salt: Salt, number: u64, bytes: &[u8]) -> u32 {
@@ -187,7 +187,7 @@ impl Run {
         if u32_at(block, 0) != block_checksum(self.salt, number, &block[4..]) {
             return Err(Damaged);
         }
-        Ok(filter_bits(hash).all(|bit| block[4 + bit / 8] >> (bit % 8) & 1 == 1))
+        Ok(filter_bits(hash).all(|bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1))
     }
 
     /// Calls `visit` with every place under a hash.

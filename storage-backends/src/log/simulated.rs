@@ -4,6 +4,8 @@
 //! have: for each file the content of the last sync and what was done since, for the directory the names of
 //! its last sync and what was done since. A loss of power keeps any subset of the latter, writes by sector.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -269,7 +269,7 @@ impl Table {
     }
 
     fn home(&self, hash: u64) -> usize {
-        (u128::from(hash) * self.homes as u128 >> 64) as usize
+        ((u128::from(hash) * self.homes as u128) >> 64) as usize
     }
 }
 
