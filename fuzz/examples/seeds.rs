@@ -60,6 +60,12 @@ fn main() -> io::Result<()> {
     for (name, bytes) in signatures() {
         put("signatures", name, &bytes)?;
     }
+    put("log_store", "bytes", &[0, 5, 0, 1, 0, 0, 8, 0, 0x40])?;
+    put("log_store", "cut", &[1, 3, 0, 0x80, 0, 0])?;
+    put("log_store", "gone", &[2, 1])?;
+    put("log_store", "longer", &[3, 4, 2, 7, 7])?;
+    put("log_store", "frame", &[4, 2, 20, 0, 0, 0])?;
+    put("log_store", "run", &[5, 30, 1, 2, 9, 0, 8, 0, 8, 0])?;
     put("block_file", "chain", &block_file(root, chain)?)
 }
 

@@ -1,13 +1,15 @@
-//! What the fuzz targets share: a small valid chain, proofs about it with ways to forge them, and a file to put
-//! bytes in.
+//! What the fuzz targets share: a small valid chain, proofs about it with ways to forge them, a file to put bytes in,
+//! and the files of an append-log with ways to damage them.
 //!
 //! A target states one property of every input, not just the absence of panics: what decodes encodes to the same
 //! bytes, what was forged doesn't verify, and so on. `examples/seeds.rs` writes the inputs that the targets start from.
 
 mod chain;
 mod forge;
+mod log;
 mod scratch;
 
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
+pub use log::{DamagedLog, LOG_END, LOG_FLOOR, LOG_OPTIONS, log_block};
 pub use scratch::Scratch;

@@ -497,6 +497,68 @@ fn a_run_larger_than_a_segment_is_one_run() {
     ask(&*store.reader, Extent { floor: 0, end: 40 }, 2000).unwrap();
 }
 
+/// Keeps the text of warnings.
+#[derive(Clone, Default)]
+struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_torn_tail_is_cut_by_a_writer_who_says_so() {
+    let place = Place::with_chain();
+    let files = place.files();
+    let last = files
+        .iter()
+        .rfind(|name| name.starts_with("heads"))
+        .unwrap();
+    for name in [last, &last.replace("heads", "bodies"), "meta-00000000"] {
+        let whole = fs::read(place.file(name)).unwrap();
+        let mut torn = whole.clone();
+        torn.extend_from_slice(b"HLFR and more that was never finished");
+        fs::write(place.file(name), &torn).unwrap();
+        read(&place).unwrap();
+        assert_eq!(
+            fs::read(place.file(name)).unwrap(),
+            torn,
+            "a reader cuts nothing"
+        );
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(warnings.clone(), || drop(place.url().open().unwrap()));
+        let told = warnings.0.lock().unwrap().join("; ");
+        let cut = format!("offset={} bytes=37", whole.len());
+        assert!(told.contains(name) && told.contains(&cut), "{told}");
+        assert_eq!(fs::read(place.file(name)).unwrap(), whole);
+    }
+}
+
 #[test]
 fn one_writer_through_all_names_of_a_directory() {
     let place = Place::with_chain();

@@ -210,3 +210,31 @@ fn every_command_shows_an_example_and_completions_exist() {
         0
     );
 }
+
+#[test]
+fn a_log_holds_the_same_chain_as_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = generate(folder, "a.hlb", 500, 100);
+    for store in ["log:a", "sqlite:a.db"] {
+        let imported = ok(folder, &["import", "a.hlb", "--store", store]);
+        assert_eq!(imported["head"], made["head"]);
+        let again = ok(folder, &["import", "a.hlb", "--store", store]);
+        assert_eq!(again["imported"], 0);
+    }
+    let same = |arguments: &[&str]| {
+        let answers = ["log:a", "sqlite:a.db"].map(|store| {
+            let arguments = [arguments, &["--store", store]].concat();
+            ok(folder, &arguments)
+        });
+        assert_eq!(answers[0], answers[1], "{arguments:?}");
+        answers[0].clone()
+    };
+    let block = same(&["get", "--block", "2"]);
+    let id = block["transactions"][7]["id"].as_str().unwrap();
+    assert_eq!(same(&["get", "--tx", id])["index"], 7);
+    same(&["get", "--head"]);
+    let verified = ok(folder, &["verify", "--store", "log:a"]);
+    assert_eq!(verified["head"], made["head"]);
+    assert_eq!(ok(folder, &["stats", "--store", "log:a"])["height"], 5);
+}

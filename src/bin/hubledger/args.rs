@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Create a store from a chain specification
     #[command(
-        after_help = "Example:\n  hubledger init --store sqlite:hub.db --spec examples/messaging.toml"
+        after_help = "Example:\n  hubledger init --store log:hub --spec examples/messaging.toml"
     )]
     Init(Init),
     /// Generate a block file of signed, sealed blocks
@@ -38,26 +38,24 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Validate the blocks of a file and commit them to a store
     #[command(
-        after_help = "Examples:\n  hubledger import blocks.hlb --store sqlite:hub.db\n  \
+        after_help = "Examples:\n  hubledger import blocks.hlb --store log:hub\n  \
 hubledger import --mpreg federation.db --chain hub_registry --store sqlite:registry.db\n\n\
 An import that was interrupted is simply started again."
     )]
     Import(Import),
     /// Check everything in a store, or in a chain that MPREG keeps, again
-    #[command(after_help = "Examples:\n  hubledger verify --store sqlite:hub.db\n  \
+    #[command(after_help = "Examples:\n  hubledger verify --store log:hub\n  \
 hubledger verify --mpreg federation.db --chain hub_registry --audit")]
     Verify(Verify),
     /// Look up a transaction, a block, or the head
-    #[command(
-        after_help = "Examples:\n  hubledger get --store sqlite:hub.db --head\n  \
-hubledger get --store sqlite:hub.db --block 7\n  \
-hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca828d"
-    )]
+    #[command(after_help = "Examples:\n  hubledger get --store log:hub --head\n  \
+hubledger get --store log:hub --block 7\n  \
+hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca828d")]
     Get(Get),
     /// Write a proof that a transaction is in the chain, or that the chain extends an earlier head
     #[command(
-        after_help = "Examples:\n  hubledger prove --store sqlite:hub.db --tx ID --out tx.proof\n  \
-hubledger prove --store sqlite:hub.db --extends OLD_HEAD --out growth.json"
+        after_help = "Examples:\n  hubledger prove --store log:hub --tx ID --out tx.proof\n  \
+hubledger prove --store log:hub --extends OLD_HEAD --out growth.json"
     )]
     Prove(Prove),
     /// Check a proof against nothing but a head hash
@@ -67,7 +65,7 @@ hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
     )]
     VerifyProof(VerifyProof),
     /// Say what a store holds
-    #[command(after_help = "Example:\n  hubledger stats --store sqlite:hub.db")]
+    #[command(after_help = "Example:\n  hubledger stats --store log:hub")]
     Stats(Stats),
     /// Do the whole job once on made-up data in a temporary folder, and report
     #[command(after_help = "Example:\n  hubledger demo --transactions 20000")]
@@ -81,7 +79,7 @@ hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
 
 #[derive(Args)]
 pub(crate) struct Init {
-    /// The store to create: sqlite:FILE
+    /// The store to create: log:DIR or sqlite:FILE
     #[arg(long, value_name = "URL")]
     pub(crate) store: StoreUrl,
     /// The chain specification, a TOML file

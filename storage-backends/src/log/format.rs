@@ -45,8 +45,9 @@
 //!             32 meta generation u64      40 synced bytes of meta u64   48 zero [16]
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub(super) use super::names::Named;
 use crate::{Error, Place, Result};
 
 pub(super) const VERSION: u32 = 1;
@@ -295,22 +296,6 @@ pub(super) fn finish_frame(
     checksum
 }
 
-/// The offset of the first place from `from` on that reads like a frame's head and claims that the byte at
-/// `from` had been synced. Such a frame proves damage: what a crash tears was never synced.
-pub(super) fn claim_beyond(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
-    let mut at = from.next_multiple_of(8);
-    while at + FRAME_BYTES <= bytes.len() {
-        if &bytes[at..at + 4] == FRAME_MAGIC
-            && FrameHead::decode(&bytes[at..], salt)
-                .is_some_and(|head| head.synced > from as u64 && head.synced <= at as u64)
-        {
-            return Some(at);
-        }
-        at += 8;
-    }
-    None
-}
-
 /// The last bytes of a sealed segment's heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trailer {
@@ -407,59 +392,6 @@ pub(super) const fn body_frame_bytes(body: usize) -> usize {
     padded(BODY_HEAD_BYTES + body)
 }
 
-/// What a name in the directory stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    Store,
-    Mark,
-    Meta(u64),
-    Heads(u64),
-    Bodies(u64),
-    Index(u64, u64),
-    /// A file that was not finished.
-    New,
-    /// Nothing of ours.
-    Other,
-}
-
-impl Named {
-    pub(super) fn of(name: &str) -> Self {
-        let number = |digits: &str| digits.parse::<u64>().ok();
-        let parsed = match name.split_once('-') {
-            _ if name.ends_with(".new") => Some(Self::New),
-            None if name == "store" => Some(Self::Store),
-            None if name == "mark" => Some(Self::Mark),
-            Some(("meta", rest)) => number(rest).map(Self::Meta),
-            Some(("heads", rest)) => number(rest).map(Self::Heads),
-            Some(("bodies", rest)) => number(rest).map(Self::Bodies),
-            Some(("index", rest)) => rest
-                .split_once('-')
-                .and_then(|(first, last)| Some(Self::Index(number(first)?, number(last)?))),
-            _ => None,
-        };
-        // One name for one thing: `heads-7` is none of ours.
-        parsed
-            .filter(|named| matches!(named, Self::New) || named.name() == name)
-            .unwrap_or(Self::Other)
-    }
-
-    fn name(self) -> String {
-        match self {
-            Self::Store => "store".to_owned(),
-            Self::Mark => "mark".to_owned(),
-            Self::Meta(generation) => format!("meta-{generation:08}"),
-            Self::Heads(number) => format!("heads-{number:08}"),
-            Self::Bodies(number) => format!("bodies-{number:08}"),
-            Self::Index(first, last) => format!("index-{first:08}-{last:08}"),
-            Self::New | Self::Other => String::new(),
-        }
-    }
-
-    pub(super) fn path(self, directory: &Path) -> PathBuf {
-        directory.join(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -467,34 +399,58 @@ mod tests {
 
     const ID: StoreId = [7; 16];
 
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The format of version 1: these bytes never change.
     #[test]
-    fn names_read_back_and_have_one_form() {
-        let dir = Path::new("d");
-        for named in [
-            Named::Store,
-            Named::Mark,
-            Named::Meta(3),
-            Named::Heads(0),
-            Named::Bodies(123_456_789),
-            Named::Index(0, 7),
-        ] {
-            let path = named.path(dir);
-            assert_eq!(
-                Named::of(path.file_name().unwrap().to_str().unwrap()),
-                named
-            );
+    fn golden_bytes() {
+        let salt = Salt::new(&ID);
+        let superblock = Superblock {
+            kind: FileKind::Bodies,
+            store: ID,
+            number: 1,
+            a: 2,
+            b: 3,
+        };
+        let mut frame = vec![0; FRAME_BYTES];
+        frame.extend_from_slice(b"payload");
+        finish_frame(&mut frame, salt, FrameKind::Run, 4, 64, 5);
+        let trailer = Trailer {
+            footer: 6,
+            low: 7,
+            end: 8,
+            floor: 9,
+            bodies_bytes: 10,
+            entries: 11,
+            previous: 12,
+        };
+        let golden = [
+            (
+                hex(&superblock.encode()),
+                "484c424f4449455301000000088dcfa5070707070707070707070707070707070100000000000000020000000000000003000000000000000000000000000000",
+            ),
+            (
+                hex(&frame),
+                "484c46520100000007000000000000000400000000000000400000000000000005000000424ca102000000008ba86d557061796c6f616400",
+            ),
+            (
+                hex(&trailer.encode(salt)),
+                "484c465462530b9406000000000000000700000000000000080000000000000009000000000000000a000000000000000b000000000000000c00000000000000",
+            ),
+            (
+                hex(&table_entry(salt, 13, 14)),
+                "0e00000000000000229f538d00000000",
+            ),
+            (
+                hex(&body_head(salt, 15, 16, 17)),
+                "484c42440f000000100000000000000011000000e14f7bfb",
+            ),
+        ];
+        for (bytes, expected) in golden {
+            assert_eq!(bytes, expected);
         }
-        for other in [
-            "heads-7",
-            "heads-",
-            "notes",
-            "index-00000001",
-            "store-1",
-            "heads-+0000007",
-        ] {
-            assert_eq!(Named::of(other), Named::Other, "{other}");
-        }
-        assert_eq!(Named::of("heads-00000001.new"), Named::New);
     }
 
     #[test]
@@ -512,19 +468,6 @@ mod tests {
             assert_eq!(FrameHead::decode(&damaged, salt), None, "bit {bit}");
         }
         assert_eq!(FrameHead::decode(&frame, Salt::new(&[8; 16])), None);
-    }
-
-    #[test]
-    fn a_later_claim_proves_damage() {
-        let salt = Salt::new(&ID);
-        let mut file = vec![0; 128];
-        for (synced, proves) in [(64, false), (72, true), (128, true), (136, false)] {
-            let mut frame = vec![0; FRAME_BYTES];
-            finish_frame(&mut frame, salt, FrameKind::Floor, 0, synced, 0);
-            file.truncate(128);
-            file.extend_from_slice(&frame);
-            assert_eq!(claim_beyond(&file, 64, salt).is_some(), proves, "{synced}");
-        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ const LEVELS_MAX: u32 = 3;
 /// Tables that wait for their file; the writer waits when there are more.
 pub(super) const FROZEN_MAX: usize = 2;
 
+/// Entries that are looked at under one lock.
+const LOCKED_ENTRIES: usize = 1024;
+
 /// Something to do.
 enum Job {
     /// Drop a damaged index file.
@@ -106,8 +109,21 @@ impl Drop for Indexer {
     }
 }
 
+/// Tells of a panic, so that nobody waits for a thread that is gone.
+struct PanicNotice<'a>(&'a Shared);
+
+impl Drop for PanicNotice<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0
+                .tell(|work| work.failed = Some("the indexing thread panicked".to_owned()));
+        }
+    }
+}
+
 /// What the thread does.
 fn index_when_due(shared: &Shared, fanout: usize) {
+    let _notice = PanicNotice(shared);
     loop {
         let stop = shared.wait(|work| {
             let stop = shared.stop.load(Ordering::Acquire);
@@ -208,7 +224,7 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
     let cover = Cover {
         low: live.start,
         end: live.end,
-        owned: count_owned(shared, live.clone()),
+        owned: count_owned(shared, number, &table)?,
         content,
     };
     let entries = table.sorted().map(Ok);
@@ -282,15 +298,19 @@ pub(super) fn index_record(
     table.insert_all(&entries, |old, new| same_key(segment, state.salt, old, new))
 }
 
-fn count_owned(shared: &Shared, live: std::ops::Range<u64>) -> u64 {
+/// How many keys of a segment's table have their first place there. By ascending hash, so that the filters of older
+/// index files are read from first to last.
+fn count_owned(shared: &Shared, number: u64, table: &Table) -> Result<u64> {
     let mut sum = 0;
-    for height in live {
-        match shared.read().owned(height..height + 1) {
-            Ok(owned) if owned != UNKNOWN => sum += owned,
-            _ => return UNKNOWN,
+    let mut entries = table.sorted().peekable();
+    while entries.peek().is_some() {
+        let chunk = entries.by_ref().take(LOCKED_ENTRIES);
+        match shared.read().count_owned(number, chunk)? {
+            UNKNOWN => return Ok(UNKNOWN),
+            owned => sum += owned,
         }
     }
-    sum
+    Ok(sum)
 }
 
 fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {

@@ -36,6 +36,7 @@ mod indexer;
 mod load;
 mod map;
 mod mark;
+mod names;
 mod options;
 mod place;
 mod prune;

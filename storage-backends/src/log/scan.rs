@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::format::{
     FRAME_BYTES, FrameHead, FrameKind, SUPERBLOCK_BYTES, Salt, Superblock, Trailer,
-    body_frame_bytes, claim_beyond,
+    body_frame_bytes,
 };
 use super::record::Record;
 use crate::{Error, Place, Result};
@@ -189,5 +189,39 @@ pub(super) fn check_tail(
             "the frame here is damaged, which was on the disk before the one at byte {claim} was written"
         )),
         None => Ok(()),
+    }
+}
+
+/// The offset of the first place from `from` on that reads like a frame's head and claims that the byte at
+/// `from` had been synced. Such a frame proves damage: what a crash tears was never synced.
+fn claim_beyond(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
+    let mut at = from.next_multiple_of(8);
+    while at + FRAME_BYTES <= bytes.len() {
+        if FrameHead::decode(&bytes[at..], salt)
+            .is_some_and(|head| head.synced > from as u64 && head.synced <= at as u64)
+        {
+            return Some(at);
+        }
+        at += 8;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::finish_frame;
+    use super::*;
+
+    #[test]
+    fn a_later_claim_proves_damage() {
+        let salt = Salt::new(&[7; 16]);
+        let mut file = vec![0; 128];
+        for (synced, proves) in [(64, false), (72, true), (128, true), (136, false)] {
+            let mut frame = vec![0; FRAME_BYTES];
+            finish_frame(&mut frame, salt, FrameKind::Floor, 0, synced, 0);
+            file.truncate(128);
+            file.extend_from_slice(&frame);
+            assert_eq!(claim_beyond(&file, 64, salt).is_some(), proves, "{synced}");
+        }
     }
 }

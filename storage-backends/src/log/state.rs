@@ -317,6 +317,50 @@ impl State {
         Ok(owned)
     }
 
+    /// How many of some entries of a sealed segment's table are keys whose first place is there; [`UNKNOWN`]
+    /// while an older segment is not indexed.
+    pub(super) fn count_owned(
+        &self,
+        number: u64,
+        entries: impl Iterator<Item = Entry>,
+    ) -> Result<u64> {
+        if self.first_uncovered() < number {
+            return Ok(UNKNOWN);
+        }
+        let segment = &self.segments[number as usize];
+        let older = self.runs.partition_point(|run| run.last() < number);
+        let (runs, frozen) = (&self.runs[..older], &self.frozen);
+        let mut owned = 0;
+        for entry in entries {
+            let height = entry.place.height();
+            let Some(in_block) = entry
+                .place
+                .entry()
+                .filter(|_| segment.live.contains(&height))
+            else {
+                continue;
+            };
+            let maybe_older = runs
+                .iter()
+                .any(|run| run.may_have(entry.hash).unwrap_or(true))
+                || frozen.iter().any(|frozen| {
+                    frozen.segment < number && frozen.table.places(entry.hash).next().is_some()
+                });
+            if maybe_older {
+                let record = segment.record(height, self.salt)?;
+                let key = record.key(segment.heads.map.all(), in_block);
+                match self.locate(&key)? {
+                    Location::Found { height: first, .. }
+                    | Location::Pruned { height: first, .. } => owned += u64::from(first == height),
+                    Location::Absent | Location::NotIndexed { .. } => return Ok(UNKNOWN),
+                }
+            } else {
+                owned += 1;
+            }
+        }
+        Ok(owned)
+    }
+
     /// Keys in the index, each counted once. Each key is looked at once in the life of this state, but for
     /// those that truncation makes count anew.
     pub(super) fn index_entries(&self) -> Result<u64> {
