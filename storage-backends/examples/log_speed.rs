@@ -129,66 +129,87 @@ fn thread_time() -> Duration {
 /// The time of the writes and syncs alone, as for the store.
 fn plain_file(path: &Path, blocks: u64, noise: &Bytes) {
     let mut file = File::create(path).unwrap();
-    let (mut spent, mut worked) = (Duration::ZERO, Duration::ZERO);
+    let mut meter = Meter::new("plain file", blocks);
     for run in runs(0..blocks, noise) {
-        let (started, before) = (Instant::now(), thread_time());
-        for block in &run {
-            let checksum = crc32c::crc32c(&block.body);
-            file.write_all(&checksum.to_le_bytes()).unwrap();
-            file.write_all(&block.body).unwrap();
-        }
-        file.sync_data().unwrap();
-        spent += started.elapsed();
-        worked += thread_time() - before;
+        meter.measure(run.len() as u64, || {
+            for block in &run {
+                let checksum = crc32c::crc32c(&block.body);
+                file.write_all(&checksum.to_le_bytes()).unwrap();
+                file.write_all(&block.body).unwrap();
+            }
+            file.sync_data().unwrap();
+        });
     }
     std::fs::remove_file(path).unwrap();
-    println!(
-        "plain file        {:7.3} µs a transaction, {:.3} on the processor",
-        per(spent, blocks * BLOCK),
-        per(worked, blocks * BLOCK)
-    );
 }
 
 fn append(store: &mut Store, blocks: std::ops::Range<u64>, noise: &Bytes) {
-    let (mut total, mut part) = (Spent::default(), Spent::default());
-    let step = (blocks.end / 10).next_multiple_of(RUN);
+    let mut meter = Meter::new("log", blocks.end);
     for run in runs(blocks, noise) {
-        let (started, before) = (Instant::now(), thread_time());
-        let receipt = store.writer.append(&run, Durability::Disk).unwrap();
-        let worked = thread_time() - before;
-        part.add(started.elapsed(), worked);
-        total.add(started.elapsed(), worked);
-        if receipt.end % step == 0 {
-            part.print(
-                &format!("append to {:8}", receipt.end * BLOCK),
-                step * BLOCK,
-            );
-            part = Spent::default();
-        }
+        meter.measure(run.len() as u64, || {
+            store.writer.append(&run, Durability::Disk).unwrap();
+        });
     }
-    let end = store.reader.extent().unwrap().end;
-    total.print("append            ", end * BLOCK);
+}
+
+/// Prints what each tenth of some blocks took, and all of them.
+struct Meter {
+    what: &'static str,
+    step: u64,
+    end: u64,
+    done: u64,
+    total: Spent,
+    part: Spent,
 }
 
 #[derive(Default)]
 struct Spent {
-    total: Duration,
+    blocks: u64,
+    took: Duration,
     worked: Duration,
     longest: Duration,
 }
 
-impl Spent {
-    fn add(&mut self, took: Duration, worked: Duration) {
-        self.total += took;
-        self.worked += worked;
-        self.longest = self.longest.max(took);
+impl Meter {
+    fn new(what: &'static str, end: u64) -> Self {
+        Self {
+            what,
+            step: (end / 10).next_multiple_of(RUN),
+            end,
+            done: 0,
+            total: Spent::default(),
+            part: Spent::default(),
+        }
     }
 
-    fn print(&self, what: &str, count: u64) {
+    fn measure(&mut self, blocks: u64, work: impl FnOnce()) {
+        let (started, before) = (Instant::now(), thread_time());
+        work();
+        let (took, worked) = (started.elapsed(), thread_time() - before);
+        for spent in [&mut self.total, &mut self.part] {
+            spent.blocks += blocks;
+            spent.took += took;
+            spent.worked += worked;
+            spent.longest = spent.longest.max(took);
+        }
+        self.done += blocks;
+        if self.done.is_multiple_of(self.step) {
+            self.part
+                .print(&format!("{} to {}", self.what, self.done * BLOCK));
+            self.part = Spent::default();
+        }
+        if self.done == self.end {
+            self.total.print(self.what);
+        }
+    }
+}
+
+impl Spent {
+    fn print(&self, what: &str) {
         println!(
-            "{what}{:7.3} µs a transaction, {:.3} on the processor, the longest run {:.1} ms",
-            per(self.total, count),
-            per(self.worked, count),
+            "{what:24} {:7.3} µs a transaction, {:.3} on the processor, the longest run {:.1} ms",
+            per(self.took, self.blocks * BLOCK),
+            per(self.worked, self.blocks * BLOCK),
             self.longest.as_secs_f64() * 1e3
         );
     }

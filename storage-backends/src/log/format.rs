@@ -36,7 +36,7 @@
 //! (8-aligned) 16 height u64       24 offset in bodies-N u64         32 body length u32    36 body checksum u32
 //!             40 header checksum u32          44 keys checksum u32   48 id [32]
 //!             80 header, then entries: key [32] each, whose position is its number; or, listed,
-//!                key [32], position u32, checksum u32 over both; then zeros to a multiple of 8
+//!                checksum u32 over the rest, position u32, key [32]; then zeros to a multiple of 8
 //!
 //! body         0 magic "HLBD"      4 length u32        8 height u64
 //! (8-aligned) 16 body checksum u32                    20 head checksum u32 over 0..20   24 body, zeros

@@ -268,7 +268,7 @@ fn rescan(
 
 /// The last segment: its valid part, and what recovery needs to know.
 fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segment, LastSegment)> {
-    let capacity = site.options.segment_bytes;
+    let capacity = site.options.map_bytes();
     let (heads, superblock) = map(
         site,
         Named::Heads(number),

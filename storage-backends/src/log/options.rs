@@ -48,7 +48,15 @@ impl Default for LogOptions {
     }
 }
 
+/// Maps of open files have room for this much at most; a file that grows larger is mapped again.
+const MAP_BYTES_MAX: u64 = 1 << 32;
+
 impl LogOptions {
+    /// How much an open segment's maps have room for at first.
+    pub(super) fn map_bytes(&self) -> u64 {
+        self.segment_bytes.min(MAP_BYTES_MAX)
+    }
+
     /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::{Block, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, Id};
 const FIXED_BYTES: usize = 80;
 const KEY_BYTES: usize = 32;
 const LISTED_BYTES: usize = 40;
+const LISTED_KEY_AT: usize = LISTED_BYTES - KEY_BYTES;
 const LISTED: u32 = 1;
 
 /// The fixed part of a record.
@@ -104,16 +105,15 @@ impl Record {
         }
         let width = self.entry_bytes();
         let bytes = &self.keys(heads)[number * width..][..width];
-        let key = &bytes[..KEY_BYTES];
         Some(if self.listed {
             RecordEntry {
-                key,
-                position: u32_at(bytes, 32),
-                checked: salt.checksum(&bytes[..36]) == u32_at(bytes, 36),
+                key: &bytes[LISTED_KEY_AT..],
+                position: u32_at(bytes, 4),
+                checked: salt.checksum(&bytes[4..]) == u32_at(bytes, 0),
             }
         } else {
             RecordEntry {
-                key,
+                key: bytes,
                 position: number as u32,
                 checked: true,
             }
@@ -124,7 +124,8 @@ impl Record {
     pub(super) fn key(&self, heads: &[u8], number: usize) -> Id {
         let mut key = Id::default();
         let width = self.entry_bytes();
-        key.copy_from_slice(&self.keys(heads)[number * width..][..KEY_BYTES]);
+        let entry = &self.keys(heads)[number * width..][..width];
+        key.copy_from_slice(&entry[width - KEY_BYTES..]);
         key
     }
 }
@@ -170,7 +171,8 @@ impl RunDraft {
 }
 
 fn is_listed(block: &Block) -> bool {
-    !(0..).eq(block.index.iter().map(|entry| entry.position))
+    let mut numbered = (0..).zip(&block.index);
+    !numbered.all(|(number, entry)| number == entry.position)
 }
 
 fn entry_bytes(block: &Block) -> usize {
@@ -214,13 +216,14 @@ fn push_record(
     let keys_start = frame.len();
     let listed = is_listed(block);
     for entry in &block.index {
-        let entry_start = frame.len();
-        frame.extend_from_slice(&entry.key);
         if listed {
-            frame.extend_from_slice(&entry.position.to_le_bytes());
-            let checksum = salt.checksum(&frame[entry_start..]);
+            // Before what it covers: bytes that end with their own CRC would not count in the CRC of the whole.
+            let position = entry.position.to_le_bytes();
+            let checksum = salt.checksum_of(&[&position, &entry.key]);
             frame.extend_from_slice(&checksum.to_le_bytes());
+            frame.extend_from_slice(&position);
         }
+        frame.extend_from_slice(&entry.key);
     }
     let keys_checksum = salt.checksum(&frame[keys_start..]);
     frame.resize(start + padded(frame.len() - start), 0);
@@ -260,6 +263,24 @@ mod tests {
                 })
                 .collect(),
         }
+    }
+
+    /// The format of version 1: these bytes never change.
+    #[test]
+    fn golden_bytes() {
+        let hash = |positions| {
+            let frame = RunDraft::new(&[block(positions)], 64, Salt::new(&[1; 16])).frame;
+            (frame.len(), fnv(&frame))
+        };
+        assert_eq!(hash(&[0, 1]), (200, 16303708183607846350));
+        assert_eq!(hash(&[4, 1]), (216, 8665589509637622377));
+    }
+
+    /// No CRC: that of bytes which hold their own is the same for all.
+    fn fnv(bytes: &[u8]) -> u64 {
+        bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+        })
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn rewrite(file: &dyn FileHandle, map: &Map, from: u64, to: u64) -> io::Result<(
 
 /// Maps the open files again: the maps were made before the files got their length.
 fn map_anew(site: &Site, state: &mut State, disk: &Disk) -> Result<()> {
-    let capacity = site.options.segment_bytes;
+    let capacity = site.options.map_bytes();
     let map = |file: &GrowingFile, capacity| -> Result<std::sync::Arc<Map>> {
         let map = site
             .files

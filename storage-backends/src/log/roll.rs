@@ -41,10 +41,7 @@ pub(super) fn begin_after_sealed(state: &mut State, disk: &mut Disk, footer: u64
 
 /// Makes the next segment; gives the sealed one's heads in a map of their length, and the new one.
 fn begin(disk: &mut Disk, state: &State) -> Result<(MappedFile, Segment)> {
-    let (files, capacity) = (
-        Arc::clone(&disk.site.files),
-        disk.site.options.segment_bytes,
-    );
+    let (files, capacity) = (Arc::clone(&disk.site.files), disk.site.options.map_bytes());
     let map = |path: &Path, capacity| -> Result<MappedFile> {
         let map = files
             .map(path, capacity)

@@ -381,6 +381,24 @@ mod tests {
         }
     }
 
+    /// The format of version 1: this file never changes.
+    #[test]
+    fn a_golden_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let entries: Vec<Entry> = (0..200)
+            .map(|number| Entry {
+                hash: number << 56 | number,
+                place: IndexPlace::of_entry(number, 1),
+            })
+            .collect();
+        let run = write(directory.path(), 3, &entries);
+        let bytes = std::fs::read(&run.path).unwrap();
+        let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        assert_eq!((bytes.len(), hash), (5120, 14542703911680689455));
+    }
+
     #[test]
     fn few_misses_pass_the_filter_and_damage_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
