@@ -60,11 +60,11 @@ impl Home {
 
 /// The one writer's hold on a store.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Hold {
     home: Arc<Home>,
 }
 
-impl Session {
+impl Hold {
     fn begin(home: &Arc<Home>) -> Result<Self> {
         if home.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
@@ -81,7 +81,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.home.written.store(false, Ordering::Release);
     }
@@ -93,7 +93,7 @@ static OPEN: Mutex<Vec<(PathBuf, Weak<Home>)>> = Mutex::new(Vec::new());
 pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(home) = find(&mut homes, directory) {
-        let session = Session::begin(&home)?;
+        let hold = Hold::begin(&home)?;
         if let Some(lock) = &home.lock {
             lock_for_writing(lock, directory)?;
         }
@@ -104,14 +104,14 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
         };
         let (state, disk) = recover(&site, load(&site, false)?)?;
         *home.shared.write() = state;
-        return store(session, disk);
+        return store(hold, disk);
     }
     let (site, lock) = read_store(directory, options)?;
     lock_for_writing(&lock, directory)?;
     let (state, disk) = recover(&site, load(&site, false)?)?;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
     homes.push((directory.to_owned(), Arc::downgrade(&home)));
-    store(Session::begin(&home)?, disk)
+    store(Hold::begin(&home)?, disk)
 }
 
 /// Opens a store on files that a test brings, without a lock.
@@ -125,7 +125,7 @@ pub(super) fn open_on(
     let site = Site { files, ..site };
     let (state, disk) = recover(&site, load(&site, false)?)?;
     let home = Arc::new(Home::new(Shared::new(site, state), None));
-    store(Session::begin(&home)?, disk)
+    store(Hold::begin(&home)?, disk)
 }
 
 /// Opens a store only to read.
@@ -148,9 +148,9 @@ pub(super) fn open_read_only(
     Ok(Arc::new(LogReader::new(home)))
 }
 
-fn store(session: Session, disk: super::disk::Disk) -> Result<Store> {
-    let reader = Arc::new(LogReader::new(Arc::clone(session.home())));
-    let writer = Box::new(LogWriter::new(session, disk)?);
+fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
+    let reader = Arc::new(LogReader::new(Arc::clone(hold.home())));
+    let writer = Box::new(LogWriter::new(hold, disk)?);
     Ok(Store { reader, writer })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::disk::Disk;
 use super::format::{FrameKind, Named};
-use super::home::Session;
+use super::home::Hold;
 use super::indexer::Indexer;
 use super::load::clip_all;
 use super::map::Map;
@@ -24,18 +24,18 @@ pub(super) struct LogWriter {
     inner: Inner,
 }
 
-/// What the latch guards. The indexing ends before the session does, which lets another writer in.
+/// What the latch guards. The indexing ends before the hold does, which lets another writer in.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) disk: Disk,
     indexer: Indexer,
     pub(super) shared: Arc<Shared>,
-    _session: Session,
+    _hold: Hold,
 }
 
 impl LogWriter {
-    pub(super) fn new(session: Session, disk: Disk) -> Result<Self> {
-        let shared = Arc::clone(&session.home().shared);
+    pub(super) fn new(hold: Hold, disk: Disk) -> Result<Self> {
+        let shared = Arc::clone(&hold.home().shared);
         let indexer = Indexer::start(&shared, &disk.site.options)?;
         Ok(Self {
             latch: Latch::new(disk.site.directory.clone()),
@@ -43,7 +43,7 @@ impl LogWriter {
                 disk,
                 indexer,
                 shared,
-                _session: session,
+                _hold: hold,
             },
         })
     }

@@ -1,0 +1,238 @@
+//! Files that are damaged, torn or gone: reported, made again, or harmless.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use hubledger_storage::{Block, Durability, Error, Extent, Location, LogOptions, Store};
+
+use super::support::{ask, await_index, block, id};
+use super::{BODY_BYTES, END, FLOOR, Place, SMALL, extent};
+
+#[test]
+fn missing_and_torn_index_files_are_made_again() {
+    let whole = Place::with_chain();
+    let indexes: Vec<String> = whole
+        .files()
+        .into_iter()
+        .filter(|name| name.starts_with("index"))
+        .collect();
+    assert!(indexes.len() > 1, "{indexes:?}");
+    for damage in ["missing", "torn", "emptied", "of other segments"] {
+        let place = whole.copy();
+        for name in &indexes {
+            let path = place.file(name);
+            match damage {
+                "missing" => fs::remove_file(path).unwrap(),
+                "torn" => fs::write(&path, &fs::read(&path).unwrap()[..200]).unwrap(),
+                "emptied" => fs::write(path, "").unwrap(),
+                _ => drop(fs::copy(place.file(&indexes[0]), path).unwrap()),
+            }
+        }
+        let reader = place.url().open_read_only().unwrap();
+        ask(&*reader, extent(), BODY_BYTES).unwrap();
+        drop(reader);
+        let store = place.url().open().unwrap();
+        ask(&*store.reader, extent(), BODY_BYTES).unwrap();
+        await_index(&*store.reader);
+        ask(&*store.reader, extent(), BODY_BYTES).unwrap();
+        drop(store);
+        assert!(
+            place.files().iter().any(|name| name.starts_with("index")),
+            "{damage}"
+        );
+    }
+}
+
+#[test]
+fn until_it_is_indexed_a_segment_is_not_absent() {
+    let place = Place::with_chain_in(LogOptions {
+        segment_bytes: 2000,
+        ..SMALL
+    });
+    for name in place
+        .files()
+        .iter()
+        .filter(|name| name.starts_with("index"))
+    {
+        fs::remove_file(place.file(name)).unwrap();
+    }
+    // A reader alone indexes a few segments in memory and nothing more.
+    let reader = place.url().open_read_only().unwrap();
+    let late = block(END - 20, BODY_BYTES);
+    let Location::NotIndexed { watermark } = reader.locate(&late.index[0].key).unwrap() else {
+        panic!("nobody indexed it");
+    };
+    assert!(watermark > 0 && watermark < END - 20, "{watermark}");
+    assert_eq!(reader.height_of(&late.id).unwrap(), Some(END - 20));
+    assert_eq!(reader.height_of(&id(b'?', 1, 1)).unwrap(), None);
+    let early = block(1, BODY_BYTES).index[0].key;
+    assert!(matches!(
+        reader.locate(&early).unwrap(),
+        Location::Pruned { height: 1, .. }
+    ));
+}
+
+/// Each damaged byte is reported where it matters, or harmless; there is never a wrong answer or a panic, for
+/// readers and for writers.
+#[test]
+fn a_flipped_byte_is_reported_or_harmless() {
+    let whole = Place::with_chain();
+    let (mut reported, mut harmless, mut number) = (0, 0, 0_usize);
+    for (name, bytes) in whole.content() {
+        let stride = 1 + bytes.len() / 60;
+        for offset in (number % stride..bytes.len()).step_by(stride) {
+            number += 1;
+            let mask = [0x01, 0x80, 0xFF][number % 3];
+            let place = whole.copy();
+            let mut damaged = bytes.clone();
+            damaged[offset] ^= mask;
+            fs::write(place.file(&name), &damaged).unwrap();
+            let outcome = catch_unwind(AssertUnwindSafe(|| read(&place)))
+                .unwrap_or_else(|_| panic!("{name}, byte {offset} ^ {mask:#04x}: a wrong answer"));
+            match outcome {
+                Ok(()) => harmless += 1,
+                Err(_) => reported += 1,
+            }
+            let written = catch_unwind(AssertUnwindSafe(|| write(&place)));
+            assert!(
+                written.is_ok(),
+                "{name}, byte {offset} ^ {mask:#04x}: a wrong answer"
+            );
+        }
+    }
+    assert!(
+        reported > harmless / 10 && harmless > 0,
+        "{reported} reported, {harmless} harmless"
+    );
+}
+
+#[test]
+fn a_shorter_file_is_reported_or_made_again() {
+    let whole = Place::with_chain();
+    for (name, bytes) in whole.content() {
+        for kept in (0..bytes.len()).step_by(1 + bytes.len() / 12) {
+            let place = whole.copy();
+            fs::write(place.file(&name), &bytes[..kept]).unwrap();
+            let outcome = read(&place);
+            if name.starts_with("index") || name == "mark" {
+                outcome.unwrap();
+            } else {
+                let error = outcome.unwrap_err();
+                let told = error.is_corrupt() || matches!(error, Error::NotAStore { .. });
+                assert!(
+                    told && error.to_string().contains(&name),
+                    "{name} {kept}: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// Asks a reader alone.
+fn read(place: &Place) -> Result<(), Error> {
+    let reader = SMALL.open_read_only(&place.directory())?;
+    let first = ask(&*reader, extent(), BODY_BYTES);
+    let name = reader
+        .meta("name")
+        .map(|value| assert_eq!(value.as_deref(), Some(&b"value"[..])));
+    first.and(name)
+}
+
+/// Asks beside a writer, and has it go on.
+fn write(place: &Place) -> Result<(), Error> {
+    let Store { mut writer, reader } = SMALL.open(&place.directory())?;
+    ask(&*reader, extent(), BODY_BYTES)?;
+    let run: Vec<Block> = (END..END + 8)
+        .map(|height| block(height, BODY_BYTES))
+        .collect();
+    writer.append(&run, Durability::Os)?;
+    writer.prune(FLOOR + 9, u64::MAX)?;
+    writer.truncate(FLOOR + 30)?;
+    let extent = Extent {
+        floor: FLOOR + 9,
+        end: FLOOR + 31,
+    };
+    ask(&*reader, extent, BODY_BYTES)
+}
+
+/// The mark tells what was synced last; of what was synced before, the frames after it tell too.
+#[test]
+fn damage_to_what_was_durable_is_an_error_also_without_the_mark() {
+    let place = Place::new();
+    let mut store = place.url().create().unwrap();
+    for height in 0..8 {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+    }
+    drop(store);
+    fs::remove_file(place.file("mark")).unwrap();
+    let whole = fs::read(place.file("heads-00000000")).unwrap();
+    for at in (100..whole.len() * 3 / 4).step_by(97) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x20;
+        fs::write(place.file("heads-00000000"), damaged).unwrap();
+        place.assert_refused("heads-00000000", "corrupt at byte ");
+    }
+}
+
+/// Keeps the text of warnings.
+#[derive(Clone, Default)]
+struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_torn_tail_is_cut_by_a_writer_who_says_so() {
+    let place = Place::with_chain();
+    let files = place.files();
+    let last = files
+        .iter()
+        .rfind(|name| name.starts_with("heads"))
+        .unwrap();
+    for name in [last, &last.replace("heads", "bodies"), "meta-00000000"] {
+        let whole = fs::read(place.file(name)).unwrap();
+        let mut torn = whole.clone();
+        torn.extend_from_slice(b"HLFR and more that was never finished");
+        fs::write(place.file(name), &torn).unwrap();
+        read(&place).unwrap();
+        assert_eq!(
+            fs::read(place.file(name)).unwrap(),
+            torn,
+            "a reader cuts nothing"
+        );
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(warnings.clone(), || drop(place.url().open().unwrap()));
+        let told = warnings.0.lock().unwrap().join("; ");
+        let cut = format!("offset={} bytes=37", whole.len());
+        assert!(told.contains(name) && told.contains(&cut), "{told}");
+        assert_eq!(fs::read(place.file(name)).unwrap(), whole);
+    }
+}

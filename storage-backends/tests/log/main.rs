@@ -1,0 +1,118 @@
+//! What is particular to the append-log: wrong, missing and damaged files, locks, a full disk, and space given back.
+
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod processes;
+mod refused;
+mod space;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use hubledger_storage::{Durability, Extent, LogOptions, StoreUrl};
+use support::block;
+use tempfile::TempDir;
+
+const BODY_BYTES: usize = 300;
+const FLOOR: u64 = 5;
+const END: u64 = 60;
+
+/// Segments of some blocks, index files of which two become one, and no thread.
+const SMALL: LogOptions = LogOptions {
+    segment_bytes: 6000,
+    segment_entries: 1 << 20,
+    index_fanout: 2,
+    index_in_background: false,
+};
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.0.path().join("chain")
+    }
+
+    fn url(&self) -> StoreUrl {
+        StoreUrl::Log(self.directory())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    /// A closed store of some small segments, pruned below [`FLOOR`].
+    fn with_chain() -> Self {
+        Self::with_chain_in(SMALL)
+    }
+
+    fn with_chain_in(options: LogOptions) -> Self {
+        let place = Self::new();
+        let mut store = options.create(&place.directory()).unwrap();
+        for height in 0..END {
+            let run = [block(height, BODY_BYTES)];
+            store.writer.append(&run, Durability::Os).unwrap();
+        }
+        store.writer.prune(FLOOR, u64::MAX).unwrap();
+        store
+            .writer
+            .put_meta("name", b"value", Durability::Disk)
+            .unwrap();
+        drop(store);
+        place
+    }
+
+    fn copy(&self) -> Self {
+        let copy = Self::new();
+        fs::create_dir(copy.directory()).unwrap();
+        for name in self.files() {
+            fs::copy(self.file(&name), copy.file(&name)).unwrap();
+        }
+        copy
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.directory())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Names and contents of all files.
+    fn content(&self) -> Vec<(String, Vec<u8>)> {
+        let read = |name: String| {
+            let bytes = fs::read(self.file(&name)).unwrap();
+            (name, bytes)
+        };
+        self.files().into_iter().map(read).collect()
+    }
+
+    /// Asserts that the store can't be opened in any way, that the error names a file, and that nothing changes.
+    #[track_caller]
+    fn assert_refused(&self, name: &str, expected: &str) {
+        let before = self.content();
+        for error in [
+            self.url().open().map(drop).unwrap_err(),
+            self.url().open_read_only().map(drop).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains(expected), "{text}");
+        }
+        assert!(self.content() == before, "a refused store was changed");
+    }
+}
+
+fn extent() -> Extent {
+    Extent {
+        floor: FLOOR,
+        end: END,
+    }
+}
