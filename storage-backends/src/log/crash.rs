@@ -63,6 +63,8 @@ struct History {
     /// All blocks there ever were, to ask for those that are gone.
     known: Vec<Block>,
     branch: u64,
+    /// Of a hundred steps, so many put a named value instead.
+    values_percent: u64,
 }
 
 enum Step {
@@ -82,6 +84,15 @@ impl History {
             values: NAMES.iter().map(|name| (*name, vec![None])).collect(),
             known: Vec::new(),
             branch: 0,
+            values_percent: 10,
+        }
+    }
+
+    /// Puts so many named values that their file is rewritten again and again.
+    fn of_values() -> Self {
+        Self {
+            values_percent: 80,
+            ..Self::new()
         }
     }
 
@@ -93,7 +104,11 @@ impl History {
         let Extent { floor, end } = self.last().extent();
         let levels = [Durability::Memory, Durability::Os, Durability::Disk];
         let level = levels[dice.below(3) as usize];
-        match dice.below(20) {
+        if dice.chance(self.values_percent) {
+            let value = vec![dice.next() as u8; dice.below(300) as usize];
+            return Step::PutValue(NAMES[dice.below(2) as usize], value.into(), level);
+        }
+        match dice.below(18) {
             0..10 => {
                 let count = dice.below(4);
                 let run = (end..end + count)
@@ -103,11 +118,7 @@ impl History {
             }
             10..13 => Step::Truncate(end.saturating_sub(1 + dice.below(6)).max(floor)),
             13..15 => Step::Prune((floor + dice.below(6)).min(end), 1 + dice.below(8)),
-            15..17 => {
-                let value = vec![dice.next() as u8; dice.below(300) as usize];
-                Step::PutValue(NAMES[dice.below(2) as usize], value.into(), level)
-            }
-            17 => Step::Sync,
+            15 => Step::Sync,
             _ => Step::Reopen,
         }
     }
@@ -335,10 +346,9 @@ fn work(machine: &Machine, history: &mut History, dice: &mut Dice, steps: u64) -
 const STEPS: u64 = 30;
 
 /// The number of operations of a workload that goes well.
-fn count_operations(seed: u64) -> u64 {
+fn count_operations(seed: u64, mut history: History) -> u64 {
     let mut dice = Dice(seed);
     let machine = new_machine(&mut dice);
-    let mut history = History::new();
     machine.files.set_fault(None);
     let store = work(&machine, &mut history, &mut dice, STEPS).unwrap();
     ask(&*store.reader, history.last(), &history.known);
@@ -370,32 +380,49 @@ fn power_loss(machine: &Machine, history: &mut History, dice: &mut Dice) -> (Mac
     }
 }
 
+/// Loses power at each operation of a workload in turn, recovers, goes on, and loses power again. Gives how often
+/// that fell into a recovery.
+fn lose_power_everywhere(seed: u64, history: fn() -> History) -> u64 {
+    let mut in_recovery = 0;
+    let operations = count_operations(seed, history());
+    assert!(operations > 60, "{operations} operations are no workload");
+    for at in 1..=operations {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = history();
+        machine.files.set_fault(Some(Fault::Stop(at)));
+        drop(work(&machine, &mut history, &mut dice, STEPS));
+        let mut dice = Dice(seed << 32 | at);
+        let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
+        in_recovery += again;
+        drop(store);
+        machine
+            .files
+            .set_fault(Some(Fault::Stop(1 + dice.below(60))));
+        drop(work(&machine, &mut history, &mut dice, 8));
+        let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
+        in_recovery += again;
+        drop((machine, store));
+    }
+    in_recovery
+}
+
 #[test]
 fn power_may_be_lost_at_every_operation() {
-    let mut in_recovery = 0;
-    for seed in 0..2 {
-        let operations = count_operations(seed);
-        assert!(operations > 100, "{operations} operations are no workload");
-        for at in 1..=operations {
-            let mut dice = Dice(seed);
-            let machine = new_machine(&mut dice);
-            let mut history = History::new();
-            machine.files.set_fault(Some(Fault::Stop(at)));
-            drop(work(&machine, &mut history, &mut dice, STEPS));
-            let mut dice = Dice(seed << 32 | at);
-            let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
-            in_recovery += again;
-            // It goes on, and loses power a second time.
-            drop(store);
-            machine
-                .files
-                .set_fault(Some(Fault::Stop(1 + dice.below(60))));
-            drop(work(&machine, &mut history, &mut dice, 8));
-            let (machine, store, again) = power_loss(&machine, &mut history, &mut dice);
-            in_recovery += again;
-            drop((machine, store));
-        }
-    }
+    let in_recovery: u64 = (0..2)
+        .map(|seed| lose_power_everywhere(seed, History::new))
+        .sum();
+    assert!(
+        in_recovery > 50,
+        "{in_recovery} losses of power fell into a recovery"
+    );
+}
+
+#[test]
+fn power_may_be_lost_while_values_are_rewritten() {
+    let in_recovery: u64 = (20..23)
+        .map(|seed| lose_power_everywhere(seed, History::of_values))
+        .sum();
     assert!(
         in_recovery > 50,
         "{in_recovery} losses of power fell into a recovery"
@@ -405,7 +432,7 @@ fn power_may_be_lost_at_every_operation() {
 #[test]
 fn every_operation_may_fail() {
     for seed in 10..12 {
-        let operations = count_operations(seed);
+        let operations = count_operations(seed, History::new());
         for at in 1..=operations {
             let mut dice = Dice(seed);
             let machine = new_machine(&mut dice);

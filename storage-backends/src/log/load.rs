@@ -291,7 +291,8 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
         synced = synced.max(mark.heads);
     }
     check_tail(&heads.path, bytes, scan.frames_end, synced, site.salt)?;
-    if let Some(torn) = torn_run(site, &scan, &heads, &bodies, synced)? {
+    // Again and again: a cut may take a floor away below which bodies needed not be there.
+    while let Some(torn) = torn_run(site, &scan, &heads, &bodies, synced)? {
         check_tail(&heads.path, bytes, torn, synced, site.salt)?;
         let bytes = &bytes[..torn as usize];
         scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
