@@ -431,29 +431,33 @@ fn power_may_be_lost_while_values_are_rewritten() {
 
 #[test]
 fn every_operation_may_fail() {
-    for seed in 10..12 {
-        let operations = count_operations(seed, History::new());
-        for at in 1..=operations {
-            let mut dice = Dice(seed);
-            let machine = new_machine(&mut dice);
-            let mut history = History::new();
-            machine.files.set_fault(Some(Fault::Fail(at)));
-            drop(work(&machine, &mut history, &mut dice, STEPS));
-            machine.files.set_fault(None);
-            // Without a loss of power everything acknowledged is there, be it durable or not.
-            let mut dice = Dice(seed << 32 | at);
-            let acknowledged = history
-                .contents
-                .len()
-                .saturating_sub(2)
-                .max(history.durable);
-            let mut store = Some(reopen(&machine, &mut history, acknowledged).unwrap());
-            // After that, durable is durable, whatever the failed operation did to the system's memory.
-            let run = vec![history.block(history.last().extent().end, &mut dice)];
-            let step = Step::Append(run, Durability::Disk);
-            apply(&mut store, &machine, &mut history, step).unwrap();
-            drop(power_loss(&machine, &mut history, &mut dice));
-        }
+    (10..12).for_each(|seed| fail_everywhere(seed, History::new));
+    (30..36).for_each(|seed| fail_everywhere(seed, History::of_values));
+}
+
+/// Fails each operation of a workload in turn, opens again, goes on, and loses power.
+fn fail_everywhere(seed: u64, history: fn() -> History) {
+    let operations = count_operations(seed, history());
+    for at in 1..=operations {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = history();
+        machine.files.set_fault(Some(Fault::Fail(at)));
+        drop(work(&machine, &mut history, &mut dice, STEPS));
+        machine.files.set_fault(None);
+        // Without a loss of power everything acknowledged is there, be it durable or not.
+        let mut dice = Dice(seed << 32 | at);
+        let acknowledged = history
+            .contents
+            .len()
+            .saturating_sub(2)
+            .max(history.durable);
+        let mut store = Some(reopen(&machine, &mut history, acknowledged).unwrap());
+        // After that, durable is durable, whatever the failed operation did to the system's memory.
+        let run = vec![history.block(history.last().extent().end, &mut dice)];
+        let step = Step::Append(run, Durability::Disk);
+        apply(&mut store, &machine, &mut history, step).unwrap();
+        drop(power_loss(&machine, &mut history, &mut dice));
     }
 }
 
