@@ -235,7 +235,7 @@ fn bad_items_under_ever_new_keys_are_expected_until_their_share_falls() {
             assert_eq!(found.len(), bad.len());
             lock(&shared.suspicion).expects_bad(COUNT as usize)
         };
-        let expected = [0, 1, 2, 3].map(|number| check(number, |index| index % 10 == 0));
+        let expected = [0, 1, 2, 3].map(|number| check(number, |index| index % 12 == 0));
         assert_eq!(expected, [false, true, true, true]);
         let expected: Vec<bool> = (4..50).map(|number| check(number, |_| false)).collect();
         assert!(expected[0] && !expected[45]);

@@ -71,3 +71,13 @@ fn a_single_bad_signature_does_not_make_the_next_batch_expected_bad() {
     suspicion.note_share(8_192, 1);
     assert!(!suspicion.expects_bad(8_192));
 }
+
+#[test]
+fn some_bad_signatures_in_every_batch_come_to_be_expected() {
+    let mut suspicion = Suspicion::new();
+    for _ in 0..20 {
+        suspicion.note_share(8_192, 3);
+    }
+    assert!(suspicion.expects_bad(8_192));
+    assert!(!suspicion.expects_bad(4_096));
+}
