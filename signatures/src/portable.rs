@@ -1,7 +1,7 @@
 //! One batch without vectors of our own: the same equation on curve25519-dalek, on any machine.
 //!
 //! [`batch`](crate::batch) says what is computed and why it is the same verdict. Here the coefficients are plain 128-bit
-//! integers. What is left of a search is checked in small groups, and when most of those fail, one by one.
+//! integers. What is left of a search is checked in small groups, and while most of those fail, one by one.
 
 use std::sync::Mutex;
 
@@ -23,8 +23,8 @@ const SEARCH_MIN: usize = 128;
 const SEARCH_BUDGET: (usize, usize) = (5, 4);
 /// Items of a group.
 const GROUP: usize = 16;
-/// So many groups may fail before most have to be good.
-const GROUPS_FORGIVEN: usize = 4;
+/// A part of the groups in a range, and a number: as many may fail before most have to be good.
+const GROUPS_FORGIVEN: (usize, usize) = (4, 4);
 
 /// What the batches of a verifier have in common.
 #[derive(Debug)]
@@ -230,6 +230,9 @@ impl<'a> Batch<'a> {
 
     /// Adds the terms that break the equation to `failed`: by one sum, and a search if it isn't 0.
     fn check_together<'b>(&'b self, terms: &'b [Term<'a>], failed: &mut Vec<&'b Term<'a>>) {
+        if terms.len() < 2 {
+            return self.check_singly(terms, failed);
+        }
         let sum = self.sum(terms);
         if !rule::vanishes(&sum) {
             let mut budget = terms.len() * SEARCH_BUDGET.0 / SEARCH_BUDGET.1;
@@ -259,12 +262,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Adds the terms that break the equation to `failed`: by a sum for each group while most are 0.
+    /// Adds the terms that break the equation to `failed`: by a sum for each group, while not too many failed.
     fn check_in_groups<'b>(&'b self, terms: &'b [Term<'a>], failed: &mut Vec<&'b Term<'a>>) {
-        let (mut good_groups, mut bad_groups) = (0, 0);
+        let (part, most) = GROUPS_FORGIVEN;
+        let forgiven = (terms.len().div_ceil(GROUP) / part).min(most);
+        let (mut good_groups, mut bad_groups) = (forgiven, 0);
         for group in terms.chunks(GROUP) {
-            let most_fail = bad_groups > good_groups + GROUPS_FORGIVEN;
-            if most_fail || !rule::vanishes(&self.sum(group)) {
+            if good_groups <= bad_groups || !rule::vanishes(&self.sum(group)) {
                 let before = failed.len();
                 self.check_singly(group, failed);
                 if failed.len() > before {
