@@ -1,6 +1,7 @@
 //! The verifier: a path, a cache of keys, threads.
 
 use std::fmt;
+use std::num::NonZero;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -114,7 +115,8 @@ pub struct Settings {
     /// Threads of the verifier's own; 1 works in the caller's thread, 0 starts as many as the machine has cores. At most
     /// 1,024 are started.
     pub threads: usize,
-    /// Bytes for keys that were seen before, at about 400 a key. 0 keeps none.
+    /// Bytes for keys that were seen before, at about 400 a key, and an eighth as many again for keys that sign one message
+    /// at a time. 0 keeps none.
     pub cache_bytes: usize,
     /// Bytes for tables of keys that sign one message at a time, at about 70,000 a key. 0 keeps none.
     pub table_bytes: usize,
@@ -145,7 +147,9 @@ pub struct Verifier {
     engine: Engine,
     singles: Singles,
     pool: Option<ThreadPool>,
+    /// Buffers that no batch is using.
     rooms: Mutex<Vec<Room>>,
+    rooms_max: usize,
     batches: AtomicU64,
 }
 
@@ -203,12 +207,16 @@ impl Verifier {
             ))),
         };
         let (points, combs) = (settings.cache_bytes / 8, settings.table_bytes);
+        // More are of use only while more threads than there are cores have been interrupted in a batch.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
         Self {
             path,
             engine,
             singles: Singles::new(vectors, points, combs),
             pool,
             rooms: Mutex::default(),
+            rooms_max: threads.max(cores),
             batches: AtomicU64::new(0),
         }
     }
@@ -221,8 +229,9 @@ impl Verifier {
 
     /// Checks all items by the rule; the verdict on each is that of [`verify`](crate::verify), the reason included.
     ///
-    /// Any number of items; at most 8,192 are summed at once for each thread, in about 6 MiB. A bad item passes with a
-    /// chance below `2^-115`; a good one never fails.
+    /// Any number of items; at most 8,192 are summed at once for each thread, in 4 MiB if they are by few keys, in 11 if
+    /// each is by another. As much is kept for each thread of the verifier, or core if those are more. A bad item passes
+    /// with a chance below `2^-115`; a good one never fails.
     #[must_use]
     pub fn verify(&self, items: &[Item<'_>]) -> Verdicts {
         if items.len() <= SINGLES_MAX {
@@ -282,10 +291,17 @@ impl Verifier {
             Engine::Vector(shared) => {
                 let mut room = lock(&self.rooms).pop().unwrap_or_default();
                 shared.verify(number, first, items, &mut room, &mut bad);
-                lock(&self.rooms).push(room);
+                self.keep(room);
             }
         }
         bad
+    }
+
+    fn keep(&self, room: Room) {
+        let mut rooms = lock(&self.rooms);
+        if rooms.len() < self.rooms_max {
+            rooms.push(room);
+        }
     }
 }
 
@@ -340,4 +356,23 @@ fn start_threads(threads: usize) -> Result<Option<ThreadPool>, SetupError> {
         .build()
         .map_err(|source| SetupError::Threads { threads, source })?;
     Ok(Some(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_buffers_are_kept_than_can_be_in_use_at_a_time() {
+        let settings = Settings {
+            threads: 2,
+            ..Settings::default()
+        };
+        let verifier = Verifier::new(&settings).expect("threads");
+        for _ in 0..5_000 {
+            verifier.keep(Room::default());
+        }
+        let kept = lock(&verifier.rooms).len();
+        assert!((2..=1_024).contains(&kept), "{kept}");
+    }
 }
