@@ -208,7 +208,7 @@ impl Verifier {
         };
         let (points, combs) = (settings.cache_bytes / 8, settings.table_bytes);
         // More are of use only while more threads than there are cores have been interrupted in a batch.
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = cores();
         let threads = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
         Self {
             path,
@@ -346,12 +346,22 @@ fn choose_path(wanted: Option<Path>) -> Result<Path, SetupError> {
     }
 }
 
+/// The machine's cores, as far as this process may use them.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 fn start_threads(threads: usize) -> Result<Option<ThreadPool>, SetupError> {
+    // Not left to rayon, which would ask the environment for its own number.
+    let threads = match threads {
+        0 => cores(),
+        threads => threads.min(THREADS_MAX),
+    };
     if threads == 1 {
         return Ok(None);
     }
     let pool = ThreadPoolBuilder::new()
-        .num_threads(threads.min(THREADS_MAX))
+        .num_threads(threads)
         .thread_name(|index| format!("signatures-{index}"))
         .build()
         .map_err(|source| SetupError::Threads { threads, source })?;
