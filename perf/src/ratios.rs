@@ -189,7 +189,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
 }
 
 fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
-    let ratios: Map<String, Value> = measured
+    let mut record: Map<String, Value> = measured
         .iter()
         .map(|measured| {
             (
@@ -202,16 +202,15 @@ fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
         .iter()
         .map(|measured| (measured.ratio.key.to_owned(), measured.to_json()))
         .collect();
-    json!({
-        "ratios": ratios,
-        "details": {
-            "date": date(),
-            "path": path.name(),
-            "machine": machine,
-            "toolchain": TOOLCHAIN,
-            "measurements": details,
-        },
-    })
+    let details = json!({
+        "date": date(),
+        "path": path.name(),
+        "machine": machine,
+        "toolchain": TOOLCHAIN,
+        "measurements": details,
+    });
+    record.insert("details".to_owned(), details);
+    Value::Object(record)
 }
 
 fn to_table(measured: &[Measured]) -> Table {
@@ -290,11 +289,10 @@ mod tests {
         let measured = signatures::measure_ratios(path, signatures::Sizes::TINY, 0.0)
             .expect("nothing is found wrong");
         let record = to_json(&Machine::describe(), path, &measured);
-        let ratios = record["ratios"].as_object().expect("an object");
-        assert_eq!(ratios.len(), KEYS.len());
+        assert_eq!(record.as_object().map(Map::len), Some(KEYS.len() + 1));
         for key in KEYS {
             assert!(
-                ratios[key].as_f64().is_some_and(|ratio| ratio > 0.0),
+                record[key].as_f64().is_some_and(|ratio| ratio > 0.0),
                 "{key}"
             );
             let details = &record["details"]["measurements"][key];
