@@ -92,14 +92,23 @@ fn a_full_disk_is_an_error_and_the_store_opens_again() {
 }
 
 fn start_child(task: &str, directory: &Path) -> std::process::Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut executable = std::env::current_exe().unwrap();
+    // The superuser may write everywhere, so another user reads; who may not enter the folder of the build.
+    let other_user =
+        task == "read only" && fs::metadata("/proc/self").is_ok_and(|own| is_root(&own));
+    if other_user {
+        let copy = directory.with_file_name("child");
+        fs::copy(&executable, &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        executable = copy;
+    }
+    let mut command = Command::new(executable);
     command
         .args(["--exact", "processes::child", "--nocapture"])
         .env(CHILD, format!("{task} {}", directory.display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    // The superuser may write everywhere.
-    if task == "read only" && fs::metadata("/proc/self").is_ok_and(|own| is_root(&own)) {
+    if other_user {
         command.uid(65534);
     }
     command.spawn().unwrap()
