@@ -11,8 +11,8 @@ use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome, verif
 use hubledger::rejection::Reason;
 use hubledger::validate::State;
 use hubledger_storage::{
-    BlockReader, Body, Durability, Extent, Id, Location, MemoryStore, Result, StoredBlock,
-    StoredHeader, Usage,
+    BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore, Result,
+    StoredBlock, StoredHeader, Usage,
 };
 
 fn chain(blocks: u64) -> Chain {
@@ -157,10 +157,14 @@ impl BlockReader for Tampered {
     fn block(&self, height: u64) -> Result<Option<StoredBlock>> {
         let mut block = self.store.block(height)?;
         if let (true, Some(body), Some(block)) = (height == self.height, &self.body, &mut block) {
-            block.body = Body::Present(body.clone());
+            block.body = Held::Present(body.clone());
         }
         Ok(block)
     }
+    fn index(&self, height: u64) -> Result<Option<Held<Vec<IndexEntry>>>> {
+        self.store.index(height)
+    }
+
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
         self.store.height_of(id)
     }

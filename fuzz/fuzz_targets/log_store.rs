@@ -4,7 +4,7 @@
 #![no_main]
 
 use hubledger_fuzz::{DamagedLog, LOG_END, LOG_FLOOR, LOG_OPTIONS, log_block};
-use hubledger_storage::{BlockReader, Body, Durability, Location, Store};
+use hubledger_storage::{BlockReader, Durability, Held, Location, Part, Store};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -25,8 +25,8 @@ fuzz_target!(|input: &[u8]| {
         .is_ok()
     {
         let held = reader.block(extent.end).expect("it was just written");
-        assert_eq!(held.map(|held| held.body), Some(Body::Present(next.body)));
-        let _ = writer.prune(extent.floor + 2, 3);
+        assert_eq!(held.map(|held| held.body), Some(Held::Present(next.body)));
+        let _ = writer.prune(Part::Body, extent.floor + 2, 3);
         let _ = writer.truncate(extent.end / 2);
         ask(&*reader, log.is_forged());
     }
@@ -48,10 +48,13 @@ fn ask(reader: &dyn BlockReader, forged: bool) {
         }
         if let Ok(held) = held {
             let held = held.expect("a block below the end");
-            assert_eq!((held.id, held.header), (block.id, block.header));
+            assert_eq!(
+                (held.id, held.header),
+                (block.id, Held::Present(block.header))
+            );
             match held.body {
-                Body::Present(body) => assert_eq!(body, block.body),
-                Body::Pruned => assert!(height < extent.floor),
+                Held::Present(body) => assert_eq!(body, block.body),
+                Held::Pruned => assert!(height < extent.floor),
             }
         }
         if let Ok(found) = found {

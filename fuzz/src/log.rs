@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions};
+use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions, Part};
 
 /// Blocks in the log.
 pub const LOG_END: u64 = 30;
@@ -23,7 +23,7 @@ pub const LOG_OPTIONS: LogOptions = LogOptions {
 /// Edits that one input can ask for.
 const EDITS_MAX: usize = 8;
 
-const SUPERBLOCK_BYTES: usize = 64;
+const SUPERBLOCK_BYTES: usize = 80;
 const FRAME_BYTES: usize = 48;
 
 /// The block at a height.
@@ -68,7 +68,7 @@ fn whole() -> &'static Files {
         }
         store
             .writer
-            .prune(LOG_FLOOR, u64::MAX)
+            .prune(Part::Body, LOG_FLOOR, u64::MAX)
             .expect("a valid floor");
         store
             .writer
@@ -237,7 +237,7 @@ fn forge(files: &mut Files, kind: u32, height: u64, payload: Vec<u8>) -> bool {
     frame.extend(kind.to_le_bytes());
     frame.extend((payload.len() as u64).to_le_bytes());
     frame.extend(height.to_le_bytes());
-    frame.extend(64_u64.to_le_bytes());
+    frame.extend((SUPERBLOCK_BYTES as u64).to_le_bytes());
     frame.extend(previous.to_le_bytes());
     frame.extend(crc32c::crc32c_append(salt, &payload).to_le_bytes());
     frame.extend([0; 4]);

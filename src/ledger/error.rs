@@ -57,6 +57,12 @@ pub enum LedgerError {
     /// The body that the answer needs was pruned.
     #[error("the body of block {0} was pruned")]
     Pruned(u64),
+    /// The header that the answer needs was pruned.
+    #[error("the header of block {0} was pruned")]
+    HeaderPruned(u64),
+    /// The transaction asked about may be in a block whose index entries were pruned.
+    #[error("the index was pruned below block {0}; it can't tell")]
+    Forgotten(u64),
     /// The index isn't complete yet.
     #[error("the index reaches height {0} only; ask again later")]
     NotIndexed(u64),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubledger_storage::{BlockReader, Body, Extent, Location, Usage};
+use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
 use super::{LedgerError, META_SPEC, record};
 use crate::digest::{BlockHash, Digest, TransactionId};
@@ -52,6 +52,11 @@ pub enum Lookup {
     },
     /// It is not in the chain.
     Absent,
+    /// It is not in the chain, or only below this height, where the index was pruned.
+    Forgotten {
+        /// The lowest height that is still indexed.
+        below: u64,
+    },
     /// It is not below this height; above, the index doesn't know yet.
     NotIndexed {
         /// The height that the index reaches.
@@ -118,14 +123,15 @@ impl ChainReader {
     /// The header at `height`, also where the body was pruned.
     ///
     /// # Errors
-    /// The store failed or is damaged.
+    /// The store failed or is damaged; [`LedgerError::HeaderPruned`] if the header was pruned too.
     pub fn header(&self, height: u64) -> Result<Option<Header>, LedgerError> {
         let Some(stored) = self.store.header(height)? else {
             return Ok(None);
         };
-        Ok(Some(
-            record::decode_header(height, &stored.id, &stored.bytes)?.0,
-        ))
+        match stored.bytes {
+            Held::Present(bytes) => Ok(Some(record::decode_header(height, &stored.id, &bytes)?.0)),
+            Held::Pruned => Err(LedgerError::HeaderPruned(height)),
+        }
     }
 
     /// The hash of the block at `height`.
@@ -155,11 +161,11 @@ impl ChainReader {
         let Some(stored) = self.store.block(height)? else {
             return Ok(None);
         };
-        match stored.body {
-            Body::Present(body) => {
-                record::decode_block(height, &stored.id, &stored.header, body).map(Some)
+        match (stored.header, stored.body) {
+            (Held::Present(header), Held::Present(body)) => {
+                record::decode_block(height, &stored.id, &header, body).map(Some)
             }
-            Body::Pruned => Err(LedgerError::Pruned(height)),
+            _ => Err(LedgerError::Pruned(height)),
         }
     }
 
@@ -189,7 +195,7 @@ impl ChainReader {
     pub fn find(&self, name: &str) -> Result<Lookup, LedgerError> {
         if let Ok(id) = name.parse() {
             let found = self.transaction(&id)?;
-            if !matches!(found, Lookup::Absent) {
+            if !matches!(found, Lookup::Absent | Lookup::Forgotten { .. }) {
                 return Ok(found);
             }
         }
@@ -298,6 +304,7 @@ impl ChainReader {
                 });
             }
             Location::Absent => return Ok(Lookup::Absent),
+            Location::Forgotten { below } => return Ok(Lookup::Forgotten { below }),
             Location::NotIndexed { watermark } => return Ok(Lookup::NotIndexed { watermark }),
         };
         let damaged = |problem: &str| LedgerError::Damaged {

@@ -136,7 +136,10 @@ impl IndexCheck<'_> {
                     self.is_at(height, (entry.key, position))?
                 }
                 Location::NotIndexed { .. } => true,
-                Location::Found { .. } | Location::Pruned { .. } | Location::Absent => false,
+                Location::Found { .. }
+                | Location::Pruned { .. }
+                | Location::Forgotten { .. }
+                | Location::Absent => false,
             };
             if !found {
                 let problem = format!("does not find transaction {}", entry.position);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hubledger_storage::{Block, Durability, Id, IndexEntry, Location, LogOptions, Store};
+use hubledger_storage::{Block, Durability, Id, IndexEntry, Location, LogOptions, Part, Store};
 
 const BLOCK: u64 = 1000;
 const RUN: u64 = 10;
@@ -55,11 +55,14 @@ fn main() {
     let usage = store.reader.usage().unwrap();
     println!("{usage:?}");
     let started = Instant::now();
-    let receipt = store.writer.prune(blocks / 2, u64::MAX).unwrap();
+    let receipt = store
+        .writer
+        .prune(Part::Body, blocks / 2, u64::MAX)
+        .unwrap();
     println!(
         "prune half      {:7.1} ms, {:.4} of the bodies' bytes back",
         started.elapsed().as_secs_f64() * 1e3,
-        receipt.freed_bytes as f64 / receipt.body_bytes as f64
+        receipt.freed_bytes as f64 / receipt.bytes as f64
     );
     drop(store);
     std::fs::remove_dir_all(&chain).unwrap();

@@ -2,11 +2,13 @@
 //!
 //! Invariants of every store, at every moment that a reader can observe:
 //!
-//! 1. Headers and ids exist for exactly the heights `0..end`, bodies for exactly `floor..end`, and
-//!    `floor <= end` ([`Extent`]).
+//! 1. Ids exist for exactly the heights `0..end`, headers for `header_floor..end`, index entries for
+//!    `index_floor..end`, bodies for `floor..end`; `header_floor` and `index_floor` are at most `floor`, and
+//!    `floor` is at most `end` ([`Extent`]). Ids stay for ever.
 //! 2. No two blocks have the same id.
-//! 3. The index holds every key of every block in `0..end`, at the *first* place it was given: the lowest
-//!    height, then the lowest position. Pruning keeps index entries.
+//! 3. The index holds every key of every block in `index_floor..end`, at the *first* place it was given: the lowest
+//!    height, then the lowest position. A key whose first place was pruned from the index may be found at a
+//!    later place, or not at all, until it is given again.
 //! 4. A reader sees a run whole or not at all; what one call returns belongs to one moment.
 //! 5. Bytes come back as they were appended, or as [`Error::Corrupt`](crate::Error::Corrupt); never otherwise.
 
@@ -45,13 +47,58 @@ pub struct Block {
     pub index: Vec<IndexEntry>,
 }
 
-/// A header as it was appended.
+/// A part of a block that is pruned by itself. The id is never pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The body.
+    Body,
+    /// The index entries; only where the body is pruned.
+    Index,
+    /// The header; only where the body is pruned.
+    Header,
+}
+
+impl Part {
+    /// All of them, in an order in which they can be pruned.
+    pub const ALL: [Self; 3] = [Self::Body, Self::Index, Self::Header];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Body => "body",
+            Self::Index => "index",
+            Self::Header => "header",
+        })
+    }
+}
+
+/// A part of a block whose id is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held<T = Bytes> {
+    /// As it was appended.
+    Present(T),
+    /// Below the floor of this part.
+    Pruned,
+}
+
+impl<T> Held<T> {
+    /// The part, unless it was pruned.
+    pub fn present(self) -> Option<T> {
+        match self {
+            Self::Present(part) => Some(part),
+            Self::Pruned => None,
+        }
+    }
+}
+
+/// Id and header of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredHeader {
     /// The block's id.
     pub id: Id,
     /// The header's bytes.
-    pub bytes: Bytes,
+    pub bytes: Held,
 }
 
 /// A block as it was appended, as far as it is still held.
@@ -60,25 +107,20 @@ pub struct StoredBlock {
     /// The block's id.
     pub id: Id,
     /// The header's bytes.
-    pub header: Bytes,
-    /// The body, unless it was pruned.
-    pub body: Body,
+    pub header: Held,
+    /// The body's bytes.
+    pub body: Held,
 }
 
-/// The body of a block whose header is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// As it was appended.
-    Present(Bytes),
-    /// Below the floor.
-    Pruned,
-}
-
-/// Which heights a store holds: headers for `0..end`, bodies for `floor..end`.
+/// Which heights a store holds: ids for `0..end`, each part of a block from its own floor up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extent {
     /// The lowest height whose body is held (equal to `end` if none is).
     pub floor: u64,
+    /// The lowest height whose index entries are held; at most `floor`.
+    pub index_floor: u64,
+    /// The lowest height whose header is held; at most `floor`.
+    pub header_floor: u64,
     /// The height that the next block must have; 0 for an empty store.
     pub end: u64,
 }
@@ -88,6 +130,63 @@ impl Extent {
     #[must_use]
     pub fn tip(&self) -> Option<u64> {
         self.end.checked_sub(1)
+    }
+
+    /// Nothing pruned.
+    #[must_use]
+    pub const fn whole(end: u64) -> Self {
+        Self {
+            floor: 0,
+            index_floor: 0,
+            header_floor: 0,
+            end,
+        }
+    }
+
+    /// The lowest height whose part is held.
+    #[must_use]
+    pub const fn floor_of(&self, part: Part) -> u64 {
+        match part {
+            Part::Body => self.floor,
+            Part::Index => self.index_floor,
+            Part::Header => self.header_floor,
+        }
+    }
+
+    /// The floor of a part, to be changed.
+    pub const fn floor_of_mut(&mut self, part: Part) -> &mut u64 {
+        match part {
+            Part::Body => &mut self.floor,
+            Part::Index => &mut self.index_floor,
+            Part::Header => &mut self.header_floor,
+        }
+    }
+
+    /// The highest floor that a part may be pruned to: the end for bodies, the floor for the rest.
+    #[must_use]
+    pub const fn ceiling_of(&self, part: Part) -> u64 {
+        match part {
+            Part::Body => self.end,
+            Part::Index | Part::Header => self.floor,
+        }
+    }
+
+    /// Whether floors and end are in the order that the contract demands.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.index_floor <= self.floor && self.header_floor <= self.floor && self.floor <= self.end
+    }
+
+    /// What a look-up answers for a key that isn't in the index.
+    #[must_use]
+    pub const fn missing(&self) -> Location {
+        if self.index_floor > 0 {
+            Location::Forgotten {
+                below: self.index_floor,
+            }
+        } else {
+            Location::Absent
+        }
     }
 
     /// What a look-up answers for a key whose first place is this.
@@ -126,6 +225,11 @@ pub enum Location {
     },
     /// In no block of the store.
     Absent,
+    /// In no block of the store, or only in blocks below this height, whose index entries were pruned.
+    Forgotten {
+        /// The lowest height whose index entries are held.
+        below: u64,
+    },
     /// Not in blocks below `watermark`; the index hasn't reached all others yet. In this crate only `log:`
     /// answers this, while it makes an index file again that was lost or damaged.
     NotIndexed {
@@ -186,15 +290,19 @@ pub struct Receipt {
     pub durability: Durability,
 }
 
+/// Bytes that an index entry counts for in [`PruneReceipt::bytes`]: a key and its position.
+pub const INDEX_ENTRY_BYTES: u64 = 36;
+
 /// What a call of [`BlockWriter::prune`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PruneReceipt {
-    /// The floor after it.
+    /// The floor of the part after it.
     pub floor: u64,
-    /// Bodies removed by this call.
-    pub bodies: u64,
-    /// Bytes of those bodies.
-    pub body_bytes: u64,
+    /// Blocks whose part was removed by this call.
+    pub blocks: u64,
+    /// Bytes of what was removed, as they were appended: of bodies, of headers, or
+    /// [`INDEX_ENTRY_BYTES`] an index entry.
+    pub bytes: u64,
     /// Bytes by which the store's files became smaller during this call: measured, not estimated.
     pub freed_bytes: u64,
     /// Whether the floor that was asked for is reached; false if `limit` stopped this call.
@@ -208,7 +316,7 @@ pub struct Usage {
     pub bytes_on_disk: u64,
     /// Bodies held.
     pub blocks: u64,
-    /// Keys in the index, each counted once; those of blocks that are not indexed yet aren't in it.
+    /// Index entries that the blocks in `index_floor..end` were appended with.
     pub index_entries: u64,
 }
 
@@ -222,17 +330,23 @@ pub trait BlockReader: Send + Sync {
     /// To be correct, floor and end are of the same moment.
     fn extent(&self) -> Result<Extent>;
 
-    /// The header at a height, pruned or not; `None` from the end on.
+    /// Id and header at a height; `None` from the end on.
     ///
-    /// To be correct, a height below the end never yields `None`: if the header can't be given back as it
-    /// was appended, that is [`Error::Corrupt`] with the height.
+    /// To be correct, a height below the end never yields `None`, and the header is [`Held::Pruned`] exactly below
+    /// the header floor: if it can't be given back as it was appended, that is [`Error::Corrupt`] with the height.
     fn header(&self, height: u64) -> Result<Option<StoredHeader>>;
 
     /// The block at a height; `None` from the end on.
     ///
-    /// To be correct, the body is [`Body::Pruned`] exactly below the floor, and damage to header or body is
-    /// [`Error::Corrupt`] with the height.
+    /// To be correct, the body is [`Held::Pruned`] exactly below the floor, the header exactly below the header
+    /// floor, and damage to either is [`Error::Corrupt`] with the height.
     fn block(&self, height: u64) -> Result<Option<StoredBlock>>;
+
+    /// The index entries that the block at a height was appended with, in that order; `None` from the end on.
+    ///
+    /// To be correct, they are [`Held::Pruned`] exactly below the index floor, and damage to any of them is
+    /// [`Error::Corrupt`] with the height.
+    fn index(&self, height: u64) -> Result<Option<Held<Vec<IndexEntry>>>>;
 
     /// The height of the block with an id, pruned or not.
     ///
@@ -242,7 +356,8 @@ pub trait BlockReader: Send + Sync {
     /// The first place of a key.
     ///
     /// To be correct, the answer never lies: [`Location::Absent`] only if no block in `0..end` was appended
-    /// with the key; [`Location::Pruned`] exactly if the first place is below the floor.
+    /// with the key; [`Location::Forgotten`], instead, if the index floor is not 0; [`Location::Pruned`] exactly if
+    /// the first place is below the floor.
     fn locate(&self, key: &Id) -> Result<Location>;
 
     /// The named value, if it was put.
@@ -278,13 +393,13 @@ pub trait BlockWriter: Send {
     /// At or above the tip it does nothing.
     fn truncate(&mut self, above: u64) -> Result<()>;
 
-    /// Removes the bodies of heights `< below`, at most `limit` of them; keeps headers and index entries.
+    /// Removes a part of the blocks at heights `< below`, of at most `limit` blocks.
     ///
-    /// To be correct, bodies go from the lowest up; the floor is exact and durable when this returns; the
+    /// To be correct, parts go from the lowest height up; the part's floor is exact and durable when this returns; the
     /// disk space they took comes back within this call, as far as no reader is in the way; the receipt's
-    /// `freed_bytes` is measured. A `below` beyond the end is an argument error, one at or below the floor
-    /// removes nothing.
-    fn prune(&mut self, below: u64, limit: u64) -> Result<PruneReceipt>;
+    /// `freed_bytes` is measured. A `below` beyond [`Extent::ceiling_of`] the part is an argument error, one at or
+    /// below the floor removes nothing.
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt>;
 
     /// Puts a named value in place of any earlier one, and commits it. The key has at most
     /// [`META_KEY_BYTES_MAX`](crate::META_KEY_BYTES_MAX) bytes, the value at most

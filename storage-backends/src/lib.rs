@@ -1,7 +1,7 @@
 //! The storage contract of hubledger, and its backends.
 //!
-//! A store holds one chain: for every height a header and, from the pruning floor up, a body; an index
-//! from 32-byte keys to places in blocks; and a few named values (meta). It never decodes a block. One
+//! A store holds one chain: for every height an id and, each from its own pruning floor up, a header, a body and
+//! entries of an index from 32-byte keys to places in blocks; and a few named values (meta). It never decodes a block. One
 //! writer, many readers, synchronous.
 //!
 //! The contract is two dyn-safe traits without default methods, [`BlockReader`] and [`BlockWriter`]; each
@@ -9,7 +9,7 @@
 //! turns those statements into tests that every backend runs. Conveniences for callers are in
 //! [`BlockReaderExt`].
 //!
-//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR` or `sqlite:FILE`. A further backend is a module of this
+//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR`, `sqlite:FILE` or `rocksdb:DIR`. A further backend is a module of this
 //! crate that implements the two traits, a variant of [`StoreUrl`], and a feature.
 //!
 //! ```
@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod arguments;
 mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -42,20 +43,33 @@ mod latch;
 #[cfg(feature = "log")]
 mod log;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
+#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+mod table;
 mod url;
 
-pub use check::{
+pub use arguments::{
     BODY_BYTES_MAX, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, META_KEY_BYTES_MAX, META_VALUE_BYTES_MAX,
 };
+pub use check::{Checked, Damage, Repaired};
 pub use contract::{
-    Block, BlockReader, BlockWriter, Body, Durability, Extent, Id, IndexEntry, Location,
-    PruneReceipt, Receipt, Store, StoredBlock, StoredHeader, Usage,
+    Block, BlockReader, BlockWriter, Durability, Extent, Held, INDEX_ENTRY_BYTES, Id, IndexEntry,
+    Location, Part, PruneReceipt, Receipt, Store, StoredBlock, StoredHeader, Usage,
 };
 pub use error::{Error, Place, Result};
 pub use ext::BlockReaderExt;
 #[cfg(feature = "log")]
 pub use log::LogOptions;
 pub use memory::MemoryStore;
+#[cfg(feature = "rocksdb")]
+pub use rocks::RocksOptions;
+#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+pub use rows::IndexOptions;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteOptions;
 pub use url::StoreUrl;

@@ -15,8 +15,9 @@ use bytes::Bytes;
 
 use crate::latch::Latch;
 use crate::{
-    Block, BlockReader, BlockWriter, Body, Durability, Error, Extent, Id, Location, PruneReceipt,
-    Receipt, Result, Store, StoredBlock, StoredHeader, Usage, check,
+    Block, BlockReader, BlockWriter, Durability, Error, Extent, Held, INDEX_ENTRY_BYTES, Id,
+    IndexEntry, Location, Part, PruneReceipt, Receipt, Result, Store, StoredBlock, StoredHeader,
+    Usage, arguments,
 };
 
 const NAME: &str = "memory:";
@@ -35,19 +36,21 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Chain {
-    floor: u64,
-    blocks: Vec<Held>,
+    /// Its end is the number of blocks.
+    extent: Extent,
+    blocks: Vec<Kept>,
     heights: HashMap<Id, u64>,
     places: HashMap<Id, (u64, u32)>,
     meta: HashMap<String, Bytes>,
 }
 
-/// A block as held; `keys` are the ones it was appended with, for truncation.
+/// A block as far as it is kept.
 #[derive(Debug)]
-struct Held {
-    header: StoredHeader,
-    body: Option<Bytes>,
-    keys: Vec<Id>,
+struct Kept {
+    id: Id,
+    header: Held,
+    body: Held,
+    index: Held<Vec<IndexEntry>>,
 }
 
 impl MemoryStore {
@@ -86,14 +89,7 @@ impl Shared {
 }
 
 impl Chain {
-    fn extent(&self) -> Extent {
-        Extent {
-            floor: self.floor,
-            end: self.blocks.len() as u64,
-        }
-    }
-
-    fn held(&self, height: u64) -> Option<&Held> {
+    fn kept(&self, height: u64) -> Option<&Kept> {
         self.blocks.get(usize::try_from(height).ok()?)
     }
 
@@ -110,58 +106,97 @@ impl Chain {
             }
         }
         self.heights.insert(block.id, block.height);
-        self.blocks.push(Held {
-            header: StoredHeader {
-                id: block.id,
-                bytes: block.header.clone(),
-            },
-            body: Some(block.body.clone()),
-            keys: block.index.iter().map(|entry| entry.key).collect(),
+        self.blocks.push(Kept {
+            id: block.id,
+            header: Held::Present(block.header.clone()),
+            body: Held::Present(block.body.clone()),
+            index: Held::Present(block.index.clone()),
         });
+        self.extent.end += 1;
     }
 
     fn pop(&mut self) {
-        let Some(held) = self.blocks.pop() else {
+        let Some(kept) = self.blocks.pop() else {
             return;
         };
-        let height = self.blocks.len() as u64;
-        self.heights.remove(&held.header.id);
-        for key in held.keys {
-            if self.places.get(&key).is_some_and(|place| place.0 == height) {
-                self.places.remove(&key);
+        self.extent.end -= 1;
+        self.heights.remove(&kept.id);
+        let height = self.extent.end;
+        kept.index
+            .present()
+            .iter()
+            .flatten()
+            .for_each(|entry| self.forget(height, &entry.key));
+    }
+
+    /// Removes a key whose first place is at a height.
+    fn forget(&mut self, height: u64, key: &Id) {
+        if self.places.get(key).is_some_and(|place| place.0 == height) {
+            self.places.remove(key);
+        }
+    }
+
+    /// Takes the part at its floor away and raises the floor; gives the part's bytes.
+    fn raise_floor(&mut self, part: Part) -> u64 {
+        let floor = self.extent.floor_of_mut(part);
+        let height = *floor;
+        *floor += 1;
+        let kept = &mut self.blocks[height as usize];
+        let bytes = |held: &mut Held| {
+            let removed = std::mem::replace(held, Held::Pruned);
+            removed.present().map_or(0, |bytes| bytes.len() as u64)
+        };
+        match part {
+            Part::Body => bytes(&mut kept.body),
+            Part::Header => bytes(&mut kept.header),
+            Part::Index => {
+                let removed = std::mem::replace(&mut kept.index, Held::Pruned);
+                let entries = removed.present().unwrap_or_default();
+                entries
+                    .iter()
+                    .for_each(|entry| self.forget(height, &entry.key));
+                entries.len() as u64 * INDEX_ENTRY_BYTES
             }
         }
     }
 
-    /// Takes the body at the floor away and raises the floor. The key list goes too: truncation never
-    /// reaches below the floor.
-    fn raise_floor(&mut self) -> u64 {
-        let held = &mut self.blocks[self.floor as usize];
-        held.keys = Vec::new();
-        self.floor += 1;
-        held.body.take().map_or(0, |body| body.len() as u64)
+    fn index_entries(&self) -> u64 {
+        self.blocks
+            .iter()
+            .map(|kept| match &kept.index {
+                Held::Present(entries) => entries.len() as u64,
+                Held::Pruned => 0,
+            })
+            .sum()
     }
 }
 
 impl BlockReader for MemoryStore {
     fn extent(&self) -> Result<Extent> {
-        Ok(self.shared.read().extent())
+        Ok(self.shared.read().extent)
     }
 
     fn header(&self, height: u64) -> Result<Option<StoredHeader>> {
-        Ok(self
-            .shared
-            .read()
-            .held(height)
-            .map(|held| held.header.clone()))
+        Ok(self.shared.read().kept(height).map(|kept| StoredHeader {
+            id: kept.id,
+            bytes: kept.header.clone(),
+        }))
     }
 
     fn block(&self, height: u64) -> Result<Option<StoredBlock>> {
-        Ok(self.shared.read().held(height).map(|held| StoredBlock {
-            id: held.header.id,
-            header: held.header.bytes.clone(),
-            body: held.body.clone().map_or(Body::Pruned, Body::Present),
+        Ok(self.shared.read().kept(height).map(|kept| StoredBlock {
+            id: kept.id,
+            header: kept.header.clone(),
+            body: kept.body.clone(),
         }))
+    }
+
+    fn index(&self, height: u64) -> Result<Option<Held<Vec<IndexEntry>>>> {
+        Ok(self
+            .shared
+            .read()
+            .kept(height)
+            .map(|kept| kept.index.clone()))
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
@@ -171,8 +206,8 @@ impl BlockReader for MemoryStore {
     fn locate(&self, key: &Id) -> Result<Location> {
         let chain = self.shared.read();
         Ok(match chain.places.get(key) {
-            Some(&(height, position)) => chain.extent().location(height, position),
-            None => Location::Absent,
+            Some(&(height, position)) => chain.extent.location(height, position),
+            None => chain.extent.missing(),
         })
     }
 
@@ -182,11 +217,10 @@ impl BlockReader for MemoryStore {
 
     fn usage(&self) -> Result<Usage> {
         let chain = self.shared.read();
-        let Extent { floor, end } = chain.extent();
         Ok(Usage {
             bytes_on_disk: 0,
-            blocks: end - floor,
-            index_entries: chain.places.len() as u64,
+            blocks: chain.extent.end - chain.extent.floor,
+            index_entries: chain.index_entries(),
         })
     }
 }
@@ -216,16 +250,16 @@ impl Drop for MemoryWriter {
 impl BlockWriter for MemoryWriter {
     fn append(&mut self, run: &[Block], _: Durability) -> Result<Receipt> {
         self.mutate("append", |chain| {
-            check::run(chain.extent(), run)?;
+            arguments::run(chain.extent, run)?;
             if let Some(held) = run
                 .iter()
                 .find(|block| chain.heights.contains_key(&block.id))
             {
-                return Err(check::duplicate_id(held.height));
+                return Err(arguments::duplicate_id(held.height));
             }
             run.iter().for_each(|block| chain.push(block));
             Ok(Receipt {
-                end: chain.extent().end,
+                end: chain.extent.end,
                 durability: Durability::Memory,
             })
         })
@@ -233,32 +267,33 @@ impl BlockWriter for MemoryWriter {
 
     fn truncate(&mut self, above: u64) -> Result<()> {
         self.mutate("truncate", |chain| {
-            check::truncation(chain.extent(), above)?;
-            while chain.extent().tip().is_some_and(|tip| tip > above) {
+            arguments::truncation(chain.extent, above)?;
+            while chain.extent.tip().is_some_and(|tip| tip > above) {
                 chain.pop();
             }
             Ok(())
         })
     }
 
-    fn prune(&mut self, below: u64, limit: u64) -> Result<PruneReceipt> {
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
         self.mutate("prune", |chain| {
-            check::pruning(chain.extent(), below)?;
-            let bodies = below.saturating_sub(chain.floor).min(limit);
-            let body_bytes = (0..bodies).map(|_| chain.raise_floor()).sum();
+            arguments::pruning(chain.extent, part, below)?;
+            let before = chain.extent.floor_of(part);
+            let blocks = below.saturating_sub(before).min(limit);
+            let bytes = (0..blocks).map(|_| chain.raise_floor(part)).sum();
             Ok(PruneReceipt {
-                floor: chain.floor,
-                bodies,
-                body_bytes,
+                floor: before + blocks,
+                blocks,
+                bytes,
                 freed_bytes: 0,
-                done: chain.floor >= below,
+                done: before + blocks >= below,
             })
         })
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], _: Durability) -> Result<()> {
         self.mutate("put_meta", |chain| {
-            check::meta(key, value)?;
+            arguments::meta(key, value)?;
             chain
                 .meta
                 .insert(key.to_owned(), Bytes::copy_from_slice(value));
@@ -269,7 +304,7 @@ impl BlockWriter for MemoryWriter {
     fn sync(&mut self) -> Result<Receipt> {
         self.mutate("sync", |chain| {
             Ok(Receipt {
-                end: chain.extent().end,
+                end: chain.extent.end,
                 durability: Durability::Memory,
             })
         })

@@ -5,21 +5,27 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::check::Report;
 #[cfg(feature = "log")]
 use crate::log::{self, LogOptions};
+#[cfg(feature = "rocksdb")]
+use crate::rocks::{self, RocksOptions};
 #[cfg(feature = "sqlite")]
-use crate::sqlite;
-use crate::{BlockReader, Error, MemoryStore, Result, Store};
+use crate::sqlite::{self, SqliteOptions};
+use crate::{BlockReader, Checked, Damage, Error, MemoryStore, Repaired, Result, Store};
 
 const KNOWN: &str = "memory:, log:DIR, sqlite:FILE, rocksdb:DIR";
 
 /// Forms of the backends that this binary has.
+#[cfg(not(all(feature = "log", feature = "sqlite", feature = "rocksdb")))]
 const BUILT: &[&str] = &[
     "memory:",
     #[cfg(feature = "log")]
     "log:DIR",
     #[cfg(feature = "sqlite")]
     "sqlite:FILE",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb:DIR",
 ];
 
 /// The name of a store, such as `sqlite:chain.db`. Variants exist for the backends that are built in.
@@ -35,13 +41,16 @@ pub enum StoreUrl {
     /// `sqlite:FILE`: an SQLite database.
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    /// `rocksdb:DIR`, or `rocksdb:DIR?SETTING=VALUE&…`: a RocksDB database in a directory; see [`RocksOptions`].
+    #[cfg(feature = "rocksdb")]
+    Rocksdb(PathBuf, RocksOptions),
 }
 
 impl StoreUrl {
     /// Creates an empty store and opens it.
     ///
     /// # Errors
-    /// [`Error::Exists`] if anything but an empty file (or, for `log:`, an empty directory) is at the path; [`Error::Io`] or
+    /// [`Error::Exists`] if anything but an empty file (or, for `log:` and `rocksdb:`, an empty directory) is at the path; [`Error::Io`] or
     /// [`Error::ReadOnly`] if the place can't be written. Nothing that was there is changed.
     pub fn create(&self) -> Result<Store> {
         match self {
@@ -49,7 +58,9 @@ impl StoreUrl {
             #[cfg(feature = "log")]
             Self::Log(directory) => LogOptions::default().create(directory),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::create(path),
+            Self::Sqlite(path) => SqliteOptions::default().create(path),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, options) => options.create(directory),
         }
     }
 
@@ -64,22 +75,63 @@ impl StoreUrl {
             #[cfg(feature = "log")]
             Self::Log(directory) => LogOptions::default().open(directory),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::open(path),
+            Self::Sqlite(path) => SqliteOptions::default().open(path),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, options) => options.open(directory),
         }
     }
 
-    /// Opens a store only to read, also while a writer has it open: one of this process or, but for `log:`,
+    /// Opens a store only to read, also while a writer has it open: one of this process or, for `sqlite:`,
     /// one of another.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open); [`Error::InUse`] only for `log:`, while another process writes.
+    /// Those of [`open`](Self::open); [`Error::InUse`] only for `log:`, while another process writes, and for `rocksdb:`,
+    /// while another process has it open.
     pub fn open_read_only(&self) -> Result<Arc<dyn BlockReader>> {
         match self {
             Self::Memory => Err(self.missing()),
             #[cfg(feature = "log")]
             Self::Log(directory) => LogOptions::default().open_read_only(directory),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::open_read_only(path),
+            Self::Sqlite(path) => SqliteOptions::default().open_read_only(path),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, options) => options.open_read_only(directory),
+        }
+    }
+
+    /// Reads the whole store, every checksum and index entry, and reports all damage. O(store). Nothing is
+    /// changed, but for what opening a store after a crash always does.
+    ///
+    /// # Errors
+    /// Those of [`open_read_only`](Self::open_read_only) but [`Error::Corrupt`], which is reported.
+    pub fn check(&self, found: &mut dyn FnMut(Damage)) -> Result<Checked> {
+        let mut report = Report::new(found);
+        match self {
+            Self::Memory => return Err(self.missing()),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => log::check(directory, &mut report)?,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => sqlite::check(path, &mut report)?,
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, _) => rocks::check(directory, &mut report)?,
+        }
+        Ok(report.checked)
+    }
+
+    /// Makes again what follows from sound parts of the store (its index, its tables of heights), and reports what
+    /// was done. Never invents data: a damaged header or body stays as it is. Durable when it returns.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); [`Error::Corrupt`] if the store can't be opened even so.
+    pub fn repair(&self, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+        match self {
+            Self::Memory => Err(self.missing()),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => log::repair(directory, done),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => sqlite::repair(path, done),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, _) => rocks::repair(directory, done),
         }
     }
 
@@ -105,6 +157,8 @@ impl StoreUrl {
             Self::Log(directory) => log::exists(directory),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => sqlite::exists(path),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, _) => rocks::exists(directory),
         }
     }
 
@@ -123,6 +177,10 @@ impl fmt::Display for StoreUrl {
             Self::Log(directory) => write!(f, "log:{}", directory.display()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, options) => {
+                write!(f, "rocksdb:{}{options}", directory.display())
+            }
         }
     }
 }
@@ -153,12 +211,25 @@ impl FromStr for StoreUrl {
             ("log", _) => not_built(url),
             #[cfg(not(feature = "sqlite"))]
             ("sqlite", _) => not_built(url),
+            #[cfg(feature = "rocksdb")]
+            ("rocksdb", place) => {
+                let (directory, options) = match place.split_once('?') {
+                    None => (place, Ok(RocksOptions::default())),
+                    Some((directory, query)) => (directory, RocksOptions::parse(query)),
+                };
+                match options {
+                    Ok(options) => Ok(Self::Rocksdb(PathBuf::from(directory), options)),
+                    Err(reason) => refuse(reason),
+                }
+            }
+            #[cfg(not(feature = "rocksdb"))]
             ("rocksdb", _) => not_built(url),
             _ => refuse("the scheme is unknown"),
         }
     }
 }
 
+#[cfg(not(all(feature = "log", feature = "sqlite", feature = "rocksdb")))]
 fn not_built<T>(url: &str) -> Result<T> {
     Err(Error::NotBuilt {
         url: url.to_owned(),
@@ -196,12 +267,35 @@ mod tests {
         assert_eq!(url.to_string(), "log:a:b/c");
     }
 
+    #[cfg(not(feature = "rocksdb"))]
     #[test]
     fn backends_that_are_not_built_in_name_those_that_are() {
         let text = "rocksdb:dir".parse::<StoreUrl>().unwrap_err().to_string();
         assert!(text.contains("not built into this binary"), "{text}");
         for form in BUILT {
             assert!(text.contains(form), "{text}");
+        }
+    }
+
+    #[cfg(feature = "rocksdb")]
+    #[test]
+    fn rocksdb_round_trips_with_its_settings() {
+        for text in [
+            "rocksdb:a:b",
+            "rocksdb:a?cache_mib=7",
+            "rocksdb:a?cache_mib=7&write_buffer_mib=9&open_files=99&compression=lz4",
+        ] {
+            assert_eq!(text.parse::<StoreUrl>().unwrap().to_string(), text);
+        }
+        for wrong in [
+            "rocksdb:a?",
+            "rocksdb:a?cache_mib",
+            "rocksdb:a?cache_mib=0",
+            "rocksdb:a?cache_mib=x",
+            "rocksdb:a?compression=zip",
+            "rocksdb:a?speed=9",
+        ] {
+            assert!(wrong.parse::<StoreUrl>().is_err(), "{wrong}");
         }
     }
 

@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 
 use hubledger_storage::conformance::Fixture;
-use hubledger_storage::{LogOptions, MemoryStore, Result, Store, StoreUrl, conformance_suite};
+use hubledger_storage::{
+    IndexOptions, LogOptions, MemoryStore, Result, SqliteOptions, Store, conformance_suite,
+};
 use tempfile::TempDir;
 
 struct InMemory(MemoryStore);
@@ -22,21 +24,40 @@ impl Fixture for InMemory {
 
 conformance_suite!(memory, || InMemory(MemoryStore::new()));
 
-struct InSqlite(TempDir);
+/// Few entries in memory, and runs that are merged often.
+const SMALL_INDEX: IndexOptions = IndexOptions {
+    entries_in_memory: 12,
+    fanout: 2,
+};
+
+struct InSqlite {
+    place: TempDir,
+    options: SqliteOptions,
+}
 
 impl InSqlite {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+    fn with(index: IndexOptions) -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            options: SqliteOptions {
+                index,
+                ..SqliteOptions::default()
+            },
+        }
     }
 
     fn file(&self) -> PathBuf {
-        self.0.path().join("chain.db")
+        self.place.path().join("chain.db")
     }
 }
 
 impl Fixture for InSqlite {
     fn open(&self) -> Result<Store> {
-        StoreUrl::Sqlite(self.file()).open_or_create()
+        if self.file().exists() {
+            self.options.open(&self.file())
+        } else {
+            self.options.create(&self.file())
+        }
     }
 
     // Another connection makes SQLite refuse the second row that an append inserts.
@@ -53,7 +74,51 @@ impl Fixture for InSqlite {
     }
 }
 
-conformance_suite!(sqlite, InSqlite::new);
+conformance_suite!(sqlite, || InSqlite::with(IndexOptions::default()));
+conformance_suite!(sqlite_with_small_runs, || InSqlite::with(SMALL_INDEX));
+
+#[cfg(feature = "rocksdb")]
+struct InRocksdb {
+    place: TempDir,
+    options: hubledger_storage::RocksOptions,
+}
+
+#[cfg(feature = "rocksdb")]
+impl InRocksdb {
+    fn with(index: IndexOptions) -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            options: hubledger_storage::RocksOptions {
+                index,
+                write_buffer_mib: 1,
+                ..hubledger_storage::RocksOptions::default()
+            },
+        }
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+impl Fixture for InRocksdb {
+    fn open(&self) -> Result<Store> {
+        let directory = self.place.path().join("chain");
+        if directory.exists() {
+            self.options.open(&directory)
+        } else {
+            self.options.create(&directory)
+        }
+    }
+
+    // Its files are open, and all errors of writing to them come from below; the row store's own reaction is tested
+    // with SQLite.
+    fn break_appends(&self) -> Option<Box<dyn FnOnce()>> {
+        None
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+conformance_suite!(rocksdb, || InRocksdb::with(IndexOptions::default()));
+#[cfg(feature = "rocksdb")]
+conformance_suite!(rocksdb_with_small_runs, || InRocksdb::with(SMALL_INDEX));
 
 struct InLog {
     place: TempDir,

@@ -1,8 +1,8 @@
-//! A process that is killed while it appends loses nothing that was acknowledged, and nothing half-done
-//! stays.
+//! A process that is killed while it appends, truncates, prunes or opens loses nothing that was acknowledged, and
+//! nothing half-done stays.
 //!
-//! The test starts this very binary again as a child, which appends runs and prints the end after each
-//! receipt; it reads some of these lines, kills the child with SIGKILL, and opens the store.
+//! The test starts this very binary again as a child, which says what it begins and, after each receipt, what the store
+//! holds; the test reads some of these lines, kills the child with SIGKILL, and opens the store.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,13 +11,27 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use hubledger_storage::{Block, Durability, Extent, LogOptions, Result, Store, StoreUrl};
-use support::{ask, await_index, block};
+use hubledger_storage::{Block, Durability, Extent, LogOptions, Part, Result, Store, StoreUrl};
+use support::{ask, ask_entries, await_index, block};
 
 /// Tells a child where its store is.
 const STORE: &str = "HUBLEDGER_STORAGE_KILL_TEST";
 const BODY_BYTES: usize = 3000;
+/// Blocks of a run, and how many of them are truncated next: so the end is a multiple of their difference, or, between
+/// the two, so many blocks more.
 const RUN: u64 = 7;
+const CUT: u64 = 3;
+const NET: u64 = RUN - CUT;
+/// Blocks whose bodies stay.
+const KEPT: u64 = 20;
+
+fn is_end(end: u64) -> bool {
+    end.is_multiple_of(NET) || is_uncut(end)
+}
+
+fn is_uncut(end: u64) -> bool {
+    end % NET == RUN % NET
+}
 
 /// What the child does: nothing in an ordinary test run.
 #[test]
@@ -25,19 +39,56 @@ fn child() {
     let Ok(url) = std::env::var(STORE) else {
         return;
     };
-    let mut store = open(&url.parse().unwrap()).unwrap();
-    loop {
-        let Extent { floor, end } = store.reader.extent().unwrap();
+    let url: StoreUrl = url.parse().unwrap();
+    say("begin open");
+    let mut store = open(&url).unwrap();
+    for round in 0.. {
+        step(&mut store, parts(&url), round);
+        let extent = store.reader.extent().unwrap();
+        let Extent {
+            floor,
+            index_floor,
+            header_floor,
+            end,
+        } = extent;
+        say(&format!(
+            "acknowledged {end} {floor} {index_floor} {header_floor}"
+        ));
+    }
+}
+
+fn step(store: &mut Store, parts: &[Part], round: u64) {
+    let extent = store.reader.extent().unwrap();
+    let end = extent.end;
+    if round % 8 == 7 {
+        say("begin prune");
+        for &part in parts {
+            let below = end.saturating_sub(KEPT).max(extent.floor_of(part));
+            store.writer.prune(part, below, u64::MAX).unwrap();
+        }
+    } else if is_uncut(end) {
+        say("begin truncate");
+        store.writer.truncate(end - CUT - 1).unwrap();
+    } else {
+        say("begin append");
         let run: Vec<Block> = (end..end + RUN)
             .map(|height| block(height, BODY_BYTES))
             .collect();
-        let receipt = store.writer.append(&run, Durability::Os).unwrap();
-        println!("\nacknowledged {} {floor}", receipt.end);
-        std::io::stdout().flush().unwrap();
-        if end % 5 == 0 {
-            let receipt = store.writer.prune(end, u64::MAX).unwrap();
-            println!("\nacknowledged {} {}", end + RUN, receipt.floor);
-        }
+        store.writer.append(&run, Durability::Os).unwrap();
+    }
+}
+
+/// Tells the parent.
+fn say(line: &str) {
+    println!("\n{line}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// The parts that a child prunes.
+const fn parts(url: &StoreUrl) -> &'static [Part] {
+    match url {
+        StoreUrl::Sqlite(_) => &[Part::Body],
+        _ => &Part::ALL,
     }
 }
 
@@ -71,47 +122,81 @@ fn acknowledged_runs_survive_sigkill_in_a_log() {
 }
 
 fn assert_survival(url: &StoreUrl) {
-    let mut end = 0;
-    for round in 0..8 {
-        let (acknowledged, floor) = killed_after(url, 3 + round * 5);
-        assert!(acknowledged > end, "the child continues the chain");
-        // First a reader alone, which meets the files as the killed process left them.
-        let seen = url.open_read_only().unwrap().extent().unwrap();
-        let store = open(url).unwrap();
-        let extent = store.reader.extent().unwrap();
-        assert_eq!(seen, extent);
-        assert!(
-            extent.end >= acknowledged && extent.floor >= floor,
-            "{extent:?}"
-        );
-        assert_eq!(extent.end % RUN, 0, "part of a run");
-        await_index(&*store.reader);
-        ask(&*store.reader, extent, BODY_BYTES).unwrap();
-        end = extent.end;
+    let mut known = Extent::default();
+    for round in 0..4 {
+        for (word, count) in [
+            ("append", 3 + round * 4),
+            ("truncate", 3),
+            ("prune", 1 + round),
+        ] {
+            known = killed_at(url, word, count, known);
+            if word == "append" {
+                // What comes up has to be recovered, and that is killed too.
+                for _ in 0..=round {
+                    known = killed_at(url, "open", 1, known);
+                }
+            }
+            known = assert_whole(url, known);
+        }
     }
 }
 
-/// Runs a child until it has acknowledged some commits; gives the last end and floor it told of.
-fn killed_after(url: &StoreUrl, commits: usize) -> (u64, u64) {
+/// Opens the store, which held at least this once, and asks for everything.
+fn assert_whole(url: &StoreUrl, known: Extent) -> Extent {
+    // First a reader alone, which meets the files as the killed process left them.
+    let seen = url.open_read_only().unwrap().extent().unwrap();
+    let store = open(url).unwrap();
+    let extent = store.reader.extent().unwrap();
+    assert_eq!(seen, extent);
+    for part in Part::ALL {
+        assert!(extent.floor_of(part) >= known.floor_of(part), "{extent:?}");
+    }
+    // The next step may have been a truncation.
+    assert!(extent.end + CUT >= known.end, "{extent:?}");
+    assert!(is_end(extent.end), "{extent:?}: part of a run");
+    await_index(&*store.reader);
+    ask(&*store.reader, extent, BODY_BYTES).unwrap();
+    if parts(url).contains(&Part::Index) {
+        ask_entries(&*store.reader, extent).unwrap();
+    }
+    extent
+}
+
+/// Runs a child until it has begun something for some time, and kills it then; gives what it acknowledged last, or what
+/// was known before.
+fn killed_at(url: &StoreUrl, word: &str, count: usize, known: Extent) -> Extent {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(STORE, url.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(std::result::Result::ok);
-    let last = lines
-        .filter_map(|line| acknowledgement(&line))
-        .nth(commits - 1);
+    let (mut last, mut begun) = (known, 0);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.map_while(std::result::Result::ok) {
+        begun += usize::from(line.strip_prefix("begin ") == Some(word));
+        last = acknowledgement(&line).unwrap_or(last);
+        if begun == count {
+            break;
+        }
+    }
     kill(&mut child);
-    last.expect("the child acknowledges commits until it is killed")
+    assert_eq!(begun, count, "the child goes on until it is killed");
+    last
 }
 
-fn acknowledgement(line: &str) -> Option<(u64, u64)> {
-    let (end, floor) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
-    Some((end.parse().ok()?, floor.parse().ok()?))
+fn acknowledgement(line: &str) -> Option<Extent> {
+    let numbers = line.strip_prefix("acknowledged ")?.split(' ');
+    let numbers: Vec<u64> = numbers.map_while(|number| number.parse().ok()).collect();
+    let &[end, floor, index_floor, header_floor] = &numbers[..] else {
+        return None;
+    };
+    Some(Extent {
+        floor,
+        index_floor,
+        header_floor,
+        end,
+    })
 }
 
 fn kill(child: &mut Child) {

@@ -8,7 +8,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use hubledger_storage::{Block, Durability, Error, Extent, Store, StoreUrl};
+use hubledger_storage::{Block, Durability, Error, Extent, Part, Store, StoreUrl};
 use support::{ask, block};
 use tempfile::TempDir;
 
@@ -37,7 +37,7 @@ impl Place {
         let mut store = place.url().create().unwrap();
         let run: Vec<Block> = (0..end).map(|height| block(height, BODY_BYTES)).collect();
         store.writer.append(&run, Durability::Disk).unwrap();
-        store.writer.prune(floor, u64::MAX).unwrap();
+        store.writer.prune(Part::Body, floor, u64::MAX).unwrap();
         store
             .writer
             .put_meta("name", b"value", Durability::Disk)
@@ -180,7 +180,7 @@ fn a_store_that_exists_is_not_created_again() {
         Error::Exists { .. }
     ));
     let store = place.url().open_or_create().unwrap();
-    ask(&*store.reader, Extent { floor: 0, end: 3 }, BODY_BYTES).unwrap();
+    ask(&*store.reader, Extent::whole(3), BODY_BYTES).unwrap();
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn one_writer_through_all_names_of_a_file() {
     }
     let reader = place.url().open_read_only().unwrap();
     drop(held);
-    ask(&*reader, Extent { floor: 0, end: 3 }, BODY_BYTES).unwrap();
+    ask(&*reader, Extent::whole(3), BODY_BYTES).unwrap();
     place.url().open().unwrap();
 }
 
@@ -235,9 +235,17 @@ fn a_separate_reader_follows_the_writer() {
         .writer
         .append(&[block(3, BODY_BYTES)], Durability::Os)
         .unwrap();
-    ask(&*reader, Extent { floor: 0, end: 4 }, BODY_BYTES).unwrap();
-    store.writer.prune(2, u64::MAX).unwrap();
-    ask(&*reader, Extent { floor: 2, end: 4 }, BODY_BYTES).unwrap();
+    ask(&*reader, Extent::whole(4), BODY_BYTES).unwrap();
+    store.writer.prune(Part::Body, 2, u64::MAX).unwrap();
+    ask(
+        &*reader,
+        Extent {
+            floor: 2,
+            ..Extent::whole(4)
+        },
+        BODY_BYTES,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -249,11 +257,11 @@ fn pruning_gives_measured_space_back() {
     store.writer.append(&run, Durability::Os).unwrap();
     store.writer.sync().unwrap();
     let before = store.reader.usage().unwrap().bytes_on_disk;
-    let receipt = store.writer.prune(90, u64::MAX).unwrap();
+    let receipt = store.writer.prune(Part::Body, 90, u64::MAX).unwrap();
     let after = store.reader.usage().unwrap().bytes_on_disk;
-    assert!(receipt.body_bytes >= 9_000_000);
+    assert!(receipt.bytes >= 9_000_000);
     assert!(
-        receipt.freed_bytes >= receipt.body_bytes * 95 / 100,
+        receipt.freed_bytes >= receipt.bytes * 95 / 100,
         "{receipt:?}"
     );
     assert!(
@@ -265,7 +273,7 @@ fn pruning_gives_measured_space_back() {
         &*store.reader,
         Extent {
             floor: 90,
-            end: 100,
+            ..Extent::whole(100)
         },
         size,
     )
@@ -276,7 +284,10 @@ fn pruning_gives_measured_space_back() {
 fn a_truncated_file_is_reported() {
     let whole = Place::with_chain(5, 60);
     let bytes = fs::read(whole.file()).unwrap();
-    let extent = Extent { floor: 5, end: 60 };
+    let extent = Extent {
+        floor: 5,
+        ..Extent::whole(60)
+    };
     for kept in (1..bytes.len()).step_by(bytes.len() / 40) {
         let place = Place::new();
         fs::write(place.file(), &bytes[..kept]).unwrap();
@@ -298,7 +309,10 @@ fn a_truncated_file_is_reported() {
 fn a_flipped_byte_is_reported_or_harmless() {
     let whole = Place::with_chain(5, 60);
     let bytes = fs::read(whole.file()).unwrap();
-    let extent = Extent { floor: 5, end: 60 };
+    let extent = Extent {
+        floor: 5,
+        ..Extent::whole(60)
+    };
     let (mut reported, mut harmless) = (0, 0);
     let place = Place::new();
     let masks = [0x01, 0x80, 0xFF].into_iter().cycle();
@@ -334,6 +348,6 @@ fn open_and_ask(place: &Place, extent: Extent) -> Result<(), Error> {
 fn open_and_write(place: &Place, extent: Extent) -> Result<(), Error> {
     let Store { mut writer, .. } = place.url().open()?;
     writer.append(&[block(extent.end, BODY_BYTES)], Durability::Os)?;
-    writer.prune(extent.floor + 5, u64::MAX)?;
+    writer.prune(Part::Body, extent.floor + 5, u64::MAX)?;
     writer.truncate(extent.floor + 20)
 }

@@ -8,13 +8,13 @@ use super::sample::{
 };
 use crate::{
     BODY_BYTES_MAX, Block, BlockReaderExt, Durability, Extent, HEADER_BYTES_MAX, IndexEntry,
-    Location, Store,
+    Location, Part, Store,
 };
 
 pub(super) fn an_empty_store_answers(fixture: &dyn Fixture) {
     let store = fixture.open().unwrap();
     let reader = &store.reader;
-    assert_eq!(reader.extent().unwrap(), Extent { floor: 0, end: 0 });
+    assert_eq!(reader.extent().unwrap(), Extent::whole(0));
     assert_eq!(reader.tip().unwrap(), None);
     for height in [0, 1, u64::MAX] {
         assert_eq!(reader.header(height).unwrap(), None);
@@ -32,7 +32,7 @@ pub(super) fn what_was_appended_reads_back(fixture: &dyn Fixture) {
     append(&mut store, &chain[..1]);
     append(&mut store, &chain[1..7]);
     append(&mut store, &chain[7..]);
-    assert_eq!(store.reader.extent().unwrap(), Extent { floor: 0, end: 20 });
+    assert_eq!(store.reader.extent().unwrap(), Extent::whole(20));
     chain
         .iter()
         .for_each(|block| assert_held(&*store.reader, block));
@@ -47,7 +47,7 @@ pub(super) fn an_empty_run_changes_nothing(fixture: &dyn Fixture) {
         extend(&mut store, held..end);
         let receipt = store.writer.append(&[], Durability::Disk).unwrap();
         assert_eq!(receipt.end, end);
-        assert_eq!(store.reader.extent().unwrap(), Extent { floor: 0, end });
+        assert_eq!(store.reader.extent().unwrap(), Extent::whole(end));
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn held_ids_are_refused(fixture: &dyn Fixture) {
     assert_refused(&mut store, &[block_of(1, 5), twin(6, 3)]);
     assert_refused(&mut store, &[block_of(0, 5), twin(6, 5)]);
     // Also the id of a block whose body is gone.
-    store.writer.prune(2, u64::MAX).unwrap();
+    store.writer.prune(Part::Body, 2, u64::MAX).unwrap();
     assert_refused(&mut store, &[twin(5, 0)]);
     extend(&mut store, 5..6);
 }
@@ -165,9 +165,10 @@ pub(super) fn the_first_place_of_a_key_wins(fixture: &dyn Fixture) {
         position: 4,
     };
     assert_eq!(store.reader.locate(&shared).unwrap(), first);
+    // Each is an entry.
     assert_eq!(
         store.reader.usage().unwrap().index_entries,
-        u64::from(KEYS) + 1
+        u64::from(KEYS) + 5
     );
 }
 
@@ -217,7 +218,7 @@ pub(super) fn usage_counts_bodies_and_keys(fixture: &dyn Fixture) {
         (usage.blocks, usage.index_entries),
         (10, 10 * u64::from(KEYS))
     );
-    store.writer.prune(4, u64::MAX).unwrap();
+    store.writer.prune(Part::Body, 4, u64::MAX).unwrap();
     store.writer.truncate(7).unwrap();
     let usage = store.reader.usage().unwrap();
     assert_eq!(

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::Fixture;
-use super::sample::{append, assert_held, assert_pruned, assert_unknown, block_of, blocks, extend};
+use super::sample::{
+    append, assert_held, assert_pruned, assert_unknown, block_of, blocks, bodies_from, extend,
+};
 use crate::{
-    BlockReader, Body, Durability, Error, Extent, Location, META_KEY_BYTES_MAX,
-    META_VALUE_BYTES_MAX,
+    BlockReader, Durability, Error, Extent, Held, Location, META_KEY_BYTES_MAX,
+    META_VALUE_BYTES_MAX, Part,
 };
 
 pub(super) fn meta_reads_back(fixture: &dyn Fixture) {
@@ -61,7 +63,7 @@ pub(super) fn reopening_sees_everything(fixture: &dyn Fixture) {
         .unwrap();
     drop(store);
     let store = fixture.open().unwrap();
-    assert_eq!(store.reader.extent().unwrap(), Extent { floor: 0, end: 8 });
+    assert_eq!(store.reader.extent().unwrap(), Extent::whole(8));
     blocks(0, 0..8)
         .iter()
         .for_each(|block| assert_held(&*store.reader, block));
@@ -75,11 +77,11 @@ pub(super) fn reopening_sees_everything(fixture: &dyn Fixture) {
 pub(super) fn reopening_continues_after_truncate_and_prune(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
     extend(&mut store, 0..20);
-    store.writer.prune(6, u64::MAX).unwrap();
+    store.writer.prune(Part::Body, 6, u64::MAX).unwrap();
     store.writer.truncate(14).unwrap();
     drop(store);
     let mut store = fixture.open().unwrap();
-    assert_eq!(store.reader.extent().unwrap(), Extent { floor: 6, end: 15 });
+    assert_eq!(store.reader.extent().unwrap(), bodies_from(6, 15));
     append(&mut store, &blocks(1, 15..18));
     blocks(0, 0..6)
         .iter()
@@ -158,7 +160,10 @@ pub(super) fn readers_never_see_part_of_a_run(fixture: &dyn Fixture) {
         for run in 0..RUNS {
             extend(&mut store, run * RUN..(run + 1) * RUN);
             if run % 10 == 9 {
-                store.writer.prune((run - 5) * RUN, u64::MAX).unwrap();
+                store
+                    .writer
+                    .prune(Part::Body, (run - 5) * RUN, u64::MAX)
+                    .unwrap();
             }
         }
     });
@@ -167,7 +172,7 @@ pub(super) fn readers_never_see_part_of_a_run(fixture: &dyn Fixture) {
 
 /// Ends are multiples of a run, and whatever is below the end is there, wherever it is asked for.
 fn watch_runs(reader: &dyn BlockReader) {
-    let Extent { floor, end } = reader.extent().unwrap();
+    let Extent { floor, end, .. } = reader.extent().unwrap();
     assert_eq!(end % RUN, 0, "part of a run is visible");
     let Some(tip) = end.checked_sub(1) else {
         return;
@@ -175,8 +180,11 @@ fn watch_runs(reader: &dyn BlockReader) {
     for height in [tip, tip - tip % RUN, floor.min(tip), end / 2] {
         let block = block_of(0, height);
         let held = reader.block(height).unwrap().unwrap();
-        assert_eq!((held.id, &held.header), (block.id, &block.header));
-        if let Body::Present(bytes) = held.body {
+        assert_eq!(
+            (held.id, held.header),
+            (block.id, Held::Present(block.header))
+        );
+        if let Held::Present(bytes) = held.body {
             assert_eq!(bytes, block.body);
         }
         assert_eq!(reader.height_of(&block.id).unwrap(), Some(height));
@@ -221,8 +229,8 @@ fn watch_branches(reader: &dyn BlockReader) {
     if let Some(held) = reader.block(RUN + 2).unwrap() {
         let whole = candidates.iter().any(|block| {
             held.id == block.id
-                && held.header == block.header
-                && held.body == Body::Present(block.body.clone())
+                && held.header == Held::Present(block.header.clone())
+                && held.body == Held::Present(block.body.clone())
         });
         assert!(whole, "a block of two branches: {held:?}");
     }
@@ -283,7 +291,7 @@ pub(super) fn a_failed_append_poisons_the_writer(fixture: &dyn Fixture) {
             .append(&blocks(0, 3..5), Durability::Os)
             .map(drop),
         store.writer.truncate(0),
-        store.writer.prune(1, 1).map(drop),
+        store.writer.prune(Part::Body, 1, 1).map(drop),
         store.writer.put_meta("name", b"value", Durability::Os),
         store.writer.sync().map(drop),
     ];

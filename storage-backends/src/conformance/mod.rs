@@ -5,8 +5,8 @@
 //! (its files, its damage, its crashes) is tested beside it.
 //!
 //! Exclusions: a fixture that can't make writes fail returns `None` from [`Fixture::break_appends`], and
-//! the case about poisoning then ends early. Those are the memory backend, and `log:` in one large segment; in
-//! small segments it runs the case.
+//! the case about poisoning then ends early. Those are the memory backend, `rocksdb:`, and `log:` in one large
+//! segment; in small segments it runs the case.
 
 #![allow(clippy::unwrap_used)]
 
@@ -84,7 +84,12 @@ suite! { $
         prune_resumes_after_its_limit
         prune_of_what_is_pruned_does_nothing
         prune_beyond_the_end_is_refused
-        a_store_pruned_to_its_end_continues;
+        a_store_pruned_to_its_end_continues
+        each_part_is_pruned_by_itself
+        a_pruned_index_forgets_keys_and_keeps_ids
+        parts_are_pruned_only_below_the_floor
+        pruned_parts_stay_pruned
+        a_long_chain_is_pruned_and_truncated;
     lifetime:
         meta_reads_back
         oversized_meta_is_refused

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Block, BlockReader, Body, Durability, Id, IndexEntry, Location, Store, StoredBlock};
+use crate::{
+    Block, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, Store, StoredBlock,
+};
 
 /// Keys that a sample block is indexed by.
 pub(super) const KEYS: u32 = 3;
@@ -58,6 +60,14 @@ pub(super) fn bare(height: u64) -> Block {
     }
 }
 
+/// Headers and index of all blocks, bodies from a height on.
+pub(super) fn bodies_from(floor: u64, end: u64) -> Extent {
+    Extent {
+        floor,
+        ..Extent::whole(end)
+    }
+}
+
 /// Appends blocks of branch 0.
 pub(super) fn extend(store: &mut Store, heights: Range<u64>) {
     append(store, &blocks(0, heights));
@@ -73,7 +83,7 @@ pub(super) fn append(store: &mut Store, run: &[Block]) {
 /// Asserts that the store holds the block, in every way that it can be asked.
 #[track_caller]
 pub(super) fn assert_held(reader: &dyn BlockReader, block: &Block) {
-    assert_block(reader, block, Body::Present(block.body.clone()));
+    assert_block(reader, block, Held::Present(block.body.clone()));
     for entry in &block.index {
         let found = Location::Found {
             height: block.height,
@@ -86,7 +96,7 @@ pub(super) fn assert_held(reader: &dyn BlockReader, block: &Block) {
 /// Asserts that the store holds the block but for its body.
 #[track_caller]
 pub(super) fn assert_pruned(reader: &dyn BlockReader, block: &Block) {
-    assert_block(reader, block, Body::Pruned);
+    assert_block(reader, block, Held::Pruned);
     for entry in &block.index {
         let pruned = Location::Pruned {
             height: block.height,
@@ -106,14 +116,17 @@ pub(super) fn assert_unknown(reader: &dyn BlockReader, block: &Block) {
 }
 
 #[track_caller]
-fn assert_block(reader: &dyn BlockReader, block: &Block, body: Body) {
+fn assert_block(reader: &dyn BlockReader, block: &Block, body: Held) {
     let header = reader.header(block.height).unwrap().unwrap();
-    assert_eq!((header.id, &header.bytes), (block.id, &block.header));
+    let expected = Held::Present(block.header.clone());
+    assert_eq!((header.id, header.bytes), (block.id, expected.clone()));
     let expected = StoredBlock {
         id: block.id,
-        header: block.header.clone(),
+        header: expected,
         body,
     };
+    let index = reader.index(block.height).unwrap();
+    assert_eq!(index, Some(Held::Present(block.index.clone())));
     assert_eq!(reader.block(block.height).unwrap(), Some(expected));
     assert_eq!(reader.height_of(&block.id).unwrap(), Some(block.height));
 }

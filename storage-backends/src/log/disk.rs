@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 use super::files::FileHandle;
 use super::format::{
-    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Superblock, Trailer, body_head,
-    finish_frame, table_entry,
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Stripped, Superblock, Trailer,
+    body_head, finish_frame, table_entry,
 };
 use super::mark::{Mark, MarkFile};
 use super::record::RunDraft;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
-use crate::{Block, Error, Result};
+use crate::{Block, Error, Extent, Result};
 
 /// Bodies are gathered up to this much before they are written …
 const BUFFER_BYTES: usize = 1 << 20;
@@ -84,9 +84,9 @@ impl Disk {
         }
     }
 
-    /// Whether the segment holds no frame yet.
+    /// Whether the segment holds no run yet.
     pub(super) fn is_fresh(&self) -> bool {
-        self.heads.end == SUPERBLOCK_BYTES as u64
+        self.bodies.end == SUPERBLOCK_BYTES as u64
     }
 
     /// Encodes a run and writes it. Gives the offsets of its records.
@@ -218,13 +218,7 @@ impl Disk {
     }
 
     /// Ends the segment: writes the table of the records' offsets, and makes all of it survive loss of power.
-    pub(super) fn seal(
-        &mut self,
-        low: u64,
-        offsets: &[u64],
-        floor: u64,
-        entries: u64,
-    ) -> Result<()> {
+    pub(super) fn seal(&mut self, low: u64, offsets: &[u64], entries: u64) -> Result<()> {
         let salt = self.site.salt;
         let mut frame = vec![0; FRAME_BYTES];
         for (height, offset) in (low..).zip(offsets) {
@@ -235,10 +229,10 @@ impl Disk {
             footer: self.heads.end,
             low,
             end,
-            floor,
             bodies_bytes: self.bodies.end,
             entries,
-            previous: self.content,
+            stripped: Stripped::default(),
+            content: self.content,
         };
         frame.extend_from_slice(&trailer.encode(salt));
         self.write_frame("append", FrameKind::Footer, end, &mut frame)?;
@@ -246,8 +240,8 @@ impl Disk {
     }
 
     /// Makes the files of the next segment and goes over to them.
-    pub(super) fn begin_segment(&mut self, end: u64, floor: u64) -> Result<()> {
-        let (heads, bodies, content) = create_segment(&self.site, self.segment + 1, end, floor)?;
+    pub(super) fn begin_segment(&mut self, extent: Extent) -> Result<()> {
+        let (heads, bodies, content) = create_segment(&self.site, self.segment + 1, extent)?;
         self.segment += 1;
         self.heads = heads;
         self.bodies = bodies;
@@ -263,15 +257,13 @@ impl Disk {
 pub(super) fn create_segment(
     site: &Site,
     number: u64,
-    end: u64,
-    floor: u64,
+    extent: Extent,
 ) -> Result<(GrowingFile, GrowingFile, u32)> {
     let superblock = |kind| Superblock {
         kind,
         store: site.store,
         number,
-        a: end,
-        b: floor,
+        fields: Superblock::fields_of(extent),
     };
     let create = |path: PathBuf, kind| -> Result<GrowingFile> {
         let fault = |source| Error::system("create", &path, source);

@@ -8,13 +8,15 @@
 //! DIR/store               superblock "HLSTORE", a and b: the seed of the index's hash
 //! DIR/mark                superblock "HLMARK", then two slots of 64 bytes
 //! DIR/meta-G              superblock "HLMETA", then frames; G: generation
-//! DIR/heads-N             superblock "HLHEADS", a: the end, b: the floor when the segment began; then frames
-//! DIR/bodies-N            superblock "HLBODIES", a as in heads-N, then bodies
+//! DIR/heads-N             superblock "HLHEADS", a: the end, b, c, d: the floors of bodies, index and headers when the
+//!                         segment began; then frames
+//! DIR/bodies-N            superblock "HLBODIES", a to d as in heads-N, then bodies
 //! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see the module `run`
 //! DIR/*.new               not yet renamed to its name; nobody reads it
 //!
 //! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
-//! (64 bytes)  40 a u64      48 b u64         56 zero [8]       checksum over all but itself
+//! (80 bytes)  40 a u64      48 b u64         56 c u64          64 d u64         72 zero [8]
+//!             checksum over all but itself
 //!
 //! frame        0 magic "HLFR"      4 kind u32          8 length u64: of the payload
 //! (8-aligned) 16 height u64       24 synced u64: as many bytes of this file, and everything in the
@@ -25,14 +27,19 @@
 //!
 //! kind 1 run       height: of the first block; payload: records, one a block
 //! kind 2 truncate  height: the end after it; no payload
-//! kind 3 floor     height: the floor after it; no payload
+//! kind 3 floor     height: the floor of bodies after it; no payload
 //! kind 4 footer    height: the end; payload: the height table of heights low.., 16 bytes each
 //!                  (offset of the record u64, checksum u32 over height and offset, zero u32), then the trailer:
-//!                  0 magic "HLFT"   4 checksum u32 over 8..64   8 footer's offset u64   16 low u64
-//!                  24 end u64      32 floor u64   40 length of bodies-N u64   48 entries u64   56 previous u32   60 zero u32
+//!                  0 magic "HLFT"   4 checksum u32 over 8..72   8 footer's offset u64   16 low u64
+//!                  24 end u64      32 length of bodies-N u64   40 entries u64: of the blocks low..end, ids not counted
+//!                  48, 56: heights u64 below which keys, headers were taken away   64 content u32   68 zero u32
 //! kind 5 value     height: the value's length; payload: key length u32, value checksum u32, key, value
+//! kind 6, 7        index floor, header floor: as kind 3
+//! kind 8 rest      height: low; payload: records of all heights low..end, from which keys and headers were taken
+//!                  away; first and only frame before the footer, whose content is that of the frames it stands for
 //!
-//! record       0 checksum u32 over 4..80      4 header length u32    8 entries u32    12 flags u32 (1: listed)
+//! record       0 checksum u32 over 4..80      4 header length u32    8 entries u32
+//!             12 flags u32 (1: listed, 2: keys taken away, 4: header taken away)
 //! (8-aligned) 16 height u64       24 offset in bodies-N u64         32 body length u32    36 body checksum u32
 //!             40 header checksum u32          44 keys checksum u32   48 id [32]
 //!             80 header, then entries: key [32] each, whose position is its number; or, listed,
@@ -48,15 +55,18 @@
 use std::path::Path;
 
 pub(super) use super::names::Named;
-use crate::{Error, Place, Result};
+use crate::{Error, Extent, Part, Place, Result};
 
-pub(super) const VERSION: u32 = 1;
-pub(super) const SUPERBLOCK_BYTES: usize = 64;
+pub(super) const VERSION: u32 = 2;
+pub(super) const SUPERBLOCK_BYTES: usize = 80;
 pub(super) const FRAME_BYTES: usize = 48;
-pub(super) const TRAILER_BYTES: usize = 64;
+pub(super) const TRAILER_BYTES: usize = 72;
 pub(super) const TABLE_ENTRY_BYTES: usize = 16;
 pub(super) const BODY_HEAD_BYTES: usize = 24;
 
+/// Numbers that a superblock has besides its own.
+const FIELDS: usize = 4;
+const FIELDS_AT: usize = 40;
 const FRAME_MAGIC: &[u8; 4] = b"HLFR";
 const TRAILER_MAGIC: &[u8; 4] = b"HLFT";
 const BODY_MAGIC: &[u8; 4] = b"HLBD";
@@ -75,6 +85,11 @@ impl Salt {
 
     pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
         crc32c::crc32c_append(self.0, bytes)
+    }
+
+    /// The checksum of bytes that follow others.
+    pub(super) fn continued(self, before: u32, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(before, bytes)
     }
 
     pub(super) fn checksum_of(self, parts: &[&[u8]]) -> u32 {
@@ -141,19 +156,41 @@ pub(super) struct Superblock {
     pub(super) kind: FileKind,
     pub(super) store: StoreId,
     pub(super) number: u64,
-    pub(super) a: u64,
-    pub(super) b: u64,
+    /// What else it says, which depends on the kind.
+    pub(super) fields: [u64; FIELDS],
 }
 
 impl Superblock {
+    /// The extent that a segment began with, of its file of heads.
+    pub(super) const fn extent(&self) -> Extent {
+        let [end, floor, index_floor, header_floor] = self.fields;
+        Extent {
+            floor,
+            index_floor,
+            header_floor,
+            end,
+        }
+    }
+
+    /// The fields of a segment that begins with an extent.
+    pub(super) const fn fields_of(extent: Extent) -> [u64; FIELDS] {
+        [
+            extent.end,
+            extent.floor,
+            extent.index_floor,
+            extent.header_floor,
+        ]
+    }
+
     pub(super) fn encode(&self) -> [u8; SUPERBLOCK_BYTES] {
         let mut bytes = [0; SUPERBLOCK_BYTES];
         bytes[..8].copy_from_slice(self.kind.magic());
         put_u32(&mut bytes, 8, VERSION);
         bytes[16..32].copy_from_slice(&self.store);
         put_u64(&mut bytes, 32, self.number);
-        put_u64(&mut bytes, 40, self.a);
-        put_u64(&mut bytes, 48, self.b);
+        for (number, field) in self.fields.into_iter().enumerate() {
+            put_u64(&mut bytes, FIELDS_AT + 8 * number, field);
+        }
         let checksum = Self::checksum_of(&bytes);
         put_u32(&mut bytes, 12, checksum);
         bytes
@@ -206,8 +243,7 @@ impl Superblock {
             kind,
             store: id,
             number: u64_at(bytes, 32),
-            a: u64_at(bytes, 40),
-            b: u64_at(bytes, 48),
+            fields: std::array::from_fn(|number| u64_at(bytes, FIELDS_AT + 8 * number)),
         })
     }
 }
@@ -221,6 +257,20 @@ pub(super) enum FrameKind {
     Floor = 3,
     Footer = 4,
     Value = 5,
+    IndexFloor = 6,
+    HeaderFloor = 7,
+    Rest = 8,
+}
+
+impl FrameKind {
+    /// The frame that raises the floor of a part.
+    pub(super) const fn of_floor(part: Part) -> Self {
+        match part {
+            Part::Body => Self::Floor,
+            Part::Index => Self::IndexFloor,
+            Part::Header => Self::HeaderFloor,
+        }
+    }
 }
 
 /// A frame's first bytes.
@@ -249,6 +299,9 @@ impl FrameHead {
             3 => FrameKind::Floor,
             4 => FrameKind::Footer,
             5 => FrameKind::Value,
+            6 => FrameKind::IndexFloor,
+            7 => FrameKind::HeaderFloor,
+            8 => FrameKind::Rest,
             _ => return None,
         };
         Some(Self {
@@ -280,20 +333,43 @@ pub(super) fn finish_frame(
     synced: u64,
     previous: u32,
 ) -> u32 {
-    let length = frame.len() - FRAME_BYTES;
+    let length = (frame.len() - FRAME_BYTES) as u64;
     let payload_checksum = salt.checksum(&frame[FRAME_BYTES..]);
     frame.resize(padded(frame.len()), 0);
-    frame[..4].copy_from_slice(FRAME_MAGIC);
-    put_u32(frame, 4, kind as u32);
-    put_u64(frame, 8, length as u64);
-    put_u64(frame, 16, height);
-    put_u64(frame, 24, synced);
-    put_u32(frame, 32, previous);
-    put_u32(frame, 36, payload_checksum);
-    put_u32(frame, 40, 0);
-    let checksum = salt.checksum(&frame[..44]);
-    put_u32(frame, 44, checksum);
+    let (head, checksum) = encode_frame_head(
+        salt,
+        kind,
+        length,
+        height,
+        synced,
+        previous,
+        payload_checksum,
+    );
+    frame[..FRAME_BYTES].copy_from_slice(&head);
     checksum
+}
+
+/// A frame's head, and the checksum that the next frame continues from.
+pub(super) fn encode_frame_head(
+    salt: Salt,
+    kind: FrameKind,
+    length: u64,
+    height: u64,
+    synced: u64,
+    previous: u32,
+    payload_checksum: u32,
+) -> ([u8; FRAME_BYTES], u32) {
+    let mut head = [0; FRAME_BYTES];
+    head[..4].copy_from_slice(FRAME_MAGIC);
+    put_u32(&mut head, 4, kind as u32);
+    put_u64(&mut head, 8, length);
+    put_u64(&mut head, 16, height);
+    put_u64(&mut head, 24, synced);
+    put_u32(&mut head, 32, previous);
+    put_u32(&mut head, 36, payload_checksum);
+    let checksum = salt.checksum(&head[..44]);
+    put_u32(&mut head, 44, checksum);
+    (head, checksum)
 }
 
 /// The last bytes of a sealed segment's heads.
@@ -302,11 +378,19 @@ pub(super) struct Trailer {
     pub(super) footer: u64,
     pub(super) low: u64,
     pub(super) end: u64,
-    pub(super) floor: u64,
     pub(super) bodies_bytes: u64,
+    /// Index entries of the blocks `low..end`, as far as they are in the file.
     pub(super) entries: u64,
-    /// Checksum of the last frame before the footer: it stands for all content of the segment.
-    pub(super) previous: u32,
+    pub(super) stripped: Stripped,
+    /// Checksum of the last frame that was written before the footer: it stands for all that the segment was given.
+    pub(super) content: u32,
+}
+
+/// The heights below which a segment's file of heads has no keys, and no headers, any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stripped {
+    pub(super) keys: u64,
+    pub(super) headers: u64,
 }
 
 impl Trailer {
@@ -317,14 +401,15 @@ impl Trailer {
             self.footer,
             self.low,
             self.end,
-            self.floor,
             self.bodies_bytes,
             self.entries,
+            self.stripped.keys,
+            self.stripped.headers,
         ];
         for (number, field) in fields.into_iter().enumerate() {
             put_u64(&mut bytes, 8 + 8 * number, field);
         }
-        put_u32(&mut bytes, 56, self.previous);
+        put_u32(&mut bytes, 64, self.content);
         let checksum = salt.checksum(&bytes[8..]);
         put_u32(&mut bytes, 4, checksum);
         bytes
@@ -341,10 +426,13 @@ impl Trailer {
             footer: u64_at(bytes, 8),
             low: u64_at(bytes, 16),
             end: u64_at(bytes, 24),
-            floor: u64_at(bytes, 32),
-            bodies_bytes: u64_at(bytes, 40),
-            entries: u64_at(bytes, 48),
-            previous: u32_at(bytes, 56),
+            bodies_bytes: u64_at(bytes, 32),
+            entries: u64_at(bytes, 40),
+            stripped: Stripped {
+                keys: u64_at(bytes, 48),
+                headers: u64_at(bytes, 56),
+            },
+            content: u32_at(bytes, 64),
         };
         let table = usize::try_from(trailer.end.checked_sub(trailer.low)?)
             .ok()?
@@ -403,7 +491,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The format of version 1: these bytes never change.
+    /// The format of version 2: these bytes never change.
     #[test]
     fn golden_bytes() {
         let salt = Salt::new(&ID);
@@ -411,8 +499,7 @@ mod tests {
             kind: FileKind::Bodies,
             store: ID,
             number: 1,
-            a: 2,
-            b: 3,
+            fields: [2, 3, 4, 5],
         };
         let mut frame = vec![0; FRAME_BYTES];
         frame.extend_from_slice(b"payload");
@@ -421,15 +508,18 @@ mod tests {
             footer: 6,
             low: 7,
             end: 8,
-            floor: 9,
-            bodies_bytes: 10,
-            entries: 11,
-            previous: 12,
+            bodies_bytes: 9,
+            entries: 10,
+            stripped: Stripped {
+                keys: 11,
+                headers: 12,
+            },
+            content: 13,
         };
         let golden = [
             (
                 hex(&superblock.encode()),
-                "484c424f4449455301000000088dcfa5070707070707070707070707070707070100000000000000020000000000000003000000000000000000000000000000",
+                "484c424f4449455302000000721f8ee507070707070707070707070707070707010000000000000002000000000000000300000000000000040000000000000005000000000000000000000000000000",
             ),
             (
                 hex(&frame),
@@ -437,7 +527,7 @@ mod tests {
             ),
             (
                 hex(&trailer.encode(salt)),
-                "484c465462530b9406000000000000000700000000000000080000000000000009000000000000000a000000000000000b000000000000000c00000000000000",
+                "484c4654814cdc2806000000000000000700000000000000080000000000000009000000000000000a000000000000000b000000000000000c000000000000000d00000000000000",
             ),
             (
                 hex(&table_entry(salt, 13, 14)),
@@ -476,8 +566,7 @@ mod tests {
             kind: FileKind::Heads,
             store: ID,
             number: 4,
-            a: 10,
-            b: 2,
+            fields: [10, 2, 0, 0],
         };
         let bytes = superblock.encode();
         let path = Path::new("heads-00000004");
@@ -493,6 +582,10 @@ mod tests {
             damaged[at] ^= 0x10;
             assert!(decode(&damaged, &ID).is_err(), "{at}");
         }
-        assert!(decode(&bytes[..63], &ID).unwrap_err().is_corrupt());
+        assert!(
+            decode(&bytes[..SUPERBLOCK_BYTES - 1], &ID)
+                .unwrap_err()
+                .is_corrupt()
+        );
     }
 }

@@ -16,8 +16,8 @@ use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site};
-use super::table::KeyHash;
 use super::writer::LogWriter;
+use crate::table::KeyHash;
 use crate::{BlockReader, Error, Result, Store};
 
 /// One open store.
@@ -36,6 +36,11 @@ impl Home {
             lock,
             written: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it has a writer.
+    pub(super) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
     }
 
     /// Bytes that the file system gave to all files of the store.
@@ -133,9 +138,14 @@ pub(super) fn open_read_only(
     directory: &Path,
     options: LogOptions,
 ) -> Result<Arc<dyn BlockReader>> {
+    Ok(Arc::new(LogReader::new(open_home(directory, options)?)))
+}
+
+/// A store that is open, or is opened to read.
+pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Home>> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(home) = find(&mut homes, directory) {
-        return Ok(Arc::new(LogReader::new(home)));
+        return Ok(home);
     }
     let (site, lock) = read_store(directory, options)?;
     match lock.try_lock_shared() {
@@ -145,7 +155,47 @@ pub(super) fn open_read_only(
     let state = load(&site, true)?.state;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
     homes.push((directory.to_owned(), Arc::downgrade(&home)));
-    Ok(Arc::new(LogReader::new(home)))
+    Ok(home)
+}
+
+/// A store whose files are read without opening it; until the file is dropped, nobody else writes to it.
+pub(super) fn lock_to_read(directory: &Path) -> Result<(Site, File)> {
+    let (site, lock) = match read_store(directory, LogOptions::default()) {
+        Err(Error::Corrupt { .. }) => read_without_store(directory)?,
+        found => found?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok((site, lock)),
+        Err(error) => Err(lock_failure(error, directory)),
+    }
+}
+
+/// A store whose files are written without opening it, by nobody else until the file is dropped.
+pub(super) fn lock_to_write(directory: &Path) -> Result<(Site, File)> {
+    let (site, lock) = read_store(directory, LogOptions::default())?;
+    match lock.try_lock() {
+        Ok(()) => Ok((site, lock)),
+        Err(error) => Err(lock_failure(error, directory)),
+    }
+}
+
+/// As much as can be known of a store whose file `store` is damaged: its id is in the other files too.
+fn read_without_store(directory: &Path) -> Result<(Site, File)> {
+    let path = Named::Heads(0).path(directory);
+    let fault = |source| Error::system("open", &path, source);
+    let map = SystemFiles.map(&path, 0).map_err(fault)?;
+    let Superblock { store, .. } = Superblock::decode(&path, map.all(), FileKind::Heads, None)?;
+    let site = Site {
+        files: Arc::new(SystemFiles),
+        directory: directory.to_owned(),
+        store,
+        salt: Salt::new(&store),
+        hash: KeyHash { seed: [0; 2] },
+        options: LogOptions::default(),
+    };
+    let path = Named::Store.path(directory);
+    let lock = File::open(&path).map_err(|source| Error::system("open", &path, source))?;
+    Ok((site, lock))
 }
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
@@ -184,7 +234,7 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
         store: superblock.store,
         salt: Salt::new(&superblock.store),
         hash: KeyHash {
-            seed: [superblock.a, superblock.b],
+            seed: [superblock.fields[0], superblock.fields[1]],
         },
         options,
     };

@@ -12,11 +12,10 @@ use std::thread::{self, JoinHandle};
 
 use super::options::LogOptions;
 use super::run::{Cover, Run};
-use super::run_writer::{Site, Written, merged, write_run};
-use super::segment::UNKNOWN;
+use super::run_writer::{NextEntry, Site, Written, merged, write_run};
 use super::shared::Shared;
-use super::state::{Frozen, HashedBlock, State, same_key};
-use super::table::Table;
+use super::state::{Frozen, State, hashed_entries, same_key};
+use crate::table::{Entry, Table};
 use crate::{Error, Place, Result};
 
 /// How often index files are merged at most.
@@ -24,16 +23,13 @@ const LEVELS_MAX: u32 = 3;
 /// Tables that wait for their file; the writer waits when there are more.
 pub(super) const FROZEN_MAX: usize = 2;
 
-/// Entries that are looked at under one lock.
-const LOCKED_ENTRIES: usize = 1024;
-
 /// Something to do.
 enum Job {
     /// Drop a damaged index file.
     Discard(Arc<Run>),
     /// Write the index file of a segment.
     Build(u64),
-    /// Make one index file of several.
+    /// Make one index file of several, or of one that has too many keys below the index floor.
     Merge(Vec<Arc<Run>>),
 }
 
@@ -74,12 +70,27 @@ impl Indexer {
 
     /// A segment was sealed: has it indexed, now or soon. Fails if earlier indexing failed.
     pub(super) fn segment_sealed(&self) -> Result<()> {
+        self.run_until(|state| state.frozen.len() <= FROZEN_MAX)
+    }
+
+    /// The index floor was raised: has keys below it taken out of the index files. Gives the bytes that the file system
+    /// has back.
+    pub(super) fn floor_raised(&self) -> Result<u64> {
+        self.shared.tell(|work| work.freed_bytes = 0);
+        self.run_until(|state| {
+            let stale = |run: &Arc<Run>| run.is_stale(state.extent.index_floor);
+            state.frozen.is_empty() && !state.runs.iter().any(stale)
+        })?;
+        Ok(self.shared.work().freed_bytes)
+    }
+
+    fn run_until(&self, reached: impl Fn(&State) -> bool) -> Result<()> {
         if self.thread.is_none() {
             return index(&self.shared, self.fanout);
         }
         self.shared.tell(|work| work.due = true);
         let failed = self.shared.wait(|work| {
-            let waits = self.shared.read().frozen.len() > FROZEN_MAX;
+            let waits = !reached(&self.shared.read());
             match (&work.failed, waits) {
                 (Some(reason), _) => Some(Some(reason.clone())),
                 (None, true) => None,
@@ -168,6 +179,10 @@ fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
     if let Some(run) = state.runs.iter().find(|run| run.is_damaged()) {
         return Some(Job::Discard(Arc::clone(run)));
     }
+    let stale = |run: &&Arc<Run>| run.is_stale(state.extent.index_floor);
+    if let Some(run) = state.runs.iter().find(stale) {
+        return Some(Job::Merge(vec![Arc::clone(run)]));
+    }
     let sealed = state.segments.len() as u64 - 1;
     let missing = (0..sealed)
         .find(|segment| !state.is_covered(*segment) && !state.unindexable.contains_key(segment));
@@ -216,34 +231,31 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
             }
         },
     };
-    let (live, content) = {
+    let (cover, index_floor) = {
         let state = shared.read();
         let segment = &state.segments[number as usize];
-        (segment.live.clone(), segment.content)
+        let cover = Cover {
+            low: segment.live.start,
+            end: segment.live.end,
+            content: segment.content,
+        };
+        (cover, state.extent.index_floor)
     };
-    let cover = Cover {
-        low: live.start,
-        end: live.end,
-        owned: count_owned(shared, number, &table)?,
-        content,
-    };
-    let entries = table.sorted().map(Ok);
+    let kept = |entry: &Entry| is_kept(entry, index_floor);
+    let expected = table.sorted().filter(kept).count() as u64;
+    let entries = table.sorted().filter(kept).map(Ok);
     let site = site_of(shared);
     // A table in memory would be lost by stopping.
     let site = Site {
         stop: &std::sync::atomic::AtomicBool::new(false),
         ..site
     };
-    let Written::Done(path) = write_run(site, number, &[cover], table.len() as u64, entries)?
+    let Written::Done(path) = write_run(site, number, &[cover], index_floor, expected, entries)?
     else {
         return Ok(());
     };
     let run = open_written(shared, &path, number, number)?;
     let mut state = shared.write();
-    let segment = &state.segments[number as usize];
-    if segment.live == live {
-        segment.owned.store(cover.owned, Ordering::Release);
-    }
     state.frozen.retain(|frozen| frozen.segment != number);
     let at = state.runs.partition_point(|held| held.first < number);
     state.runs.insert(at, run);
@@ -286,7 +298,8 @@ pub(super) fn index_record(
 ) -> Result<()> {
     let segment = &state.segments[number as usize];
     let record = segment.record(height, state.salt)?;
-    if !record.keys_are_sound(segment.heads.map.all(), state.salt) {
+    let index_floor = state.extent.index_floor;
+    if height >= index_floor && !record.keys_are_sound(segment.heads.map.all(), state.salt) {
         let place = Place::Height(height);
         return Err(Error::corrupt(
             &segment.heads.path,
@@ -294,23 +307,15 @@ pub(super) fn index_record(
             "an index key is damaged",
         ));
     }
-    let entries = HashedBlock::of(&state.hash, &segment.heads.map, &record).entries;
-    table.insert_all(&entries, |old, new| same_key(segment, state.salt, old, new))
+    let entries = hashed_entries(&state.hash, &segment.heads.map, &record, index_floor);
+    table.insert_all(&entries, |old, new| {
+        same_key(segment, state.salt, index_floor, old, new)
+    })
 }
 
-/// How many keys of a segment's table have their first place there. By ascending hash, so that the filters of older
-/// index files are read from first to last.
-fn count_owned(shared: &Shared, number: u64, table: &Table) -> Result<u64> {
-    let mut sum = 0;
-    let mut entries = table.sorted().peekable();
-    while entries.peek().is_some() {
-        let chunk = entries.by_ref().take(LOCKED_ENTRIES);
-        match shared.read().count_owned(number, chunk)? {
-            UNKNOWN => return Ok(UNKNOWN),
-            owned => sum += owned,
-        }
-    }
-    Ok(sum)
+/// Whether an entry is an id, or a key that isn't below the index floor.
+fn is_kept(entry: &Entry, index_floor: u64) -> bool {
+    entry.place.entry().is_none() || entry.place.height() >= index_floor
 }
 
 fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
@@ -319,8 +324,26 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
         .iter()
         .flat_map(|run| run.covers.iter().copied())
         .collect();
-    let expected = runs.iter().map(|run| run.layout.entries).sum();
-    let path = match write_run(site_of(shared), first, &covers, expected, merged(runs))? {
+    let index_floor = shared.read().extent.index_floor;
+    let kept = |entry: &NextEntry| match entry {
+        Ok(entry) => is_kept(entry, index_floor),
+        Err(_) => true,
+    };
+    let expected = match runs.iter().all(|run| run.keys_from == index_floor) {
+        true => runs.iter().map(|run| run.layout.entries).sum(),
+        false => merged(runs).filter(kept).count() as u64,
+    };
+    let before = allocated(shared, runs.iter().map(|run| run.path.as_path()))?;
+    let entries = merged(runs).filter(kept);
+    let written = write_run(
+        site_of(shared),
+        first,
+        &covers,
+        index_floor,
+        expected,
+        entries,
+    )?;
+    let path = match written {
         Written::Done(path) => path,
         Written::Stopped => return Ok(()),
         Written::Damaged(run) => {
@@ -337,7 +360,22 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
         let at = state.runs.partition_point(|held| held.first < first);
         state.runs.insert(at, run);
     }
-    runs.iter().try_for_each(|run| remove(shared, &run.path))
+    for run in runs.iter().filter(|run| run.path != path) {
+        remove(shared, &run.path)?;
+    }
+    let after = allocated(shared, std::iter::once(path.as_path()))?;
+    shared.tell(|work| work.freed_bytes += before.saturating_sub(after));
+    Ok(())
+}
+
+fn allocated<'a>(shared: &Shared, paths: impl Iterator<Item = &'a Path>) -> Result<u64> {
+    let files = &shared.site.files;
+    let sizes = paths.map(|path| {
+        files
+            .allocated(path)
+            .map_err(|source| Error::system("measure", path, source))
+    });
+    sizes.sum()
 }
 
 fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<Run>> {

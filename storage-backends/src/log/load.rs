@@ -7,20 +7,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, TRAILER_BYTES, Trailer};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
 use super::map::Map;
 use super::mark::Mark;
 use super::run::Run;
 use super::scan::{Scan, check_tail};
-use super::segment::{HeightTable, MappedFile, Segment, UNKNOWN, body_bytes, table_start};
+use super::segment::{HeightTable, MappedFile, Segment, body_bytes, table_start};
 use super::shared::Site;
 use super::state::{Frozen, State};
-use super::table::Table;
 use super::values::FoundValues;
+use crate::table::Table;
 use crate::{Error, Place, Result};
 
 /// A store as its files have it.
@@ -46,16 +45,16 @@ pub(super) struct LastSegment {
 
 /// What the names in the directory say.
 #[derive(Debug, Default)]
-struct Listing {
-    heads: Vec<u64>,
+pub(super) struct Listing {
+    pub(super) heads: Vec<u64>,
     bodies: Vec<u64>,
-    generations: Vec<u64>,
-    indexes: Vec<(u64, u64)>,
-    leftovers: Vec<PathBuf>,
+    pub(super) generations: Vec<u64>,
+    pub(super) indexes: Vec<(u64, u64)>,
+    pub(super) leftovers: Vec<PathBuf>,
 }
 
 impl Listing {
-    fn read(site: &Site) -> Result<Self> {
+    pub(super) fn read(site: &Site) -> Result<Self> {
         let mut listing = Self::default();
         let names = site
             .files
@@ -143,24 +142,26 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
     let (segment, last) = load_last(site, last_number, end, &mark)?;
     clip_all(&mut segments, segment.low);
     segments.push(segment);
-    let floor = last.scan.floor;
-    attach_bodies(site, &mut segments, &mut listing, floor)?;
+    let extent = last.scan.extent;
+    attach_bodies(site, &mut segments, &mut listing, extent.floor)?;
+    for segment in &mut segments {
+        // The file still has keys that don't count.
+        if segment.stripped.keys < extent.index_floor && segment.low < extent.index_floor {
+            segment.forget_keys();
+        }
+    }
     let runs = load_runs(site, &segments, &mut listing)?;
-    let end = last.scan.end;
     let room = usize::try_from(last.scan.entries).unwrap_or(0);
-    let open_low = segments[segments.len() - 1].live.start;
     let mut state = State {
         salt: site.salt,
         hash: site.hash,
-        floor,
-        end,
+        extent,
         segments,
         table: Table::with_room(room.min(1 << 24)),
         frozen: Vec::new(),
         runs,
         values: values.values.clone(),
         unindexable: BTreeMap::new(),
-        counted: Mutex::new((open_low, 0)),
     };
     for height in state.open().live.clone() {
         let record = state.open().record(height, state.salt)?;
@@ -211,25 +212,21 @@ fn load_sealed(site: &Site, number: u64, begin: u64) -> Result<Segment> {
         None => rescan(site, &heads, &superblock)?,
     };
     Ok(Segment {
-        number,
-        bodies: None,
-        low: trailer.low,
         live: trailer.low..trailer.end,
         table,
-        content: trailer.previous,
-        entries: trailer.entries,
-        owned: AtomicU64::new(UNKNOWN),
+        content: trailer.content,
+        entries: trailer.entries.saturating_add(trailer.end - trailer.low),
+        stripped: trailer.stripped,
         bodies_bytes: trailer.bodies_bytes,
-        heads,
+        ..Segment::new(number, heads, trailer.low).with_keys(trailer.entries)
     })
 }
 
 fn check_begin(heads: &MappedFile, superblock: &Superblock, begin: u64) -> Result<()> {
-    if superblock.a != begin {
-        let reason = format!(
-            "the segment begins at height {}, the one before ends at {begin}",
-            superblock.a
-        );
+    let found = superblock.extent().end;
+    if found != begin {
+        let reason =
+            format!("the segment begins at height {found}, the one before ends at {begin}");
         return Err(heads.corrupt(40, reason));
     }
     Ok(())
@@ -243,10 +240,7 @@ fn rescan(
 ) -> Result<(Trailer, HeightTable)> {
     let bytes = heads.map.all();
     let scan = Scan::read(&heads.path, bytes, superblock, site.salt)?;
-    let footer = super::format::FRAME_BYTES as u64
-        + (scan.end - scan.low) * super::format::TABLE_ENTRY_BYTES as u64
-        + TRAILER_BYTES as u64;
-    if scan.footer.is_none() && scan.frames_end + footer != bytes.len() as u64 {
+    if scan.footer.is_none() && !scan.lacks_only_footer(bytes) {
         return Err(heads.corrupt(scan.frames_end, "the frame here is damaged"));
     }
     tracing::warn!(
@@ -254,15 +248,7 @@ fn rescan(
         offset = scan.frames_end,
         "the footer is damaged; the segment was read instead"
     );
-    let trailer = Trailer {
-        footer: scan.frames_end,
-        low: scan.low,
-        end: scan.end,
-        floor: scan.floor,
-        bodies_bytes: scan.bodies_end,
-        entries: scan.entries,
-        previous: scan.content,
-    };
+    let trailer = scan.trailer(bytes, site.salt);
     Ok((trailer, HeightTable::Listed(scan.offsets)))
 }
 
@@ -286,6 +272,9 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
     )?;
     let bytes = heads.map.all();
     let mut scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
+    if scan.is_rest {
+        return Err(missing_file(Named::Heads(number + 1).path(&site.directory)));
+    }
     let mut synced = scan.synced;
     if mark.segment == number {
         synced = synced.max(mark.heads);
@@ -312,16 +301,13 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
         })
     };
     let segment = Segment {
-        number,
-        heads: limit(heads, scan.frames_end)?,
         bodies: Some(limit(bodies, scan.bodies_end)?),
-        low: scan.low,
-        live: scan.low..scan.end,
+        live: scan.low..scan.extent.end,
         table: HeightTable::Listed(scan.offsets.clone()),
         content: scan.content,
         entries: scan.entries,
-        owned: AtomicU64::new(UNKNOWN),
         bodies_bytes: scan.bodies_end,
+        ..Segment::new(number, limit(heads, scan.frames_end)?, scan.low)
     };
     Ok((segment, last))
 }
@@ -341,7 +327,7 @@ fn torn_run(
     bodies: &MappedFile,
     synced: u64,
 ) -> Result<Option<u64>> {
-    let pruned = scan.floor.saturating_sub(scan.low) as usize;
+    let pruned = scan.extent.floor.saturating_sub(scan.low) as usize;
     for offset in scan.offsets.iter().skip(pruned).copied() {
         let record = super::record::Record::decode(heads.map.all(), offset, site.salt)
             .ok_or_else(|| heads.corrupt(offset, "the record is damaged"))?;
@@ -420,7 +406,6 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
             || runs.get(at).is_some_and(|after| after.first <= last);
         match run {
             Some(run) if last < sealed && !overlaps && belongs(&run, segments) => {
-                adopt_counts(&run, segments);
                 runs.insert(at, Arc::new(run));
             }
             _ => {
@@ -438,16 +423,6 @@ fn belongs(run: &Run, segments: &[Segment]) -> bool {
     let covered = &segments[run.first as usize..=run.last() as usize];
     let mut pairs = run.covers.iter().zip(covered);
     pairs.all(|(cover, segment)| cover.content == segment.content)
-}
-
-fn adopt_counts(run: &Run, segments: &[Segment]) {
-    for (cover, segment) in run.covers.iter().zip(&segments[run.first as usize..]) {
-        if (cover.low..cover.end) == segment.live {
-            segment
-                .owned
-                .store(cover.owned, std::sync::atomic::Ordering::Release);
-        }
-    }
 }
 
 /// Indexes the few segments whose index files a crash may have prevented.

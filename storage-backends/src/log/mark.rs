@@ -75,12 +75,35 @@ impl Mark {
             }
             Err(error) => return Err(error),
         }
-        let salt = Salt::new(store);
-        let newest = map.all()[SUPERBLOCK_BYTES..]
-            .chunks_exact(SLOT_BYTES)
-            .filter_map(|slot| Self::decode(slot, salt))
-            .max_by_key(|mark| mark.number);
-        Ok(newest.unwrap_or_default())
+        Ok(Slots::read(map.all(), Salt::new(store)).newest)
+    }
+}
+
+/// What the slots of a mark's file hold.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    pub(super) newest: Mark,
+    /// Offsets of slots that were written and can't be read.
+    pub(super) damaged: Vec<u64>,
+}
+
+impl Slots {
+    /// Reads the slots of a file whose superblock is sound.
+    pub(super) fn read(file: &[u8], salt: Salt) -> Self {
+        let mut slots = Self::default();
+        let parts = file[SUPERBLOCK_BYTES..].chunks(SLOT_BYTES);
+        for (number, slot) in parts.enumerate() {
+            let whole = (slot.len() == SLOT_BYTES).then(|| Mark::decode(slot, salt));
+            match whole.flatten() {
+                Some(mark) if mark.number >= slots.newest.number => slots.newest = mark,
+                Some(_) => {}
+                None if slot.iter().all(|byte| *byte == 0) => {}
+                None => slots
+                    .damaged
+                    .push((SUPERBLOCK_BYTES + number * SLOT_BYTES) as u64),
+            }
+        }
+        slots
     }
 }
 
@@ -123,8 +146,7 @@ impl MarkFile {
             kind: FileKind::Mark,
             store: *store,
             number: 0,
-            a: 0,
-            b: 0,
+            fields: [0; 4],
         };
         file.write_at(&superblock.encode(), 0).map_err(fault)?;
         Ok(Self {

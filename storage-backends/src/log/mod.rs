@@ -1,7 +1,7 @@
 //! The backend `log:DIR`: an append-log in a directory, written with positioned writes and read through maps.
 //!
-//! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; kept for ever) and a
-//! file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
+//! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; written anew when
+//! enough of them is pruned) and a file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
 //! Beside it are index files, which are made from it; named values; and a mark that tells how much is on the
 //! disk. `format` says what is where, byte by byte.
 //!
@@ -26,6 +26,9 @@ compile_error!(
     "the feature `log` needs a Unix system: it relies on positioned writes and on unlinking open files"
 );
 
+mod check;
+mod check_index;
+mod check_segment;
 #[cfg(test)]
 mod crash;
 mod disk;
@@ -43,6 +46,7 @@ mod prune;
 mod reader;
 mod record;
 mod recover;
+mod repair;
 mod roll;
 mod run;
 mod run_writer;
@@ -52,7 +56,7 @@ mod shared;
 #[cfg(test)]
 mod simulated;
 mod state;
-mod table;
+mod strip;
 mod values;
 mod writer;
 
@@ -61,7 +65,8 @@ pub use options::LogOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{BlockReader, Result, Store};
+use crate::check::Report;
+use crate::{BlockReader, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
@@ -85,4 +90,14 @@ pub(crate) fn open_read_only(
 /// Whether anything but an empty directory is at the path.
 pub(crate) fn exists(directory: &Path) -> bool {
     place::exists(directory)
+}
+
+/// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
+pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
+    check::check(&place::existing(path)?, path, report)
+}
+
+/// Makes again what follows from sound parts. See [`StoreUrl::repair`](crate::StoreUrl::repair).
+pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    repair::repair(&place::existing(path)?, done)
 }

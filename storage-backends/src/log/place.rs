@@ -17,9 +17,9 @@ use super::home::lock_for_writing;
 use super::mark::MarkFile;
 use super::options::LogOptions;
 use super::shared::Site;
-use super::table::KeyHash;
 use super::values::{ValueFile, sync_directory};
-use crate::{Error, Result};
+use crate::table::KeyHash;
+use crate::{Error, Extent, Result};
 
 const CREATING: &str = "store.new";
 
@@ -139,8 +139,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         kind: FileKind::Store,
         store: random_id(),
         number: 0,
-        a: random(),
-        b: random(),
+        fields: [random(), random(), 0, 0],
     };
     let site = Site {
         files: Arc::clone(&files),
@@ -148,11 +147,11 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         store: superblock.store,
         salt: Salt::new(&superblock.store),
         hash: KeyHash {
-            seed: [superblock.a, superblock.b],
+            seed: [superblock.fields[0], superblock.fields[1]],
         },
         options: LogOptions::default(),
     };
-    create_segment(&site, 0, 0, 0)?;
+    create_segment(&site, 0, Extent::default())?;
     ValueFile::create(&site, 0)?;
     let mark = MarkFile::create(&*files, directory, &superblock.store)?;
     let mark_path = Named::Mark.path(directory);

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::format::Salt;
 use super::home::Home;
-use super::segment::Segment;
+use super::record::Record;
+use super::segment::{MappedFile, Segment};
 use super::values::read_value;
 use crate::{
-    BlockReader, Body, Error, Extent, Id, Location, Place, Result, StoredBlock, StoredHeader, Usage,
+    BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part, Place, Result, StoredBlock,
+    StoredHeader, Usage,
 };
 
 /// Reads one open store; keeps it open in this process.
@@ -21,60 +24,87 @@ impl LogReader {
     pub(super) fn new(home: Arc<Home>) -> Self {
         Self { home }
     }
+
+    /// What is needed to read a part of the block of a height; `None` from the end on.
+    fn find(&self, height: u64, part: Part) -> Result<Option<Found>> {
+        let state = self.home.shared.read();
+        let found = state.record(height)?;
+        // Holding the file would keep the space of what is pruned in it.
+        let holds_body = part == Part::Body && height >= state.extent.floor;
+        Ok(found.map(|(segment, record)| Found {
+            salt: state.salt,
+            extent: state.extent,
+            heads: segment.heads.clone(),
+            bodies: segment.bodies.clone().filter(|_| holds_body),
+            record,
+        }))
+    }
+}
+
+/// A block's record and files, of one moment.
+struct Found {
+    salt: Salt,
+    extent: Extent,
+    heads: MappedFile,
+    bodies: Option<MappedFile>,
+    record: Record,
+}
+
+impl Found {
+    /// A part of the block, which `read` reads and checks.
+    fn held<T>(
+        &self,
+        part: Part,
+        read: impl FnOnce(&MappedFile, &Record, Salt) -> Result<T>,
+    ) -> Result<Held<T>> {
+        if self.record.height < self.extent.floor_of(part) {
+            return Ok(Held::Pruned);
+        }
+        read(&self.heads, &self.record, self.salt).map(Held::Present)
+    }
 }
 
 // Each answer is found under one lock; checksums of headers and bodies are checked after it is let go, while
 // the bytes keep their map.
 impl BlockReader for LogReader {
     fn extent(&self) -> Result<Extent> {
-        Ok(self.home.shared.read().extent())
+        Ok(self.home.shared.read().extent)
     }
 
     fn header(&self, height: u64) -> Result<Option<StoredHeader>> {
-        let (salt, heads, record) = {
-            let state = self.home.shared.read();
-            let Some((segment, record)) = state.record(height)? else {
-                return Ok(None);
-            };
-            (state.salt, segment.heads.clone(), record)
+        let Some(found) = self.find(height, Part::Header)? else {
+            return Ok(None);
         };
         Ok(Some(StoredHeader {
-            id: record.id,
-            bytes: Segment::header(&heads, &record, salt)?,
+            id: found.record.id,
+            bytes: found.held(Part::Header, Segment::header)?,
         }))
     }
 
     fn block(&self, height: u64) -> Result<Option<StoredBlock>> {
-        let (salt, heads, bodies, record) = {
-            let state = self.home.shared.read();
-            let Some((segment, record)) = state.record(height)? else {
-                return Ok(None);
-            };
-            let bodies = if height < state.floor {
-                None
-            } else {
-                let missing = || {
-                    let place = Place::Height(height);
-                    Error::corrupt(
-                        &segment.heads.path,
-                        place,
-                        "the file of its body is missing",
-                    )
-                };
-                Some(segment.bodies.clone().ok_or_else(missing)?)
-            };
-            (state.salt, segment.heads.clone(), bodies, record)
+        let Some(found) = self.find(height, Part::Body)? else {
+            return Ok(None);
         };
-        let header = Segment::header(&heads, &record, salt)?;
-        let body = match bodies {
-            None => Body::Pruned,
-            Some(bodies) => Body::Present(Segment::body(&bodies, &record, salt)?),
+        let body = |heads: &MappedFile, record: &Record, salt| {
+            let missing = || {
+                let place = Place::Height(height);
+                Error::corrupt(&heads.path, place, "the file of its body is missing")
+            };
+            let bodies = found.bodies.as_ref().ok_or_else(missing)?;
+            Segment::body(bodies, record, salt)
         };
         Ok(Some(StoredBlock {
-            id: record.id,
-            header,
-            body,
+            id: found.record.id,
+            header: found.held(Part::Header, Segment::header)?,
+            body: found.held(Part::Body, body)?,
         }))
+    }
+
+    fn index(&self, height: u64) -> Result<Option<Held<Vec<IndexEntry>>>> {
+        let found = self.find(height, Part::Index)?;
+        found
+            .map(|found| found.held(Part::Index, Segment::index))
+            .transpose()
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
@@ -105,7 +135,8 @@ impl BlockReader for LogReader {
     fn usage(&self) -> Result<Usage> {
         let (blocks, index_entries) = {
             let state = self.home.shared.read();
-            (state.end - state.floor, state.index_entries()?)
+            let Extent { floor, end, .. } = state.extent;
+            (end - floor, state.index_entries()?)
         };
         Ok(Usage {
             bytes_on_disk: self.home.bytes_on_disk()?,

@@ -13,6 +13,8 @@ const KEY_BYTES: usize = 32;
 const LISTED_BYTES: usize = 40;
 const LISTED_KEY_AT: usize = LISTED_BYTES - KEY_BYTES;
 const LISTED: u32 = 1;
+const NO_KEYS: u32 = 2;
+const NO_HEADER: u32 = 4;
 
 /// The fixed part of a record.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +26,24 @@ pub(super) struct Record {
     pub(super) header_bytes: usize,
     pub(super) header_checksum: u32,
     pub(super) entries: usize,
-    listed: bool,
+    flags: u32,
     keys_checksum: u32,
     pub(super) body_offset: u64,
     pub(super) body_bytes: usize,
     pub(super) body_checksum: u32,
+}
+
+/// Whether a part of a record stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Yes,
+    Not,
+}
+
+impl Keep {
+    pub(super) const fn when(stays: bool) -> Self {
+        if stays { Self::Yes } else { Self::Not }
+    }
 }
 
 /// One entry of a record: a key's bytes, and its position.
@@ -57,14 +72,17 @@ impl Record {
             header_bytes: u32_at(bytes, 4) as usize,
             header_checksum: u32_at(bytes, 40),
             entries: u32_at(bytes, 8) as usize,
-            listed: u32_at(bytes, 12) == LISTED,
+            flags: u32_at(bytes, 12),
             keys_checksum: u32_at(bytes, 44),
             body_offset: u64_at(bytes, 24),
             body_bytes: u32_at(bytes, 32) as usize,
             body_checksum: u32_at(bytes, 36),
         };
-        let bounded =
-            record.header_bytes <= HEADER_BYTES_MAX && record.entries <= INDEX_ENTRIES_MAX;
+        let bounded = record.header_bytes <= HEADER_BYTES_MAX
+            && record.entries <= INDEX_ENTRIES_MAX
+            && record.flags <= LISTED | NO_KEYS | NO_HEADER
+            && !(record.has_no_keys() && record.entries > 0)
+            && !(record.has_no_header() && record.header_bytes > 0);
         let whole = bounded && heads.len() - at >= record.bytes();
         whole.then_some(record)
     }
@@ -74,13 +92,64 @@ impl Record {
         padded(FIXED_BYTES + self.header_bytes + self.entries * self.entry_bytes())
     }
 
+    /// Whether the keys were taken away, since they are below the index floor.
+    pub(super) const fn has_no_keys(&self) -> bool {
+        self.flags & NO_KEYS != 0
+    }
+
+    /// Whether the header was taken away, since it is below the header floor.
+    pub(super) const fn has_no_header(&self) -> bool {
+        self.flags & NO_HEADER != 0
+    }
+
+    const fn is_listed(&self) -> bool {
+        self.flags & LISTED != 0
+    }
+
+    /// Appends the record, without some of its parts, to other records.
+    pub(super) fn push_rest(
+        &self,
+        heads: &[u8],
+        keys: Keep,
+        header: Keep,
+        salt: Salt,
+        into: &mut Vec<u8>,
+    ) {
+        let start = into.len();
+        let at = self.offset as usize;
+        into.extend_from_slice(&heads[at..at + FIXED_BYTES]);
+        let mut flags = self.flags;
+        if header == Keep::Not {
+            flags |= NO_HEADER;
+            put_u32(into, start + 4, 0);
+            put_u32(into, start + 40, salt.checksum(&[]));
+        } else {
+            into.extend_from_slice(&heads[at + FIXED_BYTES..][..self.header_bytes]);
+        }
+        if keys == Keep::Not {
+            flags |= NO_KEYS;
+            put_u32(into, start + 8, 0);
+            put_u32(into, start + 44, salt.checksum(&[]));
+        } else {
+            into.extend_from_slice(self.keys(heads));
+        }
+        into.resize(start + padded(into.len() - start), 0);
+        put_u32(into, start + 12, flags);
+        let checksum = salt.checksum(&into[start + 4..start + FIXED_BYTES]);
+        put_u32(into, start, checksum);
+    }
+
     /// Where the header is.
     pub(super) fn header_offset(&self) -> u64 {
         self.offset + FIXED_BYTES as u64
     }
 
     fn entry_bytes(&self) -> usize {
-        if self.listed { LISTED_BYTES } else { KEY_BYTES }
+        if self.is_listed() {
+            LISTED_BYTES
+        } else {
+            KEY_BYTES
+        }
     }
 
     fn keys<'a>(&self, heads: &'a [u8]) -> &'a [u8] {
@@ -105,7 +174,7 @@ impl Record {
         }
         let width = self.entry_bytes();
         let bytes = &self.keys(heads)[number * width..][..width];
-        Some(if self.listed {
+        Some(if self.is_listed() {
             RecordEntry {
                 key: &bytes[LISTED_KEY_AT..],
                 position: u32_at(bytes, 4),
@@ -265,7 +334,7 @@ mod tests {
         }
     }
 
-    /// The format of version 1: these bytes never change.
+    /// The format of version 2: these bytes never change.
     #[test]
     fn golden_bytes() {
         let hash = |positions| {
@@ -274,6 +343,40 @@ mod tests {
         };
         assert_eq!(hash(&[0, 1]), (200, 16303708183607846350));
         assert_eq!(hash(&[4, 1]), (216, 8665589509637622377));
+    }
+
+    #[test]
+    fn parts_of_a_record_are_taken_away_and_the_rest_stays() {
+        let salt = Salt::new(&[1; 16]);
+        for positions in [&[0, 1, 2][..], &[5, 0, 7], &[]] {
+            let draft = RunDraft::new(&[block(positions)], 64, salt);
+            let whole = Record::decode(&draft.frame, draft.records[0] as u64, salt).unwrap();
+            for (keys, header) in [
+                (Keep::Yes, Keep::Yes),
+                (Keep::Not, Keep::Yes),
+                (Keep::Yes, Keep::Not),
+                (Keep::Not, Keep::Not),
+            ] {
+                let mut bytes = Vec::new();
+                whole.push_rest(&draft.frame, keys, header, salt, &mut bytes);
+                let rest = Record::decode(&bytes, 0, salt).unwrap();
+                assert_eq!(rest.bytes(), bytes.len());
+                assert_eq!(
+                    (rest.height, rest.id, rest.body_offset, rest.body_checksum),
+                    (12, [3; 32], 64, whole.body_checksum)
+                );
+                assert_eq!(rest.has_no_keys(), keys == Keep::Not);
+                assert_eq!(rest.has_no_header(), header == Keep::Not);
+                if keys == Keep::Yes {
+                    assert!(rest.keys_are_sound(&bytes, salt));
+                    assert_eq!(rest.entries, positions.len());
+                }
+                if header == Keep::Yes {
+                    let at = rest.header_offset() as usize;
+                    assert_eq!(&bytes[at..at + rest.header_bytes], b"a header");
+                }
+            }
+        }
     }
 
     /// No CRC: that of bytes which hold their own is the same for all.

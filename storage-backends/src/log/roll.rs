@@ -1,14 +1,13 @@
 //! Going over from a full segment to the next.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::disk::Disk;
-use super::segment::{HeightTable, MappedFile, Segment, UNKNOWN, table_start};
+use super::segment::{HeightTable, MappedFile, Segment, table_start};
 use super::shared::Shared;
 use super::state::{Frozen, State};
-use super::table::Table;
+use crate::table::Table;
 use crate::{Error, Result};
 
 /// Seals the open segment and begins the next.
@@ -23,7 +22,12 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
                 .heads
                 .corrupt(0, "the open segment's table is in its file"));
         };
-        disk.seal(open.low, offsets, state.floor, open.entries)?;
+        // Also of what is below the index floor: those keys are in the file.
+        let keys = open.low..open.live.end;
+        let keys = keys.map(|height| open.record(height, state.salt));
+        let keys = keys.map(|record| Ok(record?.entries as u64));
+        let entries = keys.sum::<Result<u64>>()?;
+        disk.seal(open.low, offsets, entries)?;
         begin(disk, &state)?
     };
     let mut state = shared.write();
@@ -52,34 +56,21 @@ fn begin(disk: &mut Disk, state: &State) -> Result<(MappedFile, Segment)> {
         })
     };
     let sealed = map(&disk.heads.path, 0)?;
-    disk.begin_segment(state.end, state.floor)?;
+    disk.begin_segment(state.extent)?;
+    let heads = map(&disk.heads.path, capacity)?;
     let segment = Segment {
-        number: disk.segment,
-        heads: map(&disk.heads.path, capacity)?,
         bodies: Some(map(&disk.bodies.path, capacity)?),
-        low: state.end,
-        live: state.end..state.end,
-        table: HeightTable::Listed(Vec::new()),
         content: disk.content,
-        entries: 0,
-        owned: AtomicU64::new(UNKNOWN),
         bodies_bytes: disk.bodies.end,
+        ..Segment::new(disk.segment, heads, state.extent.end)
     };
     Ok((sealed, segment))
 }
 
 fn exchange(state: &mut State, sealed: MappedFile, segment: Segment, footer: u64) {
-    let end = state.end;
-    let counted = state
-        .counted
-        .get_mut()
-        .unwrap_or_else(PoisonError::into_inner);
-    let owned = if counted.0 == end { counted.1 } else { UNKNOWN };
-    *counted = (end, 0);
     let open = state.open_mut();
     open.heads = sealed;
     open.table = HeightTable::Mapped(table_start(footer));
-    open.owned.store(owned, Ordering::Release);
     let number = open.number;
     let room = state.table.len();
     let table = std::mem::replace(&mut state.table, Table::with_room(room));

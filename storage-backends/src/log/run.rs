@@ -1,10 +1,10 @@
 //! Index files: the entries of one or more sealed segments, immutable.
 //!
 //! ```text
-//! DIR/index-F-L: segments F to L; superblock as in every file, then
-//!   64  checksum u32 over all of the rest of this head    68 segments u32
-//!   72  entries u64   80 filter blocks u64   88 homes u64   96 buckets u64
-//!  104  per segment, 32 bytes: low u64, end u64, owned u64 (all ones: not counted), content checksum u32, zero u32
+//! DIR/index-F-L: segments F to L; superblock as in every file, c: the height below which keys were left out; then
+//!   80  checksum u32 over all of the rest of this head    84 segments u32
+//!   88  entries u64   96 filter blocks u64   104 homes u64   112 buckets u64
+//!  120  per segment, 24 bytes: low u64, end u64, content u32, zero u32
 //!  then, from the next multiple of 64 on,
 //!   filter blocks, 64 bytes each: checksum u32 over number u64 and the bits; 480 bits
 //!   buckets, 512 bytes each: checksum u32 over number u64 and 4..512, count u16, spilled u16, zero [8],
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
 use super::map::Map;
-use super::table::{Entry, IndexPlace};
+use crate::table::{Entry, IndexPlace};
 use crate::{Error, Place, Result};
 
 pub(super) const FILTER_BYTES: usize = 64;
@@ -36,15 +36,14 @@ pub(super) const BUCKET_HEAD_BYTES: usize = 16;
 pub(super) const BUCKET_ENTRIES_MAX: usize = (BUCKET_BYTES - BUCKET_HEAD_BYTES) / 16;
 /// Entries that a bucket has on average: few enough that one in twenty spills.
 pub(super) const BUCKET_ENTRIES: u64 = 24;
-pub(super) const HEAD_BYTES: usize = 104;
-pub(super) const COVER_BYTES: usize = 32;
+pub(super) const HEAD_BYTES: usize = 120;
+pub(super) const COVER_BYTES: usize = 24;
 
 /// What an index file knows of one of its segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cover {
     pub(super) low: u64,
     pub(super) end: u64,
-    pub(super) owned: u64,
     pub(super) content: u32,
 }
 
@@ -78,6 +77,14 @@ impl Layout {
         self.filters_at() + self.filters * FILTER_BYTES as u64
     }
 
+    pub(super) fn filter_at(&self, number: u64) -> u64 {
+        self.filters_at() + number * FILTER_BYTES as u64
+    }
+
+    pub(super) fn bucket_at(&self, number: u64) -> u64 {
+        self.buckets_at() + number * BUCKET_BYTES as u64
+    }
+
     fn file_bytes(&self) -> Option<u64> {
         let filters = self.filters.checked_mul(FILTER_BYTES as u64)?;
         let buckets = self.buckets.checked_mul(BUCKET_BYTES as u64)?;
@@ -107,6 +114,12 @@ pub(super) fn block_checksum(salt: Salt, number: u64, bytes: &[u8]) -> u32 {
     salt.checksum_of(&[&number.to_le_bytes(), bytes])
 }
 
+/// Whether a file is to be written anew to get rid of so many blocks' parts of all that it has: each rewriting takes
+/// an eighth away, so what is written is bounded by what is removed, and what stays by what is kept.
+pub(super) const fn is_worth_it(removed: u64, held: u64) -> bool {
+    removed > 0 && removed >= held.div_ceil(8)
+}
+
 /// A part of an index file is damaged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Damaged;
@@ -119,6 +132,8 @@ pub(super) struct Run {
     pub(super) path: PathBuf,
     map: Arc<Map>,
     pub(super) first: u64,
+    /// Keys of blocks below this height were left out.
+    pub(super) keys_from: u64,
     pub(super) covers: Vec<Cover>,
     pub(super) layout: Layout,
     salt: Salt,
@@ -140,7 +155,8 @@ impl Run {
             Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if (head.number, head.a, head.b) != (first, first, last) {
+        let [begin, end, keys_from, _] = head.fields;
+        if (head.number, begin, end) != (first, first, last) {
             return Ok(None);
         }
         let salt = Salt::new(store);
@@ -153,6 +169,7 @@ impl Run {
             path: path.to_owned(),
             map: Arc::new(map),
             first,
+            keys_from,
             covers,
             layout,
             salt,
@@ -162,6 +179,16 @@ impl Run {
 
     pub(super) fn last(&self) -> u64 {
         self.first + self.covers.len() as u64 - 1
+    }
+
+    /// Whether so many of its keys are below a floor that it should be written anew without them.
+    pub(super) fn is_stale(&self, index_floor: u64) -> bool {
+        let heights = |below: u64| -> u64 {
+            let part = |cover: &Cover| cover.end.min(below).saturating_sub(cover.low);
+            self.covers.iter().map(part).sum()
+        };
+        let (left_out, below) = (heights(self.keys_from), heights(index_floor));
+        is_worth_it(below.saturating_sub(left_out), heights(u64::MAX) - left_out)
     }
 
     /// How many segments it covers.
@@ -181,13 +208,27 @@ impl Run {
 
     /// Whether a key of this hash may be here. One cache line.
     pub(super) fn may_have(&self, hash: u64) -> Sound<bool> {
-        let number = self.layout.filter_of(hash);
-        let offset = self.layout.filters_at() + number * FILTER_BYTES as u64;
+        let block = self.filter(self.layout.filter_of(hash))?;
+        Ok(filter_bits(hash).all(|bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1))
+    }
+
+    /// Whether there are zeros between the head and the filter blocks.
+    pub(super) fn is_padded(&self) -> bool {
+        let head = HEAD_BYTES + self.covers.len() * COVER_BYTES;
+        let zeros = self.layout.filters_at() as usize - head;
+        self.map
+            .get(head as u64, zeros)
+            .is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0))
+    }
+
+    /// A filter block, checked.
+    pub(super) fn filter(&self, number: u64) -> Sound<&[u8]> {
+        let offset = self.layout.filter_at(number);
         let block = self.map.get(offset, FILTER_BYTES).ok_or(Damaged)?;
         if u32_at(block, 0) != block_checksum(self.salt, number, &block[4..]) {
             return Err(Damaged);
         }
-        Ok(filter_bits(hash).all(|bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1))
+        Ok(block)
     }
 
     /// Calls `visit` with every place under a hash.
@@ -215,7 +256,7 @@ impl Run {
 
     /// A bucket, checked.
     pub(super) fn bucket(&self, number: u64) -> Sound<Bucket<'_>> {
-        let offset = self.layout.buckets_at() + number * BUCKET_BYTES as u64;
+        let offset = self.layout.bucket_at(number);
         let bytes = self.map.get(offset, BUCKET_BYTES).ok_or(Damaged)?;
         if u32_at(bytes, 0) != block_checksum(self.salt, number, &bytes[4..]) {
             return Err(Damaged);
@@ -255,7 +296,7 @@ pub(super) fn encode_head(layout: &Layout, covers: &[Cover], salt: Salt) -> Vec<
         bytes.extend_from_slice(&field.to_le_bytes());
     }
     for cover in covers {
-        for field in [cover.low, cover.end, cover.owned, u64::from(cover.content)] {
+        for field in [cover.low, cover.end, u64::from(cover.content)] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
     }
@@ -284,8 +325,7 @@ fn decode_head(file: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
         .map(|bytes| Cover {
             low: u64_at(bytes, 0),
             end: u64_at(bytes, 8),
-            owned: u64_at(bytes, 16),
-            content: u32_at(bytes, 24),
+            content: u32_at(bytes, 16),
         })
         .collect();
     (layout.filters > 0 && layout.homes > 0 && layout.buckets >= layout.homes)

@@ -10,7 +10,7 @@ use super::run::{
     BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
     Sound, block_checksum, encode_head, filter_bits, run_path,
 };
-use super::table::Entry;
+use crate::table::Entry;
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written.
@@ -42,11 +42,13 @@ pub(super) struct Site<'a> {
     pub(super) stop: &'a AtomicBool,
 }
 
-/// Writes the index file of the segments from `first` on from at most `expected` entries, which ascend by hash.
+/// Writes the index file of the segments from `first` on from at most `expected` entries, which ascend by hash and
+/// among which are no keys of blocks below `keys_from`.
 pub(super) fn write_run(
     site: Site<'_>,
     first: u64,
     covers: &[Cover],
+    keys_from: u64,
     expected: u64,
     entries: impl Iterator<Item = NextEntry>,
 ) -> Result<Written> {
@@ -83,8 +85,7 @@ pub(super) fn write_run(
         kind: FileKind::Index,
         store: *site.store,
         number: first,
-        a: first,
-        b: last,
+        fields: [first, last, keys_from, 0],
     };
     let mut head = superblock.encode().to_vec();
     head.extend_from_slice(&encode_head(&layout, covers, salt));
@@ -292,8 +293,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::files::SystemFiles;
-    use super::super::table::IndexPlace;
     use super::*;
+    use crate::table::IndexPlace;
 
     const STORE: StoreId = [5; 16];
 
@@ -301,7 +302,6 @@ mod tests {
         let cover = Cover {
             low: first * 10,
             end: first * 10 + 10,
-            owned: 3,
             content: 9,
         };
         let entries = sorted.iter().copied().map(Ok);
@@ -322,13 +322,14 @@ mod tests {
             store: &STORE,
             stop: &stop,
         };
-        let Written::Done(path) = write_run(site, first, covers, expected, entries).unwrap() else {
+        let Written::Done(path) = write_run(site, first, covers, 2, expected, entries).unwrap()
+        else {
             panic!("not written");
         };
         let map = SystemFiles.map(&path, 0).unwrap();
         let last = first + covers.len() as u64 - 1;
         let run = Run::open(&path, map, first, last, &STORE).unwrap().unwrap();
-        assert_eq!(run.covers, covers);
+        assert_eq!((run.keys_from, &run.covers[..]), (2, covers));
         Arc::new(run)
     }
 
@@ -381,7 +382,7 @@ mod tests {
         }
     }
 
-    /// The format of version 1: this file never changes.
+    /// The format of version 2: this file never changes.
     #[test]
     fn a_golden_file() {
         let directory = tempfile::tempdir().unwrap();
@@ -396,7 +397,7 @@ mod tests {
         let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
         });
-        assert_eq!((bytes.len(), hash), (5120, 14542703911680689455));
+        assert_eq!((bytes.len(), hash), (5120, 3740966396282648430));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::format::{
-    FRAME_BYTES, FrameHead, FrameKind, SUPERBLOCK_BYTES, Salt, Superblock, Trailer,
-    body_frame_bytes,
+    FRAME_BYTES, FrameHead, FrameKind, SUPERBLOCK_BYTES, Salt, Stripped, Superblock,
+    TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, body_frame_bytes,
 };
 use super::record::Record;
-use crate::{Error, Place, Result};
+use crate::{Error, Extent, Part, Place, Result};
 
 /// What the frames of a file of heads add up to.
 #[derive(Debug)]
@@ -15,8 +15,7 @@ pub(super) struct Scan {
     /// Offsets of the records of heights from `low` on.
     pub(super) offsets: Vec<u64>,
     pub(super) low: u64,
-    pub(super) end: u64,
-    pub(super) floor: u64,
+    pub(super) extent: Extent,
     /// Where the valid frames end.
     pub(super) frames_end: u64,
     /// How much the frames say was synced.
@@ -28,6 +27,8 @@ pub(super) struct Scan {
     pub(super) runs: Vec<(u64, u64)>,
     /// Checksum of the last frame, but for a footer.
     pub(super) content: u32,
+    /// Whether the frames are no longer those that were written at first.
+    pub(super) is_rest: bool,
     pub(super) footer: Option<Trailer>,
 }
 
@@ -35,15 +36,15 @@ impl Scan {
     fn new(superblock: &Superblock) -> Self {
         Self {
             offsets: Vec::new(),
-            low: superblock.a,
-            end: superblock.a,
-            floor: superblock.b,
+            low: superblock.extent().end,
+            extent: superblock.extent(),
             frames_end: SUPERBLOCK_BYTES as u64,
             synced: SUPERBLOCK_BYTES as u64,
             bodies_end: SUPERBLOCK_BYTES as u64,
             entries: 0,
             runs: Vec::new(),
             content: superblock.checksum(),
+            is_rest: false,
             footer: None,
         }
     }
@@ -65,7 +66,10 @@ impl Scan {
             let fits = match head.kind {
                 FrameKind::Run => scan.run(bytes, at, &head, salt),
                 FrameKind::Truncate => scan.truncate(head.height),
-                FrameKind::Floor => scan.raise_floor(head.height),
+                FrameKind::Floor => scan.raise_floor(Part::Body, head.height),
+                FrameKind::IndexFloor => scan.raise_floor(Part::Index, head.height),
+                FrameKind::HeaderFloor => scan.raise_floor(Part::Header, head.height),
+                FrameKind::Rest => scan.rest(bytes, at, &head, salt),
                 FrameKind::Footer => scan.seal(&bytes[..at + whole], salt),
                 FrameKind::Value => None,
             };
@@ -83,7 +87,7 @@ impl Scan {
     }
 
     fn run(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
-        if head.height != self.end {
+        if head.height != self.extent.end || self.is_rest {
             return None;
         }
         self.runs.push((at as u64, self.bodies_end));
@@ -91,51 +95,101 @@ impl Scan {
         let mut next = at + FRAME_BYTES;
         while next < end {
             let record = Record::decode(&bytes[..end], next as u64, salt)?;
-            if record.height != self.end || record.body_offset != self.bodies_end {
+            if record.body_offset != self.bodies_end {
                 return None;
             }
-            self.offsets.push(next as u64);
-            self.end = self.end.checked_add(1)?;
-            self.bodies_end = self
-                .bodies_end
-                .checked_add(body_frame_bytes(record.body_bytes) as u64)?;
-            self.entries += record.entries as u64 + 1;
+            self.push(&record)?;
+            next += record.bytes();
+        }
+        Some(())
+    }
+
+    fn push(&mut self, record: &Record) -> Option<()> {
+        if record.height != self.extent.end {
+            return None;
+        }
+        self.offsets.push(record.offset);
+        self.extent.end = self.extent.end.checked_add(1)?;
+        self.bodies_end = record
+            .body_offset
+            .checked_add(body_frame_bytes(record.body_bytes) as u64)?
+            .max(self.bodies_end);
+        self.entries += record.entries as u64 + 1;
+        Some(())
+    }
+
+    /// What was left of a sealed segment: all that it holds is in this frame.
+    fn rest(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
+        if at != SUPERBLOCK_BYTES || head.height > self.low {
+            return None;
+        }
+        self.is_rest = true;
+        self.low = head.height;
+        self.extent.end = head.height;
+        let end = at + FRAME_BYTES + head.length as usize;
+        let mut next = at + FRAME_BYTES;
+        while next < end {
+            let record = Record::decode(&bytes[..end], next as u64, salt)?;
+            self.push(&record)?;
             next += record.bytes();
         }
         Some(())
     }
 
     fn truncate(&mut self, end: u64) -> Option<()> {
-        if end > self.end || end < self.floor {
+        if end > self.extent.end || end < self.extent.floor || self.is_rest {
             return None;
         }
-        self.end = end;
+        self.extent.end = end;
         self.low = self.low.min(end);
         self.offsets.truncate((end - self.low) as usize);
         Some(())
     }
 
-    fn raise_floor(&mut self, floor: u64) -> Option<()> {
-        if floor < self.floor || floor > self.end {
+    fn raise_floor(&mut self, part: Part, floor: u64) -> Option<()> {
+        let held = self.extent.floor_of(part)..=self.extent.ceiling_of(part);
+        if !held.contains(&floor) || self.is_rest {
             return None;
         }
-        self.floor = floor;
+        *self.extent.floor_of_mut(part) = floor;
         Some(())
     }
 
     fn seal(&mut self, bytes: &[u8], salt: Salt) -> Option<()> {
         let trailer = Trailer::decode(bytes, salt)?;
-        let found = Trailer {
-            footer: self.frames_end,
-            low: self.low,
-            end: self.end,
-            floor: self.floor,
-            bodies_bytes: self.bodies_end,
-            entries: self.entries,
-            previous: self.content,
-        };
+        let mut found = self.trailer(bytes, salt);
+        if self.is_rest {
+            // These tell of what is gone.
+            found = Trailer {
+                bodies_bytes: trailer.bodies_bytes,
+                stripped: trailer.stripped,
+                content: trailer.content,
+                ..found
+            };
+        }
         self.footer = Some(trailer).filter(|trailer| *trailer == found);
         self.footer.map(|_| ())
+    }
+
+    /// The trailer that follows from the frames; of what was taken away from them it knows nothing.
+    pub(super) fn trailer(&self, bytes: &[u8], salt: Salt) -> Trailer {
+        let records = self.offsets.iter();
+        let records = records.filter_map(|offset| Record::decode(bytes, *offset, salt));
+        Trailer {
+            footer: self.frames_end,
+            low: self.low,
+            end: self.extent.end,
+            bodies_bytes: self.bodies_end,
+            entries: records.map(|record| record.entries as u64).sum(),
+            stripped: Stripped::default(),
+            content: self.content,
+        }
+    }
+
+    /// Whether all of a sealed segment is sound but for its footer. Of `bytes` the footer is the last part.
+    pub(super) fn lacks_only_footer(&self, bytes: &[u8]) -> bool {
+        let footer = FRAME_BYTES + self.offsets.len() * TABLE_ENTRY_BYTES + TRAILER_BYTES;
+        self.footer.is_none() && self.frames_end + footer as u64 == bytes.len() as u64
     }
 
     /// Where the bodies of the runs from a frame on begin.

@@ -10,7 +10,7 @@ use super::files::Files;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
 use super::state::State;
-use super::table::KeyHash;
+use crate::table::KeyHash;
 
 /// Which store it is, and how its files are reached.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub(super) struct Work {
     pub(super) due: bool,
     /// Why indexing ended; it begins again when the store is opened again.
     pub(super) failed: Option<String>,
+    /// Bytes by which merging made index files smaller.
+    pub(super) freed_bytes: u64,
 }
 
 impl Shared {

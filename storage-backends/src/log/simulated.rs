@@ -127,6 +127,8 @@ struct Disk {
     operations: u64,
     fault: Option<Fault>,
     stopped: bool,
+    /// Files of heads that took the place of others.
+    stripped: u64,
     inodes: Vec<Inode>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -183,6 +185,7 @@ impl SimulatedFiles {
                 operations: 0,
                 fault: None,
                 stopped: false,
+                stripped: 0,
                 inodes,
                 durable_names: names.clone(),
                 names,
@@ -204,6 +207,11 @@ impl SimulatedFiles {
 
     pub(super) fn operations(&self) -> u64 {
         self.disk().operations
+    }
+
+    /// How often a segment's heads were written anew.
+    pub(super) fn stripped(&self) -> u64 {
+        self.disk().stripped
     }
 
     /// Whether the fault has happened.
@@ -291,6 +299,8 @@ impl Files for SimulatedFiles {
         if let Turn::Break(error) = disk.turn() {
             return Err(error);
         }
+        let is_new = !disk.names.contains_key(&name(to));
+        disk.stripped += u64::from(name(to).starts_with("heads") && !is_new);
         let change = NameChange::Rename(name(from), name(to));
         change.apply(&mut disk.names);
         disk.pending_names.push(change);

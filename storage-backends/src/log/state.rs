@@ -11,15 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
 
 use super::format::Salt;
 use super::map::Map;
 use super::record::Record;
 use super::run::Run;
-use super::segment::{MappedFile, Segment, UNKNOWN};
-use super::table::{Entry, IndexPlace, KeyHash, Same, Table};
+use super::segment::{MappedFile, Segment};
+use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
 use crate::{Error, Extent, Id, Location, Place, Result};
 
 /// The table of a sealed segment whose index file is not written yet.
@@ -48,8 +46,7 @@ pub(super) struct Values {
 pub(super) struct State {
     pub(super) salt: Salt,
     pub(super) hash: KeyHash,
-    pub(super) floor: u64,
-    pub(super) end: u64,
+    pub(super) extent: Extent,
     pub(super) segments: Vec<Segment>,
     /// The index of the open segment.
     pub(super) table: Table,
@@ -59,18 +56,9 @@ pub(super) struct State {
     pub(super) values: Values,
     /// Segments that can't be indexed, and why: look-ups say so instead of "not indexed yet" for ever.
     pub(super) unindexable: BTreeMap<u64, String>,
-    /// How many keys have their first place in the open segment, counted up to a height.
-    pub(super) counted: Mutex<(u64, u64)>,
 }
 
 impl State {
-    pub(super) fn extent(&self) -> Extent {
-        Extent {
-            floor: self.floor,
-            end: self.end,
-        }
-    }
-
     pub(super) fn open(&self) -> &Segment {
         &self.segments[self.segments.len() - 1]
     }
@@ -87,12 +75,12 @@ impl State {
             .partition_point(|segment| segment.live.end <= height);
         self.segments
             .get(number)
-            .filter(|segment| height < self.end && segment.live.contains(&height))
+            .filter(|segment| height < self.extent.end && segment.live.contains(&height))
     }
 
     /// The record of a height; `None` from the end on.
     pub(super) fn record(&self, height: u64) -> Result<Option<(&Segment, Record)>> {
-        if height >= self.end {
+        if height >= self.extent.end {
             return Ok(None);
         }
         let segment = self.segment_of(height).ok_or_else(|| {
@@ -136,11 +124,11 @@ impl State {
         if let Some((height, position)) = found.first {
             let segment = self.segment_of(height).map_or(0, |segment| segment.number);
             if segment < found.unknown_from {
-                return Ok(self.extent().location(height, position));
+                return Ok(self.extent.location(height, position));
             }
         }
         if found.unknown_from == u64::MAX {
-            return Ok(Location::Absent);
+            return Ok(self.extent.missing());
         }
         let unknown = &self.segments[found.unknown_from as usize];
         if let Some(reason) = self.unindexable.get(&unknown.number) {
@@ -157,6 +145,9 @@ impl State {
             return Ok(None);
         };
         let height = place.height();
+        if height < self.extent.index_floor {
+            return Ok(None);
+        }
         let Some((segment, record)) = self.record(height)? else {
             return Ok(None);
         };
@@ -174,6 +165,7 @@ impl State {
             Some(entry) if entry.key == key => damaged(),
             // Another key of the same hash, or a stale entry, is rare enough to make sure.
             Some(_) if !record.keys_are_sound(heads, self.salt) => damaged(),
+            None if record.has_no_keys() => damaged(),
             _ => Ok(None),
         }
     }
@@ -258,7 +250,8 @@ impl State {
     /// Indexes a block of the open segment, published or not.
     pub(super) fn index(&mut self, record: &Record) -> Result<()> {
         let map = Arc::clone(&self.open().heads.map);
-        let HashedBlock { entries } = HashedBlock::of(&self.hash, &map, record);
+        let index_floor = self.extent.index_floor;
+        let entries = hashed_entries(&self.hash, &map, record, index_floor);
         let Self {
             table,
             segments,
@@ -266,7 +259,9 @@ impl State {
             ..
         } = self;
         let segment = &segments[segments.len() - 1];
-        table.insert_all(&entries, |old, new| same_key(segment, *salt, old, new))
+        table.insert_all(&entries, |old, new| {
+            same_key(segment, *salt, index_floor, old, new)
+        })
     }
 
     /// Takes blocks of the open segment from `end` on out of its index.
@@ -274,119 +269,19 @@ impl State {
         for height in end.max(self.open().live.start)..self.open().live.end {
             let record = self.open().record(height, self.salt)?;
             let map = Arc::clone(&self.open().heads.map);
-            for entry in HashedBlock::of(&self.hash, &map, &record).entries {
+            for entry in hashed_entries(&self.hash, &map, &record, 0) {
                 self.table.remove(entry);
             }
         }
         Ok(())
     }
 
-    /// How many keys have their first place in a range of heights; [`UNKNOWN`] while not all is indexed.
-    pub(super) fn owned(&self, heights: std::ops::Range<u64>) -> Result<u64> {
-        let mut owned = 0;
-        for height in heights {
-            let Some((segment, record)) = self.record(height)? else {
-                break;
-            };
-            let heads = segment.heads.map.all();
-            let mut seen_here = std::collections::HashSet::new();
-            for number in 0..record.entries {
-                let key = record.key(heads, number);
-                match self.locate(&key)? {
-                    Location::NotIndexed { .. } => return Ok(UNKNOWN),
-                    Location::Found {
-                        height: first,
-                        position,
-                    }
-                    | Location::Pruned {
-                        height: first,
-                        position,
-                    } if first == height => {
-                        let told = record.entry(heads, number, self.salt);
-                        // Of a key that the block has twice, only the first position counts.
-                        if told.is_some_and(|told| told.position == position)
-                            && seen_here.insert(key)
-                        {
-                            owned += 1;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(owned)
-    }
-
-    /// How many of some entries of a sealed segment's table are keys whose first place is there; [`UNKNOWN`]
-    /// while an older segment is not indexed.
-    pub(super) fn count_owned(
-        &self,
-        number: u64,
-        entries: impl Iterator<Item = Entry>,
-    ) -> Result<u64> {
-        if self.first_uncovered() < number {
-            return Ok(UNKNOWN);
-        }
-        let segment = &self.segments[number as usize];
-        let older = self.runs.partition_point(|run| run.last() < number);
-        let (runs, frozen) = (&self.runs[..older], &self.frozen);
-        let mut owned = 0;
-        for entry in entries {
-            let height = entry.place.height();
-            let Some(in_block) = entry
-                .place
-                .entry()
-                .filter(|_| segment.live.contains(&height))
-            else {
-                continue;
-            };
-            let maybe_older = runs
-                .iter()
-                .any(|run| run.may_have(entry.hash).unwrap_or(true))
-                || frozen.iter().any(|frozen| {
-                    frozen.segment < number && frozen.table.places(entry.hash).next().is_some()
-                });
-            if maybe_older {
-                let record = segment.record(height, self.salt)?;
-                let key = record.key(segment.heads.map.all(), in_block);
-                match self.locate(&key)? {
-                    Location::Found { height: first, .. }
-                    | Location::Pruned { height: first, .. } => owned += u64::from(first == height),
-                    Location::Absent | Location::NotIndexed { .. } => return Ok(UNKNOWN),
-                }
-            } else {
-                owned += 1;
-            }
-        }
-        Ok(owned)
-    }
-
-    /// Keys in the index, each counted once. Each key is looked at once in the life of this state, but for
-    /// those that truncation makes count anew.
+    /// The index entries of all blocks from the index floor up.
     pub(super) fn index_entries(&self) -> Result<u64> {
-        let sealed = &self.segments[..self.segments.len() - 1];
-        let mut sum = 0;
-        for segment in sealed {
-            let mut owned = segment.owned.load(Ordering::Acquire);
-            if owned == UNKNOWN {
-                owned = self.owned(segment.live.clone())?;
-                segment.owned.store(owned, Ordering::Release);
-            }
-            sum += if owned == UNKNOWN { 0 } else { owned };
-        }
-        let mut counted = self
-            .counted
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let open = self.open().live.clone();
-        if counted.0 < open.start || counted.0 > open.end {
-            *counted = (open.start, 0);
-        }
-        let owned = self.owned(counted.0..open.end)?;
-        if owned != UNKNOWN {
-            *counted = (open.end, counted.1 + owned);
-        }
-        Ok(sum + counted.1)
+        let counts = self.segments.iter();
+        let mut counts =
+            counts.map(|segment| segment.count_keys(self.extent.index_floor, self.salt));
+        counts.try_fold(0, |sum, count| Ok(sum + count?))
     }
 }
 
@@ -415,35 +310,40 @@ impl Search {
     }
 }
 
-/// The index entries of one block.
-pub(super) struct HashedBlock {
-    pub(super) entries: Vec<Entry>,
+/// The entries of one block: its id, and its keys if it isn't below the index floor.
+pub(super) fn hashed_entries(
+    hash: &KeyHash,
+    heads: &Map,
+    record: &Record,
+    index_floor: u64,
+) -> Vec<Entry> {
+    let bytes = heads.all();
+    let id = Entry {
+        hash: hash.of_id(&record.id),
+        place: IndexPlace::of_id(record.height),
+    };
+    let count = match record.height < index_floor {
+        true => 0,
+        false => record.entries,
+    };
+    let keys = (0..count).map(|number| Entry {
+        hash: hash.of_key(&record.key(bytes, number)),
+        place: IndexPlace::of_entry(record.height, number),
+    });
+    std::iter::once(id).chain(keys).collect()
 }
 
-impl HashedBlock {
-    pub(super) fn of(hash: &KeyHash, heads: &Map, record: &Record) -> Self {
-        let bytes = heads.all();
-        let id = Entry {
-            hash: hash.of_id(&record.id),
-            place: IndexPlace::of_id(record.height),
-        };
-        let keys = (0..record.entries).map(|number| Entry {
-            hash: hash.of_key(&record.key(bytes, number)),
-            place: IndexPlace::of_entry(record.height, number),
-        });
-        Self {
-            entries: std::iter::once(id).chain(keys).collect(),
-        }
-    }
-}
-
-/// Which of two places of one hash in a segment stays: of equal keys the first place.
+/// Which of two places of one hash in a segment stays: of equal keys the first place that isn't below the index floor.
 pub(super) fn same_key(
     segment: &Segment,
     salt: Salt,
+    index_floor: u64,
     old: IndexPlace,
     new: IndexPlace,
 ) -> Result<Same> {
+    if old.height() < index_floor {
+        return Ok(Same::No);
+    }
     let (Some(old_number), Some(new_number)) = (old.entry(), new.entry()) else {
         return Ok(Same::No);
     };

@@ -85,7 +85,8 @@ impl FoundValues {
     }
 }
 
-fn decode_value(
+/// The name and place of a value, from the payload of its frame.
+pub(super) fn decode_value(
     payload: &[u8],
     frame: usize,
     kind: FrameKind,
@@ -257,8 +258,7 @@ fn superblock(site: &Site, generation: u64) -> Superblock {
         kind: FileKind::Meta,
         store: site.store,
         number: generation,
-        a: 0,
-        b: 0,
+        fields: [0; 4],
     }
 }
 

@@ -13,10 +13,12 @@ use super::roll::roll;
 use super::segment::{HeightTable, MappedFile};
 use super::shared::Shared;
 use super::state::State;
-use super::table::HEIGHT_MAX;
 use super::values::map_values;
 use crate::latch::Latch;
-use crate::{Block, BlockWriter, Durability, Error, PruneReceipt, Receipt, Result, check};
+use crate::table::HEIGHT_MAX;
+use crate::{
+    Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
+};
 
 #[derive(Debug)]
 pub(super) struct LogWriter {
@@ -28,7 +30,7 @@ pub(super) struct LogWriter {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) disk: Disk,
-    indexer: Indexer,
+    pub(super) indexer: Indexer,
     pub(super) shared: Arc<Shared>,
     _hold: Hold,
 }
@@ -76,9 +78,10 @@ impl BlockWriter for LogWriter {
         self.latch.guard("truncate", || inner.truncate(above))
     }
 
-    fn prune(&mut self, below: u64, limit: u64) -> Result<PruneReceipt> {
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
         let inner = &mut self.inner;
-        self.latch.guard("prune", || inner.prune(below, limit))
+        self.latch
+            .guard("prune", || inner.prune(part, below, limit))
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
@@ -99,7 +102,7 @@ impl BlockWriter for LogWriter {
 impl Inner {
     fn receipt(&self, durability: Durability) -> Receipt {
         Receipt {
-            end: self.shared.read().end,
+            end: self.shared.read().extent.end,
             durability,
         }
     }
@@ -128,7 +131,7 @@ impl Inner {
                 indexed = index_records(shared, &records);
             }
             indexed?;
-            self.publish(run.len() as u64);
+            self.publish(run);
         }
         let reached = if disk {
             Durability::Disk
@@ -140,14 +143,14 @@ impl Inner {
 
     fn check(&self, run: &[Block]) -> Result<()> {
         let state = self.shared.read();
-        check::run(state.extent(), run)?;
+        arguments::run(state.extent, run)?;
         for block in run {
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
                 return Err(Error::argument("append", reason));
             }
             if state.height_of(&block.id)?.is_some() {
-                return Err(check::duplicate_id(block.height));
+                return Err(arguments::duplicate_id(block.height));
             }
         }
         Ok(())
@@ -196,18 +199,20 @@ impl Inner {
         map.map_err(|source| Error::system("map", &file.path, source))
     }
 
-    fn publish(&self, blocks: u64) {
+    fn publish(&self, run: &[Block]) {
         let mut state = self.shared.write();
-        let end = state.end + blocks;
-        state.end = end;
-        state.open_mut().live.end = end;
+        state.extent.end += run.len() as u64;
+        let end = state.extent.end;
+        let open = state.open_mut();
+        open.live.end = end;
+        open.add_keys((entries_of(run) - run.len()) as u64);
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
         let end = above.saturating_add(1);
         {
-            let extent = self.shared.read().extent();
-            check::truncation(extent, above)?;
+            let extent = self.shared.read().extent;
+            arguments::truncation(extent, above)?;
             if end >= extent.end {
                 return Ok(());
             }
@@ -237,7 +242,7 @@ impl Inner {
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        check::meta(key, value)?;
+        arguments::meta(key, value)?;
         if self.disk.values.is_mostly_old() {
             self.rewrite_values()?;
         }
@@ -274,21 +279,14 @@ impl Inner {
 
 /// Takes heights from `end` on out of the open segment.
 fn cut_open(state: &mut State, end: u64) {
-    state.end = end;
+    state.extent.end = end;
     let open = state.open_mut();
+    open.forget_keys();
     open.low = open.low.min(end);
     open.live = open.live.start.min(end)..end;
     let kept = (end - open.low) as usize;
     if let HeightTable::Listed(offsets) = &mut open.table {
         offsets.truncate(kept);
-    }
-    let start = open.live.start;
-    let counted = state
-        .counted
-        .get_mut()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if counted.0 > end {
-        *counted = (start, 0);
     }
 }
 

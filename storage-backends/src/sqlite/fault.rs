@@ -69,8 +69,4 @@ impl Site {
             }
         }
     }
-
-    pub(super) fn corrupt(&self, place: Place, reason: impl Into<String>) -> Error {
-        Error::corrupt(&self.path, place, reason)
-    }
 }

@@ -4,35 +4,35 @@
 //! and `FILE.lock`, which is empty. Invariants:
 //!
 //! 1. A store comes into being whole: it is made as `FILE.creating` and renamed.
-//! 2. A run, a truncation, a floor, a named value: each is one SQLite transaction, in which the one row of
-//!    `state` changes too. So extent and content can't disagree but by damage.
+//! 2. Tables, rows and commits are those of `rows`; a commit is one SQLite transaction.
 //! 3. One process writes: the writer holds an advisory lock on `FILE.lock` for its life. Readers need no lock.
-//! 4. Every row carries a checksum over its key and its value. What doesn't match is reported, never
-//!    returned; and "absent" is answered only after the neighbouring rows proved sound, which finds a
-//!    damaged key wherever it would have mattered (see `reader`).
-//! 5. What is not a store of ours is inspected as an immutable file: without locks, journals or changes.
+//! 4. What is not a store of ours is inspected as an immutable file: without locks, journals or changes.
 //!
-//! Two limits come from SQLite itself, whose pages have no checksums. A damaged pointer within an index
-//! page, if it happens to lead to another sound row or page, can hide rows from a look-up by key. And committed transactions that are still in
-//! `FILE-wal` are dropped when their frames are damaged, or the file is taken away, since SQLite can't tell
-//! either from a crash; closing the store moves them to FILE.
+//! A limit comes from SQLite itself: committed transactions that are still in `FILE-wal` are dropped when their frames
+//! are damaged, or the file is taken away, since SQLite can't tell either from a crash; closing the store moves them to
+//! FILE.
 
 mod fault;
+mod options;
 mod place;
-mod reader;
+mod pool;
+mod rows;
 mod schema;
-mod writer;
+
+pub use options::SqliteOptions;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{BlockReader, Error, Result, Store};
+use crate::check::{Repaired, Report};
+use crate::rows::{RowReader, RowWriter, SharedIndex, found};
+use crate::{BlockReader, Error, Place, Result, Store};
 use fault::Site;
-use reader::SqliteReader;
-use writer::SqliteWriter;
+use pool::{Mode, Pool};
+use rows::{SqliteBatch, SqliteEngine, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(path: &Path) -> Result<Store> {
+pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     if exists(path) {
         return Err(Error::Exists {
             path: path.to_owned(),
@@ -47,25 +47,26 @@ pub(crate) fn create(path: &Path) -> Result<Store> {
     place::refuse_stale_journals(&path)?;
     let fresh = place::beside(&path, ".creating");
     place::remove_remains(&fresh)?;
-    schema::create(&Site::new(&fresh))?;
+    let site = Site::new(&fresh);
+    schema::create(&site, |connection| {
+        found(&mut SqliteBatch::new(connection, &site, "create"), &path)
+    })?;
     place::rename_durably(&fresh, &path)?;
-    assemble(&path, lock)
+    assemble(&path, lock, options)
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(path: &Path) -> Result<Store> {
+pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
     let path = inspect(path)?;
     let lock = place::lock(&path)?;
-    assemble(&path, lock)
+    assemble(&path, lock, options)
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(path: &Path) -> Result<Arc<dyn BlockReader>> {
+pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
     let path = inspect(path)?;
-    Ok(Arc::new(SqliteReader::open(
-        Site::new(&path),
-        reader::Mode::Alone,
-    )?))
+    let rows = SqliteRows::new(Pool::new(Site::new(&path), Mode::Alone, options));
+    Ok(Arc::new(RowReader::new(rows, Arc::default())?))
 }
 
 /// Whether anything but an empty file is at the path.
@@ -74,11 +75,13 @@ pub(crate) fn exists(path: &Path) -> bool {
         .is_ok_and(|found| !found.is_file() || found.len() > 0)
 }
 
-fn assemble(path: &Path, lock: place::Lock) -> Result<Store> {
-    let writer = SqliteWriter::open(Site::new(path), lock)?;
-    let reader = SqliteReader::open(Site::new(path), reader::Mode::BesideWriter)?;
+fn assemble(path: &Path, lock: place::Lock, options: SqliteOptions) -> Result<Store> {
+    let index = Arc::new(SharedIndex::default());
+    let engine = SqliteEngine::open(Site::new(path), lock, options)?;
+    let writer = RowWriter::new(engine, Arc::clone(&index), options.index)?;
+    let rows = SqliteRows::new(Pool::new(Site::new(path), Mode::BesideWriter, options));
     Ok(Store {
-        reader: Arc::new(reader),
+        reader: Arc::new(RowReader::new(rows, index)?),
         writer: Box::new(writer),
     })
 }
@@ -89,4 +92,29 @@ fn inspect(path: &Path) -> Result<std::path::PathBuf> {
     let path = place::canonical_existing(path)?;
     schema::inspect(&Site::new(&path))?;
     Ok(path)
+}
+
+/// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
+pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
+    let path = inspect(path)?;
+    let options = SqliteOptions::default();
+    let rows = || SqliteRows::new(Pool::new(Site::new(&path), Mode::Alone, options));
+    let sqlite = rows();
+    let intact = sqlite.integrity(&mut |reason| report.damage(&path, Place::Structure, reason));
+    report.sound(intact)?;
+    let reader = RowReader::new(rows(), Arc::default());
+    match report.sound(reader)? {
+        Some(reader) => crate::rows::check(&sqlite, &reader, report),
+        None => Ok(()),
+    }
+}
+
+/// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
+pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let path = inspect(path)?;
+    let lock = place::lock(&path)?;
+    crate::rows::repair(
+        SqliteEngine::open(Site::new(&path), lock, SqliteOptions::default())?,
+        done,
+    )
 }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hubledger_storage::{Block, Durability, Error, Extent, Location, LogOptions, Store};
+use hubledger_storage::{Block, Durability, Error, Extent, Location, LogOptions, Part, Store};
 
-use super::support::{ask, await_index, block, id};
-use super::{BODY_BYTES, END, FLOOR, Place, SMALL, extent};
+use super::support::{ask, ask_entries, await_index, block, id};
+use super::{BODY_BYTES, END, FLOOR, INDEX_FLOOR, Place, SMALL, extent};
 
 #[test]
 fn missing_and_torn_index_files_are_made_again() {
@@ -65,10 +65,13 @@ fn until_it_is_indexed_a_segment_is_not_absent() {
     assert!(watermark > 0 && watermark < END - 20, "{watermark}");
     assert_eq!(reader.height_of(&late.id).unwrap(), Some(END - 20));
     assert_eq!(reader.height_of(&id(b'?', 1, 1)).unwrap(), None);
-    let early = block(1, BODY_BYTES).index[0].key;
+    let early = block(INDEX_FLOOR, BODY_BYTES).index[0].key;
     assert!(matches!(
         reader.locate(&early).unwrap(),
-        Location::Pruned { height: 1, .. }
+        Location::Pruned {
+            height: INDEX_FLOOR,
+            ..
+        }
     ));
 }
 
@@ -131,7 +134,7 @@ fn a_shorter_file_is_reported_or_made_again() {
 /// Asks a reader alone.
 fn read(place: &Place) -> Result<(), Error> {
     let reader = SMALL.open_read_only(&place.directory())?;
-    let first = ask(&*reader, extent(), BODY_BYTES);
+    let first = ask(&*reader, extent(), BODY_BYTES).and(ask_entries(&*reader, extent()));
     let name = reader
         .meta("name")
         .map(|value| assert_eq!(value.as_deref(), Some(&b"value"[..])));
@@ -146,13 +149,18 @@ fn write(place: &Place) -> Result<(), Error> {
         .map(|height| block(height, BODY_BYTES))
         .collect();
     writer.append(&run, Durability::Os)?;
-    writer.prune(FLOOR + 9, u64::MAX)?;
-    writer.truncate(FLOOR + 30)?;
     let extent = Extent {
-        floor: FLOOR + 9,
+        floor: FLOOR + 19,
+        index_floor: FLOOR + 18,
+        header_floor: FLOOR + 14,
         end: FLOOR + 31,
     };
-    ask(&*reader, extent, BODY_BYTES)
+    for part in Part::ALL {
+        writer.prune(part, extent.floor_of(part), u64::MAX)?;
+    }
+    writer.truncate(extent.end - 1)?;
+    ask(&*reader, extent, BODY_BYTES)?;
+    ask_entries(&*reader, extent)
 }
 
 /// The mark tells what was synced last; of what was synced before, the frames after it tell too.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod damage;
 mod processes;
 mod refused;
@@ -12,12 +13,14 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use hubledger_storage::{Durability, Extent, LogOptions, StoreUrl};
+use hubledger_storage::{Durability, Extent, LogOptions, Part, StoreUrl};
 use support::block;
 use tempfile::TempDir;
 
 const BODY_BYTES: usize = 300;
 const FLOOR: u64 = 5;
+const INDEX_FLOOR: u64 = 4;
+const HEADER_FLOOR: u64 = 3;
 const END: u64 = 60;
 
 /// Segments of some blocks, index files of which two become one, and no thread.
@@ -47,7 +50,7 @@ impl Place {
         self.directory().join(name)
     }
 
-    /// A closed store of some small segments, pruned below [`FLOOR`].
+    /// A closed store of some small segments, pruned as [`extent`] says, whose first heads were written anew.
     fn with_chain() -> Self {
         Self::with_chain_in(SMALL)
     }
@@ -59,7 +62,10 @@ impl Place {
             let run = [block(height, BODY_BYTES)];
             store.writer.append(&run, Durability::Os).unwrap();
         }
-        store.writer.prune(FLOOR, u64::MAX).unwrap();
+        for part in Part::ALL {
+            let floor = extent().floor_of(part);
+            store.writer.prune(part, floor, u64::MAX).unwrap();
+        }
         store
             .writer
             .put_meta("name", b"value", Durability::Disk)
@@ -113,6 +119,8 @@ impl Place {
 fn extent() -> Extent {
     Extent {
         floor: FLOOR,
+        index_floor: INDEX_FLOOR,
+        header_floor: HEADER_FLOOR,
         end: END,
     }
 }

@@ -84,7 +84,7 @@ fn a_full_disk_is_an_error_and_the_store_opens_again() {
     let mut store = place.url().open().unwrap();
     let end = store.reader.extent().unwrap().end;
     assert!(end > 0 && end.is_multiple_of(3), "{end}");
-    ask(&*store.reader, Extent { floor: 0, end }, 50_000).unwrap();
+    ask(&*store.reader, Extent::whole(end), 50_000).unwrap();
     store
         .writer
         .append(&[block(end, 50_000)], Durability::Disk)
@@ -163,7 +163,7 @@ fn fill(url: &StoreUrl) {
             "{error}"
         );
         assert!(store.writer.sync().unwrap_err().is_poisoned());
-        ask(&*store.reader, Extent { floor: 0, end }, 50_000).unwrap();
+        ask(&*store.reader, Extent::whole(end), 50_000).unwrap();
         return;
     }
 }

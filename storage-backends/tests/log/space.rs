@@ -1,9 +1,11 @@
 //! What a store takes, and gives back.
 
-use hubledger_storage::{Block, Body, Durability, Extent, LogOptions, Store};
+use hubledger_storage::{
+    Block, Durability, Extent, Held, IndexEntry, Location, LogOptions, Part, Store,
+};
 
-use super::support::{ask, await_index, block};
-use super::{BODY_BYTES, END, FLOOR, Place, SMALL};
+use super::support::{ask, await_index, block, id};
+use super::{BODY_BYTES, END, Place, SMALL, extent};
 
 #[test]
 fn bytes_are_given_out_without_copying_and_outlive_pruning() {
@@ -13,28 +15,95 @@ fn bytes_are_given_out_without_copying_and_outlive_pruning() {
     store.writer.append(&run, Durability::Os).unwrap();
     let held = body(&store, 3);
     assert_eq!(held.as_ptr(), body(&store, 3).as_ptr());
-    let receipt = store.writer.prune(50, u64::MAX).unwrap();
+    let receipt = store.writer.prune(Part::Body, 50, u64::MAX).unwrap();
     assert_eq!(receipt.freed_bytes, 0, "a reader was in the way");
     assert_eq!(held, run[3].body);
     drop(held);
     // The next call makes up for it.
-    let receipt = store.writer.prune(51, u64::MAX).unwrap();
+    let receipt = store.writer.prune(Part::Body, 51, u64::MAX).unwrap();
     assert!(receipt.freed_bytes >= 50 * 100_000, "{receipt:?}");
     ask(
         &*store.reader,
         Extent {
             floor: 51,
-            end: 100,
+            ..Extent::whole(100)
         },
         100_000,
     )
     .unwrap();
 }
 
+/// Of keys alone, as bodies and headers are small here.
+#[test]
+fn pruning_the_index_gives_its_space_back() {
+    for (segment_bytes, index_fanout) in [(1 << 20, 2), (256 << 20, 8)] {
+        let place = Place::new();
+        let options = LogOptions {
+            segment_bytes,
+            index_fanout,
+            ..LogOptions::default()
+        };
+        let mut store = options.create(&place.directory()).unwrap();
+        let chain: Vec<Block> = (0..400).map(wide_block).collect();
+        for run in chain.chunks(4) {
+            store.writer.append(run, Durability::Os).unwrap();
+        }
+        store.writer.sync().unwrap();
+        await_index(&*store.reader);
+        store.writer.prune(Part::Body, 200, u64::MAX).unwrap();
+        let before = store.reader.usage().unwrap();
+        assert_eq!(before.index_entries, 400 * WIDE);
+        let receipt = store.writer.prune(Part::Index, 200, u64::MAX).unwrap();
+        let after = store.reader.usage().unwrap();
+        assert_eq!(after.index_entries, 200 * WIDE);
+        let keys = 200 * WIDE * 32;
+        assert_eq!(receipt.bytes, 200 * WIDE * 36);
+        assert!(receipt.freed_bytes >= keys * 95 / 100, "{receipt:?}");
+        let smaller = before.bytes_on_disk.saturating_sub(after.bytes_on_disk);
+        // With one segment, the new one's index file comes into being meanwhile.
+        let index_file = 200 * WIDE * 24;
+        assert!(
+            smaller + index_file >= receipt.freed_bytes,
+            "{smaller} {receipt:?}"
+        );
+        drop(store);
+        let store = options.open(&place.directory()).unwrap();
+        for block in &chain {
+            let expected = match block.height < 200 {
+                true => Location::Forgotten { below: 200 },
+                false => Location::Found {
+                    height: block.height,
+                    position: 7,
+                },
+            };
+            assert_eq!(store.reader.locate(&block.index[7].key).unwrap(), expected);
+            assert_eq!(
+                store.reader.height_of(&block.id).unwrap(),
+                Some(block.height)
+            );
+        }
+    }
+}
+
+const WIDE: u64 = 500;
+
+/// A block with many keys.
+fn wide_block(height: u64) -> Block {
+    Block {
+        index: (0..WIDE as u32)
+            .map(|position| IndexEntry {
+                key: id(b'w', height, position),
+                position,
+            })
+            .collect(),
+        ..block(height, 10)
+    }
+}
+
 fn body(store: &Store, height: u64) -> bytes::Bytes {
     match store.reader.block(height).unwrap().unwrap().body {
-        Body::Present(bytes) => bytes,
-        Body::Pruned => panic!("it is pruned"),
+        Held::Present(bytes) => bytes,
+        Held::Pruned => panic!("it is pruned"),
     }
 }
 
@@ -53,11 +122,11 @@ fn pruning_gives_measured_space_back() {
         }
         store.writer.sync().unwrap();
         let before = store.reader.usage().unwrap().bytes_on_disk;
-        let receipt = store.writer.prune(90, u64::MAX).unwrap();
+        let receipt = store.writer.prune(Part::Body, 90, u64::MAX).unwrap();
         let after = store.reader.usage().unwrap().bytes_on_disk;
-        assert!(receipt.body_bytes >= 9_000_000);
+        assert!(receipt.bytes >= 9_000_000);
         assert!(
-            receipt.freed_bytes >= receipt.body_bytes * 98 / 100,
+            receipt.freed_bytes >= receipt.bytes * 98 / 100,
             "{receipt:?}"
         );
         assert!(
@@ -71,7 +140,7 @@ fn pruning_gives_measured_space_back() {
             &*store.reader,
             Extent {
                 floor: 90,
-                end: 100,
+                ..Extent::whole(100)
             },
             100_000,
         )
@@ -112,10 +181,10 @@ fn a_run_larger_than_a_segment_is_one_run() {
     let run: Vec<Block> = (0..40).map(|height| block(height, 2000)).collect();
     store.writer.append(&run[..1], Durability::Os).unwrap();
     store.writer.append(&run[1..], Durability::Os).unwrap();
-    ask(&*store.reader, Extent { floor: 0, end: 40 }, 2000).unwrap();
+    ask(&*store.reader, Extent::whole(40), 2000).unwrap();
     drop(store);
     let store = SMALL.open(&place.directory()).unwrap();
-    ask(&*store.reader, Extent { floor: 0, end: 40 }, 2000).unwrap();
+    ask(&*store.reader, Extent::whole(40), 2000).unwrap();
 }
 
 /// Options are no part of the format, and even senseless ones work.
@@ -143,6 +212,6 @@ fn any_options_open_any_store() {
         }
         end += 2;
         await_index(&*store.reader);
-        ask(&*store.reader, Extent { floor: FLOOR, end }, BODY_BYTES).unwrap();
+        ask(&*store.reader, Extent { end, ..extent() }, BODY_BYTES).unwrap();
     }
 }

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hubledger_storage::{Block, BlockReader, Body, Error, Extent, Id, IndexEntry, Location};
+use hubledger_storage::{Block, BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part};
 
 /// A value that is spread over all 32 bytes.
 pub(crate) fn id(kind: u8, height: u64, number: u32) -> Id {
@@ -60,34 +60,55 @@ pub(crate) fn ask(
 fn ask_block(reader: &dyn BlockReader, extent: Extent, block: &Block) -> Result<(), Error> {
     let height = block.height;
     let header = reader.header(height)?.expect("a header below the end");
-    assert_eq!(
-        (header.id, &header.bytes),
-        (block.id, &block.header),
-        "wrong header"
-    );
-    let held = reader.block(height)?.expect("a block below the end");
-    let body = if height < extent.floor {
-        Body::Pruned
-    } else {
-        Body::Present(block.body.clone())
+    let part = |part, bytes: &Bytes| match height < extent.floor_of(part) {
+        true => Held::Pruned,
+        false => Held::Present(bytes.clone()),
     };
+    let bytes = part(Part::Header, &block.header);
+    assert_eq!((header.id, header.bytes), (block.id, bytes), "wrong header");
+    let held = reader.block(height)?.expect("a block below the end");
+    let body = part(Part::Body, &block.body);
     assert_eq!((held.id, held.body), (block.id, body), "wrong block");
     assert_eq!(reader.height_of(&block.id)?, Some(height), "wrong height");
+    let is_forgotten = height < extent.index_floor;
     for &IndexEntry { key, position } in &block.index {
-        let expected = extent.location(height, position);
+        let expected = match is_forgotten {
+            true => extent.missing(),
+            false => extent.location(height, position),
+        };
         match reader.locate(&key)? {
-            Location::NotIndexed { watermark } => assert!(watermark <= height, "a wrong watermark"),
+            Location::NotIndexed { watermark } => {
+                assert!(is_forgotten || watermark <= height, "a wrong watermark");
+            }
             place => assert_eq!(place, expected, "wrong place"),
         }
         let mut absent = key;
         absent[31] ^= 1;
         let place = reader.locate(&absent)?;
         assert!(
-            matches!(place, Location::Absent | Location::NotIndexed { .. }),
+            place == extent.missing() || matches!(place, Location::NotIndexed { .. }),
             "a key that nobody appended is {place:?}"
         );
     }
     Ok(())
+}
+
+/// Asks for the index entries of the blocks `0..extent.end`, as [`ask`] does for the rest.
+pub(crate) fn ask_entries(reader: &dyn BlockReader, extent: Extent) -> Result<(), Error> {
+    let ask = |height| {
+        let expected = match height < extent.index_floor {
+            true => Held::Pruned,
+            false => Held::Present(block(height, 0).index),
+        };
+        let told = reader.index(height)?;
+        assert_eq!(told, Some(expected), "wrong index entries");
+        Ok(())
+    };
+    let mut first = Ok(());
+    for height in 0..extent.end {
+        first = first.and(ask(height));
+    }
+    first
 }
 
 /// Waits until the index has caught up.

@@ -31,6 +31,10 @@ fn get_transaction(reader: &ChainReader, name: &str, output: &Output) -> Result 
             false,
             json!({ "found": "not indexed yet", "watermark": watermark }),
         ),
+        Lookup::Forgotten { below } => (
+            false,
+            json!({ "found": "forgotten", "transaction": name, "index_floor": below }),
+        ),
         Lookup::Absent => (false, json!({ "found": "absent", "transaction": name })),
     };
     answer_with(found, &answer, output)

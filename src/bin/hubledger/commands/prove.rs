@@ -28,6 +28,7 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
             Lookup::NotIndexed { watermark } => {
                 return Err(LedgerError::NotIndexed(watermark).into());
             }
+            Lookup::Forgotten { below } => return Err(LedgerError::Forgotten(below).into()),
             Lookup::Absent => return Err(LedgerError::UnknownTransaction(name.to_owned()).into()),
         };
         let proof = reader.prove(height, index, head)?;

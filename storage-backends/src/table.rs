@@ -17,7 +17,7 @@ const NUMBER_BITS: u32 = 25;
 /// The number that stands for a block's id; above any entry's.
 const ID_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 /// Heights from here on don't fit into a place.
-pub(super) const HEIGHT_MAX: u64 = 1 << (64 - NUMBER_BITS - 1);
+pub(crate) const HEIGHT_MAX: u64 = 1 << (64 - NUMBER_BITS - 1);
 
 /// Smallest number of slots.
 const SLOTS_MIN: usize = 64;
@@ -28,33 +28,33 @@ const AHEAD: usize = 12;
 
 /// Where a key was given, or which block an id is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct IndexPlace(u64);
+pub(crate) struct IndexPlace(u64);
 
 impl IndexPlace {
     const NONE: Self = Self(u64::MAX);
 
-    pub(super) const fn of_entry(height: u64, number: usize) -> Self {
+    pub(crate) const fn of_entry(height: u64, number: usize) -> Self {
         Self(height << NUMBER_BITS | number as u64)
     }
 
-    pub(super) const fn of_id(height: u64) -> Self {
+    pub(crate) const fn of_id(height: u64) -> Self {
         Self(height << NUMBER_BITS | ID_NUMBER)
     }
 
-    pub(super) const fn from_bits(bits: u64) -> Self {
+    pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    pub(super) const fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         self.0
     }
 
-    pub(super) const fn height(self) -> u64 {
+    pub(crate) const fn height(self) -> u64 {
         self.0 >> NUMBER_BITS
     }
 
     /// The entry's number, unless it is an id's place.
-    pub(super) const fn entry(self) -> Option<usize> {
+    pub(crate) const fn entry(self) -> Option<usize> {
         let number = self.0 & ID_NUMBER;
         if number == ID_NUMBER {
             None
@@ -66,8 +66,8 @@ impl IndexPlace {
 
 /// The hash of index keys and ids.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct KeyHash {
-    pub(super) seed: [u64; 2],
+pub(crate) struct KeyHash {
+    pub(crate) seed: [u64; 2],
 }
 
 /// Odd numbers without a pattern: from the digits of π.
@@ -78,22 +78,29 @@ const PI: [u64; 4] = [
     0x082E_FA98_EC4E_6C89,
 ];
 
+/// The `u64` at an offset that the caller knows to be within.
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}
+
 const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     product as u64 ^ (product >> 64) as u64
 }
 
 impl KeyHash {
-    pub(super) fn of_key(&self, key: &Id) -> u64 {
+    pub(crate) fn of_key(&self, key: &Id) -> u64 {
         self.hash(key, PI[0])
     }
 
-    pub(super) fn of_id(&self, id: &Id) -> u64 {
+    pub(crate) fn of_id(&self, id: &Id) -> u64 {
         self.hash(id, PI[1])
     }
 
     fn hash(&self, bytes: &Id, domain: u64) -> u64 {
-        let word = |number: usize| super::format::u64_at(bytes, number * 8);
+        let word = |number: usize| u64_at(bytes, number * 8);
         let [s, t] = self.seed;
         let low = fold(word(0) ^ s, word(1) ^ t);
         let high = fold(
@@ -106,9 +113,9 @@ impl KeyHash {
 
 /// A hash and what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) hash: u64,
-    pub(super) place: IndexPlace,
+pub(crate) struct Entry {
+    pub(crate) hash: u64,
+    pub(crate) place: IndexPlace,
 }
 
 const EMPTY: Entry = Entry {
@@ -124,7 +131,7 @@ impl Entry {
 
 /// Which of two equal keys stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Same {
+pub(crate) enum Same {
     /// They are not equal.
     No,
     /// The one that is there.
@@ -134,7 +141,7 @@ pub(super) enum Same {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     slots: Vec<Entry>,
     homes: usize,
     held: usize,
@@ -142,7 +149,7 @@ pub(super) struct Table {
 
 impl Table {
     /// A table with room for some entries before it has to grow.
-    pub(super) fn with_room(entries: usize) -> Self {
+    pub(crate) fn with_room(entries: usize) -> Self {
         Self::with_homes((entries * 10 / 7).max(SLOTS_MIN))
     }
 
@@ -154,17 +161,17 @@ impl Table {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.held
     }
 
     /// The entries, by ascending hash.
-    pub(super) fn sorted(&self) -> impl Iterator<Item = Entry> + '_ {
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = Entry> + '_ {
         self.slots.iter().copied().filter(|slot| !slot.is_empty())
     }
 
     /// The places under a hash.
-    pub(super) fn places(&self, hash: u64) -> impl Iterator<Item = IndexPlace> + '_ {
+    pub(crate) fn places(&self, hash: u64) -> impl Iterator<Item = IndexPlace> + '_ {
         self.slots[self.home(hash)..]
             .iter()
             .take_while(move |slot| !slot.is_empty() && slot.hash <= hash)
@@ -173,7 +180,7 @@ impl Table {
     }
 
     /// Inserts entries. `same` compares the keys of two places that have one hash, the one held first.
-    pub(super) fn insert_all(
+    pub(crate) fn insert_all(
         &mut self,
         entries: &[Entry],
         mut same: impl FnMut(IndexPlace, IndexPlace) -> Result<Same>,
@@ -247,7 +254,7 @@ impl Table {
     }
 
     /// Removes an entry, if it is there.
-    pub(super) fn remove(&mut self, entry: Entry) {
+    pub(crate) fn remove(&mut self, entry: Entry) {
         let mut at = self.home(entry.hash);
         loop {
             let slot = self.slots[at];

@@ -1,0 +1,266 @@
+//! Checking a segment: every frame, record, header, key and body, also of truncated blocks, and the footer.
+
+use super::check::{Frames, checked_file, is_padding};
+use super::format::{
+    BODY_HEAD_BYTES, FRAME_BYTES, FileKind, FrameHead, FrameKind, Named, Superblock,
+    TABLE_ENTRY_BYTES, Trailer, table_offset,
+};
+use super::mark::Mark;
+use super::record::Record;
+use super::scan::Scan;
+use super::segment::{MappedFile, Segment, table_start};
+use super::shared::Site;
+use crate::check::Report;
+use crate::{Extent, Place, Result};
+
+/// What the segments after one say of it.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    /// The floors, which the last segment knows.
+    extent: Extent,
+    /// Where the blocks that they hold begin; `None` if there is no later one.
+    low: Option<u64>,
+    /// The end that the next one was begun with.
+    begin: Option<u64>,
+}
+
+struct Checking<'a, 'b> {
+    site: &'a Site,
+    heads: MappedFile,
+    bodies: Option<MappedFile>,
+    extent: Extent,
+    /// Records from here on may lack their bodies: a crash explains it.
+    torn_from: u64,
+    report: &'a mut Report<'b>,
+}
+
+/// Checks one segment. They come from the last to the first, since later ones tell what of earlier ones still counts.
+pub(super) fn check_segment(
+    site: &Site,
+    number: u64,
+    last: u64,
+    mark: &Mark,
+    later: &mut Later,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let found = checked_file(site, Named::Heads(number), FileKind::Heads, number, report)?;
+    let Some((heads, superblock)) = found else {
+        later.begin = None;
+        return Ok(());
+    };
+    let marked = if mark.segment == number {
+        mark.heads
+    } else {
+        0
+    };
+    // Of a segment that another follows, all was synced.
+    let marked = if number < last {
+        heads.map.exists()
+    } else {
+        marked
+    };
+    let frames = Frames::read(&heads, superblock.as_ref(), site.salt, marked, report)?;
+    let live = Live::of(superblock.as_ref(), &frames.frames, &heads, site);
+    if later.low.is_none() {
+        later.extent = live.extent;
+    }
+    if later.begin.is_some_and(|begin| begin != live.extent.end) && frames.sound {
+        let reason = "the next segment doesn't begin where this one ends";
+        report.damage(&heads.path, Place::Structure, reason);
+    }
+    let clip = later.low.unwrap_or(u64::MAX);
+    let extent = later.extent;
+    let has_bodies = number == last || live.low < clip && live.extent.end.min(clip) > extent.floor;
+    let bodies = match has_bodies {
+        true => checked_file(
+            site,
+            Named::Bodies(number),
+            FileKind::Bodies,
+            number,
+            report,
+        )?,
+        false => None,
+    };
+    let mut checking = Checking {
+        site,
+        bodies: bodies.map(|(file, _)| file),
+        extent,
+        torn_from: frames.synced,
+        heads,
+        report,
+    };
+    for (at, head) in &frames.frames {
+        if matches!(head.kind, FrameKind::Run | FrameKind::Rest) {
+            checking.records(*at, head, clip, &live)?;
+        }
+    }
+    if let Some(superblock) = superblock.filter(|_| frames.sound) {
+        checking.footer(&superblock, number < last)?;
+    }
+    later.low = Some(clip.min(live.low));
+    later.begin = superblock.map(|superblock| superblock.extent().end);
+    Ok(())
+}
+
+impl Checking<'_, '_> {
+    fn records(&mut self, at: usize, head: &FrameHead, clip: u64, live: &Live) -> Result<()> {
+        let end = at + FRAME_BYTES + head.length as usize;
+        let mut next = at + FRAME_BYTES;
+        let mut height = head.height;
+        while next < end {
+            let bytes = &self.heads.map.all()[..end];
+            let Some(record) = Record::decode(bytes, next as u64, self.site.salt) else {
+                // Where the next record begins can't be told; the ones behind it have checksums in their frame alone.
+                let reason = format!("the record at byte {next} is damaged");
+                let place = Place::Height(height);
+                self.report.damage(&self.heads.path, place, reason);
+                return Ok(());
+            };
+            let counts = record.height < clip && live.offset(record.height) == Some(next as u64);
+            self.record(&record, counts)?;
+            height = record.height.saturating_add(1);
+            next += record.bytes();
+        }
+        Ok(())
+    }
+
+    /// Checks what a record says; `counts`: it is that of a block in the chain.
+    fn record(&mut self, record: &Record, counts: bool) -> Result<()> {
+        let Self {
+            site,
+            heads,
+            bodies,
+            extent,
+            torn_from,
+            report,
+        } = self;
+        let salt = site.salt;
+        let height = record.height;
+        if !record.has_no_header() || counts && height >= extent.header_floor {
+            report.sound(Segment::header(heads, record, salt))?;
+        }
+        if !record.has_no_keys() || counts && height >= extent.index_floor {
+            report.sound(Segment::index(heads, record, salt))?;
+        }
+        let Some(bodies) = bodies else {
+            return Ok(());
+        };
+        let body = Segment::body(bodies, record, salt);
+        let begins = bodies.map.get(record.body_offset, 8);
+        let punched = begins.is_none_or(|begins| begins == [0; 8]);
+        let needed = counts && height >= extent.floor;
+        if needed && record.offset < *torn_from || !needed && !punched && height >= extent.floor {
+            let sound = report.sound(body)?;
+            let end = record.body_offset as usize + BODY_HEAD_BYTES + record.body_bytes;
+            if sound.is_some() && !is_padding(bodies.map.all(), end) {
+                report.damage(&bodies.path, Place::Offset(end as u64), "no zero");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that footer and height table say what follows from the frames, which are sound.
+    fn footer(&mut self, superblock: &Superblock, sealed: bool) -> Result<()> {
+        let (heads, salt) = (&self.heads, self.site.salt);
+        let bytes = heads.map.all();
+        let scan = Scan::read(&heads.path, bytes, superblock, salt);
+        let Some(scan) = self.report.sound(scan)? else {
+            return Ok(());
+        };
+        let Some(Trailer { footer, low, .. }) = scan.footer else {
+            if sealed {
+                let place = Place::Offset(scan.frames_end);
+                self.report
+                    .damage(&heads.path, place, "the footer is missing");
+            }
+            return Ok(());
+        };
+        for (number, (height, offset)) in (low..).zip(&scan.offsets).enumerate() {
+            let at = table_start(footer) + (number * TABLE_ENTRY_BYTES) as u64;
+            let entry = heads.map.get(at, TABLE_ENTRY_BYTES);
+            if entry.and_then(|entry| table_offset(salt, height, entry)) != Some(*offset) {
+                let reason = "its entry in the height table is damaged";
+                self.report
+                    .damage(&heads.path, Place::Height(height), reason);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The records of a segment that were not truncated within it.
+#[derive(Debug)]
+struct Live {
+    low: u64,
+    extent: Extent,
+    offsets: Vec<u64>,
+}
+
+impl Live {
+    /// Follows the frames, as far as they can be read. Where one is missing, those after it are taken as they are.
+    fn of(
+        superblock: Option<&Superblock>,
+        frames: &[(usize, FrameHead)],
+        heads: &MappedFile,
+        site: &Site,
+    ) -> Self {
+        let first = frames.first().map_or(0, |(_, head)| head.height);
+        let extent = superblock.map_or(Extent::whole(first), Superblock::extent);
+        let mut live = Self {
+            low: extent.end,
+            extent,
+            offsets: Vec::new(),
+        };
+        for (at, head) in frames {
+            match head.kind {
+                FrameKind::Run => live.run(*at, head, heads, site),
+                FrameKind::Rest => {
+                    live.begin(head.height);
+                    live.run(*at, head, heads, site);
+                }
+                FrameKind::Truncate => live.truncate(head.height),
+                FrameKind::Floor => live.extent.floor = head.height,
+                FrameKind::IndexFloor => live.extent.index_floor = head.height,
+                FrameKind::HeaderFloor => live.extent.header_floor = head.height,
+                FrameKind::Footer | FrameKind::Value => {}
+            }
+        }
+        live
+    }
+
+    fn begin(&mut self, height: u64) {
+        self.low = height;
+        self.extent.end = height;
+        self.offsets.clear();
+    }
+
+    fn run(&mut self, at: usize, head: &FrameHead, heads: &MappedFile, site: &Site) {
+        if head.height != self.extent.end {
+            // What was between is not known: the blocks from here on are.
+            self.begin(head.height);
+        }
+        let end = at + FRAME_BYTES + head.length as usize;
+        let bytes = &heads.map.all()[..end];
+        let mut next = at + FRAME_BYTES;
+        while next < end {
+            let Some(record) = Record::decode(bytes, next as u64, site.salt) else {
+                return;
+            };
+            self.offsets.push(next as u64);
+            self.extent.end += 1;
+            next += record.bytes();
+        }
+    }
+
+    fn truncate(&mut self, end: u64) {
+        self.low = self.low.min(end);
+        self.extent.end = end;
+        self.offsets.truncate((end - self.low) as usize);
+    }
+
+    /// Where the record of a height is.
+    fn offset(&self, height: u64) -> Option<u64> {
+        let number = usize::try_from(height.checked_sub(self.low)?).ok()?;
+        self.offsets.get(number).copied()
+    }
+}

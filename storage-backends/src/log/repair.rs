@@ -1,0 +1,154 @@
+//! Making again what follows from the log: index files, footers, the mark. Nothing else is touched: a damaged header, key
+//! or body stays as it is, to be reported.
+
+use std::path::Path;
+
+use super::check_index::check_run;
+use super::format::{
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Superblock, finish_frame,
+    table_entry,
+};
+use super::home::lock_to_write;
+use super::load::{Listing, load};
+use super::mark::Slots;
+use super::options::LogOptions;
+use super::run::Run;
+use super::scan::Scan;
+use super::shared::Site;
+use super::values::sync_directory;
+use crate::{Error, Repaired, Result};
+
+const OPERATION: &str = "repair";
+
+pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    {
+        let (site, _lock) = lock_to_write(directory)?;
+        let listing = Listing::read(&site)?;
+        for path in &listing.leftovers {
+            remove(&site, path, done, "unfinished file removed")?;
+        }
+        let last = listing.heads.iter().max().copied().unwrap_or(0);
+        for number in listing.heads.iter().filter(|number| **number < last) {
+            mend_footer(&site, *number, done)?;
+        }
+        drop_mark(&site, done)?;
+        drop_indexes(&site, &listing, done)?;
+        sync_directory(&site)?;
+    }
+    // A writer makes the rest: here within the opening, rather than in a thread.
+    let options = LogOptions {
+        index_in_background: false,
+        ..LogOptions::default()
+    };
+    options.open(directory).map(drop)
+}
+
+fn remove(site: &Site, path: &Path, done: &mut dyn FnMut(Repaired), what: &str) -> Result<()> {
+    site.files
+        .remove(path)
+        .map_err(|source| Error::system(OPERATION, path, source))?;
+    done(Repaired {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    });
+    Ok(())
+}
+
+/// Writes the footer of a sealed segment again if it or the height table is damaged and all frames are sound.
+fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let path = Named::Heads(number).path(&site.directory);
+    let fault = |source| Error::system(OPERATION, &path, source);
+    let map = site.files.map(&path, 0).map_err(fault)?;
+    let bytes = map.all();
+    let superblock = Superblock::decode(&path, bytes, FileKind::Heads, Some(&site.store))?;
+    let scan = Scan::read(&path, bytes, &superblock, site.salt)?;
+    if scan.footer.is_some() || !scan.lacks_only_footer(bytes) {
+        // Sound, or damaged where nothing can be made again; then opening tells.
+        return Ok(());
+    }
+    let mut footer = vec![0; FRAME_BYTES];
+    for (height, offset) in (scan.low..).zip(&scan.offsets) {
+        footer.extend_from_slice(&table_entry(site.salt, height, *offset));
+    }
+    footer.extend_from_slice(&scan.trailer(bytes, site.salt).encode(site.salt));
+    finish_frame(
+        &mut footer,
+        site.salt,
+        FrameKind::Footer,
+        scan.extent.end,
+        SUPERBLOCK_BYTES as u64,
+        scan.content,
+    );
+    let fresh = path.with_extension("new");
+    let fault = |source| Error::system(OPERATION, &fresh, source);
+    let file = site.files.create(&fresh).map_err(fault)?;
+    let frames = &bytes[..scan.frames_end as usize];
+    file.write_at(frames, 0).map_err(fault)?;
+    file.write_at(&footer, scan.frames_end).map_err(fault)?;
+    file.sync().map_err(fault)?;
+    site.files.rename(&fresh, &path).map_err(fault)?;
+    done(Repaired {
+        path,
+        what: "footer and height table made again from the frames".to_owned(),
+    });
+    Ok(())
+}
+
+/// Removes a damaged mark, which opening makes again.
+fn drop_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let path = Named::Mark.path(&site.directory);
+    let map = match site.files.map(&path, 0) {
+        Ok(map) => map,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            done(Repaired {
+                path,
+                what: "mark made again".to_owned(),
+            });
+            return Ok(());
+        }
+        Err(error) => return Err(Error::system("open", &path, error)),
+    };
+    let sound = match Superblock::decode(&path, map.all(), FileKind::Mark, Some(&site.store)) {
+        Ok(_) => Slots::read(map.all(), site.salt).damaged.is_empty(),
+        Err(Error::Corrupt { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    if sound {
+        return Ok(());
+    }
+    // What it says of damage must be told before it is gone.
+    load(site, true)?;
+    remove(site, &path, done, "damaged mark removed; it is made again")
+}
+
+/// Removes damaged index files, which opening makes again.
+fn drop_indexes(site: &Site, listing: &Listing, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let state = load(site, true)?.state;
+    for (first, last) in &listing.indexes {
+        let path = Named::Index(*first, *last).path(&site.directory);
+        let map = site
+            .files
+            .map(&path, 0)
+            .map_err(|source| Error::system("open", &path, source))?;
+        let mut damaged = false;
+        match Run::open(&path, map, *first, *last, &site.store)? {
+            Some(run) => check_run(&run, Some(&state), &mut |_, _| damaged = true),
+            None => damaged = true,
+        }
+        if damaged {
+            remove(site, &path, done, "index file removed; it is made again")?;
+        }
+    }
+    let sealed = state.segments.len() as u64 - 1;
+    let of_file = |segment: &u64| {
+        let covers = |(first, last): &(u64, u64)| (*first..=*last).contains(segment);
+        listing.indexes.iter().any(covers)
+    };
+    for segment in (0..sealed).filter(|segment| !of_file(segment)) {
+        done(Repaired {
+            path: Named::Index(segment, segment).path(&site.directory),
+            what: "missing index file made again".to_owned(),
+        });
+    }
+    Ok(())
+}

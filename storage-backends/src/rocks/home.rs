@@ -1,0 +1,100 @@
+//! The stores that this process has open.
+//!
+//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`], and the
+//! options of whoever came first.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
+
+use super::fault::fault;
+use super::options::RocksOptions;
+use super::place;
+use super::rows::found_rows;
+use crate::rows::{SharedIndex, Table};
+use crate::{Error, Place, Result};
+
+/// One open store.
+pub(super) struct Home {
+    pub(super) directory: PathBuf,
+    pub(super) database: DB,
+    pub(super) index: Arc<SharedIndex>,
+    pub(super) written: AtomicBool,
+    // Last, so that the database is closed before another process gets in.
+    _lock: File,
+}
+
+static OPEN: Mutex<Vec<(PathBuf, Weak<Home>)>> = Mutex::new(Vec::new());
+
+/// Opens a store, or joins those who have it open.
+pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>> {
+    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    homes.retain(|(_, home)| home.strong_count() > 0);
+    let joined = homes
+        .iter()
+        .filter(|(path, _)| path == directory)
+        .find_map(|(_, home)| home.upgrade());
+    if let Some(home) = joined {
+        return Ok(home);
+    }
+    let lock = place::take_lock(directory)?;
+    let path = place::database(directory);
+    // A database without this file is empty to RocksDB, which would make one.
+    if !path.join("CURRENT").is_file() {
+        let reason = "the file `CURRENT` is missing";
+        return Err(Error::corrupt(&path, Place::Structure, reason));
+    }
+    let home = Arc::new(Home {
+        directory: directory.to_owned(),
+        database: open_database(&path, &options, false)?,
+        index: Arc::default(),
+        written: AtomicBool::new(false),
+        _lock: lock,
+    });
+    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    Ok(home)
+}
+
+/// Makes the database of an empty store, all of it on the disk.
+pub(super) fn found(path: &Path, options: &RocksOptions) -> Result<()> {
+    let database = open_database(path, options, true)?;
+    found_rows(&database, path)
+}
+
+fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB> {
+    let mut database = options.database();
+    database.create_if_missing(create);
+    database.create_missing_column_families(create);
+    let cache = options.cache();
+    // RocksDB has this family in any case.
+    let default = std::iter::once(ColumnFamilyDescriptor::new(
+        rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+        rocksdb::Options::default(),
+    ));
+    let families = Table::ALL
+        .iter()
+        .map(|table| ColumnFamilyDescriptor::new(table.name(), options.table(*table, &cache)));
+    let operation = if create { "create" } else { "open" };
+    DB::open_cf_descriptors(&database, path, default.chain(families)).map_err(fault(
+        path,
+        operation,
+        Place::Structure,
+    ))
+}
+
+impl Home {
+    /// The column family of a table.
+    pub(super) fn family(&self, table: Table) -> Result<&ColumnFamily> {
+        family(&self.database, &self.directory, table)
+    }
+}
+
+pub(super) fn family<'a>(database: &'a DB, path: &Path, table: Table) -> Result<&'a ColumnFamily> {
+    database.cf_handle(table.name()).ok_or_else(|| {
+        let reason = format!("the column family {} is missing", table.name());
+        Error::corrupt(path, Place::Structure, reason)
+    })
+}

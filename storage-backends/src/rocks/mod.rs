@@ -1,0 +1,86 @@
+//! The backend `rocksdb:DIR`: a RocksDB database, with a column family for each table of `rows`.
+//!
+//! DIR has the file `store`, which says what the directory is and carries the lock, and the directory `db`, which
+//! belongs to RocksDB. Invariants:
+//!
+//! 1. A store comes into being whole: `store` gets its name last.
+//! 2. Tables, rows and commits are those of `rows`; a commit is one write batch.
+//! 3. One process has a store open, in it one writer and any number of readers.
+//! 4. The database is closed with nothing in its write-ahead log. While it is open, a commit that is still in the log
+//!    shares a limit with every such log: damage to its very end can't be told from a crash. Damage anywhere before
+//!    is reported.
+
+mod fault;
+mod home;
+mod options;
+mod place;
+mod rows;
+
+pub use options::RocksOptions;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::check::{Repaired, Report};
+use crate::rows::{RowReader, RowWriter};
+use crate::{BlockReader, Result, Store};
+use home::Home;
+use rows::{RocksEngine, RocksRows};
+
+/// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
+pub(crate) fn create(directory: &Path, options: RocksOptions) -> Result<Store> {
+    let directory = place::create(directory, |database| home::found(database, &options))?;
+    open(&directory, options)
+}
+
+/// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
+pub(crate) fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
+    let home = home::open(&place::existing(directory)?, options)?;
+    let engine = RocksEngine::begin(&home)?;
+    let writer = RowWriter::new(engine, Arc::clone(&home.index), options.index)?;
+    let reader = reader(home)?;
+    Ok(Store {
+        reader: Arc::new(reader),
+        writer: Box::new(writer),
+    })
+}
+
+/// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
+pub(crate) fn open_read_only(
+    directory: &Path,
+    options: RocksOptions,
+) -> Result<Arc<dyn BlockReader>> {
+    let home = home::open(&place::existing(directory)?, options)?;
+    Ok(Arc::new(reader(home)?))
+}
+
+fn reader(home: Arc<Home>) -> Result<RowReader<RocksRows>> {
+    let index = Arc::clone(&home.index);
+    RowReader::new(RocksRows { home }, index)
+}
+
+/// Whether anything but an empty directory is at the path.
+pub(crate) fn exists(directory: &Path) -> bool {
+    place::exists(directory)
+}
+
+/// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
+pub(crate) fn check(directory: &Path, report: &mut Report<'_>) -> Result<()> {
+    let directory = place::existing(directory)?;
+    let Some(home) = report.sound(home::open(&directory, RocksOptions::default()))? else {
+        return Ok(());
+    };
+    let rows = RocksRows {
+        home: Arc::clone(&home),
+    };
+    match report.sound(reader(home))? {
+        Some(reader) => crate::rows::check(&rows, &reader, report),
+        None => Ok(()),
+    }
+}
+
+/// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
+pub(crate) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let home = home::open(&place::existing(directory)?, RocksOptions::default())?;
+    crate::rows::repair(RocksEngine::begin(&home)?, done)
+}

@@ -1,0 +1,260 @@
+//! The tables of a store at one moment, and commits to them.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use rocksdb::{
+    BottommostLevelCompaction, CompactOptions, DB, FlushOptions, IteratorMode, ReadOptions,
+    Snapshot, WaitForCompactOptions, WriteBatch, WriteOptions,
+};
+
+use super::fault::fault;
+use super::home::{Home, family};
+use super::place;
+use crate::rows::{Batch, Engine, Rows, Table, View, found};
+use crate::{Durability, Error, Place, Result};
+
+/// What reads rows: as of a snapshot, or as they are now.
+pub(super) struct RocksView<'a> {
+    database: &'a DB,
+    path: &'a Path,
+    snapshot: Option<Snapshot<'a>>,
+}
+
+/// Where in the store a row is, for messages.
+fn place_of(table: Table, number: u64) -> Place {
+    match table {
+        Table::State => Place::Extent,
+        Table::Ids | Table::Headers | Table::Bodies => Place::Height(number),
+        Table::Keys | Table::Runs => Place::Index,
+        Table::Values => Place::Meta,
+    }
+}
+
+impl View for RocksView<'_> {
+    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
+        let family = family(self.database, self.path, table)?;
+        let key = number.to_be_bytes();
+        let row = match &self.snapshot {
+            Some(snapshot) => snapshot.get_pinned_cf(family, key),
+            None => self.database.get_pinned_cf(family, key),
+        };
+        let row = row.map_err(fault(self.path, "read", place_of(table, number)))?;
+        Ok(row.map(|row| Bytes::copy_from_slice(&row)))
+    }
+
+    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        let family = family(self.database, self.path, table)?;
+        let mut reading = ReadOptions::default();
+        if let Some(snapshot) = &self.snapshot {
+            reading.set_snapshot(snapshot);
+        }
+        let rows = self
+            .database
+            .iterator_cf_opt(family, reading, IteratorMode::Start);
+        for row in rows {
+            let (key, _) = row.map_err(fault(self.path, "read", Place::Structure))?;
+            let number = <[u8; 8]>::try_from(&key[..]).map_err(|_| {
+                let reason = format!("a key of {} is not a number", table.name());
+                Error::corrupt(self.path, Place::Structure, reason)
+            })?;
+            visit(u64::from_be_bytes(number))?;
+        }
+        Ok(())
+    }
+}
+
+/// The reading half.
+pub(super) struct RocksRows {
+    pub(super) home: Arc<Home>,
+}
+
+impl Rows for RocksRows {
+    type View<'a> = RocksView<'a>;
+
+    fn view(&self) -> Result<Self::View<'_>> {
+        Ok(RocksView {
+            database: &self.home.database,
+            path: &self.home.directory,
+            snapshot: Some(self.home.database.snapshot()),
+        })
+    }
+
+    fn path(&self) -> &Path {
+        &self.home.directory
+    }
+
+    fn bytes_on_disk(&self) -> Result<u64> {
+        place::bytes(&self.home.directory)
+    }
+}
+
+/// A commit that is being put together.
+pub(super) struct RocksBatch<'a> {
+    view: RocksView<'a>,
+    batch: WriteBatch,
+}
+
+impl View for RocksBatch<'_> {
+    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
+        self.view.get(table, number)
+    }
+
+    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        self.view.numbers(table, visit)
+    }
+}
+
+impl Batch for RocksBatch<'_> {
+    fn put(&mut self, table: Table, number: u64, row: &[u8]) -> Result<()> {
+        let family = family(self.view.database, self.view.path, table)?;
+        self.batch.put_cf(family, number.to_be_bytes(), row);
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, numbers: Range<u64>) -> Result<()> {
+        let family = family(self.view.database, self.view.path, table)?;
+        let (start, end) = (numbers.start.to_be_bytes(), numbers.end.to_be_bytes());
+        self.batch.delete_range_cf(family, start, end);
+        Ok(())
+    }
+}
+
+/// Puts the first rows of a store, and everything to the disk.
+pub(super) fn found_rows(database: &DB, path: &Path) -> Result<()> {
+    let mut batch = RocksBatch {
+        view: RocksView {
+            database,
+            path,
+            snapshot: None,
+        },
+        batch: WriteBatch::default(),
+    };
+    found(&mut batch, path)?;
+    let fault = fault(path, "create", Place::Structure);
+    database.write_opt(batch.batch, &synced()).map_err(&fault)?;
+    flush(database, path, "create")
+}
+
+fn synced() -> WriteOptions {
+    let mut writing = WriteOptions::default();
+    writing.set_sync(true);
+    writing
+}
+
+/// Moves all that is in memory and in the write-ahead log to files of its own.
+fn flush(database: &DB, path: &Path, operation: &'static str) -> Result<()> {
+    let mut flushing = FlushOptions::default();
+    flushing.set_wait(true);
+    for table in Table::ALL {
+        let family = family(database, path, table)?;
+        database.flush_cf_opt(family, &flushing).map_err(fault(
+            path,
+            operation,
+            Place::Structure,
+        ))?;
+    }
+    Ok(())
+}
+
+/// The writing half; there is one at a time.
+pub(super) struct RocksEngine {
+    home: Arc<Home>,
+}
+
+impl RocksEngine {
+    pub(super) fn begin(home: &Arc<Home>) -> Result<Self> {
+        if home.written.swap(true, Ordering::Acquire) {
+            return Err(Error::InUse {
+                path: home.directory.clone(),
+            });
+        }
+        Ok(Self {
+            home: Arc::clone(home),
+        })
+    }
+}
+
+impl Drop for RocksEngine {
+    fn drop(&mut self) {
+        if let Err(error) = flush(&self.home.database, &self.home.directory, "close") {
+            tracing::warn!(%error, "closing with rows in the write-ahead log");
+        }
+        self.home.written.store(false, Ordering::Release);
+    }
+}
+
+impl Engine for RocksEngine {
+    type View<'a> = RocksView<'a>;
+    type Batch<'a> = RocksBatch<'a>;
+
+    fn view(&self) -> Result<Self::View<'_>> {
+        Ok(RocksView {
+            database: &self.home.database,
+            path: &self.home.directory,
+            snapshot: None,
+        })
+    }
+
+    fn commit<T>(
+        &mut self,
+        operation: &'static str,
+        durability: Durability,
+        fill: impl FnOnce(&mut Self::Batch<'_>) -> Result<T>,
+    ) -> Result<(T, Durability)> {
+        let mut batch = RocksBatch {
+            view: self.view()?,
+            batch: WriteBatch::default(),
+        };
+        let outcome = fill(&mut batch)?;
+        let (writing, reached) = match durability {
+            Durability::Disk => (synced(), Durability::Disk),
+            Durability::Memory | Durability::Os => (WriteOptions::default(), Durability::Os),
+        };
+        self.home
+            .database
+            .write_opt(batch.batch, &writing)
+            .map_err(fault(&self.home.directory, operation, Place::Structure))?;
+        Ok((outcome, reached))
+    }
+
+    fn path(&self) -> &Path {
+        &self.home.directory
+    }
+
+    fn settle(&mut self) -> Result<u64> {
+        flush(&self.home.database, &self.home.directory, "prune")?;
+        place::bytes(&self.home.directory)
+    }
+
+    /// Whole files of what was removed are unlinked; of the rest, what was removed is compacted away.
+    fn give_back(&mut self, removed: &[(Table, Range<u64>)]) -> Result<u64> {
+        let Home {
+            database,
+            directory,
+            ..
+        } = &*self.home;
+        let fault = fault(directory, "prune", Place::Structure);
+        let mut compacting = CompactOptions::default();
+        compacting.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        flush(database, directory, "prune")?;
+        for (table, numbers) in removed {
+            if numbers.is_empty() {
+                continue;
+            }
+            let family = self.home.family(*table)?;
+            let (first, last) = (numbers.start.to_be_bytes(), (numbers.end - 1).to_be_bytes());
+            database
+                .delete_file_in_range_cf(family, first, last)
+                .map_err(&fault)?;
+            database.compact_range_cf_opt(family, Some(first), Some(last), &compacting);
+        }
+        database
+            .wait_for_compact(&WaitForCompactOptions::default())
+            .map_err(&fault)?;
+        place::bytes(directory)
+    }
+}

@@ -1,0 +1,47 @@
+//! The catalogue: which runs the index has, by ascending heights.
+
+use super::run::{RUN_MAX, RunShape};
+use super::state::CATALOGUE;
+use super::{Batch, Site, Table, View, u64_at};
+use crate::{Place, Result};
+
+const SHAPE_BYTES: usize = 40;
+
+pub(super) fn read(view: &impl View, site: Site<'_>) -> Result<Vec<RunShape>> {
+    let bytes = site.fetch(view, (Table::State, CATALOGUE), Place::Index)?;
+    let damaged = |reason: &str| site.corrupt(Place::Index, reason);
+    if bytes.len() % SHAPE_BYTES != 0 {
+        return Err(damaged("the catalogue has a wrong length"));
+    }
+    let shapes: Vec<RunShape> = bytes
+        .chunks_exact(SHAPE_BYTES)
+        .map(|bytes| RunShape {
+            id: u64_at(bytes, 0),
+            level: u64_at(bytes, 8),
+            heights: u64_at(bytes, 16)..u64_at(bytes, 24),
+            entries: u64_at(bytes, 32),
+        })
+        .collect();
+    let is_sound = |shape: &RunShape| shape.id < RUN_MAX && shape.entries < 1 << 40;
+    if !shapes.iter().all(is_sound) {
+        return Err(damaged("the catalogue has a run that can't be"));
+    }
+    Ok(shapes)
+}
+
+pub(super) fn write(batch: &mut impl Batch, site: Site<'_>, shapes: &[RunShape]) -> Result<()> {
+    let bytes: Vec<u8> = shapes
+        .iter()
+        .flat_map(|shape| {
+            [
+                shape.id,
+                shape.level,
+                shape.heights.start,
+                shape.heights.end,
+                shape.entries,
+            ]
+        })
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    site.put(batch, (Table::State, CATALOGUE), &[&bytes])
+}

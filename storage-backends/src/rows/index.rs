@@ -1,0 +1,275 @@
+//! The index as it is searched: the runs of the catalogue, and a table of the blocks after them.
+//!
+//! It is of one moment, that of a number of commits. The writer brings it forward with each commit; a reader in
+//! another process, or one that is faster, does it itself from the rows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::record::IdRow;
+use super::run::{FilterBudget, Run, RunShape};
+use super::state::State;
+use super::{Site, View, catalogue};
+use crate::table::{Entry, IndexPlace, Same, Table};
+use crate::{Block, Id, IndexEntry, Result};
+
+/// Bytes of filters that are kept in memory: those of some forty million entries. The others are read when asked.
+const FILTER_BYTES_MAX: u64 = 64 << 20;
+
+/// The index, shared by the halves of a store.
+#[derive(Debug)]
+pub(crate) struct SharedIndex {
+    index: RwLock<Index>,
+    budget: FilterBudget,
+}
+
+/// The index at one moment.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// The moment; `None` before anything was read.
+    moment: Option<Moment>,
+    /// By ascending heights.
+    pub(super) runs: Vec<Arc<Run>>,
+    /// The entries from [`State::tail`] on.
+    pub(super) table: Table,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    commits: u64,
+    epoch: u64,
+    end: u64,
+}
+
+impl Moment {
+    fn of(state: &State) -> Self {
+        Self {
+            commits: state.commits,
+            epoch: state.epoch,
+            end: state.extent.end,
+        }
+    }
+}
+
+impl Default for SharedIndex {
+    fn default() -> Self {
+        Self {
+            index: RwLock::new(Index {
+                moment: None,
+                runs: Vec::new(),
+                table: Table::with_room(0),
+            }),
+            budget: FilterBudget {
+                used: AtomicU64::new(0),
+                limit: FILTER_BYTES_MAX,
+            },
+        }
+    }
+}
+
+impl SharedIndex {
+    // A panic under the lock closes the writer's latch; readers may go on, since entries prove nothing.
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the index to the moment of a view, unless it is later already.
+    pub(super) fn catch_up(&self, view: &impl View, site: Site<'_>, state: &State) -> Result<()> {
+        self.write().catch_up(view, site, state, &self.budget)
+    }
+
+    /// All places under a hash at the moment of a view; `None` if the index is later than that already.
+    pub(super) fn places(
+        &self,
+        view: &impl View,
+        site: Site<'_>,
+        state: &State,
+        hash: u64,
+    ) -> Result<Option<Vec<IndexPlace>>> {
+        let wanted = Moment::of(state);
+        loop {
+            let index = self.read();
+            match index.moment {
+                Some(moment) if moment == wanted => {
+                    return index.places(view, site, &self.budget, hash).map(Some);
+                }
+                Some(moment) if moment.commits > wanted.commits => return Ok(None),
+                _ => {}
+            }
+            drop(index);
+            self.catch_up(view, site, state)?;
+        }
+    }
+
+    /// Adds entries of blocks that are about to be committed; they count once they are.
+    pub(super) fn add(&self, entries: &[Entry]) -> Result<()> {
+        self.write().add(entries)
+    }
+
+    /// After a commit that added blocks, whose entries were added: moves from `before` to `after`.
+    pub(super) fn move_on(&self, before: &State, after: &State) {
+        let mut index = self.write();
+        if index.moment == Some(Moment::of(before)) {
+            index.moment = Some(Moment::of(after));
+        }
+    }
+
+    /// Takes the place of the runs and the table, after a commit that changed the catalogue.
+    pub(super) fn replace(&self, state: &State, shapes: Vec<RunShape>, table: Table) {
+        let mut index = self.write();
+        let is_later = |moment: Moment| moment.commits >= state.commits;
+        if !index.moment.is_some_and(is_later) {
+            index.set_runs(shapes, &self.budget);
+            index.table = table;
+            index.moment = Some(Moment::of(state));
+        }
+    }
+}
+
+impl Index {
+    fn places(
+        &self,
+        view: &impl View,
+        site: Site<'_>,
+        budget: &FilterBudget,
+        hash: u64,
+    ) -> Result<Vec<IndexPlace>> {
+        let mut places: Vec<IndexPlace> = self.table.places(hash).collect();
+        for run in &self.runs {
+            run.places(view, site, budget, hash, &mut |place| places.push(place))?;
+        }
+        places.sort_unstable();
+        places.dedup();
+        Ok(places)
+    }
+
+    fn catch_up(
+        &mut self,
+        view: &impl View,
+        site: Site<'_>,
+        state: &State,
+        budget: &FilterBudget,
+    ) -> Result<()> {
+        let from = match self.moment {
+            Some(moment) if moment.commits >= state.commits => return Ok(()),
+            Some(moment) if moment.epoch == state.epoch => moment.end,
+            _ => {
+                // Until all is read, this is of no moment.
+                self.moment = None;
+                self.set_runs(catalogue::read(view, site)?, budget);
+                self.table = Table::with_room(0);
+                state.tail
+            }
+        };
+        for height in from..state.extent.end {
+            let row = IdRow::read(view, site, height)?;
+            let index = if height < state.extent.index_floor {
+                Vec::new()
+            } else {
+                row.index(view, site)?
+            };
+            self.add(&hashed(site, height, &row.id, &index))?;
+        }
+        self.moment = Some(Moment::of(state));
+        Ok(())
+    }
+
+    fn add(&mut self, entries: &[Entry]) -> Result<()> {
+        // Entries may be added twice: by the writer, and by a reader that caught up.
+        let same = |old, new| Ok(if old == new { Same::Old } else { Same::No });
+        self.table.insert_all(entries, same)
+    }
+
+    /// Makes the runs those of a catalogue; runs that stay keep their filters.
+    fn set_runs(&mut self, shapes: Vec<RunShape>, budget: &FilterBudget) {
+        let runs = std::mem::take(&mut self.runs);
+        self.runs = shapes
+            .into_iter()
+            .map(|shape| match runs.iter().find(|run| run.shape == shape) {
+                Some(run) => Arc::clone(run),
+                None => Arc::new(Run::new(shape)),
+            })
+            .collect();
+        for gone in runs.iter().filter(|run| Arc::strong_count(run) == 1) {
+            budget
+                .used
+                .fetch_sub(gone.filter_bytes_held(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The entries of a block.
+pub(super) fn hashed(site: Site<'_>, height: u64, id: &Id, index: &[IndexEntry]) -> Vec<Entry> {
+    let id = Entry {
+        hash: site.hash.of_id(id),
+        place: IndexPlace::of_id(height),
+    };
+    let keys = index.iter().enumerate().map(|(number, entry)| Entry {
+        hash: site.hash.of_key(&entry.key),
+        place: IndexPlace::of_entry(height, number),
+    });
+    std::iter::once(id).chain(keys).collect()
+}
+
+/// The entries of blocks.
+pub(super) fn hashed_blocks(site: Site<'_>, run: &[Block]) -> Vec<Entry> {
+    run.iter()
+        .flat_map(|block| hashed(site, block.height, &block.id, &block.index))
+        .collect()
+}
+
+/// The first height of a block with an id.
+pub(super) fn find_id(
+    view: &impl View,
+    site: Site<'_>,
+    state: &State,
+    places: &[IndexPlace],
+    id: &Id,
+) -> Result<Option<u64>> {
+    for place in places {
+        let height = place.height();
+        if place.entry().is_some() || height >= state.extent.end {
+            continue;
+        }
+        if IdRow::read(view, site, height)?.id == *id {
+            return Ok(Some(height));
+        }
+    }
+    Ok(None)
+}
+
+/// The first place of a key, as height and position.
+pub(super) fn find_key(
+    view: &impl View,
+    site: Site<'_>,
+    state: &State,
+    places: &[IndexPlace],
+    key: &Id,
+) -> Result<Option<(u64, u32)>> {
+    let mut first: Option<(u64, u32)> = None;
+    for place in places {
+        let height = place.height();
+        let Some(number) = place.entry() else {
+            continue;
+        };
+        if height < state.extent.index_floor || height >= state.extent.end {
+            continue;
+        }
+        // Places ascend by height, but positions within a block may come in any order.
+        if first.is_some_and(|(found, _)| found < height) {
+            break;
+        }
+        let row = IdRow::read(view, site, height)?;
+        if let Some(entry) = row.entry_of(view, site, number)?
+            && entry.key == *key
+        {
+            let found = (height, entry.position);
+            first = Some(first.map_or(found, |first| first.min(found)));
+        }
+    }
+    Ok(first)
+}

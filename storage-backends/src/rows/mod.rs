@@ -1,0 +1,246 @@
+//! A store in rows: what the backends on database engines share. An engine brings tables of rows by number, one
+//! moment to read them at, and atomic, durable commits; everything else is here once.
+//!
+//! Invariants:
+//!
+//! 1. Every row carries a checksum over its table, its number and its content, salted with the store's id. What doesn't
+//!    match is reported, never returned. Which rows there must be follows from `state`, so a row that is missing is
+//!    damage too, and "absent" is never concluded from a missing row.
+//! 2. A run, a truncation, a pruning, a named value: each is one commit of the engine, in which the row of
+//!    `state` changes too.
+//! 3. The index is a table in memory for the last blocks, and immutable sorted runs for those before (see `run`),
+//!    which are made and merged beside the commits, a bounded share with each. An entry proves nothing: it counts if
+//!    its height is held and the key there is the one asked for. So entries of blocks that were truncated or
+//!    pruned, or are not committed yet, do no harm.
+//! 4. Rows of a run that is being made belong to nobody until the catalogue names it; the next writer removes
+//!    what was left.
+
+mod catalogue;
+mod check;
+mod index;
+mod merge;
+mod options;
+mod reader;
+mod record;
+mod run;
+mod shrink;
+mod state;
+mod upkeep;
+mod writer;
+
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+
+pub(crate) use check::{check, repair};
+pub(crate) use index::SharedIndex;
+pub use options::IndexOptions;
+pub(crate) use reader::RowReader;
+pub(crate) use state::found;
+pub(crate) use writer::RowWriter;
+
+use crate::table::KeyHash;
+use crate::{Durability, Error, Place, Result};
+
+/// A table of rows by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// What the store is, how far it reaches, what its index is made of: see `state`.
+    State,
+    /// By height: id, number of index entries.
+    Ids,
+    /// By height.
+    Headers,
+    /// By height.
+    Bodies,
+    /// Index keys of a block, some to a row: see `record`.
+    Keys,
+    /// Pages and filters of the index's runs: see `run`.
+    Runs,
+    /// Named values; row 0 has the names.
+    Values,
+}
+
+impl Table {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::State,
+        Self::Ids,
+        Self::Headers,
+        Self::Bodies,
+        Self::Keys,
+        Self::Runs,
+        Self::Values,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Ids => "ids",
+            Self::Headers => "headers",
+            Self::Bodies => "bodies",
+            Self::Keys => "keys",
+            Self::Runs => "runs",
+            Self::Values => "named_values",
+        }
+    }
+}
+
+/// The content of all tables at one moment.
+pub(crate) trait View {
+    /// The row of a number, as it was put.
+    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>>;
+
+    /// Calls `visit` with the number of each row of a table, in ascending order.
+    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()>;
+}
+
+/// A commit that is being put together. What it is to change may or may not be seen through it before.
+pub(crate) trait Batch: View {
+    /// Puts a row in place of any earlier one.
+    fn put(&mut self, table: Table, number: u64, row: &[u8]) -> Result<()>;
+
+    /// Removes rows.
+    fn remove(&mut self, table: Table, numbers: Range<u64>) -> Result<()>;
+}
+
+/// The reading half of an engine.
+pub(crate) trait Rows: Send + Sync + 'static {
+    type View<'a>: View
+    where
+        Self: 'a;
+
+    /// This moment, for as long as the view lives.
+    fn view(&self) -> Result<Self::View<'_>>;
+
+    /// The file or directory, for messages.
+    fn path(&self) -> &Path;
+
+    /// Bytes of all files of the store.
+    fn bytes_on_disk(&self) -> Result<u64>;
+}
+
+/// The writing half of an engine.
+pub(crate) trait Engine: Send {
+    type View<'a>: View
+    where
+        Self: 'a;
+    type Batch<'a>: Batch
+    where
+        Self: 'a;
+
+    /// This moment.
+    fn view(&self) -> Result<Self::View<'_>>;
+
+    /// Commits what `fill` puts into a batch, all or nothing; nothing if it fails. Gives the durability that was
+    /// reached, by this commit and all before.
+    fn commit<T>(
+        &mut self,
+        operation: &'static str,
+        durability: Durability,
+        fill: impl FnOnce(&mut Self::Batch<'_>) -> Result<T>,
+    ) -> Result<(T, Durability)>;
+
+    /// The file or directory, for messages.
+    fn path(&self) -> &Path;
+
+    /// Bytes that giving back can make fewer, after getting everything out of the way that is not due to what is
+    /// removed next.
+    fn settle(&mut self) -> Result<u64>;
+
+    /// Gives the space of rows that were removed back to the file system, also what an interrupted call left; gives the
+    /// bytes as [`settle`](Self::settle) does.
+    fn give_back(&mut self, removed: &[(Table, Range<u64>)]) -> Result<u64>;
+}
+
+/// What tells the rows of one store from those of any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt(u32);
+
+const SEAL_BYTES: usize = 4;
+
+impl Salt {
+    /// For the row that has the store's id.
+    const NONE: Self = Self(0);
+
+    fn of(store: &[u8; 16]) -> Self {
+        Self(crc32c::crc32c(store))
+    }
+
+    fn checksum(self, table: Table, number: u64, content: &[u8]) -> [u8; SEAL_BYTES] {
+        let mut place = [table as u8; 9];
+        place[1..].copy_from_slice(&number.to_le_bytes());
+        let checksum = crc32c::crc32c_append(crc32c::crc32c_append(self.0, &place), content);
+        checksum.to_le_bytes()
+    }
+
+    /// A row with its checksum, of content in parts.
+    fn seal(self, table: Table, number: u64, parts: &[&[u8]]) -> Vec<u8> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut row = Vec::with_capacity(SEAL_BYTES + length);
+        row.resize(SEAL_BYTES, 0);
+        parts.iter().for_each(|part| row.extend_from_slice(part));
+        let checksum = self.checksum(table, number, &row[SEAL_BYTES..]);
+        row[..SEAL_BYTES].copy_from_slice(&checksum);
+        row
+    }
+
+    /// The content of a row, if its checksum matches.
+    fn open(self, table: Table, number: u64, row: &Bytes) -> Option<Bytes> {
+        let (seal, content) = row.split_at_checked(SEAL_BYTES)?;
+        (self.checksum(table, number, content) == seal).then(|| row.slice(SEAL_BYTES..))
+    }
+}
+
+/// Which store it is, for checksums, hashes and messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    path: &'a Path,
+    salt: Salt,
+    hash: KeyHash,
+}
+
+impl Site<'_> {
+    fn corrupt(self, place: Place, reason: impl Into<String>) -> Error {
+        Error::corrupt(self.path, place, reason)
+    }
+
+    /// The content of a row that has to be there.
+    fn fetch(self, view: &impl View, (table, number): (Table, u64), place: Place) -> Result<Bytes> {
+        let damaged = |what: &str| {
+            let reason = format!("row {number} of {} {what}", table.name());
+            self.corrupt(place, reason)
+        };
+        let row = view
+            .get(table, number)?
+            .ok_or_else(|| damaged("is missing"))?;
+        self.salt
+            .open(table, number, &row)
+            .ok_or_else(|| damaged("has a checksum that doesn't match"))
+    }
+
+    /// Puts a row, of content in parts.
+    fn put(
+        self,
+        batch: &mut impl Batch,
+        (table, number): (Table, u64),
+        parts: &[&[u8]],
+    ) -> Result<()> {
+        batch.put(table, number, &self.salt.seal(table, number, parts))
+    }
+}
+
+/// The `u64` at an offset that the caller knows to be within.
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}
+
+/// The `u32` at an offset that the caller knows to be within.
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}

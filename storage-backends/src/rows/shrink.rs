@@ -1,0 +1,231 @@
+//! Truncating and pruning: runs of the index that would be left with too much of what is gone are made anew first,
+//! beside the old ones; then one commit changes all.
+
+use std::ops::Range;
+
+use super::merge::{Keep, Merge};
+use super::record::{IdRow, key_rows};
+use super::run::{RunShape, run_rows};
+use super::writer::{Inner, replace_inputs};
+use super::{Batch, Engine, Table, catalogue};
+use crate::{Durability, INDEX_ENTRY_BYTES, Part, PruneReceipt, Result, arguments};
+
+/// Entries that are merged between two commits.
+const STEP_ENTRIES: usize = 1 << 20;
+/// A run is made anew when at least one in this many of its entries is gone.
+const GONE_SHARE: u64 = 8;
+
+impl<E: Engine> Inner<E> {
+    pub(super) fn truncate(&mut self, above: u64) -> Result<()> {
+        let extent = self.state.extent;
+        arguments::truncation(extent, above)?;
+        let end = above.saturating_add(1);
+        if end >= extent.end {
+            return Ok(());
+        }
+        self.abandon("truncate")?;
+        let keep = Keep {
+            index_floor: extent.index_floor,
+            end,
+        };
+        let first = self
+            .shapes
+            .partition_point(|shape| shape.heights.end <= end);
+        let cut: Vec<RunShape> = self.shapes[first..].to_vec();
+        let remade = match cut.first() {
+            Some(shape) if shape.heights.start < end => Some(self.remake("truncate", &cut, keep)?),
+            _ => None,
+        };
+        let gone = self.entries_of(end.max(extent.index_floor)..extent.end)?;
+        let mut shapes = self.shapes[..first].to_vec();
+        shapes.extend(remade);
+        self.commit("truncate", Durability::Disk, |batch, site, state| {
+            for table in [Table::Ids, Table::Headers, Table::Bodies] {
+                batch.remove(table, end..extent.end)?;
+            }
+            batch.remove(Table::Keys, key_rows(&(end..extent.end)))?;
+            for shape in &cut {
+                batch.remove(Table::Runs, run_rows(shape.id))?;
+            }
+            state.extent.end = end;
+            state.tail = state.tail.min(end);
+            state.entries = state.entries.saturating_sub(gone);
+            state.making = 0;
+            state.epoch += 1;
+            catalogue::write(batch, site, &shapes)
+        })?;
+        self.shapes = shapes;
+        self.show()
+    }
+
+    pub(super) fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        let extent = self.state.extent;
+        arguments::pruning(extent, part, below)?;
+        let before = extent.floor_of(part);
+        let blocks = below.saturating_sub(before).min(limit);
+        let floor = before + blocks;
+        let mut receipt = PruneReceipt {
+            floor,
+            blocks,
+            bytes: 0,
+            freed_bytes: 0,
+            done: floor >= below,
+        };
+        let settled = self.engine.settle()?;
+        if blocks > 0 {
+            receipt.bytes = self.bytes_of(part, before..floor)?;
+        }
+        let removed = match part {
+            Part::Body => (Table::Bodies, before..floor),
+            Part::Header => (Table::Headers, before..floor),
+            Part::Index => (Table::Keys, key_rows(&(before..floor))),
+        };
+        let mut ranges = vec![removed.clone()];
+        if blocks > 0 {
+            if part == Part::Index {
+                ranges.extend(self.prune_index(removed.1, floor)?);
+            } else {
+                let before = self.state;
+                self.commit("prune", Durability::Disk, |batch, _, state| {
+                    *state.extent.floor_of_mut(part) = floor;
+                    batch.remove(removed.0, removed.1)
+                })?;
+                self.index.move_on(&before, &self.state);
+            }
+        }
+        let left = self.engine.give_back(&ranges)?;
+        receipt.freed_bytes = settled.saturating_sub(left);
+        Ok(receipt)
+    }
+
+    /// Raises the index floor; gives the rows of runs that were removed.
+    fn prune_index(&mut self, keys: Range<u64>, floor: u64) -> Result<Vec<(Table, Range<u64>)>> {
+        self.abandon("prune")?;
+        let extent = self.state.extent;
+        let keep = Keep {
+            index_floor: floor,
+            end: extent.end,
+        };
+        let mut stale = Vec::new();
+        for shape in &self.shapes {
+            if shape.heights.start >= floor {
+                break;
+            }
+            let kept = self.count_kept(&shape.heights, keep)?;
+            if shape.entries.saturating_sub(kept) * GONE_SHARE >= shape.entries {
+                stale.push(shape.clone());
+            } else if !stale.is_empty() {
+                break;
+            }
+        }
+        let remade = match stale.is_empty() {
+            true => None,
+            false => Some(self.remake("prune", &stale, keep)?),
+        };
+        let gone = self.entries_of(extent.index_floor..floor)?;
+        let mut shapes = self.shapes.clone();
+        let shapes_ref = &mut shapes;
+        self.commit("prune", Durability::Disk, |batch, site, state| {
+            batch.remove(Table::Keys, keys)?;
+            if let Some(shape) = &remade {
+                replace_inputs(batch, shapes_ref, shape)?;
+            }
+            state.extent.index_floor = floor;
+            state.entries = state.entries.saturating_sub(gone);
+            state.making = 0;
+            state.epoch += 1;
+            catalogue::write(batch, site, shapes_ref)
+        })?;
+        self.shapes = shapes;
+        self.show()?;
+        Ok(stale
+            .iter()
+            .map(|shape| (Table::Runs, run_rows(shape.id)))
+            .collect())
+    }
+
+    /// Makes one run of neighbours, without what is gone. Its rows are committed, but nobody's yet.
+    fn remake(
+        &mut self,
+        operation: &'static str,
+        inputs: &[RunShape],
+        keep: Keep,
+    ) -> Result<RunShape> {
+        let ends = inputs.first().zip(inputs.last());
+        let heights = ends.map_or(0..0, |(first, last)| {
+            first.heights.start..last.heights.end.min(keep.end)
+        });
+        let shape = RunShape {
+            id: self.state.next_run,
+            level: inputs.iter().map(|shape| shape.level).max().unwrap_or(0),
+            entries: self.count_kept(&heights, keep)?,
+            heights,
+        };
+        let id = shape.id;
+        let mut merge = Some(Merge::new(inputs, shape, keep));
+        let mut made = None;
+        while let Some(mut merging) = merge.take() {
+            let mut rows = Vec::new();
+            {
+                let (view, site) = (self.engine.view()?, self.site());
+                let mut put = |number: u64, content: &[u8]| {
+                    rows.push((number, site.salt.seal(Table::Runs, number, &[content])));
+                    Ok(())
+                };
+                if merging.advance(&view, site, STEP_ENTRIES, &mut put)? {
+                    made = Some(merging.finish(&mut put)?);
+                } else {
+                    merge = Some(merging);
+                }
+            }
+            let before = self.state;
+            self.commit(operation, Durability::Os, |batch, _, state| {
+                state.making = id;
+                state.next_run = id + 1;
+                rows.iter()
+                    .try_for_each(|(number, row)| batch.put(Table::Runs, *number, row))
+            })?;
+            self.index.move_on(&before, &self.state);
+        }
+        made.ok_or_else(|| {
+            let reason = "a run came to no end";
+            self.site().corrupt(crate::Place::Index, reason)
+        })
+    }
+
+    /// Shows a changed catalogue to readers.
+    fn show(&self) -> Result<()> {
+        let view = self.engine.view()?;
+        self.index.catch_up(&view, self.site(), &self.state)
+    }
+
+    /// Entries, ids included, that are kept of the blocks at some heights.
+    fn count_kept(&self, heights: &Range<u64>, keep: Keep) -> Result<u64> {
+        let from = heights.start.max(keep.index_floor).min(keep.end);
+        let to = heights.end.min(keep.end).max(from);
+        let ids = heights.end.min(keep.end).saturating_sub(heights.start);
+        Ok(ids + self.entries_of(from..to)?)
+    }
+
+    /// Index entries of the blocks at some heights.
+    fn entries_of(&self, heights: Range<u64>) -> Result<u64> {
+        self.sum(heights, |row| row.entries as u64)
+    }
+
+    fn bytes_of(&self, part: Part, heights: Range<u64>) -> Result<u64> {
+        self.sum(heights, |row| match part {
+            Part::Body => row.body_bytes.into(),
+            Part::Header => row.header_bytes.into(),
+            Part::Index => row.entries as u64 * INDEX_ENTRY_BYTES,
+        })
+    }
+
+    fn sum(&self, heights: Range<u64>, of: impl Fn(&IdRow) -> u64) -> Result<u64> {
+        let view = self.engine.view()?;
+        let mut sum = 0;
+        for height in heights {
+            sum += of(&IdRow::read(&view, self.site(), height)?);
+        }
+        Ok(sum)
+    }
+}

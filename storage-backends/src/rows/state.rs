@@ -1,0 +1,176 @@
+//! The rows of the table `state`: what the store is, and how far it reaches.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+
+use super::record::NAMES;
+use super::{Batch, Salt, Site, Table, View, u64_at};
+use crate::table::KeyHash;
+use crate::{Error, Extent, Place, Result};
+
+/// Row of [`State`].
+const STATE: u64 = 0;
+/// Row of the catalogue of the index's runs.
+pub(super) const CATALOGUE: u64 = 1;
+/// Row of [`Identity`]; the only one that isn't salted.
+const IDENTITY: u64 = 2;
+
+/// The version of rows and tables.
+const VERSION: u32 = 1;
+const IDENTITY_BYTES: usize = 4 + 16 + 16;
+const STATE_FIELDS: usize = 11;
+
+/// What is fixed when a store is founded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    salt: Salt,
+    hash: KeyHash,
+}
+
+const NOBODY: Identity = Identity {
+    salt: Salt::NONE,
+    hash: KeyHash { seed: [0; 2] },
+};
+
+impl Identity {
+    pub(crate) const fn at(self, path: &Path) -> Site<'_> {
+        Site {
+            path,
+            salt: self.salt,
+            hash: self.hash,
+        }
+    }
+
+    /// Reads whose rows these are.
+    pub(crate) fn read(view: &impl View, path: &Path) -> Result<Self> {
+        let place = (Table::State, IDENTITY);
+        let site = NOBODY.at(path);
+        let bytes = site.fetch(view, place, Place::Structure)?;
+        if bytes.len() != IDENTITY_BYTES {
+            let reason = "the row of the store's id has a wrong length";
+            return Err(site.corrupt(Place::Structure, reason));
+        }
+        let version = super::u32_at(&bytes, 0);
+        if version != VERSION {
+            return Err(Error::Version {
+                path: path.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
+        }
+        let mut store = [0; 16];
+        store.copy_from_slice(&bytes[4..20]);
+        Ok(Self {
+            salt: Salt::of(&store),
+            hash: KeyHash {
+                seed: [u64_at(&bytes, 20), u64_at(&bytes, 28)],
+            },
+        })
+    }
+}
+
+/// How far the store reaches, and what has to be known to write on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct State {
+    pub(super) extent: Extent,
+    /// Index entries of the blocks from the index floor up.
+    pub(super) entries: u64,
+    /// Counts every commit.
+    pub(super) commits: u64,
+    /// Counts what changes the index in any other way than by adding blocks: truncations, new runs.
+    pub(super) epoch: u64,
+    /// The first height whose keys are in no run.
+    pub(super) tail: u64,
+    /// The number that the next run gets.
+    pub(super) next_run: u64,
+    /// The run that is being made, or 0.
+    pub(super) making: u64,
+    /// The number that the next named value gets.
+    pub(super) next_value: u64,
+}
+
+impl State {
+    pub(super) fn read(view: &impl View, site: Site<'_>) -> Result<Self> {
+        let bytes = site.fetch(view, (Table::State, STATE), Place::Extent)?;
+        let damaged = |reason: &str| site.corrupt(Place::Extent, reason);
+        if bytes.len() != STATE_FIELDS * 8 {
+            return Err(damaged("the row has a wrong length"));
+        }
+        let field = |number: usize| u64_at(&bytes, number * 8);
+        let state = Self {
+            extent: Extent {
+                floor: field(0),
+                index_floor: field(1),
+                header_floor: field(2),
+                end: field(3),
+            },
+            entries: field(4),
+            commits: field(5),
+            epoch: field(6),
+            tail: field(7),
+            next_run: field(8),
+            making: field(9),
+            next_value: field(10),
+        };
+        if !state.extent.is_sound() || state.tail > state.extent.end {
+            return Err(damaged("floors and end contradict each other"));
+        }
+        Ok(state)
+    }
+
+    pub(super) fn write(&self, batch: &mut impl Batch, site: Site<'_>) -> Result<()> {
+        let extent = &self.extent;
+        let fields: [u64; STATE_FIELDS] = [
+            extent.floor,
+            extent.index_floor,
+            extent.header_floor,
+            extent.end,
+            self.entries,
+            self.commits,
+            self.epoch,
+            self.tail,
+            self.next_run,
+            self.making,
+            self.next_value,
+        ];
+        let bytes = fields.map(u64::to_le_bytes).concat();
+        site.put(batch, (Table::State, STATE), &[&bytes])
+    }
+}
+
+/// Puts the first rows of a store.
+pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
+    let mut store = [0; 16];
+    store[..8].copy_from_slice(&random().to_le_bytes());
+    store[8..].copy_from_slice(&random().to_le_bytes());
+    let seed = [random(), random()];
+    let parts: [&[u8]; 3] = [
+        &VERSION.to_le_bytes(),
+        &store,
+        &seed.map(u64::to_le_bytes).concat(),
+    ];
+    NOBODY
+        .at(path)
+        .put(batch, (Table::State, IDENTITY), &parts)?;
+    let site = Site {
+        path,
+        salt: Salt::of(&store),
+        hash: KeyHash { seed },
+    };
+    let state = State {
+        next_run: 1,
+        next_value: 1,
+        ..State::default()
+    };
+    state.write(batch, site)?;
+    site.put(batch, (Table::State, CATALOGUE), &[])?;
+    site.put(batch, (Table::Values, NAMES), &[])
+}
+
+/// A number that nobody can foretell: hash maps take their keys from the system's randomness.
+fn random() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}

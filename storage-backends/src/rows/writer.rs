@@ -1,0 +1,326 @@
+//! The writing half, on any engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::index::{find_id, hashed_blocks};
+use super::reader::check_ends;
+use super::record::{names, put_block, put_names};
+use super::run::{RunMaker, RunShape, run_rows};
+use super::state::{Identity, State};
+use super::upkeep::{Upkeep, Work};
+use super::{Batch, Engine, IndexOptions, SharedIndex, Site, Table, catalogue};
+use crate::latch::Latch;
+use crate::table::{HEIGHT_MAX, Table as Entries};
+use crate::{
+    Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
+};
+
+/// Writes the rows of one store.
+pub(crate) struct RowWriter<E> {
+    latch: Latch,
+    inner: Inner<E>,
+}
+
+pub(super) struct Inner<E> {
+    pub(super) engine: E,
+    pub(super) identity: Identity,
+    pub(super) path: PathBuf,
+    pub(super) index: Arc<SharedIndex>,
+    /// As of the last commit.
+    pub(super) state: State,
+    /// The catalogue as of the last commit.
+    pub(super) shapes: Vec<RunShape>,
+    pub(super) names: BTreeMap<String, u64>,
+    pub(super) upkeep: Upkeep,
+    pub(super) options: IndexOptions,
+}
+
+impl<E: Engine> RowWriter<E> {
+    pub(crate) fn new(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
+        let inner = Inner::open(engine, index, options)?;
+        Ok(Self {
+            latch: Latch::new(inner.path.clone()),
+            inner,
+        })
+    }
+}
+
+impl<E: Engine> BlockWriter for RowWriter<E> {
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        let inner = &mut self.inner;
+        self.latch.guard("append", || inner.append(run, durability))
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        let inner = &mut self.inner;
+        self.latch.guard("truncate", || inner.truncate(above))
+    }
+
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        let inner = &mut self.inner;
+        self.latch
+            .guard("prune", || inner.prune(part, below, limit))
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        let inner = &mut self.inner;
+        self.latch
+            .guard("put_meta", || inner.put_meta(key, value, durability))
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        let inner = &mut self.inner;
+        self.latch
+            .guard("sync", || inner.append(&[], Durability::Disk))
+    }
+}
+
+impl<E: Engine> Inner<E> {
+    pub(super) fn open(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
+        let path = engine.path().to_owned();
+        let view = engine.view()?;
+        let identity = Identity::read(&view, &path)?;
+        let site = identity.at(&path);
+        let state = check_ends(&view, site)?;
+        let shapes = catalogue::read(&view, site)?;
+        let names = names(&view, site)?;
+        index.catch_up(&view, site, &state)?;
+        drop(view);
+        let mut inner = Self {
+            engine,
+            identity,
+            path,
+            index,
+            state,
+            shapes,
+            names,
+            upkeep: Upkeep::default(),
+            options,
+        };
+        inner.abandon("open")?;
+        Ok(inner)
+    }
+
+    pub(super) fn site(&self) -> Site<'_> {
+        self.identity.at(&self.path)
+    }
+
+    /// Commits a change, with the state that it makes of the present one.
+    pub(super) fn commit<T>(
+        &mut self,
+        operation: &'static str,
+        durability: Durability,
+        change: impl FnOnce(&mut E::Batch<'_>, Site<'_>, &mut State) -> Result<T>,
+    ) -> Result<(T, Receipt)> {
+        let mut next = self.state;
+        next.commits += 1;
+        let site = self.identity.at(&self.path);
+        let (outcome, durability) = self.engine.commit(operation, durability, |batch| {
+            let outcome = change(batch, site, &mut next)?;
+            next.write(batch, site)?;
+            Ok(outcome)
+        })?;
+        self.state = next;
+        let end = next.extent.end;
+        Ok((outcome, Receipt { end, durability }))
+    }
+
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.check(run)?;
+        let before = self.state;
+        let entries = hashed_blocks(self.site(), run);
+        self.index.add(&entries)?;
+        let end = before.extent.end + run.len() as u64;
+        let flush = self.flush(end)?;
+        let fanout = self.options.fanout.max(2);
+        let work = {
+            let view = self.engine.view()?;
+            let site = self.identity.at(&self.path);
+            self.upkeep
+                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
+        };
+        let changed = flush.is_some() || work.finished.is_some();
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let shapes_ref = &mut shapes;
+        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
+            for block in run {
+                put_block(batch, site, block)?;
+                state.entries += block.index.len() as u64;
+            }
+            state.extent.end = end;
+            put_work(batch, state, shapes_ref, &work)?;
+            let mut tail = None;
+            if let Some(flush) = flush {
+                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
+            }
+            if changed {
+                state.epoch += 1;
+                catalogue::write(batch, site, shapes_ref)?;
+            }
+            Ok(tail)
+        })?;
+        self.shapes = shapes;
+        if changed {
+            self.publish(tail)?;
+        } else {
+            self.index.move_on(&before, &self.state);
+        }
+        Ok(receipt)
+    }
+
+    fn check(&self, run: &[Block]) -> Result<()> {
+        arguments::run(self.state.extent, run)?;
+        if run.is_empty() {
+            return Ok(());
+        }
+        let (view, site) = (self.engine.view()?, self.site());
+        for block in run {
+            if block.height >= HEIGHT_MAX {
+                let reason = format!("heights end at {HEIGHT_MAX}");
+                return Err(Error::argument("append", reason));
+            }
+            let hash = site.hash.of_id(&block.id);
+            let places = self.index.places(&view, site, &self.state, hash)?;
+            // Nobody but this writer moves the index on.
+            let places = places.unwrap_or_default();
+            if find_id(&view, site, &self.state, &places, &block.id)?.is_some() {
+                return Err(arguments::duplicate_id(block.height));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a run of all entries in memory, if they are many; blocks up to `end` are among them.
+    fn flush(&self, end: u64) -> Result<Option<Flush>> {
+        let index = self.index.write();
+        if index.table.len() < self.options.entries_in_memory.max(1) || self.state.tail == end {
+            return Ok(None);
+        }
+        let shape = RunShape {
+            id: 0,
+            level: 0,
+            heights: self.state.tail..end,
+            entries: index.table.len() as u64,
+        };
+        let mut flush = Flush {
+            shape,
+            entries: Vec::with_capacity(index.table.len()),
+        };
+        flush.entries.extend(index.table.sorted());
+        Ok(Some(flush))
+    }
+
+    /// Shows the catalogue's change to readers; a flush leaves no entries in memory.
+    fn publish(&self, flushed: Option<Entries>) -> Result<()> {
+        match flushed {
+            Some(table) => self.index.replace(&self.state, self.shapes.clone(), table),
+            None => {
+                let view = self.engine.view()?;
+                self.index.catch_up(&view, self.site(), &self.state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of a run that is or was being made.
+    pub(super) fn abandon(&mut self, operation: &'static str) -> Result<()> {
+        self.upkeep = Upkeep::default();
+        let making = self.state.making;
+        if making != 0 {
+            let before = self.state;
+            self.commit(operation, Durability::Os, |batch, _, state| {
+                state.making = 0;
+                batch.remove(Table::Runs, run_rows(making))
+            })?;
+            self.index.move_on(&before, &self.state);
+        }
+        Ok(())
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        arguments::meta(key, value)?;
+        let before = self.state;
+        let held = self.names.get(key).copied();
+        let number = held.unwrap_or(before.next_value);
+        let mut names = std::mem::take(&mut self.names);
+        names.insert(key.to_owned(), number);
+        self.commit("put_meta", durability, |batch, site, state| {
+            if held.is_none() {
+                state.next_value += 1;
+                put_names(batch, site, &names)?;
+            }
+            site.put(batch, (Table::Values, number), &[value])
+        })?;
+        self.names = names;
+        self.index.move_on(&before, &self.state);
+        Ok(())
+    }
+}
+
+/// The entries of the next run.
+struct Flush {
+    shape: RunShape,
+    entries: Vec<crate::table::Entry>,
+}
+
+fn put_flush(
+    batch: &mut impl Batch,
+    site: Site<'_>,
+    state: &mut State,
+    shapes: &mut Vec<RunShape>,
+    flush: Flush,
+) -> Result<Entries> {
+    let shape = RunShape {
+        id: state.next_run,
+        ..flush.shape
+    };
+    state.next_run += 1;
+    state.tail = shape.heights.end;
+    let mut put = |number: u64, content: &[u8]| site.put(batch, (Table::Runs, number), &[content]);
+    let mut maker = RunMaker::new(shape);
+    for entry in flush.entries {
+        maker.push(entry, &mut put)?;
+    }
+    shapes.push(maker.finish(&mut put)?);
+    Ok(Entries::with_room(0))
+}
+
+fn put_work(
+    batch: &mut impl Batch,
+    state: &mut State,
+    shapes: &mut Vec<RunShape>,
+    work: &Work,
+) -> Result<()> {
+    for (number, row) in &work.rows {
+        batch.put(Table::Runs, *number, row)?;
+    }
+    if let Some(id) = work.begun {
+        state.making = id;
+        state.next_run = id + 1;
+    }
+    if let Some(shape) = &work.finished {
+        state.making = 0;
+        replace_inputs(batch, shapes, shape)?;
+    }
+    Ok(())
+}
+
+/// Puts a run in the place of those whose heights it covers, and removes their rows.
+pub(super) fn replace_inputs(
+    batch: &mut impl Batch,
+    shapes: &mut Vec<RunShape>,
+    shape: &RunShape,
+) -> Result<()> {
+    let covered = |input: &RunShape| {
+        input.heights.start >= shape.heights.start && input.heights.end <= shape.heights.end
+    };
+    for input in shapes.iter().filter(|input| covered(input)) {
+        batch.remove(Table::Runs, run_rows(input.id))?;
+    }
+    let at = shapes.partition_point(|input| input.heights.start < shape.heights.start);
+    shapes.retain(|input| !covered(input));
+    shapes.insert(at.min(shapes.len()), shape.clone());
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! A bounded pool of connections that read.
+
+use std::ops::Deref;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault::Site;
+use super::options::SqliteOptions;
+use super::schema;
+use crate::{Place, Result};
+
+/// Most connections of one reader; further threads wait for one.
+const CONNECTIONS_MAX: usize = 16;
+
+/// Whose reader it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Opened without a writer: can't write to the file at all.
+    Alone,
+    /// Opened with the writer: the connections could write (but are told not to), so that whichever
+    /// closes last moves the log into the file.
+    BesideWriter,
+}
+
+/// Connections that rest between calls. At most [`CONNECTIONS_MAX`] exist; a call that finds none waits.
+pub(super) struct Pool {
+    site: Site,
+    mode: Mode,
+    options: SqliteOptions,
+    shared: Mutex<Connections>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Connections {
+    idle: Vec<Connection>,
+    taken: usize,
+}
+
+impl Pool {
+    pub(super) fn new(site: Site, mode: Mode, options: SqliteOptions) -> Self {
+        Self {
+            site,
+            mode,
+            options,
+            shared: Mutex::default(),
+            freed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Takes a connection, for as long as the guard lives.
+    pub(super) fn take(&self) -> Result<Taken<'_>> {
+        let mut shared = self.lock();
+        while shared.taken >= CONNECTIONS_MAX {
+            shared = self
+                .freed
+                .wait(shared)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        shared.taken += 1;
+        let idle = shared.idle.pop();
+        drop(shared);
+        // From here on, dropping gives the place back, also if connecting fails.
+        let mut taken = Taken {
+            pool: self,
+            connection: idle,
+        };
+        if taken.connection.is_none() {
+            taken.connection = Some(self.connect()?);
+        }
+        Ok(taken)
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        let flags = match self.mode {
+            Mode::Alone => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Mode::BesideWriter => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let connection = schema::connect(&self.site, flags)?;
+        let fault = self.site.fault("open", Place::Structure);
+        connection
+            .pragma_update(None, "query_only", "ON")
+            .map_err(&fault)?;
+        connection
+            .pragma_update(None, "cache_size", -i32::from(self.options.cache_kib))
+            .map_err(&fault)?;
+        Ok(connection)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that goes back to its pool when dropped.
+pub(super) struct Taken<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+}
+
+impl Deref for Taken<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+            .as_ref()
+            .expect("set before the guard is handed out")
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut shared = self.pool.lock();
+        shared.taken -= 1;
+        shared.idle.extend(self.connection.take());
+        drop(shared);
+        self.pool.freed.notify_one();
+    }
+}
