@@ -1,14 +1,18 @@
 //! Measures the append-log beside a plain file with checksums and the same syncs: append, look-ups, opening, pruning.
 //!
 //!     cargo run --release -p hubledger-storage --example log_speed -- DIR [TRANSACTIONS]
+//!     cargo run --release -p hubledger-storage --example log_speed -- DIR TRANSACTIONS killed
 //!
-//! Blocks of 1,000 transactions of 300 bytes with unique ids, durable every 10 blocks.
+//! Blocks of 1,000 transactions of 300 bytes with unique ids, durable every 10 blocks; a run for the plain file and one for
+//! the log in turn, so that both meet the same noise. The second form measures opening after a child was killed by SIGKILL
+//! while it appended to a chain of so many transactions.
 
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,13 +29,16 @@ fn main() {
     let (blocks, place) = (transactions / BLOCK, Path::new(&directory));
     std::fs::create_dir_all(place).unwrap();
     let noise = noise();
-
-    plain_file(&place.join("plain"), blocks, &noise);
-
     let chain = place.join("chain");
+    match arguments.next().as_deref() {
+        Some("killed") => return killed(&directory, transactions, &chain),
+        Some("child") => return append_for_ever(&chain, blocks, &noise),
+        _ => {}
+    }
+
     let options = LogOptions::default();
     let mut store = options.create(&chain).unwrap();
-    append(&mut store, 0..blocks, &noise);
+    append(&mut store, &place.join("plain"), blocks, &noise);
     let resident = resident_bytes();
 
     let started = Instant::now();
@@ -55,15 +62,19 @@ fn main() {
     let usage = store.reader.usage().unwrap();
     println!("{usage:?}");
     let started = Instant::now();
-    let receipt = store
-        .writer
-        .prune(Part::Body, blocks / 2, u64::MAX)
-        .unwrap();
-    println!(
-        "prune half      {:7.1} ms, {:.4} of the bodies' bytes back",
-        started.elapsed().as_secs_f64() * 1e3,
-        receipt.freed_bytes as f64 / receipt.bytes as f64
-    );
+    for part in [Part::Body, Part::Index] {
+        let before = store.reader.usage().unwrap().bytes_on_disk;
+        let receipt = store.writer.prune(part, blocks / 2, u64::MAX).unwrap();
+        let after = store.reader.usage().unwrap().bytes_on_disk;
+        println!(
+            "prune half      {:7.1} ms, of the {part}'s {} bytes {} back, the files smaller by {}",
+            started.elapsed().as_secs_f64() * 1e3,
+            receipt.bytes,
+            receipt.freed_bytes,
+            before.saturating_sub(after)
+        );
+    }
+    println!("{:?}", store.reader.usage().unwrap());
     drop(store);
     std::fs::remove_dir_all(&chain).unwrap();
 }
@@ -129,12 +140,12 @@ fn thread_time() -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
-/// The time of the writes and syncs alone, as for the store.
-fn plain_file(path: &Path, blocks: u64, noise: &Bytes) {
-    let mut file = File::create(path).unwrap();
-    let mut meter = Meter::new("plain file", blocks);
+/// Appends to a store and, in turn, to a plain file, whose time is that of the writes and syncs alone.
+fn append(store: &mut Store, plain: &Path, blocks: u64, noise: &Bytes) {
+    let mut file = File::create(plain).unwrap();
+    let (mut of_file, mut of_log) = (Meter::new("plain file", blocks), Meter::new("log", blocks));
     for run in runs(0..blocks, noise) {
-        meter.measure(run.len() as u64, || {
+        of_file.measure(run.len() as u64, || {
             for block in &run {
                 let checksum = crc32c::crc32c(&block.body);
                 file.write_all(&checksum.to_le_bytes()).unwrap();
@@ -142,17 +153,72 @@ fn plain_file(path: &Path, blocks: u64, noise: &Bytes) {
             }
             file.sync_data().unwrap();
         });
-    }
-    std::fs::remove_file(path).unwrap();
-}
-
-fn append(store: &mut Store, blocks: std::ops::Range<u64>, noise: &Bytes) {
-    let mut meter = Meter::new("log", blocks.end);
-    for run in runs(blocks, noise) {
-        meter.measure(run.len() as u64, || {
+        of_log.measure(run.len() as u64, || {
             store.writer.append(&run, Durability::Disk).unwrap();
         });
     }
+    std::fs::remove_file(plain).unwrap();
+    let total = |meter: &Meter| meter.total.took.as_secs_f64();
+    let (plain, log) = (of_file.median(), of_log.median());
+    println!(
+        "of the plain file's rate {:.2} in all, {:.2} by the median run ({:.2} and {:.2} ms)",
+        total(&of_file) / total(&of_log),
+        plain / log,
+        plain * 1e3,
+        log * 1e3
+    );
+}
+
+/// Appends until it is killed; says when the chain is as long as it should be.
+fn append_for_ever(chain: &Path, blocks: u64, noise: &Bytes) {
+    let options = LogOptions::default();
+    let mut store = match chain.exists() {
+        true => options.open(chain).unwrap(),
+        false => options.create(chain).unwrap(),
+    };
+    let end = store.reader.extent().unwrap().end;
+    for run in runs(end..u64::MAX, noise) {
+        let receipt = store.writer.append(&run, Durability::Disk).unwrap();
+        if receipt.end >= blocks {
+            println!("{}", receipt.end);
+        }
+    }
+}
+
+/// Has a child append, kills it in the middle, and opens; again and again, so that the open segment is once of each length.
+fn killed(directory: &str, transactions: u64, chain: &Path) {
+    let (mut times, mut worked) = (Vec::new(), Vec::new());
+    for _ in 0..8 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([directory, &transactions.to_string(), "child"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // An eighth of a segment more each time.
+        let end = lines.map_while(Result::ok).nth(12).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (started, before) = (Instant::now(), thread_time());
+        let store = LogOptions::default().open(chain).unwrap();
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        worked.push((thread_time() - before).as_secs_f64() * 1e3);
+        println!(
+            "open after SIGKILL at {end} blocks or more: {:.1} ms, {:.1} on the processor",
+            times[times.len() - 1],
+            worked[worked.len() - 1]
+        );
+        drop(store);
+    }
+    for (what, mut times) in [("open", times), ("on the processor", worked)] {
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{transactions} transactions: {what}, median {:.1} ms, longest {:.1} ms",
+            times[times.len() / 2],
+            times[times.len() - 1]
+        );
+    }
+    std::fs::remove_dir_all(chain).unwrap();
 }
 
 /// Prints what each tenth of some blocks took, and all of them.
@@ -163,6 +229,7 @@ struct Meter {
     done: u64,
     total: Spent,
     part: Spent,
+    runs: Vec<Duration>,
 }
 
 #[derive(Default)]
@@ -182,7 +249,16 @@ impl Meter {
             done: 0,
             total: Spent::default(),
             part: Spent::default(),
+            runs: Vec::new(),
         }
+    }
+
+    /// Seconds of the run in the middle.
+    fn median(&mut self) -> f64 {
+        self.runs.sort_unstable();
+        self.runs
+            .get(self.runs.len() / 2)
+            .map_or(0.0, Duration::as_secs_f64)
     }
 
     fn measure(&mut self, blocks: u64, work: impl FnOnce()) {
@@ -195,6 +271,7 @@ impl Meter {
             spent.worked += worked;
             spent.longest = spent.longest.max(took);
         }
+        self.runs.push(took);
         self.done += blocks;
         if self.done.is_multiple_of(self.step) {
             self.part

@@ -89,13 +89,19 @@ impl Disk {
         self.bodies.end == SUPERBLOCK_BYTES as u64
     }
 
-    /// Encodes a run and writes it. Gives the offsets of its records.
-    pub(super) fn write_run(&mut self, run: &[Block]) -> Result<Vec<u64>> {
+    /// Encodes a run and writes it. Gives the offsets of its records. If it is to be synced next, the disk begins with the
+    /// bodies while the heads are on their way.
+    pub(super) fn write_run(&mut self, run: &[Block], is_to_sync: bool) -> Result<Vec<u64>> {
         let mut draft = RunDraft::new(run, self.bodies.end, self.site.salt);
+        let bodies_at = self.bodies.end;
         for (block, checksum) in run.iter().zip(&draft.body_checksums) {
             self.write_body(block, *checksum)?;
         }
         self.flush_bodies()?;
+        if is_to_sync {
+            let length = self.bodies.end - bodies_at;
+            self.bodies.file.begin_sync(bodies_at, length);
+        }
         debug_assert_eq!(self.bodies.end, draft.bodies_end);
         let start = self.heads.end;
         let height = run.first().map_or(0, |block| block.height);

@@ -45,6 +45,9 @@ pub(super) trait FileHandle: Send + Sync + fmt::Debug {
     /// False if this file system can't.
     fn punch(&self, offset: u64, length: u64) -> io::Result<bool>;
     fn sync(&self) -> io::Result<()>;
+    /// Has the system begin to write what was written to a range, which a later sync then has to do no more. It may
+    /// as well do nothing.
+    fn begin_sync(&self, offset: u64, length: u64);
 }
 
 /// The operating system's.
@@ -168,4 +171,20 @@ impl FileHandle for SystemFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+
+    /// Linux begins to write the dirty pages of a range that is said to be of no more use, and drops only those that are
+    /// clean and not mapped.
+    #[cfg(target_os = "linux")]
+    fn begin_sync(&self, offset: u64, length: u64) {
+        use rustix::fs::{Advice, fadvise};
+        let _ = fadvise(
+            &self.0,
+            offset,
+            std::num::NonZeroU64::new(length),
+            Advice::DontNeed,
+        );
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn begin_sync(&self, _offset: u64, _length: u64) {}
 }

@@ -389,6 +389,8 @@ impl FileHandle for SimulatedFile {
         Ok(true)
     }
 
+    fn begin_sync(&self, _offset: u64, _length: u64) {}
+
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
         let turn = disk.turn();

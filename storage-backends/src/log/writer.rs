@@ -119,7 +119,7 @@ impl Inner {
                 roll(&self.shared, &mut self.disk)?;
                 self.indexer.segment_sealed()?;
             }
-            let records = self.disk.write_run(run)?;
+            let records = self.disk.write_run(run, disk)?;
             self.show(&records, entries_of(run))?;
             // The index of a run that isn't published leads nowhere, so it needs not wait for the sync.
             let mut indexed = Ok(());
