@@ -188,7 +188,7 @@ impl Frames {
         let bytes = file.map.all();
         let before = report.checked.damage;
         let mut found = Self {
-            synced: marked,
+            synced: superblock.map_or(0, Superblock::synced).max(marked),
             ..Self::default()
         };
         let mut at = SUPERBLOCK_BYTES;

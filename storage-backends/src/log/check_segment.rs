@@ -105,7 +105,7 @@ pub(super) fn check_segment(
 impl Checking<'_, '_> {
     fn records(&mut self, at: usize, head: &FrameHead, clip: u64, live: &Live) -> Result<()> {
         let end = at + FRAME_BYTES + head.length as usize;
-        let mut next = at + FRAME_BYTES;
+        let mut next = at + head.records_at();
         let mut height = head.height;
         while next < end {
             let bytes = &self.heads.map.all()[..end];
@@ -241,7 +241,7 @@ impl Live {
         }
         let end = at + FRAME_BYTES + head.length as usize;
         let bytes = &heads.map.all()[..end];
-        let mut next = at + FRAME_BYTES;
+        let mut next = at + head.records_at();
         while next < end {
             let Some(record) = Record::decode(bytes, next as u64, site.salt) else {
                 return;

@@ -382,8 +382,8 @@ fn work(machine: &Machine, history: &mut History, dice: &mut Dice, steps: u64) -
 
 const STEPS: u64 = 30;
 
-/// The number of operations of a workload that goes well, and how often it strips a segment.
-fn count_operations(seed: u64, mut history: History) -> (u64, u64) {
+/// The number of operations of a workload that goes well, and how often it strips segments, sealed and open.
+fn count_operations(seed: u64, mut history: History) -> (u64, [u64; 2]) {
     let mut dice = Dice(seed);
     let machine = new_machine(&mut dice);
     machine.files.set_fault(None);
@@ -418,8 +418,8 @@ fn power_loss(machine: &Machine, history: &mut History, dice: &mut Dice) -> (Mac
 }
 
 /// Loses power at each operation of a workload in turn, recovers, goes on, and loses power again. Gives how often
-/// that fell into a recovery, and how often the workload strips a segment.
-fn lose_power_everywhere(seed: u64, history: fn() -> History) -> (u64, u64) {
+/// that fell into a recovery, and how often the workload strips segments, sealed and open.
+fn lose_power_everywhere(seed: u64, history: fn() -> History) -> (u64, [u64; 2]) {
     let mut in_recovery = 0;
     let (operations, stripped) = count_operations(seed, history());
     assert!(operations > 60, "{operations} operations are no workload");
@@ -446,13 +446,17 @@ fn lose_power_everywhere(seed: u64, history: fn() -> History) -> (u64, u64) {
 
 #[test]
 fn power_may_be_lost_at_every_operation() {
-    let (mut in_recovery, mut stripped) = (0, 0);
+    let (mut in_recovery, mut sealed, mut open) = (0, 0, 0);
     for seed in 0..3 {
         let found = lose_power_everywhere(seed, History::new);
         in_recovery += found.0;
-        stripped += found.1;
+        sealed += found.1[0];
+        open += found.1[1];
     }
-    assert!(stripped > 2, "{stripped} segments were stripped");
+    assert!(
+        sealed > 1 && open > 1,
+        "{sealed} sealed and {open} open segments were stripped"
+    );
     assert!(
         in_recovery > 50,
         "{in_recovery} losses of power fell into a recovery"

@@ -40,7 +40,7 @@ impl GrowingFile {
         move |source| Error::system(operation, &self.path, source)
     }
 
-    fn push(&mut self, operation: &'static str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, operation: &'static str, bytes: &[u8]) -> Result<()> {
         self.file
             .write_at(bytes, self.end)
             .map_err(self.fault(operation))?;
@@ -223,8 +223,33 @@ impl Disk {
         })
     }
 
+    /// Goes over to heads that were written anew and are on the disk, and gives them their name. Before, the mark must no
+    /// longer claim what they haven't.
+    pub(super) fn exchange_heads(&mut self, mut heads: GrowingFile, content: u32) -> Result<()> {
+        self.heads.synced = SUPERBLOCK_BYTES as u64;
+        self.write_mark("prune")?;
+        self.sync_mark("prune")?;
+        heads.path = name_heads(&self.site, self.segment)?;
+        self.heads = heads;
+        self.content = content;
+        self.write_mark("prune")
+    }
+
+    fn sync_mark(&self, operation: &'static str) -> Result<()> {
+        self.mark.sync().map_err(|source| {
+            let path = Named::Mark.path(&self.site.directory);
+            Error::system(operation, &path, source)
+        })
+    }
+
     /// Ends the segment: writes the table of the records' offsets, and makes all of it survive loss of power.
-    pub(super) fn seal(&mut self, low: u64, offsets: &[u64], entries: u64) -> Result<()> {
+    pub(super) fn seal(
+        &mut self,
+        low: u64,
+        offsets: &[u64],
+        entries: u64,
+        stripped: Stripped,
+    ) -> Result<()> {
         let salt = self.site.salt;
         let mut frame = vec![0; FRAME_BYTES];
         for (height, offset) in (low..).zip(offsets) {
@@ -237,7 +262,7 @@ impl Disk {
             end,
             bodies_bytes: self.bodies.end,
             entries,
-            stripped: Stripped::default(),
+            stripped,
             content: self.content,
         };
         frame.extend_from_slice(&trailer.encode(salt));
@@ -253,10 +278,19 @@ impl Disk {
         self.bodies = bodies;
         self.content = content;
         self.write_mark("append")?;
-        self.mark.sync().map_err(|source| {
-            Error::system("append", &Named::Mark.path(&self.site.directory), source)
-        })
+        self.sync_mark("append")
     }
+}
+
+/// Gives a segment's heads, which are whole and on the disk, their name.
+pub(super) fn name_heads(site: &Site, number: u64) -> Result<PathBuf> {
+    let path = Named::Heads(number).path(&site.directory);
+    let fresh = path.with_extension("new");
+    site.files
+        .rename(&fresh, &path)
+        .map_err(|source| Error::system("name", &fresh, source))?;
+    sync_directory(site)?;
+    Ok(path)
 }
 
 /// Makes a segment's files. The heads get their name last: then the segment exists.
@@ -292,11 +326,7 @@ pub(super) fn create_segment(
     sync_directory(site)?;
     let path = Named::Heads(number).path(&site.directory);
     let mut heads = create(path.with_extension("new"), FileKind::Heads)?;
-    site.files
-        .rename(&heads.path, &path)
-        .map_err(|source| Error::system("create", &path, source))?;
-    heads.path = path;
-    sync_directory(site)?;
+    heads.path = name_heads(site, number)?;
     let content = superblock(FileKind::Heads).checksum();
     Ok((heads, bodies, content))
 }

@@ -8,14 +8,14 @@
 //! DIR/store               superblock "HLSTORE", a and b: the seed of the index's hash
 //! DIR/mark                superblock "HLMARK", then two slots of 64 bytes
 //! DIR/meta-G              superblock "HLMETA", then frames; G: generation
-//! DIR/heads-N             superblock "HLHEADS", a: the end, b, c, d: the floors of bodies, index and headers when the
-//!                         segment began; then frames
-//! DIR/bodies-N            superblock "HLBODIES", a to d as in heads-N, then bodies
+//! DIR/heads-N             superblock "HLHEADS", a: the end when the segment began; b, c, d: the floors of bodies, index
+//!                         and headers, e: as many bytes were on the disk, when the file was made; then frames
+//! DIR/bodies-N            superblock "HLBODIES", a to d as when the segment began, then bodies
 //! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see the module `run`
 //! DIR/*.new               not yet renamed to its name; nobody reads it
 //!
 //! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
-//! (80 bytes)  40 a u64      48 b u64         56 c u64          64 d u64         72 zero [8]
+//! (80 bytes)  40 a u64      48 b u64         56 c u64          64 d u64         72 e u64
 //!             checksum over all but itself
 //!
 //! frame        0 magic "HLFR"      4 kind u32          8 length u64: of the payload
@@ -35,8 +35,9 @@
 //!                  48, 56: heights u64 below which keys, headers were taken away   64 content u32   68 zero u32
 //! kind 5 value     height: the value's length; payload: key length u32, value checksum u32, key, value
 //! kind 6, 7        index floor, header floor: as kind 3
-//! kind 8 rest      height: low; payload: records of all heights low..end, from which keys and headers were taken
-//!                  away; first and only frame before the footer, whose content is that of the frames it stands for
+//! kind 8 rest      height: low; payload: length of bodies-N u64, heights u64 below which keys, headers were taken away,
+//!                  content u32 of the frames it stands for, sealed u32 (0: the segment was open, and this frame's own
+//!                  checksum counts for the content), then the records of all heights low..end; the first frame
 //!
 //! record       0 checksum u32 over 4..80      4 header length u32    8 entries u32
 //!             12 flags u32 (1: listed, 2: keys taken away, 4: header taken away)
@@ -62,10 +63,11 @@ pub(super) const SUPERBLOCK_BYTES: usize = 80;
 pub(super) const FRAME_BYTES: usize = 48;
 pub(super) const TRAILER_BYTES: usize = 72;
 pub(super) const TABLE_ENTRY_BYTES: usize = 16;
+pub(super) const REST_HEAD_BYTES: usize = 32;
 pub(super) const BODY_HEAD_BYTES: usize = 24;
 
 /// Numbers that a superblock has besides its own.
-const FIELDS: usize = 4;
+const FIELDS: usize = 5;
 const FIELDS_AT: usize = 40;
 const FRAME_MAGIC: &[u8; 4] = b"HLFR";
 const TRAILER_MAGIC: &[u8; 4] = b"HLFT";
@@ -163,13 +165,22 @@ pub(super) struct Superblock {
 impl Superblock {
     /// The extent that a segment began with, of its file of heads.
     pub(super) const fn extent(&self) -> Extent {
-        let [end, floor, index_floor, header_floor] = self.fields;
+        let [end, floor, index_floor, header_floor, _] = self.fields;
         Extent {
             floor,
             index_floor,
             header_floor,
             end,
         }
+    }
+
+    /// How much of a file of heads was on the disk when it got its name.
+    pub(super) const fn synced(&self) -> u64 {
+        let synced = self.fields[FIELDS - 1];
+        if synced < SUPERBLOCK_BYTES as u64 {
+            return SUPERBLOCK_BYTES as u64;
+        }
+        synced
     }
 
     /// The fields of a segment that begins with an extent.
@@ -179,6 +190,7 @@ impl Superblock {
             extent.floor,
             extent.index_floor,
             extent.header_floor,
+            0,
         ]
     }
 
@@ -315,12 +327,53 @@ impl FrameHead {
         })
     }
 
+    /// Where a frame's records begin, from its first byte on.
+    pub(super) const fn records_at(&self) -> usize {
+        match self.kind {
+            FrameKind::Rest => FRAME_BYTES + REST_HEAD_BYTES,
+            _ => FRAME_BYTES,
+        }
+    }
+
     /// The frame's bytes in the file, if they are a number.
     pub(super) fn frame_bytes(&self) -> Option<usize> {
         usize::try_from(self.length)
             .ok()?
             .checked_add(FRAME_BYTES)?
             .checked_next_multiple_of(8)
+    }
+}
+
+/// What a frame of kind rest says before its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RestHead {
+    pub(super) bodies_bytes: u64,
+    pub(super) stripped: Stripped,
+    /// The content of the frames that it stands for, if the segment was sealed.
+    pub(super) content: Option<u32>,
+}
+
+impl RestHead {
+    pub(super) fn encode(&self) -> [u8; REST_HEAD_BYTES] {
+        let mut bytes = [0; REST_HEAD_BYTES];
+        put_u64(&mut bytes, 0, self.bodies_bytes);
+        put_u64(&mut bytes, 8, self.stripped.keys);
+        put_u64(&mut bytes, 16, self.stripped.headers);
+        put_u32(&mut bytes, 24, self.content.unwrap_or(0));
+        put_u32(&mut bytes, 28, u32::from(self.content.is_some()));
+        bytes
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        let bytes = payload.get(..REST_HEAD_BYTES)?;
+        Some(Self {
+            bodies_bytes: u64_at(bytes, 0),
+            stripped: Stripped {
+                keys: u64_at(bytes, 8),
+                headers: u64_at(bytes, 16),
+            },
+            content: (u32_at(bytes, 28) == 1).then(|| u32_at(bytes, 24)),
+        })
     }
 }
 
@@ -499,7 +552,7 @@ mod tests {
             kind: FileKind::Bodies,
             store: ID,
             number: 1,
-            fields: [2, 3, 4, 5],
+            fields: [2, 3, 4, 5, 0],
         };
         let mut frame = vec![0; FRAME_BYTES];
         frame.extend_from_slice(b"payload");
@@ -566,7 +619,7 @@ mod tests {
             kind: FileKind::Heads,
             store: ID,
             number: 4,
-            fields: [10, 2, 0, 0],
+            fields: [10, 2, 0, 0, 0],
         };
         let bytes = superblock.encode();
         let path = Path::new("heads-00000004");

@@ -272,7 +272,7 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
     )?;
     let bytes = heads.map.all();
     let mut scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
-    if scan.is_rest {
+    if scan.is_rest_of_sealed() {
         return Err(missing_file(Named::Heads(number + 1).path(&site.directory)));
     }
     let mut synced = scan.synced;
@@ -306,6 +306,7 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
         table: HeightTable::Listed(scan.offsets.clone()),
         content: scan.content,
         entries: scan.entries,
+        stripped: scan.trailer(heads.map.all(), site.salt).stripped,
         bodies_bytes: scan.bodies_end,
         ..Segment::new(number, limit(heads, scan.frames_end)?, scan.low)
     };

@@ -146,7 +146,7 @@ impl MarkFile {
             kind: FileKind::Mark,
             store: *store,
             number: 0,
-            fields: [0; 4],
+            fields: [0; 5],
         };
         file.write_at(&superblock.encode(), 0).map_err(fault)?;
         Ok(Self {

@@ -139,7 +139,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         kind: FileKind::Store,
         store: random_id(),
         number: 0,
-        fields: [random(), random(), 0, 0],
+        fields: [random(), random(), 0, 0, 0],
     };
     let site = Site {
         files: Arc::clone(&files),

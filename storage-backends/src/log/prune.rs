@@ -8,15 +8,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::disk::name_heads;
 use super::format::{FrameKind, SUPERBLOCK_BYTES};
-use super::roll::roll;
 use super::segment::{MappedFile, Segment};
 use super::state::State;
 use super::strip::{is_due, strip};
 use super::writer::Inner;
-use crate::{Error, INDEX_ENTRY_BYTES, Part, PruneReceipt, Result, arguments};
+use crate::{Error, Extent, INDEX_ENTRY_BYTES, Part, PruneReceipt, Result, arguments};
 
-/// The open segment is sealed for the sake of keys and headers only if it has so many bytes of them.
+/// The open segment's heads are written anew only if an eighth of them are so many bytes.
 const OPEN_BYTES_MIN: u64 = 64 << 10;
 
 /// A file of bodies, and where the first one above the floor begins.
@@ -64,51 +64,59 @@ impl Inner {
         Ok(freed_bytes + self.punch()?)
     }
 
-    /// Writes the heads of segments that are below the floors anew; of the open one too, after sealing it.
+    /// Writes the heads of segments anew that have enough below the floors.
     fn strip(&mut self) -> Result<u64> {
-        if self.is_open_due() {
-            roll(&self.shared, &mut self.disk)?;
-            self.indexer.segment_sealed()?;
-        }
-        let sealed = self.disk.segment as usize;
         let mut freed_bytes = 0;
-        for number in 0..sealed {
-            freed_bytes += self.strip_segment(number)?;
+        for number in 0..=self.disk.segment as usize {
+            let due = {
+                let state = self.shared.read();
+                let segment = &state.segments[number];
+                is_due(segment, state.extent).then(|| (segment.snapshot(), state.extent))
+            };
+            // Readers go on meanwhile; only this writer changes segments.
+            if let Some((segment, extent)) = due {
+                freed_bytes += self.strip_segment(segment, extent)?;
+            }
         }
         Ok(freed_bytes)
     }
 
-    /// Whether the open segment has enough below the floors for one more segment.
-    fn is_open_due(&self) -> bool {
-        let state = self.shared.read();
-        let open = state.open();
-        let (blocks, extent) = (open.live.end - open.low, state.extent);
-        let floor = extent.index_floor.max(extent.header_floor);
-        let below = floor.clamp(open.low, open.live.end) - open.low;
-        let bytes_min = OPEN_BYTES_MIN.min(self.disk.site.options.segment_bytes / 8);
-        below * 4 >= blocks && blocks > 0 && self.disk.heads.end / blocks * below >= bytes_min
-    }
-
-    fn strip_segment(&self, number: usize) -> Result<u64> {
-        // Readers go on meanwhile; only this writer changes segments.
-        let (segment, extent) = {
-            let state = self.shared.read();
-            let segment = &state.segments[number];
-            if !is_due(segment, state.extent) {
+    fn strip_segment(&mut self, segment: Segment, extent: Extent) -> Result<u64> {
+        let site = self.disk.site.clone();
+        let is_open = segment.number == self.disk.segment;
+        if is_open {
+            let spared_min = OPEN_BYTES_MIN.min(site.options.segment_bytes / 256);
+            if segment.heads.map.exists() / 8 < spared_min {
                 return Ok(0);
             }
-            (segment.snapshot(), state.extent)
-        };
+            // Opening takes the bodies that the new file speaks of for synced.
+            self.disk.sync("prune", &mut || {})?;
+        }
+        let number = segment.number;
         let before = self.allocated(&segment.heads)?;
-        let rest = strip(&self.disk.site, &segment, extent)?;
+        let rest = strip(&site, &segment, extent, is_open)?;
         drop(segment);
-        let after = self.allocated(&rest.heads)?;
+        let (path, capacity) = if is_open {
+            self.disk.exchange_heads(rest.file, rest.checksum)?;
+            (self.disk.heads.path.clone(), site.options.map_bytes())
+        } else {
+            (name_heads(&site, number)?, 0)
+        };
+        let map = site.files.map(&path, capacity);
+        let heads = MappedFile {
+            map: Arc::new(map.map_err(|source| Error::system("map", &path, source))?),
+            path: Arc::new(path),
+        };
+        let after = self.allocated(&heads)?;
         let old = {
             let mut state = self.shared.write();
-            let segment = &mut state.segments[number];
+            let segment = &mut state.segments[number as usize];
             segment.table = rest.table;
             segment.stripped = rest.stripped;
-            std::mem::replace(&mut segment.heads, rest.heads)
+            if is_open {
+                segment.content = rest.checksum;
+            }
+            std::mem::replace(&mut segment.heads, heads)
         };
         Ok(match is_let_go(old) {
             true => before.saturating_sub(after),

@@ -4,10 +4,7 @@
 use std::path::Path;
 
 use super::check_index::check_run;
-use super::format::{
-    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Superblock, finish_frame,
-    table_entry,
-};
+use super::format::{FileKind, Named, Superblock};
 use super::home::lock_to_write;
 use super::load::{Listing, load};
 use super::mark::Slots;
@@ -15,6 +12,7 @@ use super::options::LogOptions;
 use super::run::Run;
 use super::scan::Scan;
 use super::shared::Site;
+use super::strip::footer;
 use super::values::sync_directory;
 use crate::{Error, Repaired, Result};
 
@@ -66,19 +64,8 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
         // Sound, or damaged where nothing can be made again; then opening tells.
         return Ok(());
     }
-    let mut footer = vec![0; FRAME_BYTES];
-    for (height, offset) in (scan.low..).zip(&scan.offsets) {
-        footer.extend_from_slice(&table_entry(site.salt, height, *offset));
-    }
-    footer.extend_from_slice(&scan.trailer(bytes, site.salt).encode(site.salt));
-    finish_frame(
-        &mut footer,
-        site.salt,
-        FrameKind::Footer,
-        scan.extent.end,
-        SUPERBLOCK_BYTES as u64,
-        scan.content,
-    );
+    let trailer = scan.trailer(bytes, site.salt);
+    let footer = footer(site.salt, &trailer, &scan.offsets, scan.content);
     let fresh = path.with_extension("new");
     let fault = |source| Error::system(OPERATION, &fresh, source);
     let file = site.files.create(&fresh).map_err(fault)?;

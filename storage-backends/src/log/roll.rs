@@ -27,7 +27,7 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
         let keys = keys.map(|height| open.record(height, state.salt));
         let keys = keys.map(|record| Ok(record?.entries as u64));
         let entries = keys.sum::<Result<u64>>()?;
-        disk.seal(open.low, offsets, entries)?;
+        disk.seal(open.low, offsets, entries, open.stripped)?;
         begin(disk, &state)?
     };
     let mut state = shared.write();

@@ -155,7 +155,7 @@ impl Run {
             Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let [begin, end, keys_from, _] = head.fields;
+        let [begin, end, keys_from, ..] = head.fields;
         if (head.number, begin, end) != (first, first, last) {
             return Ok(None);
         }

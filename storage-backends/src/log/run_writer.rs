@@ -85,7 +85,7 @@ pub(super) fn write_run(
         kind: FileKind::Index,
         store: *site.store,
         number: first,
-        fields: [first, last, keys_from, 0],
+        fields: [first, last, keys_from, 0, 0],
     };
     let mut head = superblock.encode().to_vec();
     head.extend_from_slice(&encode_head(&layout, covers, salt));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::format::{
-    FRAME_BYTES, FrameHead, FrameKind, SUPERBLOCK_BYTES, Salt, Stripped, Superblock,
+    FRAME_BYTES, FrameHead, FrameKind, RestHead, SUPERBLOCK_BYTES, Salt, Stripped, Superblock,
     TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, body_frame_bytes,
 };
 use super::record::Record;
@@ -27,8 +27,8 @@ pub(super) struct Scan {
     pub(super) runs: Vec<(u64, u64)>,
     /// Checksum of the last frame, but for a footer.
     pub(super) content: u32,
-    /// Whether the frames are no longer those that were written at first.
-    pub(super) is_rest: bool,
+    /// What the first frame says if the file was written anew.
+    pub(super) rest: Option<RestHead>,
     pub(super) footer: Option<Trailer>,
 }
 
@@ -39,12 +39,12 @@ impl Scan {
             low: superblock.extent().end,
             extent: superblock.extent(),
             frames_end: SUPERBLOCK_BYTES as u64,
-            synced: SUPERBLOCK_BYTES as u64,
+            synced: superblock.synced(),
             bodies_end: SUPERBLOCK_BYTES as u64,
             entries: 0,
             runs: Vec::new(),
             content: superblock.checksum(),
-            is_rest: false,
+            rest: None,
             footer: None,
         }
     }
@@ -87,7 +87,7 @@ impl Scan {
     }
 
     fn run(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
-        if head.height != self.extent.end || self.is_rest {
+        if head.height != self.extent.end {
             return None;
         }
         self.runs.push((at as u64, self.bodies_end));
@@ -123,21 +123,23 @@ impl Scan {
         if at != SUPERBLOCK_BYTES || head.height > self.low {
             return None;
         }
-        self.is_rest = true;
+        let end = at + FRAME_BYTES + head.length as usize;
+        let rest = RestHead::decode(&bytes[at + FRAME_BYTES..end])?;
         self.low = head.height;
         self.extent.end = head.height;
-        let end = at + FRAME_BYTES + head.length as usize;
-        let mut next = at + FRAME_BYTES;
+        let mut next = at + head.records_at();
         while next < end {
             let record = Record::decode(&bytes[..end], next as u64, salt)?;
             self.push(&record)?;
             next += record.bytes();
         }
+        self.rest = Some(rest).filter(|rest| rest.bodies_bytes >= self.bodies_end);
+        self.bodies_end = self.rest?.bodies_bytes;
         Some(())
     }
 
     fn truncate(&mut self, end: u64) -> Option<()> {
-        if end > self.extent.end || end < self.extent.floor || self.is_rest {
+        if end > self.extent.end || end < self.extent.floor {
             return None;
         }
         self.extent.end = end;
@@ -148,7 +150,7 @@ impl Scan {
 
     fn raise_floor(&mut self, part: Part, floor: u64) -> Option<()> {
         let held = self.extent.floor_of(part)..=self.extent.ceiling_of(part);
-        if !held.contains(&floor) || self.is_rest {
+        if !held.contains(&floor) {
             return None;
         }
         *self.extent.floor_of_mut(part) = floor;
@@ -157,21 +159,17 @@ impl Scan {
 
     fn seal(&mut self, bytes: &[u8], salt: Salt) -> Option<()> {
         let trailer = Trailer::decode(bytes, salt)?;
-        let mut found = self.trailer(bytes, salt);
-        if self.is_rest {
-            // These tell of what is gone.
-            found = Trailer {
-                bodies_bytes: trailer.bodies_bytes,
-                stripped: trailer.stripped,
-                content: trailer.content,
-                ..found
-            };
-        }
+        let found = self.trailer(bytes, salt);
         self.footer = Some(trailer).filter(|trailer| *trailer == found);
         self.footer.map(|_| ())
     }
 
-    /// The trailer that follows from the frames; of what was taken away from them it knows nothing.
+    /// Whether the file was written anew after its segment was sealed.
+    pub(super) fn is_rest_of_sealed(&self) -> bool {
+        self.rest.is_some_and(|rest| rest.content.is_some())
+    }
+
+    /// The trailer that follows from the frames.
     pub(super) fn trailer(&self, bytes: &[u8], salt: Salt) -> Trailer {
         let records = self.offsets.iter();
         let records = records.filter_map(|offset| Record::decode(bytes, *offset, salt));
@@ -181,8 +179,11 @@ impl Scan {
             end: self.extent.end,
             bodies_bytes: self.bodies_end,
             entries: records.map(|record| record.entries as u64).sum(),
-            stripped: Stripped::default(),
-            content: self.content,
+            stripped: self.rest.map_or(Stripped::default(), |rest| rest.stripped),
+            content: self
+                .rest
+                .and_then(|rest| rest.content)
+                .unwrap_or(self.content),
         }
     }
 

@@ -127,8 +127,8 @@ struct Disk {
     operations: u64,
     fault: Option<Fault>,
     stopped: bool,
-    /// Files of heads that took the place of others.
-    stripped: u64,
+    /// Files of heads that took the place of others: of sealed segments, and of the open one.
+    stripped: [u64; 2],
     inodes: Vec<Inode>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -185,7 +185,7 @@ impl SimulatedFiles {
                 operations: 0,
                 fault: None,
                 stopped: false,
-                stripped: 0,
+                stripped: [0; 2],
                 inodes,
                 durable_names: names.clone(),
                 names,
@@ -209,8 +209,8 @@ impl SimulatedFiles {
         self.disk().operations
     }
 
-    /// How often a segment's heads were written anew.
-    pub(super) fn stripped(&self) -> u64 {
+    /// How often the heads of sealed segments, and of the open one, were written anew.
+    pub(super) fn stripped(&self) -> [u64; 2] {
         self.disk().stripped
     }
 
@@ -299,8 +299,16 @@ impl Files for SimulatedFiles {
         if let Turn::Break(error) = disk.turn() {
             return Err(error);
         }
-        let is_new = !disk.names.contains_key(&name(to));
-        disk.stripped += u64::from(name(to).starts_with("heads") && !is_new);
+        let is_heads = |name: &&String| name.starts_with("heads") && !name.ends_with(".new");
+        if disk
+            .names
+            .keys()
+            .filter(is_heads)
+            .any(|held| *held == name(to))
+        {
+            let is_open = disk.names.keys().rfind(is_heads) == Some(&name(to));
+            disk.stripped[usize::from(is_open)] += 1;
+        }
         let change = NameChange::Rename(name(from), name(to));
         change.apply(&mut disk.names);
         disk.pending_names.push(change);

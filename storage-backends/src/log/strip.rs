@@ -1,23 +1,24 @@
-//! Stripping: writing a sealed segment's heads anew without the keys and headers below their floors.
+//! Stripping: writing a segment's heads anew without the keys and headers below their floors.
 //!
 //! The new file takes the old one's name only when it is whole and on the disk, so a crash leaves one or the other;
 //! readers that hold bytes of the old one keep it until they let go. Records stay, since ids stay, and with them the
-//! footer; of truncated blocks nothing else does. What stays is copied as it is, damaged or not, with its checksums.
+//! footer; of truncated blocks nothing else does. What stays is copied as it is, damaged or not, with its checksums. The
+//! heads of the open segment go on growing in the new file, whose superblock has the floors and says how much of it is
+//! on the disk, since the frames that said so are gone.
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
+use super::disk::GrowingFile;
 use super::files::FileHandle;
 use super::format::{
-    FRAME_BYTES, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Stripped, TRAILER_BYTES, Trailer,
-    encode_frame_head, finish_frame, padded, table_entry, u32_at,
+    FRAME_BYTES, FileKind, FrameKind, Named, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
+    Superblock, Trailer, encode_frame_head, finish_frame, table_entry,
 };
 use super::record::Keep;
 use super::run::is_worth_it;
-use super::segment::{HeightTable, MappedFile, Segment, table_start};
+use super::segment::{HeightTable, Segment, table_start};
 use super::shared::Site;
-use super::values::sync_directory;
 use crate::{Error, Extent, Result};
 
 /// Bytes gathered before they are written.
@@ -43,55 +44,108 @@ pub(super) fn is_due(segment: &Segment, extent: Extent) -> bool {
 /// A segment's heads after stripping.
 #[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) heads: MappedFile,
+    /// The file, which hasn't got its name yet.
+    pub(super) file: GrowingFile,
+    /// Checksum of its last frame, but for a footer.
+    pub(super) checksum: u32,
     pub(super) table: HeightTable,
     pub(super) stripped: Stripped,
 }
 
-/// Writes what stays of a sealed segment's heads in their place.
-pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent) -> Result<Rest> {
+/// Writes what stays of a segment's heads to a file that is on the disk when this returns.
+pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: bool) -> Result<Rest> {
     let path = Named::Heads(segment.number).path(&site.directory);
-    let fresh = path.with_extension("new");
-    let fault = |source| Error::system(OPERATION, &fresh, source);
-    let file = site.files.create(&fresh).map_err(fault)?;
-    let stripped = Stripped {
-        keys: extent.index_floor.max(segment.stripped.keys),
-        headers: extent.header_floor.max(segment.stripped.headers),
-    };
-    let footer = write_rest(&*file, &fresh, site.salt, segment, stripped)?;
-    file.sync().map_err(fault)?;
-    drop(file);
-    site.files.rename(&fresh, &path).map_err(fault)?;
-    sync_directory(site)?;
-    let map = site
-        .files
-        .map(&path, 0)
-        .map_err(|source| Error::system("map", &path, source))?;
-    Ok(Rest {
-        heads: MappedFile {
-            path: Arc::new(path),
-            map: Arc::new(map),
+    let path = path.with_extension("new");
+    let fault = |source| Error::system(OPERATION, &path, source);
+    let file = site.files.create(&path).map_err(fault)?;
+    let head = RestHead {
+        bodies_bytes: segment.bodies_bytes,
+        stripped: Stripped {
+            keys: extent.index_floor.max(segment.stripped.keys),
+            headers: extent.header_floor.max(segment.stripped.headers),
         },
-        table: HeightTable::Mapped(table_start(footer)),
-        stripped,
+        content: (!is_open).then_some(segment.content),
+    };
+    let start = SUPERBLOCK_BYTES as u64;
+    let mut payload = Payload::new(&*file, site.salt, start + FRAME_BYTES as u64);
+    payload.buffer.extend_from_slice(&head.encode());
+    let (offsets, entries) = push_records(&mut payload, &path, segment, head.stripped)?;
+    let (end, payload_checksum) = (payload.at, payload.checksum);
+    let superblock = superblock(site, segment, extent, is_open.then_some(end))?;
+    let (frame, checksum) = encode_frame_head(
+        site.salt,
+        FrameKind::Rest,
+        end - start - FRAME_BYTES as u64,
+        segment.low,
+        start,
+        superblock.checksum(),
+        payload_checksum,
+    );
+    file.write_at(&[&superblock.encode()[..], &frame].concat(), 0)
+        .map_err(fault)?;
+    let mut file = GrowingFile {
+        path: path.clone(),
+        file,
+        end,
+        synced: end,
+    };
+    let table = if is_open {
+        HeightTable::Listed(offsets)
+    } else {
+        let trailer = Trailer {
+            footer: end,
+            low: segment.low,
+            end: segment.low + offsets.len() as u64,
+            bodies_bytes: segment.bodies_bytes,
+            entries,
+            stripped: head.stripped,
+            content: segment.content,
+        };
+        let footer = footer(site.salt, &trailer, &offsets, checksum);
+        file.push(OPERATION, &footer)?;
+        HeightTable::Mapped(table_start(end))
+    };
+    file.file.sync().map_err(fault)?;
+    Ok(Rest {
+        file,
+        checksum,
+        table,
+        stripped: head.stripped,
     })
 }
 
-/// Gives the footer's offset.
-fn write_rest(
-    file: &dyn FileHandle,
+/// That of an open segment is followed by more frames, from an extent on that the file itself no longer tells.
+fn superblock(
+    site: &Site,
+    segment: &Segment,
+    extent: Extent,
+    synced: Option<u64>,
+) -> Result<Superblock> {
+    let (path, bytes) = (&segment.heads.path, segment.heads.map.all());
+    let held = Superblock::decode(path, bytes, FileKind::Heads, Some(&site.store))?;
+    let Some(synced) = synced else {
+        return Ok(held);
+    };
+    let begun = Extent {
+        end: held.extent().end,
+        ..extent
+    };
+    let mut fields = Superblock::fields_of(begun);
+    fields[fields.len() - 1] = synced;
+    Ok(Superblock { fields, ..held })
+}
+
+/// Writes the records; gives their offsets, and how many index entries they have.
+fn push_records(
+    payload: &mut Payload<'_>,
     path: &Path,
-    salt: Salt,
     segment: &Segment,
     stripped: Stripped,
-) -> Result<u64> {
+) -> Result<(Vec<u64>, u64)> {
     let fault = |source| Error::system(OPERATION, path, source);
-    let heads = segment.heads.map.all();
-    let start = SUPERBLOCK_BYTES as u64;
-    let mut payload = Payload::new(file, salt, start + FRAME_BYTES as u64);
+    let (salt, heads) = (payload.salt, segment.heads.map.all());
     let (mut offsets, mut entries) = (Vec::new(), 0);
-    let end = segment.low + segment.blocks();
-    for height in segment.low..end {
+    for height in segment.low..segment.low + segment.blocks() {
         let record = segment.record(height, salt)?;
         let is_live = segment.live.contains(&height);
         let keys = Keep::when(is_live && height >= stripped.keys);
@@ -105,37 +159,19 @@ fn write_rest(
         payload.flush(BUFFER_BYTES).map_err(fault)?;
     }
     payload.flush(0).map_err(fault)?;
-    let superblock = &heads[..SUPERBLOCK_BYTES];
-    let (head, checksum) = encode_frame_head(
-        salt,
-        FrameKind::Rest,
-        payload.at - start - FRAME_BYTES as u64,
-        segment.low,
-        start,
-        u32_at(superblock, 12),
-        payload.checksum,
-    );
-    file.write_at(&[superblock, &head].concat(), 0)
-        .map_err(fault)?;
-    let mut footer = Vec::with_capacity(FRAME_BYTES + offsets.len() * 16 + TRAILER_BYTES);
-    footer.resize(FRAME_BYTES, 0);
-    for (height, offset) in (segment.low..).zip(offsets) {
-        footer.extend_from_slice(&table_entry(salt, height, offset));
+    Ok((offsets, entries))
+}
+
+/// The footer frame of a segment whose last frame has the checksum `previous`.
+pub(super) fn footer(salt: Salt, trailer: &Trailer, offsets: &[u64], previous: u32) -> Vec<u8> {
+    let mut frame = vec![0; FRAME_BYTES];
+    for (height, offset) in (trailer.low..).zip(offsets) {
+        frame.extend_from_slice(&table_entry(salt, height, *offset));
     }
-    let trailer = Trailer {
-        footer: payload.at,
-        low: segment.low,
-        end,
-        bodies_bytes: segment.bodies_bytes,
-        entries,
-        stripped,
-        content: segment.content,
-    };
-    footer.extend_from_slice(&trailer.encode(salt));
-    finish_frame(&mut footer, salt, FrameKind::Footer, end, start, checksum);
-    debug_assert_eq!(footer.len(), padded(footer.len()));
-    file.write_at(&footer, payload.at).map_err(fault)?;
-    Ok(payload.at)
+    frame.extend_from_slice(&trailer.encode(salt));
+    let (kind, synced) = (FrameKind::Footer, SUPERBLOCK_BYTES as u64);
+    finish_frame(&mut frame, salt, kind, trailer.end, synced, previous);
+    frame
 }
 
 /// A frame's payload on its way to the file, and its checksum.

@@ -258,7 +258,7 @@ fn superblock(site: &Site, generation: u64) -> Superblock {
         kind: FileKind::Meta,
         store: site.store,
         number: generation,
-        fields: [0; 4],
+        fields: [0; 5],
     }
 }
 

@@ -183,6 +183,40 @@ fn damage_to_what_was_durable_is_an_error_also_without_the_mark() {
     }
 }
 
+/// What the frames told of it went with them when the heads of the open segment were written anew.
+#[test]
+fn damage_to_stripped_heads_of_the_open_segment_is_an_error_also_without_the_mark() {
+    let place = Place::with_chain();
+    let files = place.files();
+    let last = files.iter().rfind(|name| name.starts_with("heads"));
+    let last = last.unwrap().as_str();
+    let before = fs::metadata(place.file(last)).unwrap().len();
+    let mut store = SMALL.open(&place.directory()).unwrap();
+    for part in Part::ALL {
+        store.writer.prune(part, END - 1, u64::MAX).unwrap();
+    }
+    drop(store);
+    let whole = fs::read(place.file(last)).unwrap();
+    assert!((whole.len() as u64) < before, "it was not stripped");
+    fs::remove_file(place.file("mark")).unwrap();
+    for at in (12..whole.len()).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x20;
+        fs::write(place.file(last), damaged).unwrap();
+        place.assert_refused(last, "corrupt");
+    }
+    fs::write(place.file(last), &whole).unwrap();
+    let extent = Extent {
+        floor: END - 1,
+        index_floor: END - 1,
+        header_floor: END - 1,
+        end: END,
+    };
+    let store = SMALL.open(&place.directory()).unwrap();
+    ask(&*store.reader, extent, BODY_BYTES).unwrap();
+    ask_entries(&*store.reader, extent).unwrap();
+}
+
 /// Keeps the text of warnings.
 #[derive(Clone, Default)]
 struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
