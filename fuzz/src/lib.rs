@@ -11,5 +11,5 @@ mod scratch;
 
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
-pub use log::{DamagedLog, LOG_END, LOG_FLOOR, LOG_OPTIONS, log_block};
+pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block};
 pub use scratch::Scratch;

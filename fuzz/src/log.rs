@@ -11,8 +11,8 @@ use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions, Part};
 
 /// Blocks in the log.
 pub const LOG_END: u64 = 30;
-/// Blocks whose bodies are pruned.
-pub const LOG_FLOOR: u64 = 4;
+/// Blocks whose bodies, index entries and headers are pruned.
+pub const LOG_FLOORS: [u64; 3] = [9, 7, 5];
 /// Segments of a few blocks, index files of which two become one, and no thread.
 pub const LOG_OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1500,
@@ -66,10 +66,12 @@ fn whole() -> &'static Files {
                 .append(&run, Durability::Os)
                 .expect("a valid block");
         }
-        store
-            .writer
-            .prune(Part::Body, LOG_FLOOR, u64::MAX)
-            .expect("a valid floor");
+        for (part, floor) in Part::ALL.into_iter().zip(LOG_FLOORS) {
+            store
+                .writer
+                .prune(part, floor, u64::MAX)
+                .expect("a valid floor");
+        }
         store
             .writer
             .put_meta("name", b"value", Durability::Os)
@@ -178,7 +180,7 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
     }
     match kind % 6 {
         4 => {
-            let kind = u32::from(input.byte().unwrap_or(0) % 7);
+            let kind = u32::from(input.byte().unwrap_or(0) % 10);
             let height = input.number() as u64;
             let payload = input.bytes();
             forge(files, kind, height, payload)

@@ -71,10 +71,11 @@ fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report<'_>) -
     };
     // The mark first: what it tells of is in files that are read later.
     let mark = check_mark(site, report)?;
-    let last = listing.heads.iter().max().copied().unwrap_or(0);
+    report.sound(listing.last_segment(site, &mark))?;
+    let last = listing.heads.last().copied().unwrap_or(0);
     let mut later = Later::default();
-    for number in (0..=last.max(mark.segment)).rev() {
-        check_segment(site, number, last, &mark, &mut later, report)?;
+    for number in listing.heads.iter().rev() {
+        check_segment(site, *number, last, &mark, &mut later, report)?;
     }
     let state = home.map(|home| home.shared.read());
     for (first, last) in &listing.indexes {

@@ -20,8 +20,8 @@ pub(super) struct Later {
     extent: Extent,
     /// Where the blocks that they hold begin; `None` if there is no later one.
     low: Option<u64>,
-    /// The end that the next one was begun with.
-    begin: Option<u64>,
+    /// The next one's number, and the end that it was begun with.
+    begin: Option<(u64, u64)>,
 }
 
 struct Checking<'a, 'b> {
@@ -64,7 +64,8 @@ pub(super) fn check_segment(
     if later.low.is_none() {
         later.extent = live.extent;
     }
-    if later.begin.is_some_and(|begin| begin != live.extent.end) && frames.sound {
+    let begin = later.begin.filter(|(next, _)| *next == number + 1);
+    if begin.is_some_and(|(_, begin)| begin != live.extent.end) && frames.sound {
         let reason = "the next segment doesn't begin where this one ends";
         report.damage(&heads.path, Place::Structure, reason);
     }
@@ -98,7 +99,7 @@ pub(super) fn check_segment(
         checking.footer(&superblock, number < last)?;
     }
     later.low = Some(clip.min(live.low));
-    later.begin = superblock.map(|superblock| superblock.extent().end);
+    later.begin = superblock.map(|superblock| (number, superblock.extent().end));
     Ok(())
 }
 
@@ -247,7 +248,7 @@ impl Live {
                 return;
             };
             self.offsets.push(next as u64);
-            self.extent.end += 1;
+            self.extent.end = self.extent.end.saturating_add(1);
             next += record.bytes();
         }
     }

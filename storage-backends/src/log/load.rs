@@ -76,7 +76,7 @@ impl Listing {
     }
 
     /// The number of the last segment, if no segment is missing.
-    fn last_segment(&self, site: &Site, mark: &Mark) -> Result<u64> {
+    pub(super) fn last_segment(&self, site: &Site, mark: &Mark) -> Result<u64> {
         let missing = (0..)
             .zip(&self.heads)
             .find(|(expected, found)| expected != *found)

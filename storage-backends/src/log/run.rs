@@ -163,8 +163,8 @@ impl Run {
         let Some((layout, covers)) = decode_head(map.all(), salt) else {
             return Ok(None);
         };
-        let whole = last.checked_sub(first).map(|more| more + 1) == Some(covers.len() as u64)
-            && layout.file_bytes() == Some(map.exists());
+        let span = last.checked_sub(first).and_then(|more| more.checked_add(1));
+        let whole = span == Some(covers.len() as u64) && layout.file_bytes() == Some(map.exists());
         Ok(whole.then(|| Self {
             path: path.to_owned(),
             map: Arc::new(map),
