@@ -92,16 +92,22 @@ impl Disk {
     /// Encodes a run and writes it. Gives the offsets of its records. If it is to be synced next, the disk begins with the
     /// bodies while the heads are on their way.
     pub(super) fn write_run(&mut self, run: &[Block], is_to_sync: bool) -> Result<Vec<u64>> {
-        let mut draft = RunDraft::new(run, self.bodies.end, self.site.salt);
-        let bodies_at = self.bodies.end;
-        for (block, checksum) in run.iter().zip(&draft.body_checksums) {
-            self.write_body(block, *checksum)?;
+        let (salt, bodies_at) = (self.site.salt, self.bodies.end);
+        let mut checksums = Vec::with_capacity(run.len());
+        let mut begun = bodies_at;
+        for block in run {
+            let checksum = salt.checksum(&block.body);
+            self.write_body(block, checksum)?;
+            checksums.push(checksum);
+            if is_to_sync && self.bodies.end - begun >= BUFFER_BYTES as u64 {
+                self.begin_sync(&mut begun);
+            }
         }
         self.flush_bodies()?;
         if is_to_sync {
-            let length = self.bodies.end - bodies_at;
-            self.bodies.file.begin_sync(bodies_at, length);
+            self.begin_sync(&mut begun);
         }
+        let mut draft = RunDraft::new(run, &checksums, bodies_at, salt);
         debug_assert_eq!(self.bodies.end, draft.bodies_end);
         let start = self.heads.end;
         let height = run.first().map_or(0, |block| block.height);
@@ -111,6 +117,13 @@ impl Disk {
             .iter()
             .map(|offset| start + *offset as u64)
             .collect())
+    }
+
+    /// Has the disk begin with the bodies from `begun` on.
+    fn begin_sync(&self, begun: &mut u64) {
+        let length = self.bodies.end - *begun;
+        self.bodies.file.begin_sync(*begun, length);
+        *begun = self.bodies.end;
     }
 
     fn write_body(&mut self, block: &Block, checksum: u32) -> Result<()> {

@@ -206,33 +206,22 @@ pub(super) struct RunDraft {
     pub(super) frame: Vec<u8>,
     /// Offsets of the records within the frame.
     pub(super) records: Vec<usize>,
-    /// The checksum of each body.
-    pub(super) body_checksums: Vec<u32>,
     /// The length of the file of bodies after the run.
     pub(super) bodies_end: u64,
 }
 
 impl RunDraft {
-    /// Encodes a run whose bodies go to `bodies_at`.
-    pub(super) fn new(run: &[Block], bodies_at: u64, salt: Salt) -> Self {
+    /// Encodes a run whose bodies went to `bodies_at`, with a checksum for each.
+    pub(super) fn new(run: &[Block], checksums: &[u32], bodies_at: u64, salt: Salt) -> Self {
         let mut draft = Self {
             frame: Vec::with_capacity(heads_bytes(run)),
             records: Vec::with_capacity(run.len()),
-            body_checksums: Vec::with_capacity(run.len()),
             bodies_end: bodies_at,
         };
         draft.frame.resize(FRAME_BYTES, 0);
-        for block in run {
-            let body_checksum = salt.checksum(&block.body);
+        for (block, checksum) in run.iter().zip(checksums) {
             draft.records.push(draft.frame.len());
-            push_record(
-                &mut draft.frame,
-                block,
-                draft.bodies_end,
-                body_checksum,
-                salt,
-            );
-            draft.body_checksums.push(body_checksum);
+            push_record(&mut draft.frame, block, draft.bodies_end, *checksum, salt);
             draft.bodies_end += body_frame_bytes(block.body.len()) as u64;
         }
         draft
@@ -334,11 +323,16 @@ mod tests {
         }
     }
 
+    fn draft(run: &[Block], salt: Salt) -> RunDraft {
+        let checksums = run.iter().map(|block| salt.checksum(&block.body));
+        RunDraft::new(run, &checksums.collect::<Vec<_>>(), 64, salt)
+    }
+
     /// The format of version 2: these bytes never change.
     #[test]
     fn golden_bytes() {
         let hash = |positions| {
-            let frame = RunDraft::new(&[block(positions)], 64, Salt::new(&[1; 16])).frame;
+            let frame = draft(&[block(positions)], Salt::new(&[1; 16])).frame;
             (frame.len(), fnv(&frame))
         };
         assert_eq!(hash(&[0, 1]), (200, 16303708183607846350));
@@ -349,7 +343,7 @@ mod tests {
     fn parts_of_a_record_are_taken_away_and_the_rest_stays() {
         let salt = Salt::new(&[1; 16]);
         for positions in [&[0, 1, 2][..], &[5, 0, 7], &[]] {
-            let draft = RunDraft::new(&[block(positions)], 64, salt);
+            let draft = draft(&[block(positions)], salt);
             let whole = Record::decode(&draft.frame, draft.records[0] as u64, salt).unwrap();
             for (keys, header) in [
                 (Keep::Yes, Keep::Yes),
@@ -391,7 +385,7 @@ mod tests {
         let salt = Salt::new(&[1; 16]);
         for positions in [&[][..], &[0, 1, 2], &[5, 0, 7], &[1, 2]] {
             let run = [block(positions)];
-            let draft = RunDraft::new(&run, 64, salt);
+            let draft = draft(&run, salt);
             assert_eq!(draft.frame.len(), heads_bytes(&run));
             assert_eq!(draft.bodies_end, 64 + bodies_bytes(&run));
             let offset = draft.records[0];
