@@ -61,8 +61,8 @@ fn main() {
     look_up(&store, transactions);
     let usage = store.reader.usage().unwrap();
     println!("{usage:?}");
-    let started = Instant::now();
     for part in [Part::Body, Part::Index] {
+        let started = Instant::now();
         let before = store.reader.usage().unwrap().bytes_on_disk;
         let receipt = store.writer.prune(part, blocks / 2, u64::MAX).unwrap();
         let after = store.reader.usage().unwrap().bytes_on_disk;

@@ -83,6 +83,39 @@ fn pruning_the_index_gives_its_space_back() {
     }
 }
 
+#[test]
+fn headers_outlive_the_file_that_they_were_read_from() {
+    let place = Place::new();
+    let mut store = place.url().create().unwrap();
+    let chain: Vec<Block> = (0..100).map(wide_block).collect();
+    store.writer.append(&chain, Durability::Os).unwrap();
+    let header = |store: &Store, height| match store.reader.header(height).unwrap() {
+        Some(header) => header.bytes,
+        None => panic!("it is below the end"),
+    };
+    let held = header(&store, 3);
+    store.writer.prune(Part::Body, 60, u64::MAX).unwrap();
+    let receipt = store.writer.prune(Part::Index, 50, u64::MAX).unwrap();
+    assert_eq!(receipt.freed_bytes, 0, "a reader was in the way");
+    store.writer.prune(Part::Header, 50, u64::MAX).unwrap();
+    assert_eq!(held, Held::Present(chain[3].header.clone()));
+    assert_eq!(header(&store, 3), Held::Pruned);
+    assert_eq!(header(&store, 50), Held::Present(chain[50].header.clone()));
+    // The new file grows on.
+    let next = wide_block(100);
+    store
+        .writer
+        .append(std::slice::from_ref(&next), Durability::Disk)
+        .unwrap();
+    drop(store);
+    let store = place.url().open().unwrap();
+    assert_eq!(
+        store.reader.index(100).unwrap(),
+        Some(Held::Present(next.index))
+    );
+    assert_eq!(store.reader.index(49).unwrap(), Some(Held::Pruned));
+}
+
 const WIDE: u64 = 500;
 
 /// A block with many keys.
