@@ -11,7 +11,10 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use hubledger_storage::{Block, Durability, Extent, LogOptions, Part, Result, Store, StoreUrl};
+use hubledger_storage::{
+    Block, Durability, Extent, IndexOptions, LogOptions, Part, Result, SqliteOptions, Store,
+    StoreUrl,
+};
 use support::{ask, ask_entries, await_index, block};
 
 /// Tells a child where its store is.
@@ -43,7 +46,7 @@ fn child() {
     say("begin open");
     let mut store = open(&url).unwrap();
     for round in 0.. {
-        step(&mut store, parts(&url), round);
+        step(&mut store, round);
         let extent = store.reader.extent().unwrap();
         let Extent {
             floor,
@@ -57,12 +60,12 @@ fn child() {
     }
 }
 
-fn step(store: &mut Store, parts: &[Part], round: u64) {
+fn step(store: &mut Store, round: u64) {
     let extent = store.reader.extent().unwrap();
     let end = extent.end;
     if round % 8 == 7 {
         say("begin prune");
-        for &part in parts {
+        for part in Part::ALL {
             let below = end.saturating_sub(KEPT).max(extent.floor_of(part));
             store.writer.prune(part, below, u64::MAX).unwrap();
         }
@@ -84,29 +87,58 @@ fn say(line: &str) {
     std::io::stdout().flush().unwrap();
 }
 
-/// The parts that a child prunes.
-const fn parts(url: &StoreUrl) -> &'static [Part] {
+/// Few entries in memory, and runs that are merged often.
+const SMALL_INDEX: IndexOptions = IndexOptions {
+    entries_in_memory: 90,
+    fanout: 2,
+};
+
+/// Opens the store, in parts so small that kills fall into all that is done with them.
+fn open(url: &StoreUrl) -> Result<Store> {
     match url {
-        StoreUrl::Sqlite(_) => &[Part::Body],
-        _ => &Part::ALL,
+        StoreUrl::Log(directory) => {
+            let options = LogOptions {
+                segment_bytes: 100_000,
+                index_fanout: 2,
+                ..LogOptions::default()
+            };
+            match url.exists() {
+                true => options.open(directory),
+                false => options.create(directory),
+            }
+        }
+        StoreUrl::Sqlite(path) => {
+            let options = SqliteOptions {
+                index: SMALL_INDEX,
+                ..SqliteOptions::default()
+            };
+            match url.exists() {
+                true => options.open(path),
+                false => options.create(path),
+            }
+        }
+        #[cfg(feature = "rocksdb")]
+        StoreUrl::Rocksdb(directory, options) => {
+            let options = hubledger_storage::RocksOptions {
+                index: SMALL_INDEX,
+                write_buffer_mib: 1,
+                ..*options
+            };
+            match url.exists() {
+                true => options.open(directory),
+                false => options.create(directory),
+            }
+        }
+        _ => url.open_or_create(),
     }
 }
 
-/// Opens the store, a log in small segments, so that kills fall into their ends and the indexing too.
-fn open(url: &StoreUrl) -> Result<Store> {
-    let StoreUrl::Log(directory) = url else {
-        return url.open_or_create();
-    };
-    let options = LogOptions {
-        segment_bytes: 100_000,
-        index_fanout: 2,
-        ..LogOptions::default()
-    };
-    if url.exists() {
-        options.open(directory)
-    } else {
-        options.create(directory)
-    }
+#[cfg(feature = "rocksdb")]
+#[test]
+fn acknowledged_runs_survive_sigkill_in_rocksdb() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("rocksdb:{}", directory.path().join("chain").display());
+    assert_survival(&url.parse().unwrap());
 }
 
 #[test]
@@ -156,9 +188,7 @@ fn assert_whole(url: &StoreUrl, known: Extent) -> Extent {
     assert!(is_end(extent.end), "{extent:?}: part of a run");
     await_index(&*store.reader);
     ask(&*store.reader, extent, BODY_BYTES).unwrap();
-    if parts(url).contains(&Part::Index) {
-        ask_entries(&*store.reader, extent).unwrap();
-    }
+    ask_entries(&*store.reader, extent).unwrap();
     extent
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use hubledger_storage::{
-    Block, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, LogOptions,
-    MemoryStore, Part, Result, Store, StoreUrl,
+    Block, BlockReader, Durability, Extent, Held, Id, IndexEntry, IndexOptions, Location,
+    LogOptions, MemoryStore, Part, Result, SqliteOptions, Store,
 };
 use proptest::prelude::*;
 
@@ -278,9 +278,36 @@ fn run(steps: &[Step], open: Open) {
     assert_equal(&*model.reader, &*tested.reader, &forgotten);
 }
 
+/// Few entries in memory, and runs that are merged often.
+const SMALL_INDEX: IndexOptions = IndexOptions {
+    entries_in_memory: 12,
+    fanout: 2,
+};
+
 fn sqlite(path: &Path, create: bool) -> Result<Store> {
-    let url = StoreUrl::Sqlite(path.to_owned());
-    if create { url.create() } else { url.open() }
+    let options = SqliteOptions {
+        index: SMALL_INDEX,
+        ..SqliteOptions::default()
+    };
+    if create {
+        options.create(path)
+    } else {
+        options.open(path)
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+fn rocksdb(path: &Path, create: bool) -> Result<Store> {
+    let options = hubledger_storage::RocksOptions {
+        index: SMALL_INDEX,
+        write_buffer_mib: 1,
+        ..hubledger_storage::RocksOptions::default()
+    };
+    if create {
+        options.create(path)
+    } else {
+        options.open(path)
+    }
 }
 
 /// Segments of a few blocks, and index files that are merged often.
@@ -302,12 +329,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn sqlite_equals_memory(steps in prop::collection::vec(step(&[Part::Body]), 1..40)) {
+    fn sqlite_equals_memory(steps in prop::collection::vec(step(&Part::ALL), 1..60)) {
         run(&steps, sqlite);
     }
 
     #[test]
     fn log_equals_memory(steps in prop::collection::vec(step(&Part::ALL), 1..60)) {
         run(&steps, log);
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rocksdb_equals_memory(steps in prop::collection::vec(step(&Part::ALL), 1..60)) {
+        run(&steps, rocksdb);
     }
 }

@@ -100,7 +100,7 @@ fn check_runs(
         check_run(view, site, shape, report)?;
     }
     let known = |number: u64| {
-        run_rows(state.making).contains(&number)
+        (state.making != 0 && run_rows(state.making).contains(&number))
             || shapes.iter().any(|shape| {
                 let pages = shape.page_row(0)..shape.page_row(shape.pages());
                 let filters = shape.filter_row(0)..shape.filter_row(shape.filter_rows());

@@ -38,17 +38,31 @@ impl<R: Rows> RowReader<R> {
     }
 
     /// What is read at one moment, with the state of that moment.
-    fn read<T>(&self, read: impl FnOnce(&R::View<'_>, &State) -> Result<T>) -> Result<T> {
-        let view = self.rows.view()?;
-        let state = State::read(&view, self.site())?;
-        read(&view, &state)
+    ///
+    /// An engine may take away what was pruned while a view of before is still open. So what is missing there is read
+    /// again, at a later moment, if anything was pruned meanwhile.
+    fn read<T>(&self, read: impl Fn(&R::View<'_>, &State) -> Result<T>) -> Result<T> {
+        loop {
+            let view = self.rows.view()?;
+            let state = State::read(&view, self.site())?;
+            match read(&view, &state) {
+                Err(error) if error.is_corrupt() => {
+                    drop(view);
+                    let now = State::read(&self.rows.view()?, self.site())?;
+                    if now.shrunk() == state.shrunk() {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// What is read of a block; `None` from the end on.
     fn read_at<T>(
         &self,
         height: u64,
-        read: impl FnOnce(&R::View<'_>, &State) -> Result<T>,
+        read: impl Fn(&R::View<'_>, &State) -> Result<T>,
     ) -> Result<Option<T>> {
         self.read(|view, state| {
             let held = height < state.extent.end;

@@ -91,6 +91,17 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What changes whenever rows are removed that a reader may still want.
+    pub(super) const fn shrunk(&self) -> [u64; 4] {
+        let extent = &self.extent;
+        [
+            extent.floor,
+            extent.index_floor,
+            extent.header_floor,
+            self.epoch,
+        ]
+    }
+
     pub(super) fn read(view: &impl View, site: Site<'_>) -> Result<Self> {
         let bytes = site.fetch(view, (Table::State, STATE), Place::Extent)?;
         let damaged = |reason: &str| site.corrupt(Place::Extent, reason);
