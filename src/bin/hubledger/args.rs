@@ -79,7 +79,7 @@ hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
 
 #[derive(Args)]
 pub(crate) struct Init {
-    /// The store to create: log:DIR or sqlite:FILE
+    /// The store to create: log:DIR, sqlite:FILE or rocksdb:DIR
     #[arg(long, value_name = "URL")]
     pub(crate) store: StoreUrl,
     /// The chain specification, a TOML file
