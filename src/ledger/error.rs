@@ -1,6 +1,7 @@
 //! Faults of this ledger, its store or its callers; never of somebody's block, which is a
 //! [`Rejected`](crate::rejection::Rejected).
 
+use super::policy::PolicyError;
 use crate::codec::DecodeError;
 use crate::digest::{BlockHash, ChainId};
 
@@ -40,12 +41,36 @@ pub enum LedgerError {
         /// What is wrong.
         problem: DecodeError,
     },
+    /// No sound state snapshot is at or above the floor of bodies, and the blocks below it can't be replayed.
+    #[error(
+        "damaged store: bodies were pruned below block {floor}, and no sound state snapshot reaches it; \
+         restore the chain from an archive or a backup"
+    )]
+    NoState {
+        /// The lowest height whose body is held.
+        floor: u64,
+    },
+    /// The state is larger than a named value may be, so that no snapshot can stand in for pruned bodies.
+    #[error("can't prune: the state has {0} bytes, more than a store takes as one value")]
+    StateTooLarge(u64),
+    /// The policy can't be followed.
+    #[error("pruning policy: {0}")]
+    Policy(#[from] PolicyError),
     /// The block asked about isn't in the chain.
     #[error("no block {0} in this chain")]
     UnknownBlock(BlockHash),
     /// The transaction asked about isn't in the chain.
     #[error("no transaction {0} in this chain")]
     UnknownTransaction(String),
+    /// The proof that was to be carried on proves nothing, or its block is not in this chain.
+    #[error("the proof can't be carried on: {0}")]
+    NotCarried(String),
+    /// The body was pruned and no leaf hashes of it were kept.
+    #[error("the body of block {0} was pruned, and its leaf hashes were not kept")]
+    LeavesPruned(u64),
+    /// The transaction is not in the block that it was said to be in.
+    #[error("no such transaction, with this witness, in block {0}")]
+    NotInBlock(u64),
     /// The transaction is above the head that the proof was asked for.
     #[error("the transaction is in block {height}, above the head asked for (height {head})")]
     AboveHead {
@@ -74,7 +99,7 @@ impl LedgerError {
     pub fn is_corrupt(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_corrupt(),
-            Self::Damaged { .. } | Self::DamagedMeta { .. } => true,
+            Self::Damaged { .. } | Self::DamagedMeta { .. } | Self::NoState { .. } => true,
             _ => false,
         }
     }

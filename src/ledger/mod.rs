@@ -9,6 +9,10 @@
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
 mod error;
+mod leaves;
+pub mod policy;
+mod prove;
+mod prune;
 mod reader;
 mod record;
 mod verify;
@@ -16,9 +20,10 @@ mod verify;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{BlockReader, BlockWriter, Durability, Receipt, Store};
+use hubledger_storage::{BlockReader, BlockWriter, Durability, Extent, Receipt, Store};
 
 pub use self::error::LedgerError;
+pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
 pub use self::reader::{ChainReader, Lookup, Placed};
 pub use self::verify::{Progress, StoreReport, verify_store};
 use crate::clock::Clock;
@@ -70,6 +75,8 @@ pub struct Ledger {
 /// When the last snapshot was taken, and what was committed since.
 #[derive(Default)]
 struct Snapshot {
+    /// The block that the stored snapshot stands after; 0 without one, for that state follows from the specification.
+    height: u64,
     blocks_since: u64,
     bytes_since: u64,
     size: u64,
@@ -249,13 +256,19 @@ impl Ledger {
                 "state too large for a snapshot; opening will replay"
             );
             self.snapshot = Snapshot {
+                height: self.snapshot.height,
                 size: bytes.len() as u64,
                 ..Snapshot::default()
             };
             return Ok(());
         }
+        // Where bodies were pruned a snapshot of blocks that power loss takes back could not be replaced by replaying.
+        if self.durability < Durability::Disk && self.store.extent()?.floor > 0 {
+            self.writer.sync()?;
+        }
         self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
         self.snapshot = Snapshot {
+            height: self.validator.state().height(),
             size: bytes.len() as u64,
             ..Snapshot::default()
         };
@@ -356,7 +369,11 @@ fn restore(
         snapshot.size = bytes.len() as u64;
     }
     let mut validator = validator.unwrap_or_else(|| Validator::new(chain.spec().clone()));
-    let end = chain.extent()?.end;
+    snapshot.height = validator.state().height();
+    let Extent { floor, end, .. } = chain.extent()?;
+    if snapshot.height + 1 < floor {
+        return Err(LedgerError::NoState { floor });
+    }
     for height in validator.state().height() + 1..end {
         let damaged = |problem: String| LedgerError::Damaged {
             record: "block",

@@ -91,6 +91,10 @@ impl ChainReader {
         &self.spec
     }
 
+    pub(super) fn store(&self) -> &dyn BlockReader {
+        &*self.store
+    }
+
     /// Which heights are held.
     ///
     /// # Errors
@@ -262,14 +266,18 @@ impl ChainReader {
         Ok(ExtensionProof::new(old, new, consistency, inclusion))
     }
 
-    fn resolve_head(&self, hash: Option<&BlockHash>) -> Result<Header, LedgerError> {
+    pub(super) fn resolve_head(&self, hash: Option<&BlockHash>) -> Result<Header, LedgerError> {
         let Some(hash) = hash else { return self.head() };
         let unknown = || LedgerError::UnknownBlock(*hash);
         let height = self.height_of(hash)?.ok_or_else(unknown)?;
         self.header(height)?.ok_or_else(unknown)
     }
 
-    fn history_path(&self, height: u64, blocks: u64) -> Result<Vec<Digest>, LedgerError> {
+    pub(super) fn history_path(
+        &self,
+        height: u64,
+        blocks: u64,
+    ) -> Result<Vec<Digest>, LedgerError> {
         let leaves = self.history_leaves(blocks)?;
         Ok(merkle::inclusion_path(&leaves, height).expect("the caller checked height < blocks"))
     }

@@ -60,6 +60,23 @@ impl TransactionProof {
         }
     }
 
+    /// The header of the transaction's block.
+    #[must_use]
+    pub(crate) fn block(&self) -> &Header {
+        self.later.as_ref().map_or(&self.head, |(header, _)| header)
+    }
+
+    /// The same proof for another head: `history` is the path of the transaction's block in its history, and nothing
+    /// if the head is that block itself.
+    #[must_use]
+    pub(crate) fn carried(&self, head: Header, history: Option<Vec<Digest>>) -> Self {
+        Self {
+            later: history.map(|history| (self.block().clone(), history)),
+            head,
+            ..self.clone()
+        }
+    }
+
     /// The transaction that the proof is about.
     #[must_use]
     pub const fn id(&self) -> TransactionId {

@@ -8,5 +8,6 @@ mod kill;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod retention;
 mod streams;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
@@ -55,7 +56,9 @@ hubledger get --store sqlite:registry.db --tx 7ce42c82-0741-4e4b-8d5f-6ec963ca82
     /// Write a proof that a transaction is in the chain, or that the chain extends an earlier head
     #[command(
         after_help = "Examples:\n  hubledger prove --store log:hub --tx ID --out tx.proof\n  \
-hubledger prove --store log:hub --extends OLD_HEAD --out growth.json"
+hubledger prove --store log:hub --extends OLD_HEAD --out growth.json\n  \
+hubledger prove --store log:hub --carry tx.proof --out tx-now.proof\n  \
+hubledger prove --store log:hub --transaction tx.bin --out tx.proof"
     )]
     Prove(Prove),
     /// Check a proof against nothing but a head hash
@@ -64,6 +67,17 @@ hubledger prove --store log:hub --extends OLD_HEAD --out growth.json"
 hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
     )]
     VerifyProof(VerifyProof),
+    /// Remove the bodies of old blocks, and give the space back
+    #[command(
+        after_help = "Examples:\n  hubledger prune --store log:hub --keep 1000\n  \
+hubledger prune --store log:hub --older-than 90days --keep-leaves\n  \
+hubledger prune --store log:hub --budget 50000000000 --index-keep 100000\n  \
+hubledger prune --store log:hub --policy policy.toml\n\n\
+A pruning that was interrupted is simply started again. What is pruned can still be proved: a proof made\n\
+before is carried to later heads (prove --carry); with --keep-leaves, new ones are made for whoever has\n\
+the transaction (prove --transaction)."
+    )]
+    Prune(Prune),
     /// Say what a store holds
     #[command(after_help = "Example:\n  hubledger stats --store log:hub")]
     Stats(Stats),
@@ -179,6 +193,9 @@ pub(crate) struct Get {
     /// The last block's header
     #[arg(long)]
     pub(crate) head: bool,
+    /// Also write the transaction's bytes to a new file: with them it can be proved when its block is pruned
+    #[arg(long, value_name = "FILE", requires = "tx")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A block as people name it.
@@ -201,7 +218,7 @@ impl FromStr for BlockName {
 }
 
 #[derive(Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tx", "extends"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["tx", "extends", "carry", "transaction"]))]
 pub(crate) struct Prove {
     /// The store
     #[arg(long, value_name = "URL")]
@@ -212,6 +229,15 @@ pub(crate) struct Prove {
     /// Prove that the chain extends this earlier head
     #[arg(long, value_name = "HASH")]
     pub(crate) extends: Option<BlockHash>,
+    /// Carry this proof of a transaction on to another head; works for pruned blocks
+    #[arg(long, value_name = "FILE")]
+    pub(crate) carry: Option<PathBuf>,
+    /// The transaction itself, as `get --out` wrote it; works for pruned blocks whose leaf hashes were kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) transaction: Option<PathBuf>,
+    /// The height of its block, where the index was pruned too
+    #[arg(long, value_name = "HEIGHT", requires = "transaction")]
+    pub(crate) height: Option<u64>,
     /// The head that the verifier trusts; the last block if left out
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<BlockHash>,
@@ -240,6 +266,43 @@ pub(crate) struct Stats {
     /// The store
     #[arg(long, value_name = "URL")]
     pub(crate) store: StoreUrl,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("how").required(true).multiple(true)
+    .args(["keep", "below", "older_than", "budget", "policy"]))]
+pub(crate) struct Prune {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// Keep the bodies of the last N blocks
+    #[arg(long, value_name = "N", conflicts_with_all = ["below", "older_than"])]
+    pub(crate) keep: Option<u64>,
+    /// Remove the bodies of all blocks below this height
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "older_than")]
+    pub(crate) below: Option<u64>,
+    /// Remove the bodies of blocks older than this, such as 90days or 12h
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) older_than: Option<Duration>,
+    /// Remove the oldest bodies, then index entries, until the store's files fit into so many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) budget: Option<u64>,
+    /// Keep at least the bodies of the last N blocks, whatever age and budget say
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keep_at_least: u64,
+    /// Keep index entries of the last N blocks only
+    #[arg(long, value_name = "N")]
+    pub(crate) index_keep: Option<u64>,
+    /// Keep headers of the last N blocks only
+    #[arg(long, value_name = "N", conflicts_with = "keep_leaves")]
+    pub(crate) headers_keep: Option<u64>,
+    /// Keep the leaf hashes of what is removed, 32 bytes a transaction, from which new proofs are made
+    #[arg(long)]
+    pub(crate) keep_leaves: bool,
+    /// All of this as a policy, a TOML file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "below", "older_than", "budget",
+        "keep_at_least", "index_keep", "headers_keep", "keep_leaves"])]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 #[derive(Args)]

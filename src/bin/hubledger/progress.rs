@@ -53,6 +53,14 @@ impl Progress {
         ));
     }
 
+    /// The work has come to `position` of `length` in a stage of its own.
+    pub(crate) fn stage(&mut self, stage: &'static str, position: u64, length: u64) {
+        self.bar.set_length(length);
+        self.bar.set_position(position);
+        self.bar
+            .set_message(format!("{stage} {position} of {length}"));
+    }
+
     /// Seconds since the start.
     pub(crate) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()

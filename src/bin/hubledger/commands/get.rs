@@ -1,5 +1,10 @@
 //! `get`: one transaction, one block, or the head.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
 use serde_json::{Value, json};
 
@@ -11,7 +16,7 @@ use crate::output::Output;
 pub(crate) fn get(args: &Get, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
     if let Some(name) = &args.tx {
-        return get_transaction(&reader, name, output);
+        return get_transaction(&reader, name, args.out.as_deref(), output);
     }
     if let Some(name) = args.block {
         return get_block(&reader, name, output);
@@ -20,9 +25,19 @@ pub(crate) fn get(args: &Get, output: &Output) -> Result {
     Ok(())
 }
 
-fn get_transaction(reader: &ChainReader, name: &str, output: &Output) -> Result {
+fn get_transaction(
+    reader: &ChainReader,
+    name: &str,
+    out: Option<&Path>,
+    output: &Output,
+) -> Result {
     let (found, answer) = match reader.find(name)? {
-        Lookup::Found(placed) => (true, describe::placed(&placed)),
+        Lookup::Found(placed) => {
+            if let Some(path) = out {
+                write_new(path, placed.transaction().bytes())?;
+            }
+            (true, describe::placed(&placed))
+        }
         Lookup::Pruned { height, index } => (
             false,
             json!({ "found": "pruned", "height": height, "index": index }),
@@ -62,6 +77,15 @@ fn get_block(reader: &ChainReader, name: BlockName, output: &Output) -> Result {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result {
+    let place = || path.display().to_string();
+    let mut file = File::create_new(path).with_context(place)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(place)?;
+    Ok(())
 }
 
 fn answer_with(found: bool, answer: &Value, output: &Output) -> Result {

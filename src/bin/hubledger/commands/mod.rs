@@ -7,6 +7,7 @@ mod import;
 #[cfg(feature = "mpreg")]
 mod mpreg;
 mod prove;
+mod prune;
 mod store;
 mod verify;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Get(args) => get::get(&args, output),
         Command::Prove(args) => prove::prove(&args, output),
         Command::VerifyProof(args) => prove::verify_proof(&args, output),
+        Command::Prune(args) => prune::prune(&args, output),
         Command::Stats(args) => store::stats(&args, output),
         Command::Demo(args) => demo::demo(&args, output),
         Command::Completions(args) => {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
-use hubledger::proof::{PROOF_BYTES_MAX, Proof};
+use hubledger::model::{PAYLOAD_BYTES_MAX, Transaction};
+use hubledger::proof::{PROOF_BYTES_MAX, Proof, TransactionProof};
 use serde_json::json;
 
 use crate::args::{Prove, VerifyProof};
@@ -21,21 +22,12 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
         (Proof::Extension(proof), about)
     } else {
-        let name = args.tx.as_deref().unwrap_or_default();
-        let (height, index) = match reader.find(name)? {
-            Lookup::Found(placed) => (placed.height, placed.index),
-            Lookup::Pruned { height, .. } => return Err(LedgerError::Pruned(height).into()),
-            Lookup::NotIndexed { watermark } => {
-                return Err(LedgerError::NotIndexed(watermark).into());
-            }
-            Lookup::Forgotten { below } => return Err(LedgerError::Forgotten(below).into()),
-            Lookup::Absent => return Err(LedgerError::UnknownTransaction(name.to_owned()).into()),
-        };
-        let proof = reader.prove(height, index, head)?;
+        let proof = prove_transaction(args, &reader)?;
+        let place = proof.verify(&proof.head()).map_err(Failure::message)?;
         let about = json!({
             "transaction": proof.id(),
-            "height": height,
-            "index": index,
+            "height": place.height,
+            "index": place.index,
             "head": proof.head(),
         });
         (Proof::Transaction(proof), about)
@@ -54,6 +46,57 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     about["bytes"] = bytes.len().into();
     output.print(&about);
     Ok(())
+}
+
+fn prove_transaction(args: &Prove, reader: &ChainReader) -> Result<TransactionProof> {
+    let head = args.head.as_ref();
+    if let Some(path) = &args.carry {
+        let proof = match read(path)? {
+            Ok(Proof::Transaction(proof)) => proof,
+            Ok(Proof::Extension(_)) => {
+                let problem = "is not about a transaction; make a new one with --extends";
+                return Err(Failure::message(format!("{}: {problem}", path.display())));
+            }
+            Err(reason) => return Err(Failure::message(format!("{}: {reason}", path.display()))),
+        };
+        return Ok(reader.carry(&proof, head)?);
+    }
+    if let Some(path) = &args.transaction {
+        let transaction = read_transaction(path)?;
+        let height = match args.height {
+            Some(height) => height,
+            None => place(reader, &transaction.id().to_string())?.0,
+        };
+        return Ok(reader.prove_pruned(&transaction, height, head)?);
+    }
+    let name = args.tx.as_deref().unwrap_or_default();
+    match place(reader, name)? {
+        (height, Some(index)) => Ok(reader.prove(height, index, head)?),
+        (height, None) => Err(LedgerError::Pruned(height).into()),
+    }
+}
+
+/// Height of a transaction, and its index unless its body was pruned.
+fn place(reader: &ChainReader, name: &str) -> Result<(u64, Option<u32>)> {
+    match reader.find(name)? {
+        Lookup::Found(placed) => Ok((placed.height, Some(placed.index))),
+        Lookup::Pruned { height, .. } => Ok((height, None)),
+        Lookup::NotIndexed { watermark } => Err(LedgerError::NotIndexed(watermark).into()),
+        Lookup::Forgotten { below } => Err(LedgerError::Forgotten(below).into()),
+        Lookup::Absent => Err(LedgerError::UnknownTransaction(name.to_owned()).into()),
+    }
+}
+
+fn read_transaction(path: &Path) -> Result<Transaction> {
+    let place = || path.display().to_string();
+    // Names, numbers and the most witnesses take less than what is allowed beside the payload.
+    let limit = PAYLOAD_BYTES_MAX as u64 + 64 * 1024;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .with_context(place)?;
+    Transaction::decode(bytes.into())
+        .map_err(|error| Failure::message(format!("{}: not a transaction: {error}", place())))
 }
 
 pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {

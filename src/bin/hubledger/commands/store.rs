@@ -38,6 +38,8 @@ pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
         "timestamp": head.timestamp,
         "blocks": extent.end,
         "floor": extent.floor,
+        "index_floor": extent.index_floor,
+        "header_floor": extent.header_floor,
         "bodies": usage.blocks,
         "index_entries": usage.index_entries,
         "bytes_on_disk": usage.bytes_on_disk,

@@ -1,0 +1,212 @@
+//! Pruning a live chain by a [`PrunePolicy`]: what stands in for the bodies first, then the bodies, in bounded steps.
+//!
+//! The order makes it resumable after a crash at any point: staged blocks are committed, a state snapshot at or above
+//! the new floor is made durable (without it the chain couldn't be opened again), leaf hashes are kept, and only then
+//! does the store remove anything. Each stage starts from what it finds done. Ids are never removed, so opening,
+//! histories and carried proofs need nothing that is pruned.
+
+use std::ops::ControlFlow;
+
+use hubledger_storage::{Extent, Part, Usage};
+
+use super::policy::{PrunePolicy, first_since};
+use super::{ChainReader, Ledger, LedgerError, leaves};
+
+/// Blocks that one call of the store prunes: what a writer is kept waiting for.
+const STEP_BLOCKS: u64 = 4096;
+
+/// What pruning is about to do, for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneStep {
+    /// `leaves`, `body`, `index` or `header`.
+    pub stage: &'static str,
+    /// The height reached.
+    pub height: u64,
+    /// The height to be reached in this stage.
+    pub target: u64,
+}
+
+/// What was removed of one part of the blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// The lowest height whose part is held now.
+    pub floor: u64,
+    /// Blocks whose part was removed.
+    pub blocks: u64,
+    /// Bytes of what was removed, as they were appended.
+    pub bytes: u64,
+    /// Bytes that the file system really got back.
+    pub freed_bytes: u64,
+}
+
+/// The receipt of a pruning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PruneReport {
+    /// Bodies.
+    pub bodies: Pruned,
+    /// Index entries.
+    pub index: Pruned,
+    /// Headers.
+    pub headers: Pruned,
+    /// Transactions whose leaf hashes were kept by this call.
+    pub leaves_kept: u64,
+    /// What the store takes up now.
+    pub usage: Usage,
+    /// Whether the files fit into the policy's budget; `None` without one.
+    pub within_budget: Option<bool>,
+    /// Whether the policy is fulfilled; false if `progress` stopped it.
+    pub done: bool,
+}
+
+impl PruneReport {
+    /// The receipt of a part.
+    #[must_use]
+    pub const fn of(&self, part: Part) -> &Pruned {
+        match part {
+            Part::Body => &self.bodies,
+            Part::Index => &self.index,
+            Part::Header => &self.headers,
+        }
+    }
+
+    const fn of_mut(&mut self, part: Part) -> &mut Pruned {
+        match part {
+            Part::Body => &mut self.bodies,
+            Part::Index => &mut self.index,
+            Part::Header => &mut self.headers,
+        }
+    }
+}
+
+/// Called between steps; [`ControlFlow::Break`] stops, with everything so far durable.
+pub type PruneProgress<'a> = dyn FnMut(PruneStep) -> ControlFlow<()> + 'a;
+
+impl Ledger {
+    /// Commits what is staged, then removes what `policy` doesn't keep. Floors are exact and durable when this
+    /// returns. O(blocks removed); with `leaves` every removed body is read and hashed. Memory: a chunk of leaf hashes.
+    ///
+    /// # Errors
+    /// A policy that can't be followed (nothing is changed), a state too large for a snapshot, a failed store; then
+    /// the ledger has to be opened again, and pruning again goes on where it was.
+    pub fn prune(
+        &mut self,
+        policy: &PrunePolicy,
+        progress: &mut PruneProgress<'_>,
+    ) -> Result<PruneReport, LedgerError> {
+        policy.validate()?;
+        self.commit()?;
+        let chain = self.reader();
+        let extent = chain.extent()?;
+        let target = target(policy, &chain, self.clock.now_us())?;
+        let floors = |part| Pruned {
+            floor: extent.floor_of(part),
+            ..Pruned::default()
+        };
+        let mut report = PruneReport {
+            bodies: floors(Part::Body),
+            index: floors(Part::Index),
+            headers: floors(Part::Header),
+            leaves_kept: 0,
+            usage: chain.usage()?,
+            within_budget: None,
+            done: true,
+        };
+        let mut next = Some(target);
+        while let (Some(target), true) = (next, report.done) {
+            self.prune_to(target, policy.leaves, &mut report, progress)?;
+            report.usage = chain.usage()?;
+            next = policy.budget_step(chain.extent()?, report.usage);
+        }
+        report.within_budget = policy
+            .budget_bytes
+            .map(|budget| report.usage.bytes_on_disk <= budget);
+        Ok(report)
+    }
+
+    fn prune_to(
+        &mut self,
+        target: Extent,
+        with_leaves: bool,
+        report: &mut PruneReport,
+        progress: &mut PruneProgress<'_>,
+    ) -> Result<(), LedgerError> {
+        let chain = self.reader();
+        let floor = chain.extent()?.floor;
+        if target.floor > floor {
+            self.secure_state(target.floor)?;
+            if with_leaves {
+                let mut stop = false;
+                let (from, to) = (floor, target.floor);
+                let kept = leaves::keep(&chain, &mut *self.writer, (from, to), &mut |height| {
+                    let step = PruneStep {
+                        stage: "leaves",
+                        height,
+                        target: to,
+                    };
+                    stop |= progress(step).is_break();
+                    !stop
+                })?;
+                report.leaves_kept += kept;
+                report.done &= !stop;
+            }
+        }
+        for part in Part::ALL {
+            self.prune_part(part, target.floor_of(part), report, progress)?;
+        }
+        Ok(())
+    }
+
+    fn prune_part(
+        &mut self,
+        part: Part,
+        below: u64,
+        report: &mut PruneReport,
+        progress: &mut PruneProgress<'_>,
+    ) -> Result<(), LedgerError> {
+        while report.done && report.of(part).floor < below {
+            let receipt = self.writer.prune(part, below, STEP_BLOCKS)?;
+            let pruned = report.of_mut(part);
+            pruned.floor = receipt.floor;
+            pruned.blocks += receipt.blocks;
+            pruned.bytes += receipt.bytes;
+            pruned.freed_bytes += receipt.freed_bytes;
+            let step = PruneStep {
+                stage: match part {
+                    Part::Body => "body",
+                    Part::Index => "index",
+                    Part::Header => "header",
+                },
+                height: receipt.floor,
+                target: below,
+            };
+            report.done = progress(step).is_continue();
+            if receipt.done {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
+    fn secure_state(&mut self, floor: u64) -> Result<(), LedgerError> {
+        if self.snapshot.height + 1 < floor {
+            self.put_snapshot()?;
+        }
+        if self.snapshot.height + 1 < floor {
+            return Err(LedgerError::StateTooLarge(self.snapshot.size));
+        }
+        self.writer.sync()?;
+        Ok(())
+    }
+}
+
+/// The extent that the policy leaves, ages and all.
+fn target(policy: &PrunePolicy, chain: &ChainReader, now_us: u64) -> Result<Extent, LedgerError> {
+    let extent = chain.extent()?;
+    policy.floors(extent, now_us, |cutoff_us| {
+        first_since(extent.header_floor..extent.end, cutoff_us, |height| {
+            let header = chain.header(height)?;
+            Ok(header.ok_or(LedgerError::HeaderPruned(height))?.timestamp)
+        })
+    })
+}

@@ -1,0 +1,139 @@
+//! Pruning on the command line, and proofs of what was pruned.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{generate, ok, run};
+
+/// Stores with files, one of each backend.
+pub(crate) const STORES: [&str; 2] = ["log:store", "sqlite:store.db"];
+
+/// Those of them that prune index entries and headers by themselves.
+pub(crate) const ALL_PARTS: [&str; 0] = [];
+
+/// A store of 41 blocks, and the head.
+fn store(folder: &Path, url: &str) -> Value {
+    generate(folder, "a.hlb", 400, 10);
+    ok(folder, &["import", "a.hlb", "--store", url])["head"].clone()
+}
+
+/// The id of a transaction of a block.
+fn transaction(folder: &Path, url: &str, height: &str, index: usize) -> String {
+    let block = ok(folder, &["get", "--store", url, "--block", height]);
+    block["transactions"][index]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_pruned_transaction_is_proved_by_an_old_proof_and_by_its_bytes() {
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let head = store(folder, url);
+        let head = head.as_str().unwrap();
+        let old_head = &ok(folder, &["get", "--store", url, "--block", "30"])["hash"];
+        let old_head = old_head.as_str().unwrap();
+        let id = transaction(folder, url, "7", 3);
+        let id = id.as_str();
+        let prove = ["prove", "--store", url, "--tx", id, "--out", "old.proof"];
+        ok(folder, &[&prove[..], &["--head", old_head]].concat());
+        let get = ["get", "--store", url, "--tx", id, "--out", "tx.bin"];
+        ok(folder, &get);
+        assert_eq!(run(folder, &get).code, 1, "an existing file is left alone");
+
+        let before = ok(folder, &["stats", "--store", url]);
+        let pruned = ok(
+            folder,
+            &["prune", "--store", url, "--keep", "5", "--keep-leaves"],
+        );
+        assert_eq!(
+            (&pruned["floor"], &pruned["blocks"]),
+            (&36.into(), &41.into())
+        );
+        assert_eq!(pruned["leaves_kept"], 350);
+        let after = ok(folder, &["stats", "--store", url]);
+        assert_eq!(
+            (&after["floor"], &after["header_floor"]),
+            (&36.into(), &0.into())
+        );
+        assert_eq!(after["head"].as_str(), Some(head));
+        let on_disk = |stats: &Value| stats["bytes_on_disk"].as_u64().unwrap();
+        assert!(on_disk(&after) < on_disk(&before), "{url}");
+
+        assert_eq!(
+            run(folder, &prove).code,
+            1,
+            "there is no body to prove from"
+        );
+        let carry = [
+            "prove",
+            "--store",
+            url,
+            "--carry",
+            "old.proof",
+            "--out",
+            "a.proof",
+        ];
+        let bytes = [
+            "prove",
+            "--store",
+            url,
+            "--transaction",
+            "tx.bin",
+            "--out",
+            "b.proof",
+        ];
+        for (args, file) in [(carry, "a.proof"), (bytes, "b.proof")] {
+            let about = ok(folder, &args);
+            assert_eq!((&about["height"], &about["index"]), (&7.into(), &3.into()));
+            let proof = ["verify-proof", file, "--head", head, "--tx", id];
+            assert_eq!(ok(folder, &proof)["height"], 7, "{url}");
+        }
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+        assert_eq!(read("a.proof"), read("b.proof"));
+    }
+}
+
+#[test]
+fn a_policy_is_read_from_a_file() {
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        store(folder, url);
+        let prune = ["prune", "--store", url, "--policy", "policy.toml"];
+        assert_eq!(run(folder, &prune).code, 1, "there is no such file");
+        for wrong in ["bodies = 3", "budget = 1", "bodies = { from = 99 }"] {
+            std::fs::write(folder.join("policy.toml"), wrong).unwrap();
+            let refused = run(folder, &prune);
+            assert_eq!(refused.code, 1, "{wrong}");
+        }
+        assert_eq!(ok(folder, &["stats", "--store", url])["floor"], 0);
+        std::fs::write(folder.join("policy.toml"), "bodies = { last = 7 }").unwrap();
+        assert_eq!(ok(folder, &prune)["floor"], 34);
+        assert_eq!(
+            ok(folder, &["prune", "--store", url, "--below", "36"])["floor"],
+            36
+        );
+        // Blocks are made up, of a time long ago.
+        let aged = [
+            "prune",
+            "--store",
+            url,
+            "--older-than",
+            "1day",
+            "--keep-at-least",
+            "2",
+        ];
+        assert_eq!(ok(folder, &aged)["floor"], 39);
+        assert_eq!(run(folder, &["prune", "--store", url]).code, 2);
+        if ALL_PARTS.contains(&url) {
+            let unmet = run(folder, &["prune", "--store", url, "--budget", "1"]);
+            assert_eq!(unmet.code, 1);
+            assert_eq!(unmet.json["within_budget"], false);
+            assert_eq!(unmet.json["index_floor"], 40);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What is kept of a chain and what isn't: policies, pruning, proofs of what was pruned.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod places;
+mod policy;
+mod proofs;
+mod pruning;

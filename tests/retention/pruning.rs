@@ -1,0 +1,208 @@
+//! Pruning a ledger, in every backend.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use hubledger::ledger::policy::{Keep, PrunePolicy};
+use hubledger::ledger::{Ledger, LedgerError, Outcome, PruneReport};
+use hubledger_storage::{Durability, Extent, StoreUrl};
+
+use crate::common::{SECOND, clock};
+use crate::places::{Place, chain};
+
+pub(crate) fn prune(ledger: &mut Ledger, policy: &PrunePolicy) -> PruneReport {
+    ledger
+        .prune(policy, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+}
+
+#[test]
+fn bodies_go_and_everything_else_goes_on() {
+    let whole = chain(40);
+    for place in Place::all() {
+        let mut ledger = place.ledger(&whole);
+        let report = prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(10)));
+        let bytes: usize = whole.blocks[..31].iter().map(|b| b.body().len()).sum();
+        assert_eq!(report.bodies.floor, 31, "{place}");
+        assert_eq!(
+            (report.bodies.blocks, report.bodies.bytes),
+            (31, bytes as u64)
+        );
+        assert!(report.done && report.within_budget.is_none());
+        drop(ledger);
+        // Opened from the snapshot alone, and it continues.
+        let mut again = place.again(&whole);
+        assert_eq!(again.state(), whole.state(), "{place}");
+        let reader = again.reader();
+        let pruned = reader.block(30).unwrap_err();
+        assert!(matches!(pruned, LedgerError::Pruned(30)), "{pruned}");
+        for block in &whole.blocks[31..] {
+            assert_eq!(reader.block(block.height()).unwrap().as_ref(), Some(block));
+        }
+        for block in &whole.blocks {
+            let header = reader.header(block.height()).unwrap();
+            assert_eq!(header.as_ref(), Some(block.header()));
+        }
+        let mut longer = chain(45);
+        for block in longer.blocks.drain(41..) {
+            assert_eq!(again.submit(&block).unwrap(), Outcome::Staged, "{place}");
+        }
+    }
+}
+
+#[test]
+fn staged_blocks_are_committed_first() {
+    let whole = chain(20);
+    for place in Place::all() {
+        let mut ledger = Ledger::create(place.open(), whole.spec(), clock(whole.now())).unwrap();
+        for block in &whole.blocks[1..] {
+            ledger.stage(block).unwrap();
+        }
+        prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(1)));
+        drop(ledger);
+        let again = place.again(&whole);
+        assert_eq!(again.state(), whole.state());
+        assert_eq!(again.reader().extent().unwrap().floor, 20);
+    }
+}
+
+#[test]
+fn every_part_has_a_floor_of_its_own() {
+    let whole = chain(30);
+    for place in Place::all_parts() {
+        let mut ledger = place.ledger(&whole);
+        let policy = PrunePolicy {
+            bodies: Keep::Last(5),
+            index: Keep::Last(10),
+            headers: Keep::Last(15),
+            ..PrunePolicy::default()
+        };
+        let report = prune(&mut ledger, &policy);
+        let extent = Extent {
+            floor: 26,
+            index_floor: 21,
+            header_floor: 16,
+            end: 31,
+        };
+        assert_eq!(ledger.reader().extent().unwrap(), extent, "{place}");
+        assert_eq!(
+            [&report.index, &report.headers].map(|part| part.blocks),
+            [21, 16]
+        );
+        drop(ledger);
+        assert_eq!(place.again(&whole).state(), whole.state());
+    }
+}
+
+#[test]
+fn age_is_measured_against_the_injected_clock() {
+    let whole = chain(30);
+    for place in Place::all() {
+        drop(place.ledger(&whole));
+        let now = whole.state().timestamp() + SECOND;
+        let mut ledger = Ledger::open(place.open(), clock(now)).unwrap();
+        let policy = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(10)));
+        // Blocks are a second apart, the last one is a second old.
+        assert_eq!(prune(&mut ledger, &policy).bodies.floor, 21, "{place}");
+    }
+}
+
+#[test]
+fn a_pruning_that_was_stopped_goes_on_where_it_was() {
+    let whole = chain(30);
+    for place in Place::all_parts() {
+        let policy = PrunePolicy {
+            bodies: Keep::Last(5),
+            index: Keep::Last(10),
+            leaves: true,
+            ..PrunePolicy::default()
+        };
+        let mut steps = 0;
+        drop(place.ledger(&whole));
+        // Stopped after one more step each time, and opened again.
+        for stop_after in 1.. {
+            let mut ledger = place.again(&whole);
+            let mut seen = 0;
+            let report = ledger.prune(&policy, &mut |_| {
+                seen += 1;
+                match seen < stop_after {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            });
+            let report = report.unwrap();
+            assert_eq!(ledger.state(), whole.state());
+            steps += 1;
+            if report.done {
+                let extent = ledger.reader().extent().unwrap();
+                assert_eq!((extent.floor, extent.index_floor), (26, 21));
+                break;
+            }
+        }
+        assert!(steps > 2, "it was never stopped");
+    }
+}
+
+#[test]
+fn a_budget_is_kept_down_to_the_blocks_that_must_stay() {
+    // A block of some size, so that files shrink.
+    let mut whole = crate::common::Chain::new(1, |_| {});
+    for nonce in 1..=40 {
+        let big = whole.signed("alice", nonce, |draft| draft.payload = vec![7; 40_000]);
+        whole.extend(&[big]);
+    }
+    for place in Place::all()
+        .iter()
+        .filter(|place| place.url != StoreUrl::Memory)
+    {
+        let mut ledger = place.ledger(&whole);
+        let before = ledger.reader().usage().unwrap().bytes_on_disk;
+        let policy = PrunePolicy {
+            budget_bytes: Some(before / 2),
+            blocks_min: 3,
+            ..PrunePolicy::default()
+        };
+        let report = prune(&mut ledger, &policy);
+        assert_eq!(report.within_budget, Some(true), "{place}: {report:?}");
+        assert!(report.usage.bytes_on_disk <= before / 2);
+        let left = 41 - report.bodies.floor;
+        assert!(left > 10, "{place}: pruned far below the budget: {left}");
+        assert_eq!(ledger.reader().usage().unwrap(), report.usage);
+    }
+}
+
+#[test]
+fn a_store_without_the_state_that_stands_in_for_bodies_says_so() {
+    let whole = chain(20);
+    for place in Place::all() {
+        let mut ledger = place.ledger(&whole);
+        prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(3)));
+        drop(ledger);
+        let mut store = place.open();
+        store
+            .writer
+            .put_meta("state", b"not a state", Durability::Os)
+            .unwrap();
+        drop(store);
+        let error = Ledger::open(place.open(), clock(whole.now()))
+            .err()
+            .unwrap();
+        assert!(
+            matches!(error, LedgerError::NoState { floor: 18 }),
+            "{error}"
+        );
+        assert!(error.is_corrupt());
+    }
+}
+
+#[test]
+fn a_refused_policy_changes_nothing() {
+    let whole = chain(10);
+    for place in Place::all() {
+        let mut ledger = place.ledger(&whole);
+        let policy = PrunePolicy::of_bodies(Keep::From(11));
+        let refused = ledger.prune(&policy, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(refused, Err(LedgerError::Policy(_))), "{place}");
+        assert_eq!(ledger.reader().extent().unwrap(), Extent::whole(11));
+    }
+}
