@@ -1,8 +1,9 @@
 //! What measured: the processor, its cores and features, the compiler, the date. A figure without these says nothing.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Features of the processor that decide how fast signatures, hashes and checksums are.
 const FEATURES: [&str; 14] = [
@@ -23,7 +24,7 @@ const FEATURES: [&str; 14] = [
 ];
 
 /// Where and when figures were taken.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// The processor's name for itself.
     pub(crate) cpu: String,
@@ -64,18 +65,18 @@ fn field<'a>(text: &'a str, names: &[&str]) -> Option<&'a str> {
 }
 
 /// What compiled the program.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Toolchain {
-    pub(crate) rustc: &'static str,
-    pub(crate) profile: &'static str,
-    pub(crate) rustflags: &'static str,
+    pub(crate) rustc: Cow<'static, str>,
+    pub(crate) profile: Cow<'static, str>,
+    pub(crate) rustflags: Cow<'static, str>,
 }
 
 /// The compiler that built this program.
 pub(crate) const TOOLCHAIN: Toolchain = Toolchain {
-    rustc: env!("PERF_RUSTC"),
-    profile: env!("PERF_PROFILE"),
-    rustflags: env!("PERF_RUSTFLAGS"),
+    rustc: Cow::Borrowed(env!("PERF_RUSTC")),
+    profile: Cow::Borrowed(env!("PERF_PROFILE")),
+    rustflags: Cow::Borrowed(env!("PERF_RUSTFLAGS")),
 };
 
 /// The time now, in UTC, to the second.

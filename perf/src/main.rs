@@ -2,14 +2,19 @@
 //!
 //! Every figure comes from *turns*: the things that are compared take turns in one run, so that what disturbs
 //! the machine disturbs them alike ([`turns`]). `ratios` measures the ratios that the project promises, `signatures` the
-//! whole table of signature verification. An area of the engine (so far there is [`signatures`] alone) brings its
+//! whole table of signature verification. An area of the engine ([`signatures`], [`storage`], [`engine`]) brings its
 //! workloads and contestants; clocks, turns, statistics, the machine's description and the printing are common.
 
 mod clock;
+mod engine;
+mod files;
 mod machine;
 mod ratios;
+mod report;
+mod scenario;
 mod signatures;
 mod statistics;
+mod storage;
 mod table;
 mod turns;
 
@@ -29,8 +34,19 @@ struct Arguments {
 enum Command {
     /// Measures the ratios that the project promises, each from turns in one run.
     Ratios(ratios::Arguments),
+    /// Measures scenarios, keeps every sample, and prints a summary.
+    Run(scenario::Run),
+    /// Measures two settings in turns and says which is faster, and how sure that is.
+    Compare(scenario::Compare),
+    /// Measures scenarios and writes results as CSV and JSON.
+    Record(scenario::RecordArguments),
+    /// Makes one page of HTML, with plots, from records.
+    Report(report::Arguments),
     /// Measures signature verification: workloads, batch sizes, threads, bad signatures, paths, peers.
     Signatures(signatures::Arguments),
+    /// What a process of its own does for a measurement.
+    #[command(hide = true)]
+    Child(storage::Child),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,6 +56,11 @@ fn main() -> anyhow::Result<()> {
     let text = match &arguments.command {
         Command::Ratios(arguments) => ratios::run(arguments)?,
         Command::Signatures(arguments) => signatures::run(arguments)?,
+        Command::Run(arguments) => scenario::run(arguments)?,
+        Command::Compare(arguments) => scenario::compare(arguments)?,
+        Command::Record(arguments) => scenario::record(arguments)?,
+        Command::Report(arguments) => report::run(arguments)?,
+        Command::Child(child) => storage::be_child(child)?,
     };
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

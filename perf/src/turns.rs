@@ -30,6 +30,28 @@ pub(crate) trait Contestant {
     fn pass(&mut self) -> Result<Times>;
 }
 
+impl<C: Contestant + ?Sized> Contestant for &mut C {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn clock(&self) -> Clock {
+        (**self).clock()
+    }
+
+    fn items(&self) -> usize {
+        (**self).items()
+    }
+
+    fn learns(&self) -> bool {
+        (**self).learns()
+    }
+
+    fn pass(&mut self) -> Result<Times> {
+        (**self).pass()
+    }
+}
+
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {

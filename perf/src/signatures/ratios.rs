@@ -7,7 +7,7 @@ use super::contestants::{
     Calls, Checker, Entrant, Keys, dalek_batch, dalek_single, ours, zebra_batch,
 };
 use super::workload::{Stream, Workload, mixed_and_equal_lengths};
-use crate::ratios::{Kind, Measured, Ratio};
+use crate::ratios::{Evidence, Kind, Measured, Ratio};
 use crate::turns::{Contestant, Effort, measure};
 
 /// How many signatures are checked at a time.
@@ -353,9 +353,12 @@ pub(crate) fn measure_ratios(path: Path, sizes: Sizes, seconds: f64) -> Result<V
             .expect("there are figures for each of two contestants");
         Ok(Measured {
             ratio: &entry.ratio,
-            n: (entry.batch)(sizes),
-            first,
-            second,
+            evidence: Evidence::Turns {
+                n: (entry.batch)(sizes),
+                first,
+                second,
+                more: serde_json::Map::new(),
+            },
         })
     });
     measured.collect()

@@ -3,24 +3,31 @@
 //! A figure in microseconds belongs to one machine at one time; a ratio of two figures that were taken in turns is the
 //! same an hour later and nearly the same on another machine. So ratios are what is promised, and checked.
 
+mod measured;
+
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hubledger_signatures::Path;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::measured::{Evidence, Kind, Measured, Ratio, figures_json, spread_json};
 use crate::machine::{Machine, TOOLCHAIN, date, headline};
-use crate::signatures;
 use crate::statistics::{Spread, rounded};
 use crate::table::Table;
-use crate::turns::Figures;
+use crate::{engine, signatures, storage};
 
 /// What of the engine is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Area {
     /// Checking signatures.
     Signatures,
+    /// Keeping blocks.
+    Storage,
+    /// The way of a block into a store, signatures and all.
+    Engine,
 }
 
 /// The arguments of `ratios`.
@@ -38,101 +45,19 @@ pub(crate) struct Arguments {
     /// The path of our verifier: portable, avx2 or ifma; the fastest of this machine if not given.
     #[arg(long, value_name = "PATH")]
     path: Option<Path>,
+    /// Transactions that stores are filled with; 1,000,000 for storage and 200,000 for the engine if not given.
+    #[arg(long, value_name = "N")]
+    transactions: Option<u64>,
+    /// Measure what needs a store of ten times as many transactions too: some minutes, and about 10 GB.
+    #[arg(long)]
+    large: bool,
+    /// Where stores are made (and removed again); the system's temporary directory if not given.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
 }
 
-/// How a ratio is formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// How many times as fast the first is as the second: the second's time by the first's. More is better.
-    Speed,
-    /// How many times as long the first takes as the second: the first's time by the second's. Less is better.
-    Cost,
-}
-
-/// A ratio that is measured.
-#[derive(Debug)]
-pub(crate) struct Ratio {
-    pub(crate) key: &'static str,
-    pub(crate) kind: Kind,
-    /// At least this is wanted of a speed, at most this of a cost.
-    pub(crate) goal: Option<f64>,
-    pub(crate) meaning: &'static str,
-}
-
-/// What has been measured of a ratio.
-#[derive(Debug)]
-pub(crate) struct Measured {
-    pub(crate) ratio: &'static Ratio,
-    /// Items that were processed at a time.
-    pub(crate) n: usize,
-    pub(crate) first: Figures,
-    pub(crate) second: Figures,
-}
-
-impl Measured {
-    /// The ratio of the medians.
-    fn value(&self) -> f64 {
-        let [above, below] = self.sides();
-        above.spread().median / below.spread().median
-    }
-
-    /// The ratios within each round.
-    fn paired(&self) -> Spread {
-        let [above, below] = self.sides();
-        above.over(below)
-    }
-
-    /// The ratio of the turns that were disturbed least.
-    fn of_the_least(&self) -> f64 {
-        let [above, below] = self.sides();
-        above.spread().least / below.spread().least
-    }
-
-    fn sides(&self) -> [&Figures; 2] {
-        match self.ratio.kind {
-            Kind::Speed => [&self.second, &self.first],
-            Kind::Cost => [&self.first, &self.second],
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let kind = match self.ratio.kind {
-            Kind::Speed => "times as fast",
-            Kind::Cost => "times as long",
-        };
-        json!({
-            "meaning": self.ratio.meaning,
-            "kind": kind,
-            "goal": self.ratio.goal,
-            "n": self.n,
-            "turns": self.first.turns(),
-            "within_rounds": spread_json(&self.paired()),
-            "of_the_least": rounded(self.of_the_least()),
-            "first": figures_json(&self.first),
-            "second": figures_json(&self.second),
-        })
-    }
-}
-
-fn figures_json(figures: &Figures) -> Value {
-    json!({
-        "name": figures.name,
-        "clock": figures.clock.name(),
-        "passes_in_turn": figures.passes_in_turn,
-        "us_per_item": spread_json(&figures.spread()),
-        "wall_us_per_item": rounded(figures.wall().median),
-        "processor_us_per_item": rounded(figures.processor().median),
-    })
-}
-
-fn spread_json(spread: &Spread) -> Value {
-    json!({
-        "median": rounded(spread.median),
-        "lower_quartile": rounded(spread.lower_quartile),
-        "upper_quartile": rounded(spread.upper_quartile),
-        "least": rounded(spread.least),
-    })
-}
+/// So many transactions at most.
+const TRANSACTIONS_MAX: u64 = 1_000_000_000;
 
 /// Every ratio, with what it means and what is wanted of it.
 pub(crate) fn explain() -> String {
@@ -140,10 +65,14 @@ pub(crate) fn explain() -> String {
         "X_over_Y says how many times as fast X is as Y: Y's time by X's. Only where it says \"cost\" is it X's time \
          by Y's.\n\nRatios:\n",
     );
-    for ratio in signatures::ratios() {
+    let ratios = signatures::ratios()
+        .chain(storage::ratios())
+        .chain(engine::ratios());
+    for ratio in ratios {
         let kind = match ratio.kind {
-            Kind::Speed => "",
+            Kind::Speed | Kind::Share => "",
             Kind::Cost => "Cost: ",
+            Kind::Mebibytes => "MiB: ",
         };
         // Writing to a string can't fail.
         let _ = writeln!(
@@ -151,18 +80,12 @@ pub(crate) fn explain() -> String {
             "  {}\n      {kind}{}{}",
             ratio.key,
             ratio.meaning,
-            goal(ratio)
+            ratio
+                .wanted()
+                .map_or_else(String::new, |goal| format!(" [{goal}]"))
         );
     }
     text
-}
-
-fn goal(ratio: &Ratio) -> String {
-    match (ratio.goal, ratio.kind) {
-        (None, _) => String::new(),
-        (Some(goal), Kind::Speed) => format!(" [at least {goal}]"),
-        (Some(goal), Kind::Cost) => format!(" [at most {goal}]"),
-    }
 }
 
 /// Measures, and prints into text.
@@ -172,19 +95,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
         seconds.is_finite() && seconds >= 0.0,
         "--seconds {seconds} is no length of time"
     );
+    if let Some(transactions) = arguments.transactions {
+        ensure!(
+            (1..=TRANSACTIONS_MAX).contains(&transactions),
+            "--transactions {transactions} is not between 1 and {TRANSACTIONS_MAX}"
+        );
+    }
+    let directory = match &arguments.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::temp_dir(),
+    };
     let machine = Machine::describe();
     let path = signatures::resolve(arguments.path)?;
+    let wanted = |area| arguments.only.is_none_or(|only| only == area);
     let mut measured = Vec::new();
-    if arguments.only.is_none_or(|area| area == Area::Signatures) {
-        measured.extend(signatures::measure_ratios(
-            path,
-            signatures::Sizes::FULL,
+    if wanted(Area::Signatures) {
+        let sizes = signatures::Sizes::FULL;
+        measured.extend(signatures::measure_ratios(path, sizes, seconds)?);
+    }
+    if wanted(Area::Storage) {
+        let extent = storage::Extent {
+            transactions: arguments.transactions.unwrap_or(storage::TRANSACTIONS),
+            large: arguments.large,
             seconds,
-        )?);
+        };
+        measured.extend(storage::measure_ratios(extent, &directory)?);
+    }
+    if wanted(Area::Engine) {
+        let extent = engine::Extent {
+            transactions: arguments.transactions.unwrap_or(engine::TRANSACTIONS),
+            seconds,
+            path,
+        };
+        measured.extend(engine::measure_ratios(extent, &directory)?);
     }
     match arguments.json {
         true => Ok(format!("{:#}\n", to_json(&machine, path, &measured))),
-        false => Ok(headline(&machine, path.name()) + "\n" + &to_table(&measured).to_text()),
+        false => Ok(format!(
+            "{}\n{}{}",
+            headline(&machine, path.name()),
+            to_table(&measured).to_text(),
+            missing(&measured)
+        )),
     }
 }
 
@@ -194,7 +146,7 @@ fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
         .map(|measured| {
             (
                 measured.ratio.key.to_owned(),
-                json!(rounded(measured.value())),
+                json!(measured.value().map(rounded)),
             )
         })
         .collect();
@@ -214,43 +166,61 @@ fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
 }
 
 fn to_table(measured: &[Measured]) -> Table {
-    let mut table = Table::new(
-        1,
-        &[
-            "ratio",
-            "value",
-            "goal",
-            "in rounds",
-            "±",
-            "first µs",
-            "±",
-            "second µs",
-            "±",
-            "turns",
-        ],
-    );
+    let head = [
+        "ratio",
+        "value",
+        "goal",
+        "in rounds",
+        "±",
+        "first µs",
+        "±",
+        "second µs",
+        "±",
+        "turns",
+    ];
+    let mut table = Table::new(1, &head);
     for measured in measured {
-        let (first, second) = (measured.first.spread(), measured.second.spread());
-        let paired = measured.paired();
-        let goal = match (measured.ratio.goal, measured.ratio.kind) {
-            (None, _) => "-".to_owned(),
-            (Some(goal), Kind::Speed) => format!(">= {goal}"),
-            (Some(goal), Kind::Cost) => format!("<= {goal}"),
-        };
-        table.push(vec![
+        let value = measured.value();
+        let mut row = vec![
             measured.ratio.key.to_owned(),
-            format!("{:.3}", measured.value()),
-            goal,
-            format!("{:.3}", paired.median),
-            percent(&paired),
-            format!("{:.3}", first.median),
-            percent(&first),
-            format!("{:.3}", second.median),
-            percent(&second),
-            measured.first.turns().to_string(),
-        ]);
+            value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
+            goal(measured.ratio),
+        ];
+        if let Evidence::Turns { first, second, .. } = &measured.evidence {
+            let [above, below] = measured.sides(first, second);
+            let paired = above.over(below);
+            let (a, b) = (first.spread(), second.spread());
+            for spread in [paired, a, b] {
+                row.extend([format!("{:.3}", spread.median), percent(&spread)]);
+            }
+            row.push(first.turns().to_string());
+        }
+        row.resize(head.len(), "-".to_owned());
+        table.push(row);
     }
     table
+}
+
+fn goal(ratio: &Ratio) -> String {
+    let sign = match ratio.kind.is_more_better() {
+        true => ">=",
+        false => "<=",
+    };
+    ratio
+        .goal
+        .map_or_else(|| "-".to_owned(), |goal| format!("{sign} {goal}"))
+}
+
+/// Why ratios were not measured, a line each.
+fn missing(measured: &[Measured]) -> String {
+    let mut text = String::new();
+    for measured in measured {
+        if let Evidence::Missing(reason) = &measured.evidence {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{}: {reason}", measured.ratio.key);
+        }
+    }
+    text
 }
 
 /// A spread as a part of its median.
@@ -325,6 +295,9 @@ mod tests {
                 json: true,
                 seconds,
                 path: None,
+                transactions: None,
+                large: false,
+                directory: None,
             };
             assert!(run(&arguments).is_err());
         }

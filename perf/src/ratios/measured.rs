@@ -1,0 +1,160 @@
+//! What a ratio is, and what has been measured of it.
+
+use serde_json::{Map, Value, json};
+
+use crate::statistics::{Spread, rounded};
+use crate::turns::Figures;
+
+/// How a ratio is formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// How many times as fast the first is as the second: the second's time by the first's. More is better.
+    Speed,
+    /// How many times as long the first takes as the second: the first's time by the second's. Less is better.
+    Cost,
+    /// A part of a whole, or a rate by another. More is better.
+    Share,
+    /// An amount in MiB, no ratio at all. Less is better.
+    Mebibytes,
+}
+
+impl Kind {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Speed => "times as fast",
+            Self::Cost => "times as long",
+            Self::Share => "a part of",
+            Self::Mebibytes => "MiB",
+        }
+    }
+
+    /// Whether at least the goal is wanted, rather than at most.
+    pub(super) const fn is_more_better(self) -> bool {
+        matches!(self, Self::Speed | Self::Share)
+    }
+}
+
+/// A ratio that is measured.
+#[derive(Debug)]
+pub(crate) struct Ratio {
+    pub(crate) key: &'static str,
+    pub(crate) kind: Kind,
+    /// At least this is wanted of a speed or share, at most this of a cost or amount.
+    pub(crate) goal: Option<f64>,
+    pub(crate) meaning: &'static str,
+}
+
+impl Ratio {
+    /// What is wanted, in words.
+    pub(super) fn wanted(&self) -> Option<String> {
+        let words = match self.kind.is_more_better() {
+            true => "at least",
+            false => "at most",
+        };
+        self.goal.map(|goal| format!("{words} {goal}"))
+    }
+}
+
+/// What has been measured of a ratio.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) ratio: &'static Ratio,
+    pub(crate) evidence: Evidence,
+}
+
+/// Where a figure comes from.
+#[derive(Debug)]
+pub(crate) enum Evidence {
+    /// Two contestants that took turns, with so many items at a time.
+    Turns {
+        n: usize,
+        first: Figures,
+        second: Figures,
+        /// What else was seen of them.
+        more: Map<String, Value>,
+    },
+    /// A figure by itself, and what it comes from.
+    Figure { value: f64, from: Value },
+    /// It wasn't measured, because of this.
+    Missing(String),
+}
+
+impl Measured {
+    /// The ratio of the medians, or the figure.
+    pub(crate) fn value(&self) -> Option<f64> {
+        match &self.evidence {
+            Evidence::Turns { first, second, .. } => {
+                let [above, below] = self.sides(first, second);
+                Some(above.spread().median / below.spread().median)
+            }
+            Evidence::Figure { value, .. } => Some(*value),
+            Evidence::Missing(_) => None,
+        }
+    }
+
+    /// The figures whose times are divided: the first by the second.
+    pub(super) fn sides<'f>(&self, first: &'f Figures, second: &'f Figures) -> [&'f Figures; 2] {
+        match self.ratio.kind {
+            Kind::Speed => [second, first],
+            Kind::Cost | Kind::Share | Kind::Mebibytes => [first, second],
+        }
+    }
+
+    /// Everything that is known about it.
+    pub(super) fn to_json(&self) -> Value {
+        let mut record = Map::new();
+        let mut put = |key: &str, value: Value| record.insert(key.to_owned(), value);
+        put("meaning", json!(self.ratio.meaning));
+        put("kind", json!(self.ratio.kind.words()));
+        put("goal", json!(self.ratio.goal));
+        match &self.evidence {
+            Evidence::Turns {
+                n,
+                first,
+                second,
+                more,
+            } => {
+                let [above, below] = self.sides(first, second);
+                put("n", json!(n));
+                put("turns", json!(first.turns()));
+                put("within_rounds", spread_json(&above.over(below)));
+                put(
+                    "of_the_least",
+                    json!(rounded(above.spread().least / below.spread().least)),
+                );
+                put("first", figures_json(first));
+                put("second", figures_json(second));
+                record.extend(more.clone());
+            }
+            Evidence::Figure { from, .. } => {
+                put("from", from.clone());
+            }
+            Evidence::Missing(reason) => {
+                put("missing", json!(reason));
+            }
+        }
+        Value::Object(record)
+    }
+}
+
+/// A contestant's figures.
+pub(crate) fn figures_json(figures: &Figures) -> Value {
+    json!({
+        "name": figures.name,
+        "clock": figures.clock.name(),
+        "passes_in_turn": figures.passes_in_turn,
+        "us_per_item": spread_json(&figures.spread()),
+        "wall_us_per_item": rounded(figures.wall().median),
+        "processor_us_per_item": rounded(figures.processor().median),
+    })
+}
+
+/// Quartiles of something.
+pub(crate) fn spread_json(spread: &Spread) -> Value {
+    json!({
+        "median": rounded(spread.median),
+        "lower_quartile": rounded(spread.lower_quartile),
+        "upper_quartile": rounded(spread.upper_quartile),
+        "least": rounded(spread.least),
+    })
+}

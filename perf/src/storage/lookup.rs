@@ -1,0 +1,143 @@
+//! Looking up random ids in a store that holds a whole workload, warm.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use hubledger_storage::{Durability, Id};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tempfile::TempDir;
+
+use super::append::fresh_directory;
+use super::keeper::{Contender, Keeper};
+use super::workload::{Place, Workload, absent};
+use crate::clock::{Clock, Times};
+use crate::turns::Contestant;
+
+/// A store that holds a whole workload.
+pub(crate) struct Filled {
+    contender: Contender,
+    keeper: Box<dyn Keeper>,
+    workload: Workload,
+    /// Dropped after the keeper, whose files are in it.
+    _directory: TempDir,
+}
+
+impl Filled {
+    /// Appends the workload, waits for what goes on in the background, and opens the store again.
+    pub(crate) fn new(contender: Contender, workload: &Workload, under: &Path) -> Result<Self> {
+        let directory = fresh_directory(under)?;
+        let mut keeper = contender.open(directory.path(), Durability::Os)?;
+        for run in workload.runs() {
+            keeper.append(&run)?;
+        }
+        // What is in memory alone would be gone.
+        if contender != Contender::ours("memory") {
+            keeper.finish()?;
+            keeper = contender.open(directory.path(), Durability::Os)?;
+        }
+        Ok(Self {
+            contender,
+            keeper,
+            workload: workload.clone(),
+            _directory: directory,
+        })
+    }
+}
+
+/// Which ids are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Present,
+    Absent,
+}
+
+/// Look-ups in a pass.
+const LOOKUPS: usize = 20_000;
+
+/// A filled store that is asked for other ids in each pass.
+pub(crate) struct LookingUp<'f> {
+    name: String,
+    filled: &'f Filled,
+    asked: Asked,
+    random: StdRng,
+}
+
+impl<'f> LookingUp<'f> {
+    pub(crate) fn new(filled: &'f Filled, asked: Asked) -> Self {
+        Self::seeded(filled, asked, 0)
+    }
+
+    /// The ids follow from the seed.
+    pub(crate) fn seeded(filled: &'f Filled, asked: Asked, seed: u64) -> Self {
+        Self {
+            name: filled.contender.to_string(),
+            filled,
+            asked,
+            random: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// An id, and what is to be found.
+    fn question(&mut self) -> (Id, Option<Place>) {
+        let number = self
+            .random
+            .random_range(0..self.filled.workload.transactions);
+        match self.asked {
+            Asked::Present => {
+                let (key, place) = self.filled.workload.present(number);
+                (key, Some(place))
+            }
+            Asked::Absent => (absent(number), None),
+        }
+    }
+
+    /// Looks up `count` ids, and hands over what each look-up took.
+    pub(crate) fn look_up_each(
+        &mut self,
+        count: usize,
+        mut each: impl FnMut(&Times),
+    ) -> Result<Times> {
+        let questions: Vec<_> = (0..count).map(|_| self.question()).collect();
+        let mut all = Vec::with_capacity(count);
+        for (key, place) in &questions {
+            let (found, times) = Times::of(|| self.filled.keeper.locate(key));
+            ensure!(found? == *place, "{}: a wrong answer", self.name);
+            each(&times);
+            all.push(times);
+        }
+        Ok(all.into_iter().sum())
+    }
+}
+
+impl Contestant for LookingUp<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Thread
+    }
+
+    fn items(&self) -> usize {
+        LOOKUPS
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn pass(&mut self) -> Result<Times> {
+        let questions: Vec<_> = (0..LOOKUPS).map(|_| self.question()).collect();
+        let (right, times) = Times::of(|| -> Result<bool> {
+            for (key, place) in &questions {
+                if self.filled.keeper.locate(key)? != *place {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        ensure!(right?, "{}: a wrong answer", self.name);
+        Ok(times)
+    }
+}
