@@ -129,7 +129,7 @@ pub(crate) fn record(arguments: &Record) -> Result<String> {
     for scenario in &scenarios {
         let shown = show(scenario, &arguments.place.path())?;
         let (json, csv) = (file(scenario, "json"), file(scenario, "csv"));
-        files::write(&json, &(serde_json::to_string_pretty(&shown)? + "\n"))?;
+        files::write(&json, &shown.to_json()?)?;
         files::write(&csv, &shown.to_csv())?;
         text += &summary(&shown);
         text += &format!("results: {}, {}\n\n", json.display(), csv.display());
@@ -263,6 +263,9 @@ mod tests {
         assert!(names[0].ends_with("-tiny.csv") && names[1].ends_with("-tiny.json"));
         let csv = std::fs::read_to_string(arguments.results.join(&names[0])).expect("text");
         assert_eq!(csv.lines().count(), 1 + 2 * 3);
+        let json = std::fs::read_to_string(arguments.results.join(&names[1])).expect("text");
+        let shown: Shown = serde_json::from_str(&json).expect("a record");
+        assert_eq!(shown.samples.len(), 2 * 3);
     }
 
     #[test]

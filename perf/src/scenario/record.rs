@@ -180,15 +180,32 @@ impl Record {
 
     /// Lines of JSON: first what was measured by what, then a line for each sample.
     pub(super) fn to_json_lines(&self) -> Result<String> {
-        let head = Self {
+        Ok(serde_json::to_string(&self.head())? + "\n" + &self.sample_lines()?.join("\n") + "\n")
+    }
+
+    /// One JSON document, with a line for each sample.
+    pub(super) fn to_json(&self) -> Result<String> {
+        let head = serde_json::to_string_pretty(&self.head())?;
+        let samples = self.sample_lines()?.join(",\n    ");
+        let (before, after) = head
+            .split_once("\"samples\": []")
+            .context("a head has samples")?;
+        Ok(format!(
+            "{before}\"samples\": [\n    {samples}\n  ]{after}\n"
+        ))
+    }
+
+    /// The record without its samples.
+    fn head(&self) -> Self {
+        Self {
             samples: Vec::new(),
             ..self.clone()
-        };
-        let mut text = serde_json::to_string(&head)? + "\n";
-        for sample in &self.samples {
-            text += &(serde_json::to_string(sample)? + "\n");
         }
-        Ok(text)
+    }
+
+    fn sample_lines(&self) -> Result<Vec<String>> {
+        let lines = self.samples.iter().map(serde_json::to_string);
+        Ok(lines.collect::<Result<_, _>>()?)
     }
 
     /// A line of comma-separated values for each sample.

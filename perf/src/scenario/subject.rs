@@ -155,7 +155,7 @@ impl Subject {
             }
             Self::LookUp { filled, lookups } => {
                 let mut gauge = Gauge::new("look-up")?;
-                let each = |times: &Times| gauge.add(Duration::from_secs_f64(times.wall));
+                let each = |took| gauge.add(took);
                 let mut looking_up = LookingUp::seeded(filled, Asked::Present, repetition.into());
                 let times = looking_up.look_up_each(*lookups, each)?;
                 Ok(Passed {
@@ -187,7 +187,7 @@ impl Subject {
             }
             Self::Admission { chain, means } => {
                 let mut gauge = Gauge::new("admission")?;
-                let each = |times: &Times| gauge.add(Duration::from_secs_f64(times.wall));
+                let each = |took| gauge.add(took);
                 let times = admit_each(chain, means.verifier(), each)?;
                 Ok(Passed {
                     items: chain.transactions,
