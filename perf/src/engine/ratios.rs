@@ -111,8 +111,12 @@ pub(crate) fn ratios() -> impl Iterator<Item = &'static Ratio> {
     ENTRIES.iter().map(|entry| &entry.ratio)
 }
 
-/// Measures them all.
-pub(crate) fn measure_ratios(extent: Extent, under: &Path) -> Result<Vec<Measured>> {
+/// Measures those that are wanted.
+pub(crate) fn measure_ratios(
+    extent: Extent,
+    under: &Path,
+    wanted: &dyn Fn(&Ratio) -> bool,
+) -> Result<Vec<Measured>> {
     eprintln!("making a chain of {} transactions", extent.transactions);
     let chain = Chain::generate(Recipe {
         transactions: extent.transactions,
@@ -124,7 +128,8 @@ pub(crate) fn measure_ratios(extent: Extent, under: &Path) -> Result<Vec<Measure
         records: chain.records()?,
         chain,
     };
-    let measured = ENTRIES.iter().map(|entry| {
+    let entries = ENTRIES.iter().filter(|entry| wanted(&entry.ratio));
+    let measured = entries.map(|entry| {
         eprintln!("measuring {}", entry.ratio.key);
         let evidence = field.evidence(entry.test);
         Ok(Measured {
@@ -240,7 +245,8 @@ mod tests {
             seconds: 0.0,
             path,
         };
-        let measured = measure_ratios(extent, directory.path()).expect("nothing is found wrong");
+        let measured =
+            measure_ratios(extent, directory.path(), &|_| true).expect("nothing is found wrong");
         assert_eq!(measured.len(), ENTRIES.len());
         let log = measured
             .iter()

@@ -4,6 +4,7 @@
 //! same an hour later and nearly the same on another machine. So ratios are what is promised, and checked.
 
 mod measured;
+mod show;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,12 +12,11 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hubledger_signatures::Path;
-use serde_json::{Map, Value, json};
 
 pub(crate) use self::measured::{Evidence, Kind, Measured, Ratio, figures_json, spread_json};
-use crate::machine::{Machine, TOOLCHAIN, date, headline};
-use crate::statistics::{Spread, rounded};
-use crate::table::Table;
+pub(crate) use self::show::percent;
+use self::show::{missing, to_json, to_table};
+use crate::machine::{Machine, headline};
 use crate::{engine, signatures, storage};
 
 /// What of the engine is measured.
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Measure only the ratios of this area.
     #[arg(long, value_name = "AREA")]
     only: Option<Area>,
+    /// Measure only this ratio; may be given several times.
+    #[arg(long = "ratio", value_name = "KEY")]
+    keys: Vec<String>,
     /// Print JSON: the ratios, and under `details` what they come from.
     #[arg(long)]
     json: bool,
@@ -59,16 +62,38 @@ pub(crate) struct Arguments {
 /// So many transactions at most.
 const TRANSACTIONS_MAX: u64 = 1_000_000_000;
 
+/// Ratios of an area, or of all.
+type Ratios = Box<dyn Iterator<Item = &'static Ratio>>;
+
+fn all() -> Ratios {
+    let ratios = signatures::ratios().chain(storage::ratios());
+    Box::new(ratios.chain(engine::ratios()))
+}
+
+impl Arguments {
+    fn is_within(&self, area: Area) -> bool {
+        self.only.is_none_or(|only| only == area)
+    }
+
+    /// Whether a ratio is to be measured, as far as keys say.
+    fn wanted(&self) -> Result<impl Fn(&Ratio) -> bool + '_> {
+        for key in &self.keys {
+            ensure!(
+                all().any(|ratio| ratio.key == key),
+                "no ratio is called {key:?}; --help lists them all"
+            );
+        }
+        Ok(|ratio: &Ratio| self.keys.is_empty() || self.keys.iter().any(|key| key == ratio.key))
+    }
+}
+
 /// Every ratio, with what it means and what is wanted of it.
 pub(crate) fn explain() -> String {
     let mut text = String::from(
         "X_over_Y says how many times as fast X is as Y: Y's time by X's. Only where it says \"cost\" is it X's time \
          by Y's.\n\nRatios:\n",
     );
-    let ratios = signatures::ratios()
-        .chain(storage::ratios())
-        .chain(engine::ratios());
-    for ratio in ratios {
+    for ratio in all() {
         let kind = match ratio.kind {
             Kind::Speed | Kind::Share => "",
             Kind::Cost => "Cost: ",
@@ -107,27 +132,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
     };
     let machine = Machine::describe();
     let path = signatures::resolve(arguments.path)?;
-    let wanted = |area| arguments.only.is_none_or(|only| only == area);
+    let wanted = arguments.wanted()?;
+    let is_wanted = |area, mut ratios: Ratios| arguments.is_within(area) && ratios.any(&wanted);
     let mut measured = Vec::new();
-    if wanted(Area::Signatures) {
+    if is_wanted(Area::Signatures, Box::new(signatures::ratios())) {
         let sizes = signatures::Sizes::FULL;
-        measured.extend(signatures::measure_ratios(path, sizes, seconds)?);
+        measured.extend(signatures::measure_ratios(path, sizes, seconds, &wanted)?);
     }
-    if wanted(Area::Storage) {
+    if is_wanted(Area::Storage, Box::new(storage::ratios())) {
         let extent = storage::Extent {
             transactions: arguments.transactions.unwrap_or(storage::TRANSACTIONS),
             large: arguments.large,
             seconds,
         };
-        measured.extend(storage::measure_ratios(extent, &directory)?);
+        measured.extend(storage::measure_ratios(extent, &directory, &wanted)?);
     }
-    if wanted(Area::Engine) {
+    if is_wanted(Area::Engine, Box::new(engine::ratios())) {
         let extent = engine::Extent {
             transactions: arguments.transactions.unwrap_or(engine::TRANSACTIONS),
             seconds,
             path,
         };
-        measured.extend(engine::measure_ratios(extent, &directory)?);
+        measured.extend(engine::measure_ratios(extent, &directory, &wanted)?);
     }
     match arguments.json {
         true => Ok(format!("{:#}\n", to_json(&machine, path, &measured))),
@@ -140,96 +166,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
     }
 }
 
-fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
-    let mut record: Map<String, Value> = measured
-        .iter()
-        .map(|measured| {
-            (
-                measured.ratio.key.to_owned(),
-                json!(measured.value().map(rounded)),
-            )
-        })
-        .collect();
-    let details: Map<String, Value> = measured
-        .iter()
-        .map(|measured| (measured.ratio.key.to_owned(), measured.to_json()))
-        .collect();
-    let details = json!({
-        "date": date(),
-        "path": path.name(),
-        "machine": machine,
-        "toolchain": TOOLCHAIN,
-        "measurements": details,
-    });
-    record.insert("details".to_owned(), details);
-    Value::Object(record)
-}
-
-fn to_table(measured: &[Measured]) -> Table {
-    let head = [
-        "ratio",
-        "value",
-        "goal",
-        "in rounds",
-        "±",
-        "first µs",
-        "±",
-        "second µs",
-        "±",
-        "turns",
-    ];
-    let mut table = Table::new(1, &head);
-    for measured in measured {
-        let value = measured.value();
-        let mut row = vec![
-            measured.ratio.key.to_owned(),
-            value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
-            goal(measured.ratio),
-        ];
-        if let Evidence::Turns { first, second, .. } = &measured.evidence {
-            let [above, below] = measured.sides(first, second);
-            let paired = above.over(below);
-            let (a, b) = (first.spread(), second.spread());
-            for spread in [paired, a, b] {
-                row.extend([format!("{:.3}", spread.median), percent(&spread)]);
-            }
-            row.push(first.turns().to_string());
-        }
-        row.resize(head.len(), "-".to_owned());
-        table.push(row);
-    }
-    table
-}
-
-fn goal(ratio: &Ratio) -> String {
-    let sign = match ratio.kind.is_more_better() {
-        true => ">=",
-        false => "<=",
-    };
-    ratio
-        .goal
-        .map_or_else(|| "-".to_owned(), |goal| format!("{sign} {goal}"))
-}
-
-/// Why ratios were not measured, a line each.
-fn missing(measured: &[Measured]) -> String {
-    let mut text = String::new();
-    for measured in measured {
-        if let Evidence::Missing(reason) = &measured.evidence {
-            // Writing to a string can't fail.
-            let _ = writeln!(text, "{}: {reason}", measured.ratio.key);
-        }
-    }
-    text
-}
-
-/// A spread as a part of its median.
-pub(crate) fn percent(spread: &Spread) -> String {
-    format!("{:.1} %", 100.0 * spread.relative())
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
     /// What others look for in the record.
@@ -256,7 +196,7 @@ mod tests {
     #[test]
     fn the_record_has_every_ratio_as_a_number_and_where_it_comes_from() {
         let path = signatures::resolve(None).expect("there is a path");
-        let measured = signatures::measure_ratios(path, signatures::Sizes::TINY, 0.0)
+        let measured = signatures::measure_ratios(path, signatures::Sizes::TINY, 0.0, &|_| true)
             .expect("nothing is found wrong");
         let record = to_json(&Machine::describe(), path, &measured);
         assert_eq!(record.as_object().map(Map::len), Some(KEYS.len() + 1));
@@ -292,6 +232,7 @@ mod tests {
         for seconds in [-1.0, f64::NAN, f64::INFINITY] {
             let arguments = Arguments {
                 only: None,
+                keys: Vec::new(),
                 json: true,
                 seconds,
                 path: None,
@@ -301,5 +242,28 @@ mod tests {
             };
             assert!(run(&arguments).is_err());
         }
+    }
+
+    #[test]
+    fn only_ratios_that_are_named_are_wanted_and_unknown_names_are_refused() {
+        let mut arguments = Arguments {
+            only: Some(Area::Storage),
+            keys: vec!["log_resident_mib".to_owned()],
+            json: true,
+            seconds: 0.0,
+            path: None,
+            transactions: None,
+            large: false,
+            directory: None,
+        };
+        let wanted = arguments.wanted().expect("it exists");
+        let keys: Vec<_> = all()
+            .filter(|ratio| wanted(ratio))
+            .map(|ratio| ratio.key)
+            .collect();
+        assert_eq!(keys, ["log_resident_mib"]);
+        drop(wanted);
+        arguments.keys.push("speed".to_owned());
+        assert!(run(&arguments).is_err_and(|error| error.to_string().contains("\"speed\"")));
     }
 }

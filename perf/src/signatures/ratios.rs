@@ -336,8 +336,13 @@ pub(crate) fn ratios() -> impl Iterator<Item = &'static Ratio> {
 /// signatures, of which it averages some 16,000, has settled.
 const WARM_UP_PASSES: usize = 8;
 
-/// Measures them all.
-pub(crate) fn measure_ratios(path: Path, sizes: Sizes, seconds: f64) -> Result<Vec<Measured>> {
+/// Measures those that are wanted.
+pub(crate) fn measure_ratios(
+    path: Path,
+    sizes: Sizes,
+    seconds: f64,
+    wanted: &dyn Fn(&Ratio) -> bool,
+) -> Result<Vec<Measured>> {
     let field = Field::new(path, sizes)?;
     let effort = Effort {
         seconds,
@@ -345,7 +350,8 @@ pub(crate) fn measure_ratios(path: Path, sizes: Sizes, seconds: f64) -> Result<V
         rounds_max: 60,
         warm_up_items: WARM_UP_PASSES * sizes.large,
     };
-    let measured = ENTRIES.iter().map(|entry| {
+    let entries = ENTRIES.iter().filter(|entry| wanted(&entry.ratio));
+    let measured = entries.map(|entry| {
         let [first, second] = (entry.sides)(&field)?;
         let mut sides: [Box<dyn Contestant + '_>; 2] = [Box::new(first), Box::new(second)];
         let [first, second] = measure(&mut sides, effort)?

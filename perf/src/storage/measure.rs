@@ -14,7 +14,7 @@ use super::opening::{Opened, open_after_kills};
 use super::pruning;
 use super::ratios::{ENTRIES, Entry, Size, Test, Warmth};
 use super::workload::Workload;
-use crate::ratios::{Evidence, Measured};
+use crate::ratios::{Evidence, Measured, Ratio};
 use crate::statistics::{Spread, rounded};
 use crate::turns::{Contestant, Effort, Figures, measure};
 
@@ -40,10 +40,15 @@ const APPEND_TIMES: f64 = 4.0;
 /// Look-ups before anything counts.
 const WARM_UP_LOOKUPS: usize = 200_000;
 
-/// Measures them all.
-pub(crate) fn measure_ratios(extent: Extent, under: &Path) -> Result<Vec<Measured>> {
+/// Measures those that are wanted.
+pub(crate) fn measure_ratios(
+    extent: Extent,
+    under: &Path,
+    wanted: &dyn Fn(&Ratio) -> bool,
+) -> Result<Vec<Measured>> {
     let mut field = Field::new(extent, under);
-    let measured = ENTRIES.iter().map(|entry| {
+    let entries = ENTRIES.iter().filter(|entry| wanted(&entry.ratio));
+    let measured = entries.map(|entry| {
         eprintln!("measuring {}", entry.ratio.key);
         let evidence = field.evidence(entry);
         Ok(Measured {

@@ -1,0 +1,101 @@
+//! Ratios as a table and as JSON.
+
+use std::fmt::Write as _;
+
+use hubledger_signatures::Path;
+use serde_json::{Map, Value, json};
+
+use super::{Evidence, Measured, Ratio};
+use crate::machine::{Machine, TOOLCHAIN, date};
+use crate::statistics::{Spread, rounded};
+use crate::table::Table;
+
+/// The ratios at the top, and under `details` what they come from.
+pub(super) fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
+    let mut record: Map<String, Value> = measured
+        .iter()
+        .map(|measured| {
+            (
+                measured.ratio.key.to_owned(),
+                json!(measured.value().map(rounded)),
+            )
+        })
+        .collect();
+    let details: Map<String, Value> = measured
+        .iter()
+        .map(|measured| (measured.ratio.key.to_owned(), measured.to_json()))
+        .collect();
+    let details = json!({
+        "date": date(),
+        "path": path.name(),
+        "machine": machine,
+        "toolchain": TOOLCHAIN,
+        "measurements": details,
+    });
+    record.insert("details".to_owned(), details);
+    Value::Object(record)
+}
+
+/// A line for each ratio.
+pub(super) fn to_table(measured: &[Measured]) -> Table {
+    let head = [
+        "ratio",
+        "value",
+        "goal",
+        "in rounds",
+        "±",
+        "first µs",
+        "±",
+        "second µs",
+        "±",
+        "turns",
+    ];
+    let mut table = Table::new(1, &head);
+    for measured in measured {
+        let value = measured.value();
+        let mut row = vec![
+            measured.ratio.key.to_owned(),
+            value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
+            goal(measured.ratio),
+        ];
+        if let Evidence::Turns { first, second, .. } = &measured.evidence {
+            let [above, below] = measured.sides(first, second);
+            let paired = above.over(below);
+            let (a, b) = (first.spread(), second.spread());
+            for spread in [paired, a, b] {
+                row.extend([format!("{:.3}", spread.median), percent(&spread)]);
+            }
+            row.push(first.turns().to_string());
+        }
+        row.resize(head.len(), "-".to_owned());
+        table.push(row);
+    }
+    table
+}
+
+fn goal(ratio: &Ratio) -> String {
+    let sign = match ratio.kind.is_more_better() {
+        true => ">=",
+        false => "<=",
+    };
+    ratio
+        .goal
+        .map_or_else(|| "-".to_owned(), |goal| format!("{sign} {goal}"))
+}
+
+/// Why ratios were not measured, a line each.
+pub(super) fn missing(measured: &[Measured]) -> String {
+    let mut text = String::new();
+    for measured in measured {
+        if let Evidence::Missing(reason) = &measured.evidence {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{}: {reason}", measured.ratio.key);
+        }
+    }
+    text
+}
+
+/// A spread as a part of its median.
+pub(crate) fn percent(spread: &Spread) -> String {
+    format!("{:.1} %", 100.0 * spread.relative())
+}
