@@ -186,6 +186,8 @@ impl<'a> Field<'a> {
         };
         let before = mebibytes(self.fill(name, small)?.before);
         let from = json!({
+            "small_transactions": small,
+            "large_transactions": large,
             "before_the_first_block_mib": rounded(before),
             "measured": "RssAnon of /proc/self/status after every commit, in a process that does nothing else",
         });
@@ -223,7 +225,12 @@ impl<'a> Field<'a> {
         };
         Ok(Evidence::Figure {
             value: median(large) / median(small),
-            from: json!({ "large": large.to_json(), "small": small.to_json() }),
+            from: json!({
+                "small_transactions": self.small.transactions,
+                "large_transactions": self.large.transactions,
+                "large": large.to_json(),
+                "small": small.to_json(),
+            }),
         })
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn prune_half(
     let freed = before.saturating_sub(after);
     ensure!(pruned.removed > 0, "nothing was pruned");
     let from = json!({
+        "transactions": workload.transactions,
         "removed_bytes": pruned.removed,
         "freed_bytes": freed,
         "receipt_freed_bytes": pruned.receipt_freed,

@@ -122,7 +122,7 @@ pub(super) static ENTRIES: [Entry; 24] = [
         Kind::Speed,
         Some(0.95),
         Test::Growth("log"),
-        "The append rate of log: over ten times as many transactions (10,000,000) against that over 1,000,000; \
+        "The append rate of log: over ten times as many transactions as --transactions says against that over so many; \
          index files that are merged meanwhile included.",
     ),
     entry(
@@ -130,7 +130,7 @@ pub(super) static ENTRIES: [Entry; 24] = [
         Kind::Speed,
         Some(3.0),
         Test::LookUp(Asked::Present, "log", ROCKS),
-        "Looking up random ids that are there, warm, in the full size (10,000,000 with --large), log: against \
+        "Looking up random ids that are there, warm, in the full size (ten times as many with --large), log: against \
          plain RocksDB.",
     ),
     entry(
@@ -180,14 +180,14 @@ pub(super) static ENTRIES: [Entry; 24] = [
         Kind::Mebibytes,
         None,
         Test::Resident("log", Size::Small),
-        "The most resident memory, files excluded, of a process that fills log: with 1,000,000 transactions.",
+        "The most resident memory, files excluded, of a process that fills log:.",
     ),
     entry(
         "log_resident_large_mib",
         Kind::Mebibytes,
         None,
         Test::Resident("log", Size::Large),
-        "The same with 10,000,000.",
+        "The same with ten times as many transactions.",
     ),
     entry(
         "log_resident_growth_mib",
@@ -201,7 +201,8 @@ pub(super) static ENTRIES: [Entry; 24] = [
         Kind::Cost,
         Some(1.5),
         Test::Open("log", Warmth::Warm),
-        "Opening log: after SIGKILL in the midst of an append, 10,000,000 transactions against 1,000,000; kills are \
+        "Opening log: after SIGKILL in the midst of an append, ten times as many transactions as \
+         --transactions says against so many; kills are \
          spread over a segment's length.",
     ),
     entry(
