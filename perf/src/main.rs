@@ -19,6 +19,7 @@ mod table;
 mod turns;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -49,7 +50,18 @@ enum Command {
     Child(storage::Child),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match try_main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, without a backtrace: what fails here is mostly what somebody has written.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_main() -> anyhow::Result<()> {
     let command = Arguments::command()
         .mut_subcommand("ratios", |ratios| ratios.after_long_help(ratios::explain()));
     let arguments = Arguments::from_arg_matches(&command.get_matches())?;
