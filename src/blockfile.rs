@@ -56,15 +56,15 @@ pub enum BlockFileError {
 
 /// Reads a block file from its start to its end.
 #[derive(Debug)]
-pub struct BlockFileReader {
+pub struct BlockFileReader<R = File> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: BufReader<R>,
     spec: ChainSpec,
     offset: u64,
     length: u64,
 }
 
-impl BlockFileReader {
+impl BlockFileReader<File> {
     /// Opens `path` and reads the specification.
     ///
     /// # Errors
@@ -84,8 +84,25 @@ impl BlockFileReader {
         if metadata.is_dir() {
             return Err(not("it is a directory".to_owned()));
         }
-        let length = metadata.len();
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+        Self::read_from(path, file, metadata.len())
+    }
+}
+
+impl<R: Read> BlockFileReader<R> {
+    /// Reads the specification of the block file that `input` holds, which is `length` bytes long; `path` is for errors.
+    ///
+    /// # Errors
+    /// As [`BlockFileReader::open`], but for the file.
+    pub fn read_from(path: &Path, input: R, length: u64) -> Result<Self, BlockFileError> {
+        let io = |source| BlockFileError::Io {
+            path: path.into(),
+            source,
+        };
+        let not = |reason: String| BlockFileError::NotABlockFile {
+            path: path.into(),
+            reason,
+        };
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, input);
         let mut head = [0u8; 16];
         let got = read_up_to(&mut file, &mut head).map_err(io)?;
         if got < 8 || head[..8] != MAGIC[..] {
@@ -228,9 +245,7 @@ impl BlockFileWriter {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             finished: false,
         };
-        writer.put(MAGIC)?;
-        writer.put(&VERSION.to_le_bytes())?;
-        writer.put_bytes(spec.bytes())?;
+        put_head(&mut writer.file, spec).map_err(io)?;
         Ok(writer)
     }
 
@@ -239,7 +254,11 @@ impl BlockFileWriter {
     /// # Errors
     /// The operating system refused.
     pub fn append(&mut self, block: &Block) -> Result<(), BlockFileError> {
-        self.put_bytes(&block.encode())
+        put_block(&mut self.file, block).map_err(|source| BlockFileError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(())
     }
 
     /// Makes the file durable and gives it its name.
@@ -264,21 +283,25 @@ impl BlockFileWriter {
         self.finished = true;
         Ok(())
     }
+}
 
-    fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), BlockFileError> {
-        let length = u32::try_from(bytes.len()).expect("blocks are bounded far below 4 GiB");
-        self.put(&length.to_le_bytes())?;
-        self.put(bytes)
-    }
+/// Writes what a block file begins with; returns the number of bytes.
+pub(crate) fn put_head(out: &mut impl Write, spec: &ChainSpec) -> io::Result<u64> {
+    out.write_all(MAGIC)?;
+    out.write_all(&VERSION.to_le_bytes())?;
+    Ok(12 + put_bytes(out, spec.bytes())?)
+}
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), BlockFileError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|source| BlockFileError::Io {
-                path: self.path.clone(),
-                source,
-            })
-    }
+/// Writes a block as it lies in a block file; returns the number of bytes.
+pub(crate) fn put_block(out: &mut impl Write, block: &Block) -> io::Result<u64> {
+    put_bytes(out, &block.encode())
+}
+
+fn put_bytes(out: &mut impl Write, bytes: &[u8]) -> io::Result<u64> {
+    let length = u32::try_from(bytes.len()).expect("blocks are bounded far below 4 GiB");
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(bytes)?;
+    Ok(4 + u64::from(length))
 }
 
 impl Drop for BlockFileWriter {

@@ -1,5 +1,6 @@
 //! hubledger: a parallel validation engine with pluggable storage for chains of signed transactions.
 
+pub mod archive;
 pub mod blockfile;
 pub mod clock;
 pub mod codec;

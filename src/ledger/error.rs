@@ -2,6 +2,7 @@
 //! [`Rejected`](crate::rejection::Rejected).
 
 use super::policy::PolicyError;
+use crate::archive::ArchiveError;
 use crate::codec::DecodeError;
 use crate::digest::{BlockHash, ChainId};
 
@@ -56,6 +57,23 @@ pub enum LedgerError {
     /// The policy can't be followed.
     #[error("pruning policy: {0}")]
     Policy(#[from] PolicyError),
+    /// The store is the target of a copy that was interrupted.
+    #[error(
+        "the store is an incomplete copy of a chain; start the migration or backup again to finish it"
+    )]
+    Incomplete,
+    /// The target of a copy holds something already.
+    #[error("the target store is not empty, and no incomplete copy of this chain")]
+    TargetInUse,
+    /// The caller stopped it.
+    #[error("stopped; start it again to go on")]
+    Stopped,
+    /// A copy is not equal to what it is a copy of.
+    #[error("the copy differs from its source: {0}")]
+    CopyDiffers(String),
+    /// The archive can't be written.
+    #[error("archive: {0}")]
+    Archive(#[from] ArchiveError),
     /// The block asked about isn't in the chain.
     #[error("no block {0} in this chain")]
     UnknownBlock(BlockHash),
@@ -99,6 +117,7 @@ impl LedgerError {
     pub fn is_corrupt(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_corrupt(),
+            Self::Archive(error) => error.is_corrupt(),
             Self::Damaged { .. } | Self::DamagedMeta { .. } | Self::NoState { .. } => true,
             _ => false,
         }

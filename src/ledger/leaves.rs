@@ -24,7 +24,7 @@ const CHUNK_BLOCKS: usize = 1 << 15;
 const COUNT_MAX: usize = u32::MAX as usize;
 
 /// The name of the chunk whose first block is at `first`.
-pub(super) fn chunk_name(first: u64) -> String {
+fn chunk_name(first: u64) -> String {
     format!("{META_LEAVES}/{first}")
 }
 
@@ -198,6 +198,24 @@ pub(super) fn keep(
     put(writer, &mut directory, &chunk)?;
     step(to);
     Ok(kept)
+}
+
+/// Copies directory and chunks as they are; returns the number of values. Chunks come first.
+pub(super) fn copy(
+    source: &dyn BlockReader,
+    writer: &mut dyn BlockWriter,
+) -> Result<u64, LedgerError> {
+    let Some(bytes) = source.meta(META_LEAVES)? else {
+        return Ok(0);
+    };
+    let directory = Directory::decode(&bytes).map_err(damaged)?;
+    for (first, _) in &directory.chunks {
+        let name = chunk_name(*first);
+        let chunk = source.meta(&name)?.unwrap_or_default();
+        writer.put_meta(&name, &chunk, Durability::Os)?;
+    }
+    writer.put_meta(META_LEAVES, &bytes, Durability::Os)?;
+    Ok(1 + directory.chunks.len() as u64)
 }
 
 /// The last chunk, if it ends at `start`, has room and is sound; else a new one.

@@ -8,6 +8,8 @@
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
+mod compare;
+mod copy;
 mod error;
 mod leaves;
 pub mod policy;
@@ -15,6 +17,7 @@ mod prove;
 mod prune;
 mod reader;
 mod record;
+mod restore;
 mod verify;
 
 use std::sync::Arc;
@@ -22,9 +25,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hubledger_storage::{BlockReader, BlockWriter, Durability, Extent, Receipt, Store};
 
+pub use self::compare::Compared;
+pub use self::copy::{CopyProgress, CopyReport, CopyStep, copy_chain};
 pub use self::error::LedgerError;
 pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
 pub use self::reader::{ChainReader, Lookup, Placed};
+pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::verify::{Progress, StoreReport, verify_store};
 use crate::clock::Clock;
 use crate::codec::{DecodeError, DecodeProblem};
@@ -93,6 +99,7 @@ impl Ledger {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let Store { reader, mut writer } = store;
+        copy::refuse_incomplete(&*reader)?;
         match reader.meta(META_SPEC)? {
             Some(held) => {
                 let held = decode_spec(&held)?;

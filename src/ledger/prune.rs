@@ -1,7 +1,7 @@
 //! Pruning a live chain by a [`PrunePolicy`]: what stands in for the bodies first, then the bodies, in bounded steps.
 //!
 //! The order makes it resumable after a crash at any point: staged blocks are committed, a state snapshot at or above
-//! the new floor is made durable (without it the chain couldn't be opened again), leaf hashes are kept, and only then
+//! the new floor is made durable (without it the chain couldn't be opened again), the archive is, leaf hashes are, and only then
 //! does the store remove anything. Each stage starts from what it finds done. Ids are never removed, so opening,
 //! histories and carried proofs need nothing that is pruned.
 
@@ -11,14 +11,15 @@ use hubledger_storage::{Extent, Part, Usage};
 
 use super::policy::{PrunePolicy, first_since};
 use super::{ChainReader, Ledger, LedgerError, leaves};
+use crate::archive::{ArchiveError, ArchiveWriter};
 
 /// Blocks that one call of the store prunes: what a writer is kept waiting for.
 const STEP_BLOCKS: u64 = 4096;
 
-/// What pruning is about to do, for progress.
+/// What pruning has done, for progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PruneStep {
-    /// `leaves`, `body`, `index` or `header`.
+    /// `archive`, `leaves`, `body`, `index` or `header`.
     pub stage: &'static str,
     /// The height reached.
     pub height: u64,
@@ -48,6 +49,8 @@ pub struct PruneReport {
     pub index: Pruned,
     /// Headers.
     pub headers: Pruned,
+    /// Blocks that this call added to the archive.
+    pub archived: u64,
     /// Transactions whose leaf hashes were kept by this call.
     pub leaves_kept: u64,
     /// What the store takes up now.
@@ -82,15 +85,18 @@ impl PruneReport {
 pub type PruneProgress<'a> = dyn FnMut(PruneStep) -> ControlFlow<()> + 'a;
 
 impl Ledger {
-    /// Commits what is staged, then removes what `policy` doesn't keep. Floors are exact and durable when this
-    /// returns. O(blocks removed); with `leaves` every removed body is read and hashed. Memory: a chunk of leaf hashes.
+    /// Commits what is staged, then removes what `policy` doesn't keep; blocks whose bodies go are in `archive` first, if
+    /// one is given. Floors are exact and durable when this returns. O(blocks removed); with an archive or with `leaves`
+    /// every removed body is read. Memory: a block and a chunk of leaf hashes.
     ///
     /// # Errors
-    /// A policy that can't be followed (nothing is changed), a state too large for a snapshot, a failed store; then
-    /// the ledger has to be opened again, and pruning again goes on where it was.
+    /// A policy that can't be followed (nothing is changed), an archive that can't be written or isn't of this chain
+    /// (nothing is removed), a state too large for a snapshot, a failed store; then the ledger has to be opened again,
+    /// and pruning again goes on where it was.
     pub fn prune(
         &mut self,
         policy: &PrunePolicy,
+        mut archive: Option<&mut ArchiveWriter>,
         progress: &mut PruneProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
@@ -106,6 +112,7 @@ impl Ledger {
             bodies: floors(Part::Body),
             index: floors(Part::Index),
             headers: floors(Part::Header),
+            archived: 0,
             leaves_kept: 0,
             usage: chain.usage()?,
             within_budget: None,
@@ -113,7 +120,11 @@ impl Ledger {
         };
         let mut next = Some(target);
         while let (Some(target), true) = (next, report.done) {
-            self.prune_to(target, policy.leaves, &mut report, progress)?;
+            let archive = archive.as_deref_mut();
+            self.secure(target.floor, policy.leaves, archive, &mut report, progress)?;
+            for part in Part::ALL {
+                self.prune_part(part, target.floor_of(part), &mut report, progress)?;
+            }
             report.usage = chain.usage()?;
             next = policy.budget_step(chain.extent()?, report.usage);
         }
@@ -123,35 +134,44 @@ impl Ledger {
         Ok(report)
     }
 
-    fn prune_to(
+    /// Makes durable what stands in for the bodies below `floor`.
+    fn secure(
         &mut self,
-        target: Extent,
+        floor: u64,
         with_leaves: bool,
+        archive: Option<&mut ArchiveWriter>,
         report: &mut PruneReport,
         progress: &mut PruneProgress<'_>,
     ) -> Result<(), LedgerError> {
         let chain = self.reader();
-        let floor = chain.extent()?.floor;
-        if target.floor > floor {
-            self.secure_state(target.floor)?;
-            if with_leaves {
-                let mut stop = false;
-                let (from, to) = (floor, target.floor);
-                let kept = leaves::keep(&chain, &mut *self.writer, (from, to), &mut |height| {
-                    let step = PruneStep {
-                        stage: "leaves",
-                        height,
-                        target: to,
-                    };
-                    stop |= progress(step).is_break();
-                    !stop
-                })?;
-                report.leaves_kept += kept;
-                report.done &= !stop;
-            }
+        let blocks = (chain.extent()?.floor, floor);
+        if blocks.0 >= blocks.1 {
+            return Ok(());
         }
-        for part in Part::ALL {
-            self.prune_part(part, target.floor_of(part), report, progress)?;
+        self.secure_state(floor)?;
+        let mut stage = |stage, height| {
+            let step = PruneStep {
+                stage,
+                height,
+                target: floor,
+            };
+            progress(step).is_continue()
+        };
+        if let Some(archive) = archive {
+            let (archived, done) = archive_blocks(&chain, archive, blocks, &mut |height| {
+                stage("archive", height)
+            })?;
+            report.archived += archived;
+            report.done &= done;
+        }
+        if with_leaves && report.done {
+            let writer = &mut *self.writer;
+            let mut done = true;
+            report.leaves_kept += leaves::keep(&chain, writer, blocks, &mut |height| {
+                done = stage("leaves", height);
+                done
+            })?;
+            report.done &= done;
         }
         Ok(())
     }
@@ -198,6 +218,47 @@ impl Ledger {
         self.writer.sync()?;
         Ok(())
     }
+}
+
+/// Puts the blocks `from..to` into the archive, but for those that an earlier run has put there; their files are compared
+/// with the manifest. Durable when it returns how many, and whether it wasn't stopped.
+fn archive_blocks(
+    chain: &ChainReader,
+    archive: &mut ArchiveWriter,
+    (from, to): (u64, u64),
+    step: &mut dyn FnMut(u64) -> bool,
+) -> Result<(u64, bool), LedgerError> {
+    let end = archive.end();
+    let folder = || archive.folder().to_owned();
+    if end < from {
+        return Err(LedgerError::Archive(ArchiveError::Gap {
+            path: folder(),
+            end,
+            floor: from,
+        }));
+    }
+    if let Some(last) = archive.manifest().files.last()
+        && chain.hash_at(last.last)? != Some(last.last_hash)
+    {
+        return Err(LedgerError::Archive(ArchiveError::Forked {
+            path: folder(),
+            height: last.last,
+        }));
+    }
+    archive.check_from(from)?;
+    let mut archived = 0;
+    let mut done = true;
+    for height in end..to {
+        let block = chain.block(height)?.ok_or(LedgerError::Pruned(height))?;
+        archive.push(&block)?;
+        archived += 1;
+        done = step(height + 1);
+        if !done {
+            break;
+        }
+    }
+    archive.flush()?;
+    Ok((archived, done))
 }
 
 /// The extent that the policy leaves, ages and all.

@@ -68,8 +68,9 @@ impl ChainReader {
     /// Reads the chain in `store`.
     ///
     /// # Errors
-    /// A store without a chain, or with a damaged specification.
+    /// A store without a chain, with an incomplete copy of one, or with a damaged specification.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
+        super::copy::refuse_incomplete(&*store)?;
         let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
         let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
             record: META_SPEC,

@@ -137,3 +137,94 @@ fn a_policy_is_read_from_a_file() {
         }
     }
 }
+
+#[test]
+fn what_was_archived_is_restored_into_every_backend() {
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let head = store(folder, url);
+        let prune = [
+            "prune",
+            "--store",
+            url,
+            "--keep",
+            "5",
+            "--archive",
+            "archive",
+        ];
+        assert_eq!(ok(folder, &prune)["archived"], 36);
+        assert_eq!(ok(folder, &prune)["archived"], 0);
+        for (number, scheme) in ["log", "sqlite"].iter().enumerate() {
+            let target = format!("{scheme}:restored-{number}");
+            let restore = ["restore", "--archive", "archive", "--store", &target];
+            let alone = ok(folder, &restore);
+            assert_eq!(
+                (&alone["blocks"], &alone["archived"]),
+                (&36.into(), &35.into())
+            );
+            let whole = ok(folder, &[&restore[..], &["--then", url]].concat());
+            assert_eq!((&whole["head"], &whole["further"]), (&head, &5.into()));
+            assert_eq!(
+                ok(folder, &["verify", "--store", &target])["transactions"],
+                400
+            );
+        }
+        let itself = ["restore", "--archive", "archive", "--store", url];
+        assert_eq!(run(folder, &itself).code, 1);
+        // A damaged archive is damage, something else is a failure; both name the file.
+        let file = "archive/blocks-000000000000.hlb.zst";
+        let mut bytes = std::fs::read(folder.join(file)).unwrap();
+        bytes[1000] ^= 1;
+        std::fs::write(folder.join(file), bytes).unwrap();
+        let restore = ["restore", "--archive", "archive", "--store", "log:third"];
+        let damaged = run(folder, &restore);
+        assert_eq!(damaged.code, 4);
+        assert!(damaged.stderr.contains(file), "{}", damaged.stderr);
+        let absent = ["restore", "--archive", "absent", "--store", "log:third"];
+        assert_eq!(run(folder, &absent).code, 1);
+        assert!(!folder.join("third").exists());
+    }
+}
+
+/// Stores that a copy can be made from.
+const SOURCES: [&str; 1] = ["log:store"];
+
+#[test]
+fn a_chain_is_migrated_and_backed_up() {
+    for url in SOURCES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let head = store(folder, url);
+        for target in ["sqlite:copy.db", "log:copy"] {
+            let migrated = ok(folder, &["migrate", "--from", url, "--to", target]);
+            assert_eq!(
+                (&migrated["head"], &migrated["blocks"]),
+                (&head, &41.into())
+            );
+            assert_eq!(migrated["equal"]["ids"], 41);
+            assert_eq!(ok(folder, &["verify", "--store", target])["head"], head);
+            let again = run(folder, &["migrate", "--from", url, "--to", target]);
+            assert_eq!(again.code, 1, "the target is not empty");
+        }
+        ok(
+            folder,
+            &["prune", "--store", url, "--keep", "3", "--keep-leaves"],
+        );
+        let backup = ["backup", "--store", url, "--to", "sqlite:backup.db"];
+        assert_eq!(ok(folder, &backup)["floor"], 38);
+        assert_eq!(
+            ok(folder, &["stats", "--store", "sqlite:backup.db"])["head"],
+            head
+        );
+        assert_eq!(
+            run(folder, &["migrate", "--from", url, "--to", url]).code,
+            1
+        );
+        let absent = ["migrate", "--from", "log:absent", "--to", "log:never"];
+        assert_eq!(run(folder, &absent).code, 1);
+        assert!(!folder.join("never").exists());
+        let known = ["migrate", "--from", url, "--to", "mysql:x"];
+        assert_eq!(run(folder, &known).code, 2);
+    }
+}

@@ -8,23 +8,29 @@ use tempfile::TempDir;
 
 use crate::common::{self, Chain, clock};
 
-/// Backends, and whether they prune index entries and headers by themselves.
-const BACKENDS: [(&str, bool); 3] = [("memory", true), ("log", false), ("sqlite", false)];
+/// Backends, whether they prune index entries and headers by themselves, and whether they give the index entries of a
+/// block.
+const BACKENDS: [(&str, bool, bool); 3] = [
+    ("memory", true, true),
+    ("log", false, true),
+    ("sqlite", false, false),
+];
 
 /// A place for one store.
 pub(crate) struct Place {
     pub(crate) url: StoreUrl,
     /// Whether index and headers can be pruned here.
     pub(crate) prunes_all_parts: bool,
+    /// Whether a copy can be made from here.
+    pub(crate) gives_index: bool,
     memory: MemoryStore,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Place {
     /// One of each backend that is built in.
     pub(crate) fn all() -> Vec<Self> {
-        let place = |(name, prunes_all_parts)| Self::new(name, prunes_all_parts);
-        BACKENDS.into_iter().filter_map(place).collect()
+        BACKENDS.into_iter().filter_map(Self::new).collect()
     }
 
     /// One of each backend that prunes index and headers.
@@ -34,7 +40,14 @@ impl Place {
         places
     }
 
-    fn new(name: &str, prunes_all_parts: bool) -> Option<Self> {
+    /// One of each backend that a copy can be made from.
+    pub(crate) fn with_index() -> Vec<Self> {
+        let mut places = Self::all();
+        places.retain(|place| place.gives_index);
+        places
+    }
+
+    fn new((name, prunes_all_parts, gives_index): (&str, bool, bool)) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let url = match name {
             "memory" => "memory:".to_owned(),
@@ -45,8 +58,9 @@ impl Place {
         Some(Self {
             url,
             prunes_all_parts,
+            gives_index,
             memory: MemoryStore::new(),
-            _folder: folder,
+            folder,
         })
     }
 
@@ -56,6 +70,11 @@ impl Place {
             StoreUrl::Memory => self.memory.open().unwrap(),
             _ => self.url.open_or_create().unwrap(),
         }
+    }
+
+    /// A folder that ends with the place.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A ledger that holds the chain.

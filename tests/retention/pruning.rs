@@ -12,7 +12,7 @@ use crate::places::{Place, chain};
 
 pub(crate) fn prune(ledger: &mut Ledger, policy: &PrunePolicy) -> PruneReport {
     ledger
-        .prune(policy, &mut |_| ControlFlow::Continue(()))
+        .prune(policy, None, &mut |_| ControlFlow::Continue(()))
         .unwrap()
 }
 
@@ -123,7 +123,7 @@ fn a_pruning_that_was_stopped_goes_on_where_it_was() {
         for stop_after in 1.. {
             let mut ledger = place.again(&whole);
             let mut seen = 0;
-            let report = ledger.prune(&policy, &mut |_| {
+            let report = ledger.prune(&policy, None, &mut |_| {
                 seen += 1;
                 match seen < stop_after {
                     true => ControlFlow::Continue(()),
@@ -201,7 +201,7 @@ fn a_refused_policy_changes_nothing() {
     for place in Place::all() {
         let mut ledger = place.ledger(&whole);
         let policy = PrunePolicy::of_bodies(Keep::From(11));
-        let refused = ledger.prune(&policy, &mut |_| ControlFlow::Continue(()));
+        let refused = ledger.prune(&policy, None, &mut |_| ControlFlow::Continue(()));
         assert!(matches!(refused, Err(LedgerError::Policy(_))), "{place}");
         assert_eq!(ledger.reader().extent().unwrap(), Extent::whole(11));
     }

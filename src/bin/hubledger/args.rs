@@ -70,7 +70,7 @@ hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
     /// Remove the bodies of old blocks, and give the space back
     #[command(
         after_help = "Examples:\n  hubledger prune --store log:hub --keep 1000\n  \
-hubledger prune --store log:hub --older-than 90days --keep-leaves\n  \
+hubledger prune --store log:hub --older-than 90days --keep-leaves --archive hub-archive\n  \
 hubledger prune --store log:hub --budget 50000000000 --index-keep 100000\n  \
 hubledger prune --store log:hub --policy policy.toml\n\n\
 A pruning that was interrupted is simply started again. What is pruned can still be proved: a proof made\n\
@@ -78,6 +78,26 @@ before is carried to later heads (prove --carry); with --keep-leaves, new ones a
 the transaction (prove --transaction)."
     )]
     Prune(Prune),
+    /// Bring a chain back from an archive, checking everything again
+    #[command(
+        after_help = "Examples:\n  hubledger restore --archive hub-archive --store log:restored\n  \
+hubledger restore --archive hub-archive --then log:hub --store log:restored\n\n\
+A restoring that was interrupted is simply started again."
+    )]
+    Restore(Restore),
+    /// Copy a chain into a new store of any backend, and compare both
+    #[command(
+        after_help = "Example:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n\n\
+Readers and (but for log:) a writer of the source go on meanwhile. A migration that was interrupted is\n\
+simply started again; until it is finished the target can't be opened."
+    )]
+    Migrate(Migrate),
+    /// Copy the chain of a store in use, as it is now, into a new store
+    #[command(
+        after_help = "Example:\n  hubledger backup --store sqlite:registry.db --to log:backup-1\n\n\
+A hub that embeds hubledger backs up its log: stores itself, since only one process has them open."
+    )]
+    Backup(Backup),
     /// Say what a store holds
     #[command(after_help = "Example:\n  hubledger stats --store log:hub")]
     Stats(Stats),
@@ -299,10 +319,46 @@ pub(crate) struct Prune {
     /// Keep the leaf hashes of what is removed, 32 bytes a transaction, from which new proofs are made
     #[arg(long)]
     pub(crate) keep_leaves: bool,
-    /// All of this as a policy, a TOML file
+    /// First write the blocks whose bodies go to the archive in this directory, or begin one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
+    /// All of this (but for the archive) as a policy, a TOML file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "below", "older_than", "budget",
         "keep_at_least", "index_keep", "headers_keep", "keep_leaves"])]
     pub(crate) policy: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The archive
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: PathBuf,
+    /// The store to restore into; created if it isn't there
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// The store whose blocks follow the archive, such as the one that was pruned
+    #[arg(long, value_name = "URL")]
+    pub(crate) then: Option<StoreUrl>,
+}
+
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// The store to copy
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: StoreUrl,
+    /// The store to copy into; created if it isn't there
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: StoreUrl,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// The store to copy
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// The store to copy into; created if it isn't there
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: StoreUrl,
 }
 
 #[derive(Args)]

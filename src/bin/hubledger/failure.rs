@@ -1,8 +1,9 @@
 //! How a command can fail, and with which exit code.
 
+use hubledger::archive::ArchiveError;
 use hubledger::blockfile::BlockFileError;
 use hubledger::codec::FieldError;
-use hubledger::ledger::LedgerError;
+use hubledger::ledger::{LedgerError, RestoreError};
 use hubledger::rejection::Rejected;
 use serde_json::{Map, Value, json};
 
@@ -70,6 +71,27 @@ impl From<LedgerError> for Failure {
 impl From<hubledger_storage::Error> for Failure {
     fn from(error: hubledger_storage::Error) -> Self {
         LedgerError::from(error).into()
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        if error.is_corrupt() {
+            Self::Corrupt(error.into())
+        } else {
+            Self::Failed(error.into())
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Ledger(error) => error.into(),
+            RestoreError::Archive(error) => error.into(),
+            RestoreError::Rejected(rejected) => Self::invalid(rejected),
+            error => Self::Failed(error.into()),
+        }
     }
 }
 

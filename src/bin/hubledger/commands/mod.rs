@@ -1,5 +1,6 @@
 //! The commands, one file each where they need one.
 
+mod copy;
 mod demo;
 mod generate;
 mod get;
@@ -8,6 +9,7 @@ mod import;
 mod mpreg;
 mod prove;
 mod prune;
+mod restore;
 mod store;
 mod verify;
 
@@ -32,6 +34,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Prove(args) => prove::prove(&args, output),
         Command::VerifyProof(args) => prove::verify_proof(&args, output),
         Command::Prune(args) => prune::prune(&args, output),
+        Command::Restore(args) => restore::restore(&args, output),
+        Command::Migrate(args) => copy::copy("migrate", &args.from, &args.to, output),
+        Command::Backup(args) => copy::copy("backup", &args.store, &args.to, output),
         Command::Stats(args) => store::stats(&args, output),
         Command::Demo(args) => demo::demo(&args, output),
         Command::Completions(args) => {

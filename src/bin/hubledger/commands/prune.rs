@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use hubledger::archive::ArchiveWriter;
 use hubledger::clock::SystemClock;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{Ledger, LedgerError, Pruned};
@@ -23,8 +24,12 @@ const POLICY_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
     let policy = policy(args)?;
     let mut ledger = Ledger::open(args.store.open()?, Arc::new(SystemClock))?;
+    let mut archive = match &args.archive {
+        Some(folder) => Some(ArchiveWriter::open(folder, ledger.spec())?),
+        None => None,
+    };
     let mut progress = Progress::new("prune", Some(0));
-    let report = ledger.prune(&policy, &mut |step| {
+    let report = ledger.prune(&policy, archive.as_mut(), &mut |step| {
         progress.stage(step.stage, step.height, step.target);
         ControlFlow::Continue(())
     })?;
@@ -43,6 +48,7 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         "index": removed(&report.index),
         "headers": removed(&report.headers),
         "freed_bytes": parts.iter().map(|part| part.freed_bytes).sum::<u64>(),
+        "archived": report.archived,
         "leaves_kept": report.leaves_kept,
         "bytes_on_disk": report.usage.bytes_on_disk,
         "within_budget": report.within_budget,
