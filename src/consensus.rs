@@ -1,6 +1,6 @@
 //! Who may seal which block: one pure function per consensus, of specification and block alone.
 
-use crate::model::{Block, Seal};
+use crate::model::{Block, Header, Seal};
 use crate::rejection::Reason;
 use crate::signature::{Item, Verifier};
 use crate::spec::{ChainSpec, Consensus, ProofOfAuthority};
@@ -11,8 +11,23 @@ use crate::validate::Fault;
 /// # Errors
 /// `producer`, `height`, `turn`, `difficulty` or `seal`.
 pub fn check_seal(spec: &ChainSpec, block: &Block, verifier: &Verifier) -> Result<(), Fault> {
+    check_header_seal(spec, block.header(), block.seal(), verifier)
+}
+
+/// [`check_seal`] where the body was pruned: a seal is about the header alone.
+///
+/// # Errors
+/// As [`check_seal`].
+pub fn check_header_seal(
+    spec: &ChainSpec,
+    header: &Header,
+    seal: &Seal,
+    verifier: &Verifier,
+) -> Result<(), Fault> {
     match &spec.consensus {
-        Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, block, verifier),
+        Consensus::ProofOfAuthority(consensus) => {
+            check_authority(spec, consensus, header, seal, verifier)
+        }
     }
 }
 
@@ -21,10 +36,10 @@ pub fn check_seal(spec: &ChainSpec, block: &Block, verifier: &Verifier) -> Resul
 fn check_authority(
     spec: &ChainSpec,
     consensus: &ProofOfAuthority,
-    block: &Block,
+    header: &Header,
+    seal: &Seal,
     verifier: &Verifier,
 ) -> Result<(), Fault> {
-    let header = block.header();
     let producer = &header.producer;
     let Some((place, authority)) = spec.authority(producer) else {
         return Err(Fault::new(
@@ -45,7 +60,7 @@ fn check_authority(
         let detail = "proof of authority has difficulty 1 and nonce 0";
         return Err(Fault::new(Reason::Difficulty, detail));
     }
-    let Seal::Authority { key, signature } = block.seal() else {
+    let Seal::Authority { key, signature } = seal else {
         return Err(Fault::new(
             Reason::Seal,
             "an authority's signature is required",
@@ -57,7 +72,7 @@ fn check_authority(
     }
     let item = Item {
         key,
-        message: &Seal::message(&block.hash()),
+        message: &Seal::message(&header.hash()),
         signature,
     };
     verifier

@@ -19,6 +19,7 @@ mod reader;
 mod record;
 mod restore;
 mod verify;
+mod verify_pruned;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hubledger_storage::{BlockReader, Id, Location};
 
+use super::verify_pruned::verify_pruned;
 use super::{ChainReader, LedgerError, META_STATE, record};
 use crate::digest::BlockHash;
 use crate::model::Block;
@@ -15,13 +16,21 @@ use crate::validate::{Depth, State, Validator};
 /// Called after every block with its transactions and bytes.
 pub type Progress<'a> = dyn FnMut(&Block) + 'a;
 
-/// What checking a store found.
+/// What checking a store found. Of a store that was pruned only what is there is checked: the heights say of which blocks
+/// how much, and are all 0 for a whole store.
 #[derive(Debug, Clone)]
 pub struct StoreReport {
-    /// Blocks that are valid, genesis included.
+    /// Blocks that are valid, genesis included; in a pruned store those whose headers are held and valid.
     pub blocks: u64,
-    /// Transactions in them.
+    /// Transactions in them, or in a pruned store so many as these headers commit to.
     pub transactions: u64,
+    /// From here on headers were checked: hashes, links, history roots from genesis on, times, and seals.
+    pub headers_from: u64,
+    /// From here on bodies were checked too: sizes, Merkle roots, native signatures, and the index.
+    pub bodies_from: u64,
+    /// From here on every rule was checked, in a pruned store starting from the stored state snapshot: of that only what
+    /// headers commit to could be checked. The end if no block is after the snapshot.
+    pub rules_from: u64,
     /// Hash of the last valid block.
     pub head: BlockHash,
     /// The first fault of the chain, if it has one.
@@ -29,11 +38,12 @@ pub struct StoreReport {
 }
 
 /// Checks every block of the chain in `store` again, signatures and seals included, then that the index finds each
-/// transaction where it is and that the state snapshot is what the blocks give. `now_us` is the machine's time.
+/// transaction where it is and that the state snapshot is what the blocks give. `now_us` is the machine's time. Of a
+/// store that was pruned everything that is there is checked as far as it can be, see [`StoreReport`].
 ///
 /// # Errors
 /// The store failed or is damaged (which is not the same as holding an invalid block, see
-/// [`StoreReport::rejected`]); bodies were pruned.
+/// [`StoreReport::rejected`]).
 pub fn verify_store(
     store: Arc<dyn BlockReader>,
     now_us: u64,
@@ -41,21 +51,17 @@ pub fn verify_store(
 ) -> Result<StoreReport, LedgerError> {
     let chain = ChainReader::open(Arc::clone(&store))?;
     let extent = chain.extent()?;
-    if extent.floor > 0 {
-        return Err(LedgerError::Pruned(extent.floor - 1));
-    }
     let snapshot = store.meta(META_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
     let snapshot = snapshot.map_err(|problem| LedgerError::DamagedMeta {
         record: META_STATE,
         problem,
     })?;
+    if extent.floor > 0 {
+        return verify_pruned(&chain, extent, snapshot, now_us, progress);
+    }
     let mut validator = Validator::new(chain.spec().clone());
-    let mut index = IndexCheck {
-        chain: &chain,
-        store: &*store,
-        earlier: None,
-    };
+    let mut index = IndexCheck::new(&chain);
     let mut blocks = 0;
     let mut rejected = None;
     for height in 0..extent.end {
@@ -81,12 +87,15 @@ pub fn verify_store(
     Ok(StoreReport {
         blocks,
         transactions,
+        headers_from: 0,
+        bodies_from: 0,
+        rules_from: 0,
         head,
         rejected,
     })
 }
 
-fn missing(height: u64) -> LedgerError {
+pub(super) fn missing(height: u64) -> LedgerError {
     let problem = "missing below the tip".to_owned();
     LedgerError::Damaged {
         record: "block",
@@ -108,15 +117,23 @@ fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> 
 }
 
 /// Checks that the index finds what the blocks hold.
-struct IndexCheck<'a> {
+pub(super) struct IndexCheck<'a> {
     chain: &'a ChainReader,
     store: &'a dyn BlockReader,
     /// The keys of the block that an entry pointed back to last.
     earlier: Option<(u64, HashSet<(Id, u32)>)>,
 }
 
-impl IndexCheck<'_> {
-    fn check(&mut self, block: &Block) -> Result<(), LedgerError> {
+impl<'a> IndexCheck<'a> {
+    pub(super) fn new(chain: &'a ChainReader) -> Self {
+        Self {
+            chain,
+            store: chain.store(),
+            earlier: None,
+        }
+    }
+
+    pub(super) fn check(&mut self, block: &Block) -> Result<(), LedgerError> {
         let height = block.height();
         let damaged = |record, problem: String| LedgerError::Damaged {
             record,
@@ -135,6 +152,8 @@ impl IndexCheck<'_> {
                 Location::Found { height, position } if (height, position) < place => {
                     self.is_at(height, (entry.key, position))?
                 }
+                // … which may have been pruned.
+                Location::Pruned { height, position } if (height, position) < place => true,
                 Location::NotIndexed { .. } => true,
                 Location::Found { .. }
                 | Location::Pruned { .. }

@@ -228,3 +228,87 @@ fn a_chain_is_migrated_and_backed_up() {
         assert_eq!(run(folder, &known).code, 2);
     }
 }
+
+/// Flips a byte in the middle of the store's largest file.
+fn damage(folder: &Path, url: &str) -> std::path::PathBuf {
+    let place = folder.join(url.split_once(':').unwrap().1);
+    let files: Vec<_> = match place.is_dir() {
+        true => std::fs::read_dir(&place)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect(),
+        false => vec![place],
+    };
+    let largest = files
+        .into_iter()
+        .max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap();
+    let mut bytes = std::fs::read(&largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&largest, bytes).unwrap();
+    largest
+}
+
+#[test]
+fn a_check_lists_all_damage_and_a_repair_invents_nothing() {
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let head = store(folder, url);
+        let check = ["check", "--store", url];
+        let sound = ok(folder, &check);
+        assert_eq!(
+            (&sound["sound"], &sound["damage"]),
+            (&true.into(), &Value::Array(vec![]))
+        );
+        assert_eq!(sound["bodies"], 41);
+        if SOURCES.contains(&url) {
+            assert_eq!(sound["index_entries"], 400);
+        }
+        assert_eq!(
+            (&sound["chain"]["verdict"], &sound["chain"]["head"]),
+            (&"valid".into(), &head)
+        );
+        ok(folder, &["prune", "--store", url, "--keep", "30"]);
+        let pruned = ok(folder, &check);
+        assert_eq!(pruned["bodies"], 30);
+        assert_eq!(pruned["chain"]["bodies_from"], 11);
+        assert_eq!(
+            ok(folder, &["check", "--store", url, "--repair"])["sound"],
+            true
+        );
+        let file = damage(folder, url);
+        for check in [&check[..], &["check", "--store", url, "--repair"]] {
+            let damaged = run(folder, check);
+            assert_eq!(damaged.code, 4, "{url}: {}", damaged.json);
+            let list = damaged.json["damage"].as_array().unwrap();
+            assert!(!list.is_empty());
+            assert_eq!(damaged.json["damage_found"], list.len());
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let named = |damage: &Value| damage["file"].as_str().unwrap().contains(name);
+            assert!(list.iter().any(named), "{url}: {list:?}");
+            assert!(damaged.stderr.contains(name));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let absent = run(folder.path(), &["check", "--store", "log:absent"]);
+    assert_eq!(absent.code, 1);
+}
+
+#[test]
+fn a_verification_of_a_pruned_store_says_what_it_covers() {
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let head = store(folder, url);
+        ok(folder, &["prune", "--store", url, "--keep", "5"]);
+        let verified = ok(folder, &["verify", "--store", url]);
+        assert_eq!(
+            (&verified["head"], &verified["blocks"]),
+            (&head, &41.into())
+        );
+        let from = ["headers_from", "bodies_from", "rules_from"].map(|name| verified[name].clone());
+        assert_eq!(from, [0, 36, 41].map(Value::from));
+    }
+}

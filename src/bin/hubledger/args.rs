@@ -98,6 +98,12 @@ simply started again; until it is finished the target can't be opened."
 A hub that embeds hubledger backs up its log: stores itself, since only one process has them open."
     )]
     Backup(Backup),
+    /// Read everything in a store and report all damage; then check the chain in it
+    #[command(after_help = "Examples:\n  hubledger check --store log:hub\n  \
+hubledger check --store sqlite:registry.db --repair\n\n\
+A repair makes again what follows from sound data, such as an index. It never invents data: what is lost\n\
+comes back from an archive (restore) or a backup.")]
+    Check(Check),
     /// Say what a store holds
     #[command(after_help = "Example:\n  hubledger stats --store log:hub")]
     Stats(Stats),
@@ -359,6 +365,16 @@ pub(crate) struct Backup {
     /// The store to copy into; created if it isn't there
     #[arg(long, value_name = "URL")]
     pub(crate) to: StoreUrl,
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: StoreUrl,
+    /// If there is damage, make again what follows from sound data, and check again
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 #[derive(Args)]

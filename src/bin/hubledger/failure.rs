@@ -17,8 +17,10 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// The answer was printed and is "no" (exit code 1).
     Negative,
-    /// The verdict was printed: a proof proves nothing (exit code 3).
+    /// The verdict was printed: a proof proves nothing, or the chain is invalid (exit code 3).
     InvalidProof,
+    /// The damage was printed (exit code 4).
+    Damaged,
 }
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
@@ -28,7 +30,7 @@ impl Failure {
         match self {
             Self::Failed(_) | Self::Negative => 1,
             Self::Invalid(..) | Self::InvalidProof => 3,
-            Self::Corrupt(_) => 4,
+            Self::Corrupt(_) | Self::Damaged => 4,
         }
     }
 

@@ -77,7 +77,7 @@ impl Output {
             }
             Failure::Corrupt(error) => error_value("corrupt", error),
             Failure::Failed(error) => error_value("failed", error),
-            Failure::Negative | Failure::InvalidProof => return,
+            Failure::Negative | Failure::InvalidProof | Failure::Damaged => return,
         };
         if self.json {
             self.put(&value.to_string());

@@ -1,5 +1,6 @@
 //! The commands, one file each where they need one.
 
+mod check;
 mod copy;
 mod demo;
 mod generate;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Restore(args) => restore::restore(&args, output),
         Command::Migrate(args) => copy::copy("migrate", &args.from, &args.to, output),
         Command::Backup(args) => copy::copy("backup", &args.store, &args.to, output),
+        Command::Check(args) => check::check(&args, output),
         Command::Stats(args) => store::stats(&args, output),
         Command::Demo(args) => demo::demo(&args, output),
         Command::Completions(args) => {

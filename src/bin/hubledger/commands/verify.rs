@@ -30,6 +30,13 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     map.insert("blocks".to_owned(), report.blocks.into());
     map.insert("transactions".to_owned(), report.transactions.into());
     map.insert("head".to_owned(), json!(report.head));
+    for (name, height) in [
+        ("headers_from", report.headers_from),
+        ("bodies_from", report.bodies_from),
+        ("rules_from", report.rules_from),
+    ] {
+        map.insert(name.to_owned(), height.into());
+    }
     map.insert("seconds".to_owned(), json!(progress.finish()));
     if let Some(rejected) = report.rejected {
         return Err(Failure::Invalid(rejected, map));

@@ -1,0 +1,128 @@
+//! `check`: all damage to a store, then the verdict on the chain in it; and `check --repair`.
+
+use std::sync::Arc;
+
+use hubledger::clock::{Clock, SystemClock};
+use hubledger::ledger::{ChainReader, LedgerError, verify_store};
+use hubledger_storage::{Checked, Damage, Place, StoreUrl};
+use serde_json::{Map, Value, json};
+
+use crate::args::Check;
+use crate::failure::{Failure, Result, verdict};
+use crate::output::{Output, complain};
+use crate::progress::Progress;
+
+/// Damage that is listed; the rest is counted.
+const LISTED_MAX: usize = 100_000;
+
+pub(crate) fn check(args: &Check, output: &Output) -> Result {
+    let url = &args.store;
+    let mut found = read_all(url)?;
+    let mut report = Map::new();
+    report.insert("store".to_owned(), url.to_string().into());
+    if args.repair && found.checked.damage > 0 {
+        let mut repaired = Vec::new();
+        let outcome = url.repair(&mut |done| {
+            complain(&format!("repaired: {done}"));
+            repaired.push(json!({ "file": done.path.display().to_string(), "what": done.what }));
+        });
+        report.insert("damage_before".to_owned(), found.checked.damage.into());
+        report.insert("repaired".to_owned(), repaired.into());
+        if let Err(error) = outcome {
+            report.insert("repair_failed".to_owned(), error.to_string().into());
+            complain(&format!("error: {error}"));
+        }
+        found = read_all(url)?;
+    }
+    let chain = match found.checked.damage {
+        0 => check_chain(url, &mut found)?,
+        _ => Value::Null,
+    };
+    let (sound, invalid) = (found.checked.damage == 0, chain["verdict"] == "invalid");
+    report.insert("sound".to_owned(), sound.into());
+    report.insert("blocks".to_owned(), found.checked.blocks.into());
+    report.insert("bodies".to_owned(), found.checked.bodies.into());
+    let entries = found.checked.index_entries;
+    report.insert("index_entries".to_owned(), entries.into());
+    report.insert("damage_found".to_owned(), found.checked.damage.into());
+    report.insert("damage".to_owned(), found.damage.into());
+    report.insert("chain".to_owned(), chain);
+    output.print(&Value::Object(report));
+    match (sound, invalid) {
+        (false, _) => Err(Failure::Damaged),
+        (true, true) => Err(Failure::InvalidProof),
+        (true, false) => Ok(()),
+    }
+}
+
+/// What a check found.
+struct Found {
+    checked: Checked,
+    damage: Vec<Value>,
+}
+
+fn read_all(url: &StoreUrl) -> Result<Found> {
+    let mut damage = Vec::new();
+    let checked = url.check(&mut |found| list(&mut damage, &found))?;
+    Ok(Found { checked, damage })
+}
+
+fn list(damage: &mut Vec<Value>, found: &Damage) {
+    complain(&format!("damage: {found}"));
+    if damage.len() == LISTED_MAX {
+        return;
+    }
+    let mut value = json!({
+        "file": found.path.display().to_string(),
+        "place": found.place.to_string(),
+        "reason": found.reason,
+    });
+    match found.place {
+        Place::Height(height) => value["height"] = height.into(),
+        Place::Offset(offset) => value["offset"] = offset.into(),
+        _ => {}
+    }
+    damage.push(value);
+}
+
+/// The verdict on the chain; nothing if the store holds none. Records that contradict each other are damage.
+fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
+    let store = url.open_read_only()?;
+    let mut progress = Progress::new("check", store.extent()?.tip());
+    let report = ChainReader::open(Arc::clone(&store)).and_then(|_| {
+        verify_store(store, SystemClock.now_us(), &mut |block| {
+            progress.block(block.transactions().len() as u64, block.height());
+        })
+    });
+    progress.finish();
+    let report = match report {
+        Ok(report) => report,
+        Err(LedgerError::Uninitialised) => return Ok(Value::Null),
+        Err(error) if error.is_corrupt() => {
+            found.checked.damage += 1;
+            let place = match &error {
+                LedgerError::Damaged { height, .. } => format!("height {height}"),
+                _ => "the named values".to_owned(),
+            };
+            complain(&format!("damage: {error}"));
+            found.damage.push(
+                json!({ "file": url.to_string(), "place": place, "reason": error.to_string() }),
+            );
+            return Ok(Value::Null);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut chain = match &report.rejected {
+        Some(rejected) => {
+            complain(&format!("invalid: {rejected}"));
+            verdict(rejected)
+        }
+        None => Map::from_iter([("verdict".to_owned(), "valid".into())]),
+    };
+    chain.insert("blocks".to_owned(), report.blocks.into());
+    chain.insert("head".to_owned(), json!(report.head));
+    chain.insert("headers_from".to_owned(), report.headers_from.into());
+    chain.insert("bodies_from".to_owned(), report.bodies_from.into());
+    chain.insert("rules_from".to_owned(), report.rules_from.into());
+    Ok(Value::Object(chain))
+}
