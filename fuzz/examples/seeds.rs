@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::model::{Draft, Kind, Operation};
-use hubledger_fuzz::{Chain, EDIT_BYTES, accounting_spec};
+use hubledger_fuzz::{Chain, EDIT_BYTES, GenuineArchive, PrunedChain, accounting_spec};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -66,7 +66,26 @@ fn main() -> io::Result<()> {
     put("log_store", "longer", &[3, 4, 2, 7, 7])?;
     put("log_store", "frame", &[4, 2, 20, 0, 0, 0])?;
     put("log_store", "run", &[5, 30, 1, 2, 9, 0, 8, 0, 8, 0])?;
+    let archive = GenuineArchive::of(chain);
+    put("archive", "manifest", &tagged(0, &archive.manifest))?;
+    put("archive", "unsummed", &tagged(1, &archive.unsummed()))?;
+    put("archive", "file", &tagged(2, &archive.file))?;
+    put("archive", "contents", &tagged(3, &archive.contents()))?;
+    let (directory, chunk) = PrunedChain::values();
+    for (kind, value) in [(0, &directory), (2, &chunk)] {
+        let bare = &value[..value.len() - 32];
+        put("leaves", &format!("value-{kind}"), &tagged(kind, value))?;
+        put(
+            "leaves",
+            &format!("unsummed-{kind}"),
+            &tagged(kind + 1, bare),
+        )?;
+    }
     put("block_file", "chain", &block_file(root, chain)?)
+}
+
+fn tagged(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[kind], bytes].concat()
 }
 
 /// Batches for the target `signatures`: how many good items stand around, settings, then five bytes for each item that the

@@ -4,12 +4,16 @@
 //! A target states one property of every input, not just the absence of panics: what decodes encodes to the same
 //! bytes, what was forged doesn't verify, and so on. `examples/seeds.rs` writes the inputs that the targets start from.
 
+mod archive;
 mod chain;
 mod forge;
+mod leaves;
 mod log;
 mod scratch;
 
+pub use archive::{ARCHIVED, GenuineArchive};
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
+pub use leaves::PrunedChain;
 pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block};
 pub use scratch::Scratch;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod job;
 mod kill;
+mod kill_retention;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
