@@ -18,6 +18,7 @@ mod prune;
 mod reader;
 mod record;
 mod restore;
+mod retention;
 mod verify;
 mod verify_pruned;
 
@@ -77,6 +78,7 @@ pub struct Ledger {
     staged: Vec<ValidBlock>,
     staged_bytes: usize,
     snapshot: Snapshot,
+    retention: retention::Retention,
 }
 
 /// When the last snapshot was taken, and what was committed since.
@@ -138,6 +140,7 @@ impl Ledger {
             staged: Vec::new(),
             staged_bytes: 0,
             snapshot,
+            retention: retention::Retention::default(),
         })
     }
 
@@ -211,11 +214,20 @@ impl Ledger {
         Ok(Outcome::Staged)
     }
 
-    /// Commits everything staged, all or nothing, and returns what the store reached.
+    /// Commits everything staged, all or nothing, and returns what the store reached. Then prunes, if a policy says so
+    /// ([`Ledger::keep_to`]).
     ///
     /// # Errors
     /// The store failed; then this ledger is of no further use and the store has to be opened again.
     pub fn commit(&mut self) -> Result<Receipt, LedgerError> {
+        let (blocks, bytes) = (self.staged.len() as u64, self.staged_bytes as u64);
+        let receipt = self.commit_staged()?;
+        self.retention.count(blocks, bytes);
+        self.retain()?;
+        Ok(receipt)
+    }
+
+    fn commit_staged(&mut self) -> Result<Receipt, LedgerError> {
         let run: Vec<_> = self
             .staged
             .iter()

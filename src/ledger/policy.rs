@@ -11,6 +11,11 @@ use std::time::Duration;
 use hubledger_storage::{Extent, Usage};
 use serde::{Deserialize, Serialize};
 
+/// A live chain is pruned again after so many blocks …
+const DUE_BLOCKS: u64 = 256;
+/// … or after this part of the budget, which is the most that it goes over it, but for one commit.
+const DUE_SHARE: u64 = 32;
+
 /// How much of one part of the blocks is kept. In TOML: `"all"`, `{ last = 1000 }`, `{ from = 7 }`, `{ for = "30days" }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,6 +206,24 @@ impl PrunePolicy {
             return None;
         }
         Some(step)
+    }
+
+    /// The highest floor of bodies that pruning to `target` and then to the budget can come to.
+    pub(super) fn highest_floor(&self, target: Extent, usage: Usage) -> u64 {
+        match self.budget_bytes {
+            Some(budget) if usage.bytes_on_disk > budget => {
+                target.floor.max(self.floor_max(target))
+            }
+            _ => target.floor,
+        }
+    }
+
+    /// Whether a live chain that keeps to this policy is to be pruned again after so many blocks and bytes of bodies:
+    /// often enough to stay near it, seldom enough that pruning costs a small share of all work.
+    #[must_use]
+    pub(super) fn is_due(&self, blocks: u64, bytes: u64) -> bool {
+        let bytes_max = self.budget_bytes.unwrap_or(u64::MAX) / DUE_SHARE;
+        blocks >= DUE_BLOCKS || blocks > 0 && bytes >= bytes_max
     }
 
     /// The highest floor of bodies that leaves the blocks that must stay.

@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use hubledger_storage::{Extent, Part, Usage};
+use hubledger_storage::{BlockWriter, Extent, Part, Usage};
 
 use super::policy::{PrunePolicy, first_since};
 use super::{ChainReader, Ledger, LedgerError, leaves};
@@ -62,6 +62,23 @@ pub struct PruneReport {
 }
 
 impl PruneReport {
+    fn new(extent: Extent, usage: Usage) -> Self {
+        let floors = |part| Pruned {
+            floor: extent.floor_of(part),
+            ..Pruned::default()
+        };
+        Self {
+            bodies: floors(Part::Body),
+            index: floors(Part::Index),
+            headers: floors(Part::Header),
+            archived: 0,
+            leaves_kept: 0,
+            usage,
+            within_budget: None,
+            done: true,
+        }
+    }
+
     /// The receipt of a part.
     #[must_use]
     pub const fn of(&self, part: Part) -> &Pruned {
@@ -96,59 +113,76 @@ impl Ledger {
     pub fn prune(
         &mut self,
         policy: &PrunePolicy,
-        mut archive: Option<&mut ArchiveWriter>,
+        archive: Option<&mut ArchiveWriter>,
         progress: &mut PruneProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
-        self.commit()?;
+        self.commit_staged()?;
         let chain = self.reader();
-        let extent = chain.extent()?;
+        let (extent, usage) = (chain.extent()?, chain.usage()?);
         let target = target(policy, &chain, self.clock.now_us())?;
-        let floors = |part| Pruned {
-            floor: extent.floor_of(part),
-            ..Pruned::default()
-        };
-        let mut report = PruneReport {
-            bodies: floors(Part::Body),
-            index: floors(Part::Index),
-            headers: floors(Part::Header),
-            archived: 0,
-            leaves_kept: 0,
-            usage: chain.usage()?,
-            within_budget: None,
-            done: true,
-        };
-        let mut next = Some(target);
-        while let (Some(target), true) = (next, report.done) {
-            let archive = archive.as_deref_mut();
-            self.secure(target.floor, policy.leaves, archive, &mut report, progress)?;
-            for part in Part::ALL {
-                self.prune_part(part, target.floor_of(part), &mut report, progress)?;
-            }
-            report.usage = chain.usage()?;
-            next = policy.budget_step(chain.extent()?, report.usage);
+        let floor = policy.highest_floor(target, usage);
+        if floor > extent.floor {
+            self.secure_state(floor)?;
         }
-        report.within_budget = policy
-            .budget_bytes
-            .map(|budget| report.usage.bytes_on_disk <= budget);
-        Ok(report)
+        let pruning = Pruning {
+            chain: &chain,
+            writer: &mut *self.writer,
+            archive,
+            progress,
+            report: PruneReport::new(extent, usage),
+        };
+        pruning.run(policy, target)
     }
 
-    /// Makes durable what stands in for the bodies below `floor`.
-    fn secure(
-        &mut self,
-        floor: u64,
-        with_leaves: bool,
-        archive: Option<&mut ArchiveWriter>,
-        report: &mut PruneReport,
-        progress: &mut PruneProgress<'_>,
-    ) -> Result<(), LedgerError> {
-        let chain = self.reader();
-        let blocks = (chain.extent()?.floor, floor);
+    /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
+    fn secure_state(&mut self, floor: u64) -> Result<(), LedgerError> {
+        if self.snapshot.height + 1 < floor {
+            self.put_snapshot()?;
+        }
+        if self.snapshot.height + 1 < floor {
+            return Err(LedgerError::StateTooLarge(self.snapshot.size));
+        }
+        self.writer.sync()?;
+        Ok(())
+    }
+}
+
+/// A pruning under way, of a store whose state snapshot lets the chain be opened without any of what goes.
+struct Pruning<'a, 'p> {
+    chain: &'a ChainReader,
+    writer: &'a mut dyn BlockWriter,
+    archive: Option<&'a mut ArchiveWriter>,
+    progress: &'a mut PruneProgress<'p>,
+    report: PruneReport,
+}
+
+impl Pruning<'_, '_> {
+    /// Prunes to `target`, then step by step to the budget.
+    fn run(mut self, policy: &PrunePolicy, target: Extent) -> Result<PruneReport, LedgerError> {
+        let mut next = Some(target);
+        while let (Some(target), true) = (next, self.report.done) {
+            self.secure(target.floor, policy.leaves)?;
+            for part in Part::ALL {
+                self.part(part, target.floor_of(part))?;
+            }
+            self.report.usage = self.chain.usage()?;
+            next = policy.budget_step(self.chain.extent()?, self.report.usage);
+        }
+        let on_disk = self.report.usage.bytes_on_disk;
+        self.report.within_budget = policy.budget_bytes.map(|budget| on_disk <= budget);
+        Ok(self.report)
+    }
+
+    /// Archives, and keeps the leaf hashes of, the blocks below `floor`. Durable when it returns.
+    fn secure(&mut self, floor: u64, with_leaves: bool) -> Result<(), LedgerError> {
+        let blocks = (self.chain.extent()?.floor, floor);
         if blocks.0 >= blocks.1 {
             return Ok(());
         }
-        self.secure_state(floor)?;
+        let Self {
+            progress, report, ..
+        } = self;
         let mut stage = |stage, height| {
             let step = PruneStep {
                 stage,
@@ -157,17 +191,15 @@ impl Ledger {
             };
             progress(step).is_continue()
         };
-        if let Some(archive) = archive {
-            let (archived, done) = archive_blocks(&chain, archive, blocks, &mut |height| {
-                stage("archive", height)
-            })?;
+        if let Some(archive) = &mut self.archive {
+            let mut step = |height| stage("archive", height);
+            let (archived, done) = archive_blocks(self.chain, archive, blocks, &mut step)?;
             report.archived += archived;
             report.done &= done;
         }
         if with_leaves && report.done {
-            let writer = &mut *self.writer;
             let mut done = true;
-            report.leaves_kept += leaves::keep(&chain, writer, blocks, &mut |height| {
+            report.leaves_kept += leaves::keep(self.chain, self.writer, blocks, &mut |height| {
                 done = stage("leaves", height);
                 done
             })?;
@@ -176,16 +208,10 @@ impl Ledger {
         Ok(())
     }
 
-    fn prune_part(
-        &mut self,
-        part: Part,
-        below: u64,
-        report: &mut PruneReport,
-        progress: &mut PruneProgress<'_>,
-    ) -> Result<(), LedgerError> {
-        while report.done && report.of(part).floor < below {
+    fn part(&mut self, part: Part, below: u64) -> Result<(), LedgerError> {
+        while self.report.done && self.report.of(part).floor < below {
             let receipt = self.writer.prune(part, below, STEP_BLOCKS)?;
-            let pruned = report.of_mut(part);
+            let pruned = self.report.of_mut(part);
             pruned.floor = receipt.floor;
             pruned.blocks += receipt.blocks;
             pruned.bytes += receipt.bytes;
@@ -199,23 +225,11 @@ impl Ledger {
                 height: receipt.floor,
                 target: below,
             };
-            report.done = progress(step).is_continue();
+            self.report.done = (self.progress)(step).is_continue();
             if receipt.done {
                 break;
             }
         }
-        Ok(())
-    }
-
-    /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
-    fn secure_state(&mut self, floor: u64) -> Result<(), LedgerError> {
-        if self.snapshot.height + 1 < floor {
-            self.put_snapshot()?;
-        }
-        if self.snapshot.height + 1 < floor {
-            return Err(LedgerError::StateTooLarge(self.snapshot.size));
-        }
-        self.writer.sync()?;
         Ok(())
     }
 }

@@ -206,3 +206,68 @@ fn a_refused_policy_changes_nothing() {
         assert_eq!(ledger.reader().extent().unwrap(), Extent::whole(11));
     }
 }
+
+#[test]
+fn a_live_chain_keeps_to_its_policy() {
+    let whole = chain(700);
+    for place in Place::all() {
+        drop(place.ledger(&chain(1)));
+        let mut ledger = place.again(&whole);
+        ledger
+            .keep_to(PrunePolicy::of_bodies(Keep::Last(50)), None)
+            .unwrap();
+        let mut most = 0;
+        for block in &whole.blocks[2..] {
+            assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+            ledger.commit().unwrap();
+            let extent = ledger.reader().extent().unwrap();
+            assert!(extent.end - extent.floor >= extent.end.min(50), "{place}");
+            most = most.max(extent.end - extent.floor);
+        }
+        assert!(most < 50 + 260, "{place}: {most} bodies were held");
+        assert_eq!(ledger.reader().extent().unwrap().end, 701);
+        drop(ledger);
+        assert_eq!(place.again(&whole).state(), whole.state());
+        // A height that the chain hasn't come to is waited for, and nonsense is refused.
+        let mut ledger = place.again(&whole);
+        let far = PrunePolicy::of_bodies(Keep::From(10_000));
+        ledger.keep_to(far, None).unwrap();
+        ledger.commit().unwrap();
+        let nothing = PrunePolicy::of_bodies(Keep::Last(0));
+        assert!(ledger.keep_to(nothing, None).is_err());
+    }
+}
+
+#[test]
+fn a_live_chain_stays_within_its_budget() {
+    let mut whole = crate::common::Chain::new(1, |_| {});
+    let budget = 3_000_000;
+    for nonce in 1..=400 {
+        let big = whole.signed("alice", nonce, |draft| draft.payload = vec![7; 20_000]);
+        whole.extend(&[big]);
+    }
+    for place in Place::all()
+        .iter()
+        .filter(|place| place.url != StoreUrl::Memory)
+    {
+        let mut short = whole.clone();
+        short.blocks.truncate(2);
+        let mut ledger = place.ledger(&short);
+        let policy = PrunePolicy {
+            budget_bytes: Some(budget),
+            ..PrunePolicy::default()
+        };
+        ledger.keep_to(policy, None).unwrap();
+        for block in &whole.blocks[2..] {
+            ledger.submit(block).unwrap();
+            let on_disk = ledger.reader().usage().unwrap().bytes_on_disk;
+            // A 32nd of it and one commit, in a journal too, may be there until it is due again.
+            assert!(on_disk < budget + budget / 4, "{place}: {on_disk} bytes");
+        }
+        let extent = ledger.reader().extent().unwrap();
+        assert!(
+            extent.floor > 200 && extent.end - extent.floor > 20,
+            "{place}: {extent:?}"
+        );
+    }
+}
