@@ -312,3 +312,57 @@ fn a_verification_of_a_pruned_store_says_what_it_covers() {
         assert_eq!(from, [0, 36, 41].map(Value::from));
     }
 }
+
+/// Runs the program with a limit on the size of the files that it writes, in units of 512 or 1,024 bytes.
+#[cfg(unix)]
+fn run_limited(folder: &Path, args: &[&str], limit: u32) -> (i32, String) {
+    let program = env!("CARGO_BIN_EXE_hubledger");
+    // Without the signal a write beyond the limit fails, as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"");
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script, program, "--json"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().expect("was not killed"), stderr)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_an_archiving_before_anything_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let url = "log:store";
+    let head = store(folder, url);
+    let prune = [
+        "prune",
+        "--store",
+        url,
+        "--keep",
+        "5",
+        "--archive",
+        "archive",
+    ];
+    let (code, stderr) = run_limited(folder, &prune, 48);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("archive/blocks-000000000000.hlb.zst"),
+        "{stderr}"
+    );
+    let stats = ok(folder, &["stats", "--store", url]);
+    assert_eq!((&stats["head"], &stats["floor"]), (&head, &0.into()));
+    // With room it goes on, over what was left.
+    assert_eq!(ok(folder, &prune)["archived"], 36);
+    let restore = [
+        "restore",
+        "--archive",
+        "archive",
+        "--then",
+        url,
+        "--store",
+        "log:new",
+    ];
+    assert_eq!(ok(folder, &restore)["head"], head);
+}
