@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::ledger::{ChainReader, LedgerError, verify_store};
-use hubledger_storage::{Checked, Damage, Place, StoreUrl};
+use hubledger_storage::{Checked, Damage, Error, Place, StoreUrl};
 use serde_json::{Map, Value, json};
 
 use crate::args::Check;
@@ -63,7 +63,34 @@ struct Found {
 
 fn read_all(url: &StoreUrl) -> Result<Found> {
     let mut damage = Vec::new();
-    let checked = url.check(&mut |found| list(&mut damage, &found))?;
+    let mut count = 0;
+    let outcome = url.check(&mut |found| {
+        count += 1;
+        list(&mut damage, &found);
+    });
+    let checked = match outcome {
+        Ok(checked) => checked,
+        // Damage that ended the reading.
+        Err(Error::Corrupt {
+            path,
+            place,
+            reason,
+        }) => {
+            list(
+                &mut damage,
+                &Damage {
+                    path,
+                    place,
+                    reason,
+                },
+            );
+            Checked {
+                damage: count + 1,
+                ..Checked::default()
+            }
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(Found { checked, damage })
 }
 
