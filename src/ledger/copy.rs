@@ -157,9 +157,8 @@ impl<'a> Copy<'a> {
     ) -> Result<Option<bytes::Bytes>, LedgerError> {
         for _ in 0..ATTEMPTS_MAX {
             // The snapshot first: what the source's end is after it reaches at least as far.
-            let snapshot = self.source.store().meta(META_STATE)?;
-            let height = snapshot.as_ref().map(|bytes| state_height(bytes));
-            let height = height.transpose()?.unwrap_or(0);
+            let snapshot = sound_snapshot(self.source)?;
+            let height = snapshot.as_ref().map_or(0, |(height, _)| *height);
             let now = self.source.extent()?;
             self.raise(now);
             self.plan.end = self.plan.end.max(height.saturating_add(1)).min(now.end);
@@ -170,7 +169,7 @@ impl<'a> Copy<'a> {
             }
             // Unless the source has pruned past the snapshot meanwhile, the blocks after it are there.
             if height.saturating_add(1) >= self.plan.floor && height < self.plan.end {
-                return Ok(snapshot);
+                return Ok(snapshot.map(|(_, bytes)| bytes));
             }
         }
         let floor = self.plan.floor;
@@ -295,14 +294,20 @@ fn id_at(store: &dyn BlockReader, height: u64) -> Result<Option<[u8; 32]>, Ledge
     Ok(store.header(height)?.map(|held| held.id))
 }
 
-fn state_height(bytes: &[u8]) -> Result<u64, LedgerError> {
-    match State::decode(bytes) {
-        Ok(state) => Ok(state.height()),
-        Err(problem) => Err(LedgerError::DamagedMeta {
-            record: META_STATE,
-            problem,
-        }),
-    }
+/// The state snapshot and its height, if it is sound and of a block that is held; opening ignores any other too.
+fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
+    let Some(bytes) = source.store().meta(META_STATE)? else {
+        return Ok(None);
+    };
+    let state = match State::decode(&bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%error, "a damaged state snapshot is not copied");
+            return Ok(None);
+        }
+    };
+    let held = source.hash_at(state.height())?;
+    Ok((held == Some(state.head())).then(|| (state.height(), bytes)))
 }
 
 fn decode_marker(bytes: &[u8]) -> Result<ChainId, DecodeError> {

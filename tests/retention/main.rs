@@ -7,6 +7,7 @@ mod common;
 mod archive;
 mod checking;
 mod copying;
+mod golden;
 mod places;
 mod policy;
 mod proofs;

@@ -8,21 +8,13 @@ use tempfile::TempDir;
 
 use crate::common::{self, Chain, clock};
 
-/// Backends, whether they prune index entries and headers by themselves, and whether they give the index entries of a
-/// block.
-const BACKENDS: [(&str, bool, bool); 3] = [
-    ("memory", true, true),
-    ("log", false, true),
-    ("sqlite", false, false),
-];
+/// Every backend.
+const BACKENDS: [&str; 4] = ["memory", "log", "sqlite", "rocksdb"];
 
 /// A place for one store.
 pub(crate) struct Place {
+    pub(crate) name: &'static str,
     pub(crate) url: StoreUrl,
-    /// Whether index and headers can be pruned here.
-    pub(crate) prunes_all_parts: bool,
-    /// Whether a copy can be made from here.
-    pub(crate) gives_index: bool,
     memory: MemoryStore,
     folder: TempDir,
 }
@@ -33,21 +25,8 @@ impl Place {
         BACKENDS.into_iter().filter_map(Self::new).collect()
     }
 
-    /// One of each backend that prunes index and headers.
-    pub(crate) fn all_parts() -> Vec<Self> {
-        let mut places = Self::all();
-        places.retain(|place| place.prunes_all_parts);
-        places
-    }
-
-    /// One of each backend that a copy can be made from.
-    pub(crate) fn with_index() -> Vec<Self> {
-        let mut places = Self::all();
-        places.retain(|place| place.gives_index);
-        places
-    }
-
-    fn new((name, prunes_all_parts, gives_index): (&str, bool, bool)) -> Option<Self> {
+    /// A new one of a backend, if it is built in.
+    pub(crate) fn new(name: &'static str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let url = match name {
             "memory" => "memory:".to_owned(),
@@ -56,9 +35,8 @@ impl Place {
         // Backends that aren't built in have no URL.
         let url = url.parse().ok()?;
         Some(Self {
+            name,
             url,
-            prunes_all_parts,
-            gives_index,
             memory: MemoryStore::new(),
             folder,
         })

@@ -180,7 +180,7 @@ fn without_leaf_hashes_the_answer_says_so() {
             Err(LedgerError::NotInBlock(99))
         ));
     }
-    for place in Place::all_parts() {
+    for place in Place::all() {
         let mut ledger = place.ledger(&whole);
         prune(&mut ledger, &with_leaves(5));
         drop(ledger);

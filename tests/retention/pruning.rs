@@ -69,7 +69,7 @@ fn staged_blocks_are_committed_first() {
 #[test]
 fn every_part_has_a_floor_of_its_own() {
     let whole = chain(30);
-    for place in Place::all_parts() {
+    for place in Place::all() {
         let mut ledger = place.ledger(&whole);
         let policy = PrunePolicy {
             bodies: Keep::Last(5),
@@ -110,7 +110,7 @@ fn age_is_measured_against_the_injected_clock() {
 #[test]
 fn a_pruning_that_was_stopped_goes_on_where_it_was() {
     let whole = chain(30);
-    for place in Place::all_parts() {
+    for place in Place::all() {
         let policy = PrunePolicy {
             bodies: Keep::Last(5),
             index: Keep::Last(10),
