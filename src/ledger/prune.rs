@@ -130,6 +130,7 @@ impl Ledger {
             writer: &mut *self.writer,
             archive,
             progress,
+            floor_max: floor.max(extent.floor),
             report: PruneReport::new(extent, usage),
         };
         pruning.run(policy, target)
@@ -148,12 +149,14 @@ impl Ledger {
     }
 }
 
-/// A pruning under way, of a store whose state snapshot lets the chain be opened without any of what goes.
+/// A pruning under way.
 struct Pruning<'a, 'p> {
     chain: &'a ChainReader,
     writer: &'a mut dyn BlockWriter,
     archive: Option<&'a mut ArchiveWriter>,
     progress: &'a mut PruneProgress<'p>,
+    /// So far the state snapshot stands in for bodies.
+    floor_max: u64,
     report: PruneReport,
 }
 
@@ -167,7 +170,11 @@ impl Pruning<'_, '_> {
                 self.part(part, target.floor_of(part))?;
             }
             self.report.usage = self.chain.usage()?;
-            next = policy.budget_step(self.chain.extent()?, self.report.usage);
+            let extent = self.chain.extent()?;
+            // What was kept of the bodies may itself have gone over the budget; that is for the next pruning.
+            next = policy
+                .budget_step(extent, self.report.usage)
+                .filter(|step| step.floor <= self.floor_max);
         }
         let on_disk = self.report.usage.bytes_on_disk;
         self.report.within_budget = policy.budget_bytes.map(|budget| on_disk <= budget);

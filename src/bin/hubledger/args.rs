@@ -1,12 +1,15 @@
 //! What can be said on the command line.
 
+mod retention;
+
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
+
+pub(crate) use self::retention::{Backup, Check, Migrate, Prune, Restore};
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt.\nLogs go to standard error; RUST_LOG chooses how much.";
@@ -292,89 +295,6 @@ pub(crate) struct Stats {
     /// The store
     #[arg(long, value_name = "URL")]
     pub(crate) store: StoreUrl,
-}
-
-#[derive(Args)]
-#[command(group = ArgGroup::new("how").required(true).multiple(true)
-    .args(["keep", "below", "older_than", "budget", "policy"]))]
-pub(crate) struct Prune {
-    /// The store
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: StoreUrl,
-    /// Keep the bodies of the last N blocks
-    #[arg(long, value_name = "N", conflicts_with_all = ["below", "older_than"])]
-    pub(crate) keep: Option<u64>,
-    /// Remove the bodies of all blocks below this height
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "older_than")]
-    pub(crate) below: Option<u64>,
-    /// Remove the bodies of blocks older than this, such as 90days or 12h
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) older_than: Option<Duration>,
-    /// Remove the oldest bodies, then index entries, until the store's files fit into so many bytes
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) budget: Option<u64>,
-    /// Keep at least the bodies of the last N blocks, whatever age and budget say
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) keep_at_least: u64,
-    /// Keep index entries of the last N blocks only
-    #[arg(long, value_name = "N")]
-    pub(crate) index_keep: Option<u64>,
-    /// Keep headers of the last N blocks only
-    #[arg(long, value_name = "N", conflicts_with = "keep_leaves")]
-    pub(crate) headers_keep: Option<u64>,
-    /// Keep the leaf hashes of what is removed, 32 bytes a transaction, from which new proofs are made
-    #[arg(long)]
-    pub(crate) keep_leaves: bool,
-    /// First write the blocks whose bodies go to the archive in this directory, or begin one
-    #[arg(long, value_name = "DIR")]
-    pub(crate) archive: Option<PathBuf>,
-    /// All of this (but for the archive) as a policy, a TOML file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "below", "older_than", "budget",
-        "keep_at_least", "index_keep", "headers_keep", "keep_leaves"])]
-    pub(crate) policy: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub(crate) struct Restore {
-    /// The archive
-    #[arg(long, value_name = "DIR")]
-    pub(crate) archive: PathBuf,
-    /// The store to restore into; created if it isn't there
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: StoreUrl,
-    /// The store whose blocks follow the archive, such as the one that was pruned
-    #[arg(long, value_name = "URL")]
-    pub(crate) then: Option<StoreUrl>,
-}
-
-#[derive(Args)]
-pub(crate) struct Migrate {
-    /// The store to copy
-    #[arg(long, value_name = "URL")]
-    pub(crate) from: StoreUrl,
-    /// The store to copy into; created if it isn't there
-    #[arg(long, value_name = "URL")]
-    pub(crate) to: StoreUrl,
-}
-
-#[derive(Args)]
-pub(crate) struct Backup {
-    /// The store to copy
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: StoreUrl,
-    /// The store to copy into; created if it isn't there
-    #[arg(long, value_name = "URL")]
-    pub(crate) to: StoreUrl,
-}
-
-#[derive(Args)]
-pub(crate) struct Check {
-    /// The store
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: StoreUrl,
-    /// If there is damage, make again what follows from sound data, and check again
-    #[arg(long)]
-    pub(crate) repair: bool,
 }
 
 #[derive(Args)]
