@@ -17,6 +17,7 @@
 
 mod frontier;
 mod proof;
+mod tree;
 
 pub use frontier::{Frontier, MAX_FRONTIER_SIZE};
 pub use proof::{
@@ -24,6 +25,9 @@ pub use proof::{
     inclusion_path, inclusion_path_len, verify_consistency, verify_inclusion,
 };
 
+pub use tree::Tree;
+
+use crate::digest::pair::{Message, hash_pair};
 use crate::digest::{Digest, sha256};
 use sha2::{Digest as _, Sha256};
 
@@ -54,19 +58,45 @@ pub fn empty_root() -> Digest {
     Digest(sha256(&[]))
 }
 
-/// The root over `leaves`, which are leaf hashes.
-///
-/// `n - 1` node hashes and no allocation; the recursion is as deep as the tree, at most 64.
+/// The root over `leaves`, which are leaf hashes. `n - 1` node hashes, and room for half of the leaves.
 #[must_use]
 pub fn root(leaves: &[Digest]) -> Digest {
     match leaves {
         [] => empty_root(),
         [leaf] => *leaf,
         _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node_hash(&root(left), &root(right))
+            let mut level = parents(leaves);
+            while level.len() > 1 {
+                level = parents(&level);
+            }
+            level[0]
         }
     }
+}
+
+/// The level above: a node for each two, and a last one without a neighbour as it is. That is the same tree as splitting at
+/// the largest power of two, since every left half is complete.
+fn parents(level: &[Digest]) -> Vec<Digest> {
+    fn prefix(left: &Digest) -> [u8; 33] {
+        let mut prefix = [0x01; 33];
+        prefix[1..].copy_from_slice(&left.0);
+        prefix
+    }
+    let mut above = Vec::with_capacity(level.len().div_ceil(2));
+    let mut fours = level.chunks_exact(4);
+    for four in &mut fours {
+        let prefixes = [prefix(&four[0]), prefix(&four[2])];
+        let message = |number: usize| Message {
+            prefix: &prefixes[number],
+            rest: &four[2 * number + 1].0,
+        };
+        above.extend(hash_pair(message(0), message(1)).map(Digest));
+    }
+    above.extend(fours.remainder().chunks(2).map(|two| match two {
+        [left, right] => node_hash(left, right),
+        rest => rest[0],
+    }));
+    above
 }
 
 /// The largest power of two below `n`, where RFC 9162 splits `n > 1` leaves.
