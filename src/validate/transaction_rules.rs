@@ -1,17 +1,14 @@
 //! What a transaction must obey, given the accounts as the transactions before it left them.
 //!
 //! [`Accounts`] is an overlay of changed accounts over the state, so that a block that is rejected has changed nothing.
-//! [`Claims`] gathers what has to be signed by whom; it is settled once a block, in one batch.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::HashMap;
 
 use super::state::keys_digest;
 use super::{Account, Fault, State};
-use crate::digest::TransactionId;
 use crate::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::rejection::Reason;
-use crate::signature::{Item, PublicKey, Signature, Verifier};
+use crate::signature::PublicKey;
 use crate::spec::{ChainSpec, Identity};
 
 /// The accounts as the block's transactions change them.
@@ -21,7 +18,6 @@ pub(super) struct Accounts<'a> {
     header: &'a HeaderFields,
     imported: bool,
     changed: HashMap<Box<str>, Account>,
-    seen: HashSet<TransactionId>,
 }
 
 impl<'a> Accounts<'a> {
@@ -34,25 +30,25 @@ impl<'a> Accounts<'a> {
             header,
             imported,
             changed,
-            seen: HashSet::new(),
         }
     }
 
-    /// Checks the next transaction, applies it to the overlay, and adds its signatures to `claims`.
+    /// Checks the next transaction by every rule but its signatures, and applies it to the overlay. `earlier` are those of
+    /// its block before it.
     pub(super) fn check(
         &mut self,
         transaction: &Transaction,
-        index: u32,
-        claims: &mut Claims,
+        earlier: &[Transaction],
     ) -> Result<(), Fault> {
         self.check_form(transaction)?;
-        if !self.seen.insert(transaction.id()) {
-            let detail = format!("{} is in this block already", transaction.id());
-            return fault(Reason::Duplicate, detail);
-        }
         let sender = transaction.sender();
         let mut account = self.get(sender);
         if transaction.nonce() <= account.nonce {
+            // A transaction that is in the block twice always gets here: the first has used its nonce.
+            let id = transaction.id();
+            if earlier.iter().any(|earlier| earlier.id() == id) {
+                return fault(Reason::Duplicate, format!("{id} is in this block already"));
+            }
             let detail = format!(
                 "nonce {} of {sender:?} is not above {}",
                 transaction.nonce(),
@@ -61,10 +57,9 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Nonce, detail);
         }
         if self.imported {
-            self.check_imported(transaction, &account, claims, index)?;
+            check_imported(transaction, &account)?;
         } else {
             identify(self.spec.rules.identity, transaction, &mut account)?;
-            claims.native(transaction, index);
         }
         account.nonce = transaction.nonce();
         self.set(sender, account);
@@ -225,33 +220,19 @@ impl<'a> Accounts<'a> {
             }
         }
     }
+}
 
-    #[cfg(feature = "mpreg")]
-    fn check_imported(
-        &self,
-        transaction: &Transaction,
-        account: &Account,
-        claims: &mut Claims,
-        index: u32,
-    ) -> Result<(), Fault> {
-        super::imported::check_transaction(transaction, account, |message, key, signature| {
-            claims.add(index, key, signature, message);
-        })
-    }
+#[cfg(feature = "mpreg")]
+fn check_imported(transaction: &Transaction, account: &Account) -> Result<(), Fault> {
+    super::imported::check_transaction(transaction, account)
+}
 
-    #[cfg(not(feature = "mpreg"))]
-    fn check_imported(
-        &self,
-        _transaction: &Transaction,
-        _account: &Account,
-        _claims: &mut Claims,
-        _index: u32,
-    ) -> Result<(), Fault> {
-        fault(
-            Reason::Operation,
-            "this build can't check imported transactions",
-        )
-    }
+#[cfg(not(feature = "mpreg"))]
+fn check_imported(_transaction: &Transaction, _account: &Account) -> Result<(), Fault> {
+    fault(
+        Reason::Operation,
+        "this build can't check imported transactions",
+    )
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -280,58 +261,5 @@ fn identify(rule: Identity, transaction: &Transaction, account: &mut Account) ->
             account.keys = found;
             Ok(())
         }
-    }
-}
-
-/// Signatures that a block claims to carry, with the messages they are over.
-#[derive(Default)]
-pub(super) struct Claims {
-    messages: Vec<u8>,
-    claims: Vec<Claim>,
-}
-
-struct Claim {
-    transaction: u32,
-    key: PublicKey,
-    signature: Signature,
-    message: Range<usize>,
-}
-
-impl Claims {
-    fn native(&mut self, transaction: &Transaction, index: u32) {
-        let message = transaction.signed_message();
-        for witness in transaction.witnesses() {
-            self.add(index, witness.key, witness.signature, &message);
-        }
-    }
-
-    fn add(&mut self, transaction: u32, key: PublicKey, signature: Signature, message: &[u8]) {
-        let start = self.messages.len();
-        self.messages.extend_from_slice(message);
-        let message = start..self.messages.len();
-        self.claims.push(Claim {
-            transaction,
-            key,
-            signature,
-            message,
-        });
-    }
-
-    /// The first transaction with a signature that doesn't verify.
-    pub(super) fn first_bad(&self, verifier: &Verifier) -> Option<(u32, Fault)> {
-        let items: Vec<Item<'_>> = self
-            .claims
-            .iter()
-            .map(|claim| Item {
-                key: &claim.key,
-                message: &self.messages[claim.message.clone()],
-                signature: &claim.signature,
-            })
-            .collect();
-        let verdicts = verifier.verify(&items);
-        let (index, error) = verdicts.bad().first()?;
-        let claim = &self.claims[*index];
-        let fault = Fault::new(Reason::Signature, format!("key {}: {error}", claim.key));
-        Some((claim.transaction, fault))
     }
 }

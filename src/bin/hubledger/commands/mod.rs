@@ -5,8 +5,11 @@ mod generate;
 mod get;
 mod import;
 #[cfg(feature = "mpreg")]
+mod importer;
+#[cfg(feature = "mpreg")]
 mod mpreg;
 mod prove;
+mod stages;
 mod store;
 mod verify;
 
