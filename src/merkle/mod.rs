@@ -15,10 +15,12 @@
 //!
 //! Source: RFC 9162, "Certificate Transparency Version 2.0", section 2.1. The same tree as in RFC 6962.
 
+mod chunks;
 mod frontier;
 mod proof;
 mod tree;
 
+pub(crate) use chunks::Chunks;
 pub use frontier::{Frontier, MAX_FRONTIER_SIZE};
 pub use proof::{
     MAX_CONSISTENCY_PATH, MAX_INCLUSION_PATH, ProofError, consistency_path, consistency_path_len,
