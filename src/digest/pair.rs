@@ -180,7 +180,7 @@ mod x86 {
                 [a.block(number, room_a), b.block(number, room_b)],
             );
         }
-        states.map(|state| digest(state))
+        [digest(states[0]), digest(states[1])]
     }
 
     /// A state as the instructions want it: words A, B, E, F and words C, D, G, H, the first the highest.
@@ -212,6 +212,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
     fn load(bytes: &[u8; BLOCK], at: usize) -> __m128i {
         let half = |at: usize| {
             let mut half = [0; 8];
@@ -222,47 +223,69 @@ mod x86 {
         _mm_shuffle_epi8(_mm_set_epi64x(half(at + 8), half(at)), big_endian)
     }
 
-    /// One block of each message: sixteen times four rounds, of both in turn.
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
+    fn words(block: &[u8; BLOCK]) -> [__m128i; 4] {
+        [
+            load(block, 0),
+            load(block, 16),
+            load(block, 32),
+            load(block, 48),
+        ]
+    }
+
+    /// One block of each message: sixteen times four rounds, of both in turn. Written so that everything but the constants
+    /// stays in registers: the words that are used up make room for those four groups on.
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     #[inline]
     fn compress(states: &mut [State; 2], blocks: [&[u8; BLOCK]; 2]) {
-        let before = *states;
-        let mut words = [[_mm_set_epi32(0, 0, 0, 0); 4]; 2];
-        for (words, block) in words.iter_mut().zip(blocks) {
-            for (number, word) in words.iter_mut().enumerate() {
-                *word = load(block, 16 * number);
+        let [mut a, mut b] = *states;
+        let [mut wa, mut wb] = [words(blocks[0]), words(blocks[1])];
+        for (number, k) in K.chunks_exact(16).enumerate() {
+            let is_last = number == 3;
+            macro_rules! group {
+                ($w0:literal $w1:literal $w2:literal $w3:literal) => {
+                    let k = constants(k, 4 * $w0);
+                    four_rounds(&mut a, _mm_add_epi32(wa[$w0], k));
+                    four_rounds(&mut b, _mm_add_epi32(wb[$w0], k));
+                    if !is_last {
+                        wa[$w0] = next_words(wa[$w0], wa[$w1], wa[$w2], wa[$w3]);
+                        wb[$w0] = next_words(wb[$w0], wb[$w1], wb[$w2], wb[$w3]);
+                    }
+                };
+            }
+            group!(0 1 2 3);
+            group!(1 2 3 0);
+            group!(2 3 0 1);
+            group!(3 0 1 2);
+        }
+        for (state, after) in states.iter_mut().zip([a, b]) {
+            for (half, after) in state.iter_mut().zip(after) {
+                *half = _mm_add_epi32(*half, after);
             }
         }
-        for group in 0..16 {
-            let k = &K[4 * group..4 * group + 4];
-            let k = _mm_set_epi32(
-                k[3].cast_signed(),
-                k[2].cast_signed(),
-                k[1].cast_signed(),
-                k[0].cast_signed(),
-            );
-            for lane in 0..2 {
-                let [abef, cdgh] = &mut states[lane];
-                let schedule = &mut words[lane];
-                let now = schedule[group % 4];
-                let sum = _mm_add_epi32(now, k);
-                *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
-                let upper = _mm_shuffle_epi32::<0x0e>(sum);
-                *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, upper);
-                if group < 12 {
-                    // The words four groups on take the place of these.
-                    let (next, last) = (schedule[(group + 1) % 4], schedule[(group + 3) % 4]);
-                    let middle = _mm_alignr_epi8::<4>(last, schedule[(group + 2) % 4]);
-                    let partial = _mm_add_epi32(_mm_sha256msg1_epu32(now, next), middle);
-                    schedule[group % 4] = _mm_sha256msg2_epu32(partial, last);
-                }
-            }
-        }
-        for (state, before) in states.iter_mut().zip(before) {
-            for (half, before) in state.iter_mut().zip(before) {
-                *half = _mm_add_epi32(*half, before);
-            }
-        }
+    }
+
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
+    fn constants(k: &[u32], at: usize) -> __m128i {
+        let word = |number: usize| k[at + number].cast_signed();
+        _mm_set_epi32(word(3), word(2), word(1), word(0))
+    }
+
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
+    fn four_rounds([abef, cdgh]: &mut State, words: __m128i) {
+        *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, words);
+        *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(words));
+    }
+
+    /// The words sixteen rounds after `w0`.
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
+    fn next_words(w0: __m128i, w1: __m128i, w2: __m128i, w3: __m128i) -> __m128i {
+        let partial = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8::<4>(w3, w2));
+        _mm_sha256msg2_epu32(partial, w3)
     }
 }
 

@@ -20,7 +20,16 @@ struct State {
     next: u64,
     /// … and the number whose turn it is.
     serving: u64,
+    /// How many wait until nothing is out.
+    waiting_idle: u64,
     is_closed: bool,
+}
+
+impl State {
+    /// Whether anybody has to be told of a change; telling nobody costs a system call too.
+    const fn is_waited_for(&self) -> bool {
+        self.next != self.serving || self.waiting_idle > 0
+    }
 }
 
 /// A share of the budget, until it is dropped.
@@ -38,6 +47,7 @@ impl Permits {
                 free: total,
                 next: 0,
                 serving: 0,
+                waiting_idle: 0,
                 is_closed: false,
             }),
             changed: Condvar::new(),
@@ -69,8 +79,11 @@ impl Permits {
         }
         state.serving += 1;
         state.free -= bytes;
+        let is_waited_for = state.is_waited_for();
         drop(state);
-        self.changed.notify_all();
+        if is_waited_for {
+            self.changed.notify_all();
+        }
         Some(self.permit(bytes))
     }
 
@@ -81,9 +94,10 @@ impl Permits {
 
     /// Waits until no permit is out.
     pub(super) fn wait_idle(&self) {
-        drop(wait_until(&self.changed, lock(&self.state), |state| {
-            state.free == self.total
-        }));
+        let mut state = lock(&self.state);
+        state.waiting_idle += 1;
+        let mut state = wait_until(&self.changed, state, |state| state.free == self.total);
+        state.waiting_idle -= 1;
     }
 
     /// Whether nobody is served any more.
@@ -107,8 +121,13 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        lock(&self.permits.state).free += self.bytes;
-        self.permits.changed.notify_all();
+        let mut state = lock(&self.permits.state);
+        state.free += self.bytes;
+        let is_waited_for = state.is_waited_for();
+        drop(state);
+        if is_waited_for {
+            self.permits.changed.notify_all();
+        }
     }
 }
 

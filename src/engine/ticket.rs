@@ -34,7 +34,12 @@ struct Slot<T> {
 
 #[derive(Debug)]
 enum State<T> {
-    Waiting(Option<Waker>),
+    /// Nobody looks; telling nobody would cost a system call.
+    Open,
+    /// Somebody waits.
+    Waited,
+    /// Somebody wants to be woken.
+    Awaited(Waker),
     Answered(Result<T, EngineError>),
     Taken,
 }
@@ -42,7 +47,7 @@ enum State<T> {
 /// A promise and its ticket. `latch` says why the engine stopped, should the promise be dropped.
 pub(super) fn ticket<T>(latch: &Arc<Latch>) -> (Promise<T>, Ticket<T>) {
     let slot = Arc::new(Slot {
-        state: Mutex::new(State::Waiting(None)),
+        state: Mutex::new(State::Open),
         answered: Condvar::new(),
     });
     let promise = Promise {
@@ -60,7 +65,8 @@ impl<T> Promise<T> {
 
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
-        if matches!(*lock(&self.slot.state), State::Waiting(_)) {
+        let is_answered = matches!(*lock(&self.slot.state), State::Answered(_) | State::Taken);
+        if !is_answered {
             self.slot.answer(Err(self.latch.reason()));
         }
     }
@@ -69,9 +75,10 @@ impl<T> Drop for Promise<T> {
 impl<T> Slot<T> {
     fn answer(&self, answer: Result<T, EngineError>) {
         let before = mem::replace(&mut *lock(&self.state), State::Answered(answer));
-        self.answered.notify_all();
-        if let State::Waiting(Some(waker)) = before {
-            waker.wake();
+        match before {
+            State::Waited => self.answered.notify_all(),
+            State::Awaited(waker) => waker.wake(),
+            _ => {}
         }
     }
 
@@ -99,6 +106,9 @@ impl<T> Ticket<T> {
             lock(&self.slot.state),
             |state| {
                 answer = Slot::take(state);
+                if matches!(state, State::Open | State::Awaited(_)) {
+                    *state = State::Waited;
+                }
                 answer.is_some() || matches!(state, State::Taken)
             },
         ));
@@ -124,11 +134,10 @@ impl<T> Future for Ticket<T> {
         if let Some(answer) = Slot::take(&mut state) {
             return Poll::Ready(answer);
         }
-        if let State::Waiting(waker) = &mut *state {
-            match waker {
-                Some(held) if held.will_wake(context.waker()) => {}
-                _ => *waker = Some(context.waker().clone()),
-            }
+        match &*state {
+            State::Taken => {}
+            State::Awaited(held) if held.will_wake(context.waker()) => {}
+            _ => *state = State::Awaited(context.waker().clone()),
         }
         Poll::Pending
     }

@@ -22,7 +22,8 @@ type Set = [Digest; WAYS];
 /// The cache.
 #[derive(Debug)]
 pub(super) struct Verified {
-    secret: RandomState,
+    /// Odd, and known to nobody.
+    secret: u64,
     /// Empty until something is inserted.
     sets: Mutex<Vec<Set>>,
     count: usize,
@@ -38,7 +39,7 @@ impl Verified {
             capacity => capacity.div_ceil(WAYS).next_power_of_two(),
         };
         Self {
-            secret: RandomState::new(),
+            secret: RandomState::new().hash_one(0) | 1,
             sets: Mutex::default(),
             count,
             is_used: AtomicBool::new(false),
@@ -77,7 +78,8 @@ impl Verified {
     fn set_of(&self, leaf: &Digest) -> usize {
         // A leaf hash is as good as random; the secret only has to hide which bits count.
         let prefix = u64::from_le_bytes(leaf.0[..8].try_into().expect("8 of 32 bytes"));
-        self.secret.hash_one(prefix) as usize & (self.count - 1)
+        let mixed = prefix.wrapping_mul(self.secret);
+        (mixed >> 32) as usize & (self.count - 1)
     }
 }
 

@@ -558,14 +558,14 @@ fn read_body(reader: &mut Reader<'_>, witness: usize) -> Result<Layout, DecodeEr
     let operation = Operation::from_tag(tag)
         .ok_or_else(|| before.error("operation", DecodeProblem::Tag(tag)))?;
     if has_amount(kind, operation) {
-        reader.u64("amount")?;
+        reader.take("amount", 8)?;
     }
     let payload = reader.bytes("payload", PAYLOAD_BYTES_MAX)?.len();
     for field in ["timestamp", "expiry", "fee"] {
-        reader.u64(field)?;
+        reader.take(field, 8)?;
     }
     let before = reader.clone();
-    if reader.u64("nonce")? == 0 {
+    if reader.take("nonce", 8)? == [0; 8] {
         return Err(before.error("nonce", DecodeProblem::Value("the smallest nonce is 1")));
     }
     // All of these are within the limits of the format, which are far below.

@@ -17,7 +17,15 @@ pub(super) struct Accounts<'a> {
     state: &'a State,
     header: &'a HeaderFields,
     imported: bool,
-    changed: HashMap<Box<str>, Account>,
+    changed: HashMap<Box<str>, Changed>,
+}
+
+/// An account as changed, and the one key that its `keys` are the digest of, where that is known: a sender's next
+/// transaction in the block then needs no hash.
+#[derive(Clone, Copy, Default)]
+struct Changed {
+    account: Account,
+    key: Option<PublicKey>,
 }
 
 impl<'a> Accounts<'a> {
@@ -42,7 +50,8 @@ impl<'a> Accounts<'a> {
     ) -> Result<(), Fault> {
         self.check_form(transaction)?;
         let sender = transaction.sender();
-        let mut account = self.get(sender);
+        let mut changed = self.get(sender);
+        let account = &mut changed.account;
         if transaction.nonce() <= account.nonce {
             // A transaction that is in the block twice always gets here: the first has used its nonce.
             let id = transaction.id();
@@ -57,12 +66,12 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Nonce, detail);
         }
         if self.imported {
-            check_imported(transaction, &account)?;
+            check_imported(transaction, account)?;
         } else {
-            identify(self.spec.rules.identity, transaction, &mut account)?;
+            identify(self.spec.rules.identity, transaction, &mut changed)?;
         }
-        account.nonce = transaction.nonce();
-        self.set(sender, account);
+        changed.account.nonce = transaction.nonce();
+        self.set(sender, changed);
         if self.spec.rules.balances && !self.imported {
             self.pay(transaction)?;
         }
@@ -71,7 +80,10 @@ impl<'a> Accounts<'a> {
 
     /// The accounts that the block changes.
     pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
-        self.changed.into_iter().collect()
+        let changed = self.changed.into_iter();
+        changed
+            .map(|(name, changed)| (name, changed.account))
+            .collect()
     }
 
     /// What can be said of a transaction without its sender's account.
@@ -172,7 +184,8 @@ impl<'a> Accounts<'a> {
             _ => 0,
         };
         let sender = transaction.sender();
-        let mut account = self.get(sender);
+        let mut changed = self.get(sender);
+        let account = &mut changed.account;
         let left = amount
             .checked_add(transaction.fee())
             .and_then(|cost| account.balance.checked_sub(cost));
@@ -185,7 +198,7 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Balance, detail);
         };
         account.balance = left;
-        self.set(sender, account);
+        self.set(sender, changed);
         self.credit(transaction.receiver(), amount)?;
         let header = self.header;
         self.credit(&header.producer, transaction.fee())
@@ -195,28 +208,30 @@ impl<'a> Accounts<'a> {
         if amount == 0 {
             return Ok(());
         }
-        let mut account = self.get(name);
+        let mut changed = self.get(name);
+        let account = &mut changed.account;
         // The sum of all balances is fixed by the specification and fits u64, so this can't overflow.
         account.balance = account
             .balance
             .checked_add(amount)
             .ok_or_else(|| Fault::new(Reason::Balance, format!("{name:?} would hold too much")))?;
-        self.set(name, account);
+        self.set(name, changed);
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Account {
-        self.changed
-            .get(name)
-            .copied()
-            .unwrap_or_else(|| self.state.account(name))
+    fn get(&self, name: &str) -> Changed {
+        let held = self.changed.get(name).copied();
+        held.unwrap_or_else(|| Changed {
+            account: self.state.account(name),
+            key: None,
+        })
     }
 
-    fn set(&mut self, name: &str, account: Account) {
+    fn set(&mut self, name: &str, changed: Changed) {
         match self.changed.get_mut(name) {
-            Some(held) => *held = account,
+            Some(held) => *held = changed,
             None => {
-                self.changed.insert(name.into(), account);
+                self.changed.insert(name.into(), changed);
             }
         }
     }
@@ -240,25 +255,33 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 }
 
 /// Whether the witness's keys speak for the sender; pins them where that is the rule.
-fn identify(rule: Identity, transaction: &Transaction, account: &mut Account) -> Result<(), Fault> {
-    let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
+fn identify(rule: Identity, transaction: &Transaction, changed: &mut Changed) -> Result<(), Fault> {
+    let mut keys = transaction.witnesses().map(|witness| witness.key);
+    let only = match keys.len() {
+        1 => keys.next(),
+        _ => None,
+    };
     let sender = transaction.sender();
     match rule {
         Identity::Open => Ok(()),
-        Identity::Key => match keys.as_slice() {
-            [key] if key.to_string() == sender => Ok(()),
+        Identity::Key => match only {
+            Some(key) if key.to_string() == sender => Ok(()),
             _ => fault(
                 Reason::Identity,
                 format!("not signed by {sender:?}, the sender's own key"),
             ),
         },
+        Identity::Pinned if only.is_some() && changed.key == only => Ok(()),
         Identity::Pinned => {
+            let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
             let found = (!keys.is_empty()).then(|| keys_digest(&keys));
+            let account = &mut changed.account;
             if account.keys.is_some() && account.keys != found {
                 let detail = format!("signed by other keys than those that speak for {sender:?}");
                 return fault(Reason::Identity, detail);
             }
             account.keys = found;
+            changed.key = only;
             Ok(())
         }
     }
