@@ -160,6 +160,7 @@ impl EngineBuilder {
                 workers: workers?,
                 commit,
             })),
+            commanding: Mutex::default(),
             shared,
         })
     }

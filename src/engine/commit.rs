@@ -170,15 +170,10 @@ fn commit(
         tracing::debug_span!("commit", blocks = group.blocks, bytes = group.bytes).entered();
     let started = Instant::now();
     let on_processor = thread_time();
-    let receipt = match group.blocks {
-        // Nothing to write: what is answered below was committed before, or is invalid.
-        0 => Receipt {
-            end: shared.committed_end(),
-            durability: shared.settings.durability,
-        },
-        _ => committer.commit(group.parcels.iter().flat_map(|settled| &settled.valid))?,
-    };
+    let mut receipt = None;
     if group.blocks > 0 {
+        let committed = group.parcels.iter().flat_map(|settled| &settled.valid);
+        receipt = Some(committer.commit(committed)?);
         let (whole, working) = (
             started.elapsed(),
             thread_time().saturating_sub(on_processor),
@@ -194,7 +189,9 @@ fn commit(
         bytes: group.bytes as u64,
     };
     shared.meters.stage(Stage::Commit, started, load);
-    shared.watermark.advance(&receipt);
+    if let Some(receipt) = &receipt {
+        shared.watermark.advance(receipt);
+    }
     let mut head = None;
     for settled in group.parcels.drain(..) {
         answer(shared, settled, receipt, &mut head);
@@ -206,13 +203,13 @@ fn commit(
 }
 
 /// Lets the caller and the subscribers know what became of a parcel. Its memory is free after that.
-fn answer(shared: &Shared, settled: Settled, receipt: Receipt, head: &mut Option<Event>) {
+fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mut Option<Event>) {
     let mut valid = settled.valid.iter().map(|valid| valid.block());
     let outcomes = settled.verdicts.into_iter().filter_map(|verdict| {
         let outcome = match verdict {
             Verdict::Final(outcome) => outcome,
             Verdict::Valid => {
-                let block = valid.next()?;
+                let (block, receipt) = (valid.next()?, receipt?);
                 let (height, hash) = (block.height(), block.hash());
                 *head = Some(Event::Head { height, hash });
                 Outcome::Committed {

@@ -261,8 +261,12 @@ impl Meters {
     }
 
     pub(super) fn admission(&self, latencies: impl Iterator<Item = Duration>) {
+        let told = metrics::histogram!("hubledger_admission_seconds");
         let mut held = lock(&self.latencies);
-        latencies.for_each(|latency| held.admission.record(latency));
+        for latency in latencies {
+            held.admission.record(latency);
+            told.record(latency.as_secs_f64());
+        }
     }
 
     pub(super) fn snapshot(&self, queued: [u64; 5], threads: usize) -> EngineMetrics {

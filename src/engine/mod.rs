@@ -120,6 +120,8 @@ pub enum WhenFull {
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
+    /// Held by whoever has a command on its way to the commit thread.
+    commanding: Mutex<()>,
 }
 
 struct Threads {
@@ -367,6 +369,8 @@ impl Engine {
         &self,
         command: impl FnOnce(ticket::Promise<T>) -> Command,
     ) -> Result<T, EngineError> {
+        // One at a time, so that the channel keeps room for every parcel.
+        let _turn = lock(&self.commanding);
         self.shared.latch.check()?;
         let (answer, ticket) = ticket(&self.shared.latch);
         self.shared.send_commit(command(answer));
