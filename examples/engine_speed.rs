@@ -243,9 +243,7 @@ fn admission(workload: &Workload) -> Result {
     let pause = Duration::from_secs_f64(100.0 / (0.8 * highest));
     let started = Instant::now();
     for (number, transactions) in (0..).zip(workload.transactions.chunks(100)) {
-        while started.elapsed() < pause * number {
-            thread::yield_now();
-        }
+        thread::sleep((pause * number).saturating_sub(started.elapsed()));
         for transaction in transactions {
             engine.submit(transaction.clone(), WhenFull::Wait)?;
         }

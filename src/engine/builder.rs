@@ -1,6 +1,5 @@
 //! Opening an engine.
 
-use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -8,10 +7,11 @@ use crossbeam_channel::bounded;
 use hubledger_storage::{Durability, Store};
 
 use super::chain::Chain;
+use super::handle::Threads;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
 use super::sync::Arc;
-use super::{Engine, EngineError, Threads, admission, commit, worker};
+use super::{Engine, EngineError, admission, commit, worker};
 use crate::clock::{Clock, MonotonicClock, SystemClock};
 use crate::ledger::Ledger;
 use crate::signature::{self, Verifier};
@@ -154,14 +154,11 @@ impl EngineBuilder {
                 )
             })
             .collect();
-        Ok(Engine {
-            threads: Mutex::new(Some(Threads {
-                admission,
-                workers: workers?,
-                commit,
-            })),
-            commanding: Mutex::default(),
-            shared,
-        })
+        let threads = Threads {
+            admission,
+            workers: workers?,
+            commit,
+        };
+        Ok(Engine::new(shared, threads))
     }
 }

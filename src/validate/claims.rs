@@ -1,7 +1,8 @@
 //! What blocks claim to be signed by whom: gathered from their bytes alone, across blocks, and settled in batches.
 //!
 //! A claim has a block and a [`Place`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
-//! isn't the header's, and from the first transaction on that carries more witnesses than the chain allows.
+//! isn't the header's or a seal that breaks a rule, and from the first transaction on that carries more witnesses than the
+//! chain allows.
 
 use std::ops::Range;
 
@@ -97,9 +98,13 @@ impl Claims {
         {
             return;
         }
-        let imported = spec.is_imported(block.height());
-        if !imported && let Some((key, message, signature)) = consensus::seal_claim(block) {
-            self.add(number, Place::Seal, key, signature, &message);
+        if !spec.is_imported(block.height()) {
+            if consensus::check_seal(spec, block).is_err() {
+                return;
+            }
+            if let Some((key, message, signature)) = consensus::seal_claim(block) {
+                self.add(number, Place::Seal, key, signature, &message);
+            }
         }
         let witnesses_max = usize::from(spec.limits.witnesses_max);
         self.claims.reserve(block.transactions().len());
