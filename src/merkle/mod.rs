@@ -29,7 +29,8 @@ pub use proof::{
 
 pub use tree::Tree;
 
-use crate::digest::pair::{Message, hash_pair};
+use crate::digest::many::hash_many;
+use crate::digest::pair::Message;
 use crate::digest::{Digest, sha256};
 use sha2::{Digest as _, Sha256};
 
@@ -79,25 +80,19 @@ pub fn root(leaves: &[Digest]) -> Digest {
 /// The level above: a node for each two, and a last one without a neighbour as it is. That is the same tree as splitting at
 /// the largest power of two, since every left half is complete.
 fn parents(level: &[Digest]) -> Vec<Digest> {
-    fn prefix(left: &Digest) -> [u8; 33] {
+    let prefix = |two: &[Digest]| {
         let mut prefix = [0x01; 33];
-        prefix[1..].copy_from_slice(&left.0);
+        prefix[1..].copy_from_slice(&two[0].0);
         prefix
-    }
+    };
+    let prefixes: Vec<[u8; 33]> = level.chunks_exact(2).map(prefix).collect();
+    let message = |number: usize| Message {
+        prefix: &prefixes[number],
+        rest: &level[2 * number + 1].0,
+    };
     let mut above = Vec::with_capacity(level.len().div_ceil(2));
-    let mut fours = level.chunks_exact(4);
-    for four in &mut fours {
-        let prefixes = [prefix(&four[0]), prefix(&four[2])];
-        let message = |number: usize| Message {
-            prefix: &prefixes[number],
-            rest: &four[2 * number + 1].0,
-        };
-        above.extend(hash_pair(message(0), message(1)).map(Digest));
-    }
-    above.extend(fours.remainder().chunks(2).map(|two| match two {
-        [left, right] => node_hash(left, right),
-        rest => rest[0],
-    }));
+    hash_many(prefixes.len(), message, |_, node| above.push(Digest(node)));
+    above.extend(level.chunks_exact(2).remainder());
     above
 }
 

@@ -9,7 +9,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::codec::{self, DecodeError, DecodeProblem, FieldError, NAME_BYTES_MAX, Reader};
-use crate::digest::pair::{Message, hash_pair};
+use crate::digest::many::hash_many;
+use crate::digest::pair::Message;
 use crate::digest::{ChainId, Digest, TransactionId, sha256};
 use crate::merkle;
 use crate::signature::{KeyPair, PublicKey, Signature};
@@ -290,14 +291,14 @@ impl Transaction {
                 rest: &transaction.bytes[4..transaction.layout.witness()],
             }
         }
-        let mut pairs = transactions.chunks_exact_mut(2);
-        for pair in &mut pairs {
-            let [a, b] = hash_pair(message(&pair[0]), message(&pair[1]));
-            pair[0].id = TransactionId(a);
-            pair[1].id = TransactionId(b);
-        }
-        for last in pairs.into_remainder() {
-            last.id = id(&last.bytes[4..last.layout.witness()]);
+        let mut ids = Vec::with_capacity(transactions.len());
+        hash_many(
+            transactions.len(),
+            |number| message(&transactions[number]),
+            |_, id| ids.push(id),
+        );
+        for (transaction, id) in transactions.iter_mut().zip(ids) {
+            transaction.id = TransactionId(id);
         }
     }
 
@@ -310,23 +311,20 @@ impl Transaction {
 
     /// The [leaf hashes](Transaction::leaf_hash) of many.
     pub(crate) fn leaf_hashes(transactions: &[Self]) -> Vec<Digest> {
-        fn prefix(transaction: &Transaction) -> [u8; 33] {
+        let prefix = |transaction: &Self| {
             let mut prefix = [0; 33];
             prefix[1..].copy_from_slice(&transaction.id.0);
             prefix
-        }
+        };
+        let prefixes: Vec<[u8; 33]> = transactions.iter().map(prefix).collect();
+        let message = |number: usize| Message {
+            prefix: &prefixes[number],
+            rest: transactions[number].witness_bytes(),
+        };
         let mut leaves = Vec::with_capacity(transactions.len());
-        let mut pairs = transactions.chunks_exact(2);
-        for pair in &mut pairs {
-            let (a, b) = (&pair[0], &pair[1]);
-            let prefixes = [prefix(a), prefix(b)];
-            let message = |number: usize, transaction| Message {
-                prefix: &prefixes[number],
-                rest: Self::witness_bytes(transaction),
-            };
-            leaves.extend(hash_pair(message(0, a), message(1, b)).map(Digest));
-        }
-        leaves.extend(pairs.remainder().iter().map(Self::leaf_hash));
+        hash_many(transactions.len(), message, |_, leaf| {
+            leaves.push(Digest(leaf))
+        });
         leaves
     }
 
