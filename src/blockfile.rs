@@ -13,6 +13,8 @@ use crate::spec::{ChainSpec, SPEC_BYTES_MAX};
 const MAGIC: &[u8; 8] = b"HLBLOCKS";
 const VERSION: u32 = 1;
 const BUFFER_BYTES: usize = 1024 * 1024;
+/// Small, so that blocks are read to where they stay.
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Why a block file can't be read or written. Every message names the file, and the offset where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +104,7 @@ impl<R: Read> BlockFileReader<R> {
             path: path.into(),
             reason,
         };
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, input);
+        let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, input);
         let mut head = [0u8; 16];
         let got = read_up_to(&mut file, &mut head).map_err(io)?;
         if got < 8 || head[..8] != MAGIC[..] {

@@ -118,6 +118,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `length` bytes as they are.
+    #[inline]
     pub fn take(&mut self, field: &'static str, length: usize) -> Result<&'a [u8], DecodeError> {
         let available = self.remaining();
         if length > available {
@@ -135,6 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `N` bytes as an array.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(field, N)?);
@@ -142,6 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         Ok(self.array::<1>(field)?[0])
     }
@@ -157,16 +160,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A little-endian `u32`.
+    #[inline]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         Ok(u32::from_le_bytes(self.array(field)?))
     }
 
     /// A little-endian `u64`.
+    #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         Ok(u64::from_le_bytes(self.array(field)?))
     }
 
     /// A length or count of at most `limit`.
+    #[inline]
     pub fn length(&mut self, field: &'static str, limit: usize) -> Result<usize, DecodeError> {
         let start = self.clone();
         let found = self.u32(field)?;
@@ -198,12 +204,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A length-prefixed byte string of at most `limit` bytes.
+    #[inline]
     pub fn bytes(&mut self, field: &'static str, limit: usize) -> Result<&'a [u8], DecodeError> {
         let length = self.length(field, limit)?;
         self.take(field, length)
     }
 
     /// A length-prefixed text of at most `limit` bytes.
+    #[inline]
     pub fn text(&mut self, field: &'static str, limit: usize) -> Result<&'a str, DecodeError> {
         let start = self.clone();
         std::str::from_utf8(self.bytes(field, limit)?)
@@ -211,6 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length-prefixed text of 1 to [`NAME_BYTES_MAX`] bytes.
+    #[inline]
     pub fn name(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         let start = self.clone();
         let name = self.text(field, NAME_BYTES_MAX)?;

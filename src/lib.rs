@@ -6,6 +6,7 @@ pub mod clock;
 pub mod codec;
 pub mod consensus;
 pub mod digest;
+pub mod engine;
 pub mod generate;
 pub mod ledger;
 pub mod merkle;

@@ -27,6 +27,22 @@ pub fn produce(
     Ok(Block::assemble(header, seal, transactions).expect("the header was made for this body"))
 }
 
+/// The same block without a seal, for somebody else to put one on: its hash is known already.
+///
+/// # Errors
+/// As [`produce`].
+pub fn draft(
+    spec: &ChainSpec,
+    state: &State,
+    producer: &str,
+    transactions: &[Transaction],
+    now_us: u64,
+) -> Result<Block, FieldError> {
+    let header = next_header(spec, state, producer, transactions, now_us)?;
+    let block = Block::assemble(header, Seal::None, transactions);
+    Ok(block.expect("the header was made for this body"))
+}
+
 /// The header of the block after `state`, with the producer's clock entry one higher.
 pub(crate) fn next_header(
     spec: &ChainSpec,
@@ -35,7 +51,7 @@ pub(crate) fn next_header(
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Header, FieldError> {
-    let leaves: Vec<Digest> = transactions.iter().map(Transaction::leaf_hash).collect();
+    let leaves = Transaction::leaf_hashes(transactions);
     let body: usize = transactions
         .iter()
         .map(|transaction| transaction.bytes().len())

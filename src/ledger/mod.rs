@@ -8,6 +8,7 @@
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
+mod commit;
 mod compare;
 mod copy;
 mod error;
@@ -25,8 +26,9 @@ mod verify_pruned;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{BlockReader, BlockWriter, Durability, Extent, Receipt, Store};
+use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
+pub(crate) use self::commit::{Committer, EncodedState};
 pub use self::compare::Compared;
 pub use self::copy::{CopyProgress, CopyReport, CopyStep, copy_chain};
 pub use self::error::LedgerError;
@@ -36,7 +38,7 @@ pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::verify::{Progress, StoreReport, verify_store};
 use crate::clock::Clock;
 use crate::codec::{DecodeError, DecodeProblem};
-use crate::digest::BlockHash;
+use crate::digest::{BlockHash, Digest};
 use crate::model::Block;
 use crate::rejection::{Reason, Rejected};
 use crate::signature::Verifier;
@@ -50,12 +52,6 @@ const META_STATE: &str = "state";
 const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// … or this many blocks.
 const RUN_BLOCKS_MAX: usize = 1024;
-
-/// A snapshot is due when this many blocks …
-const SNAPSHOT_BLOCKS_MIN: u64 = 256;
-/// … with this many times the snapshot's own size have been committed since the last, so that snapshots cost a
-/// bounded share of all writing.
-const SNAPSHOT_SHARE: u64 = 8;
 
 /// What became of a block that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,23 +68,10 @@ pub enum Outcome {
 pub struct Ledger {
     validator: Validator,
     store: Arc<dyn BlockReader>,
-    writer: Box<dyn BlockWriter>,
+    committer: Committer,
     clock: Arc<dyn Clock>,
-    durability: Durability,
     staged: Vec<ValidBlock>,
     staged_bytes: usize,
-    snapshot: Snapshot,
-    retention: retention::Retention,
-}
-
-/// When the last snapshot was taken, and what was committed since.
-#[derive(Default)]
-struct Snapshot {
-    /// The block that the stored snapshot stands after; 0 without one, for that state follows from the specification.
-    height: u64,
-    blocks_since: u64,
-    bytes_since: u64,
-    size: u64,
 }
 
 impl Ledger {
@@ -134,19 +117,22 @@ impl Ledger {
         Ok(Self {
             validator,
             store: reader,
-            writer,
+            committer: Committer::new(writer, chain, snapshot),
             clock,
-            durability: Durability::Disk,
             staged: Vec::new(),
             staged_bytes: 0,
-            snapshot,
-            retention: retention::Retention::default(),
         })
+    }
+
+    /// The ledger's parts, for whoever puts them to work on several threads: what judges, what commits, what reads.
+    pub(crate) fn into_parts(self) -> (Validator, Committer, ChainReader) {
+        let reader = self.reader();
+        (self.validator, self.committer, reader)
     }
 
     /// Sets what a commit waits for; [`Durability::Disk`] at first.
     pub fn set_durability(&mut self, durability: Durability) {
-        self.durability = durability;
+        self.committer.set_durability(durability);
     }
 
     /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.
@@ -220,28 +206,17 @@ impl Ledger {
     /// # Errors
     /// The store failed; then this ledger is of no further use and the store has to be opened again.
     pub fn commit(&mut self) -> Result<Receipt, LedgerError> {
-        let (blocks, bytes) = (self.staged.len() as u64, self.staged_bytes as u64);
         let receipt = self.commit_staged()?;
-        self.retention.count(blocks, bytes);
         self.retain()?;
         Ok(receipt)
     }
 
     fn commit_staged(&mut self) -> Result<Receipt, LedgerError> {
-        let run: Vec<_> = self
-            .staged
-            .iter()
-            .map(|valid| record::encode(valid.block()))
-            .collect();
-        let receipt = self.writer.append(&run, self.durability)?;
-        self.snapshot.blocks_since += run.len() as u64;
-        self.snapshot.bytes_since += self.staged_bytes as u64;
+        let receipt = self.committer.commit(&self.staged)?;
         self.staged.clear();
         self.staged_bytes = 0;
-        if self.snapshot.blocks_since >= SNAPSHOT_BLOCKS_MIN
-            && self.snapshot.bytes_since >= SNAPSHOT_SHARE * self.snapshot.size
-        {
-            self.put_snapshot()?;
+        if self.committer.wants_snapshot() {
+            self.committer.put_snapshot(self.validator.state())?;
         }
         Ok(receipt)
     }
@@ -262,37 +237,7 @@ impl Ledger {
     /// The store failed.
     pub fn close(mut self) -> Result<Receipt, LedgerError> {
         self.commit()?;
-        if self.snapshot.blocks_since > 0 {
-            self.put_snapshot()?;
-        }
-        Ok(self.writer.sync()?)
-    }
-
-    fn put_snapshot(&mut self) -> Result<(), LedgerError> {
-        let bytes = self.validator.state().encode();
-        if bytes.len() > hubledger_storage::META_VALUE_BYTES_MAX {
-            tracing::warn!(
-                bytes = bytes.len(),
-                "state too large for a snapshot; opening will replay"
-            );
-            self.snapshot = Snapshot {
-                height: self.snapshot.height,
-                size: bytes.len() as u64,
-                ..Snapshot::default()
-            };
-            return Ok(());
-        }
-        // Where bodies were pruned a snapshot of blocks that power loss takes back could not be replaced by replaying.
-        if self.durability < Durability::Disk && self.store.extent()?.floor > 0 {
-            self.writer.sync()?;
-        }
-        self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
-        self.snapshot = Snapshot {
-            height: self.validator.state().height(),
-            size: bytes.len() as u64,
-            ..Snapshot::default()
-        };
-        Ok(())
+        self.committer.close(self.validator.state())
     }
 
     fn compare_with_held(&self, block: &Block) -> Result<Outcome, LedgerError> {
@@ -308,45 +253,41 @@ impl Ledger {
                 .header(height)?
                 .map(|stored| BlockHash(stored.id)),
         };
-        if block.header().chain != self.spec().id() {
-            let detail = format!("for chain {}", block.header().chain);
-            return Ok(Outcome::Rejected(Rejected::block(
-                height,
-                Reason::Chain,
-                detail,
-            )));
-        }
-        match held {
-            Some(hash) if hash == block.hash() => Ok(held_unless_tampered(block)),
-            Some(hash) => {
-                let reason = if height == 0 {
-                    Reason::Genesis
-                } else {
-                    Reason::Fork
-                };
-                let detail = format!("{} is held, {} was offered", hash, block.hash());
-                Ok(Outcome::Rejected(Rejected::block(height, reason, detail)))
-            }
-            None => Err(LedgerError::Damaged {
-                record: "header",
-                height,
-                problem: "missing below the tip".to_owned(),
-            }),
-        }
+        let held = held.ok_or_else(|| LedgerError::Damaged {
+            record: "header",
+            height,
+            problem: "missing below the tip".to_owned(),
+        })?;
+        let root = block.computed_merkle_root();
+        Ok(compare_with_held(self.spec(), block, root, held))
     }
 }
 
-/// A header that is held says nothing about the body that came with it this time, but for its Merkle root.
-fn held_unless_tampered(block: &Block) -> Outcome {
-    let computed = block.computed_merkle_root();
-    if block.header().merkle_root == computed {
+/// What to say of a block at a height that the chain has passed, where `held` is. A hash that is held says nothing about
+/// the body that came with it this time, but for its Merkle root.
+pub(crate) fn compare_with_held(
+    spec: &ChainSpec,
+    block: &Block,
+    merkle_root: Digest,
+    held: BlockHash,
+) -> Outcome {
+    let (header, hash) = (block.header(), block.hash());
+    let (reason, detail) = if header.chain != spec.id() {
+        (Reason::Chain, format!("for chain {}", header.chain))
+    } else if hash != held {
+        let reason = match header.height {
+            0 => Reason::Genesis,
+            _ => Reason::Fork,
+        };
+        (reason, format!("{held} is held, {hash} was offered"))
+    } else if header.merkle_root != merkle_root {
+        let named = header.merkle_root;
+        let detail = format!("header names {named}, the body gives {merkle_root}");
+        (Reason::MerkleRoot, detail)
+    } else {
         return Outcome::Held;
-    }
-    let detail = format!(
-        "header names {}, the body gives {computed}",
-        block.header().merkle_root
-    );
-    Outcome::Rejected(Rejected::block(block.height(), Reason::MerkleRoot, detail))
+    };
+    Outcome::Rejected(Rejected::block(header.height, reason, detail))
 }
 
 /// The verdict on bytes that are not a block.
@@ -373,7 +314,7 @@ fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
 fn restore(
     chain: &ChainReader,
     store: &dyn BlockReader,
-) -> Result<(Validator, Snapshot), LedgerError> {
+) -> Result<(Validator, commit::Snapshot), LedgerError> {
     if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
         let problem = "not the genesis of the specification".to_owned();
         return Err(LedgerError::Damaged {
@@ -382,7 +323,7 @@ fn restore(
             problem,
         });
     }
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = commit::Snapshot::default();
     let mut validator = None;
     if let Some(bytes) = store.meta(META_STATE)? {
         validator = resume(chain, &bytes)?;

@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 
 use hubledger_storage::{BlockWriter, Extent, Part, Usage};
 
+use super::commit::EncodedState;
 use super::policy::{PrunePolicy, first_since};
-use super::{ChainReader, Ledger, LedgerError, leaves};
+use super::{ChainReader, Committer, Ledger, LedgerError, leaves};
 use crate::archive::{ArchiveError, ArchiveWriter};
 
 /// Blocks that one call of the store prunes: what a writer is kept waiting for.
@@ -118,12 +119,30 @@ impl Ledger {
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
         self.commit_staged()?;
-        let chain = self.reader();
+        let (state, now_us) = (self.validator.state(), self.clock.now_us());
+        let state = || EncodedState::from(state);
+        self.committer
+            .prune(policy, now_us, &state, archive, progress)
+    }
+}
+
+impl Committer {
+    /// See [`Ledger::prune`]. `state` gives that after the last committed block, and is called if a snapshot of it is needed.
+    pub(crate) fn prune(
+        &mut self,
+        policy: &PrunePolicy,
+        now_us: u64,
+        state: &dyn Fn() -> EncodedState,
+        archive: Option<&mut ArchiveWriter>,
+        progress: &mut PruneProgress<'_>,
+    ) -> Result<PruneReport, LedgerError> {
+        policy.validate()?;
+        let chain = self.chain.clone();
         let (extent, usage) = (chain.extent()?, chain.usage()?);
-        let target = target(policy, &chain, self.clock.now_us())?;
+        let target = target(policy, &chain, now_us)?;
         let floor = policy.highest_floor(target, usage);
         if floor > extent.floor {
-            self.secure_state(floor)?;
+            self.secure_state(floor, state)?;
         }
         let pruning = Pruning {
             chain: &chain,
@@ -137,9 +156,13 @@ impl Ledger {
     }
 
     /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
-    fn secure_state(&mut self, floor: u64) -> Result<(), LedgerError> {
+    fn secure_state(
+        &mut self,
+        floor: u64,
+        state: &dyn Fn() -> EncodedState,
+    ) -> Result<(), LedgerError> {
         if self.snapshot.height + 1 < floor {
-            self.put_snapshot()?;
+            self.put_snapshot(state())?;
         }
         if self.snapshot.height + 1 < floor {
             return Err(LedgerError::StateTooLarge(self.snapshot.size));

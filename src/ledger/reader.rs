@@ -1,12 +1,12 @@
 //! Reading a chain: blocks, transactions and proofs, from any thread, while the ledger goes on writing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
 use super::{LedgerError, META_SPEC, record};
 use crate::digest::{BlockHash, Digest, TransactionId};
-use crate::merkle;
+use crate::merkle::{self, Chunks};
 use crate::model::{Block, Header, Original, Transaction};
 use crate::proof::{ExtensionProof, TransactionProof};
 use crate::spec::ChainSpec;
@@ -17,6 +17,8 @@ use crate::validate::history_leaf;
 pub struct ChainReader {
     spec: ChainSpec,
     store: Arc<dyn BlockReader>,
+    /// What proofs have needed of the history tree so far: one byte a block.
+    history: Arc<Mutex<Chunks>>,
 }
 
 /// A transaction and its place.
@@ -79,11 +81,15 @@ impl ChainReader {
         if store.extent()?.is_empty() {
             return Err(LedgerError::Uninitialised);
         }
-        Ok(Self { spec, store })
+        Ok(Self::from_parts(spec, store))
     }
 
     pub(super) fn from_parts(spec: ChainSpec, store: Arc<dyn BlockReader>) -> Self {
-        Self { spec, store }
+        Self {
+            spec,
+            store,
+            history: Arc::default(),
+        }
     }
 
     /// The chain's specification.
@@ -208,7 +214,7 @@ impl ChainReader {
     }
 
     /// Proves that the transaction at `height`, `index` is in the chain that ends in `head` (the last block if
-    /// `None`). O(blocks) hashes.
+    /// `None`). O(log blocks) hashes, after a first proof of O(blocks).
     ///
     /// # Errors
     /// An unknown block or transaction, a pruned body, a head below the transaction, a failed store.
@@ -244,7 +250,7 @@ impl ChainReader {
     }
 
     /// Proves that the chain that ends in `new` (the last block if `None`) extends the one that ends in `old`.
-    /// O(blocks) hashes.
+    /// O(log blocks) hashes, after a first proof of O(blocks).
     ///
     /// # Errors
     /// An unknown block, a failed store, `new` not above `old`.
@@ -260,10 +266,14 @@ impl ChainReader {
                 head: new.height,
             });
         }
-        let leaves = self.history_leaves(new.height)?;
-        let unknown = || LedgerError::UnknownBlock(old.hash());
-        let consistency = merkle::consistency_path(&leaves, old.height).ok_or_else(unknown)?;
-        let inclusion = merkle::inclusion_path(&leaves, old.height).ok_or_else(unknown)?;
+        let mut leaf = |height| self.history_leaf(height);
+        let history = self.history_of(new.height)?;
+        let consistency = match old.height {
+            0 => Vec::new(),
+            blocks => history.consistency_path(blocks, new.height, &mut leaf)?,
+        };
+        let inclusion = history.inclusion_path(old.height, new.height, &mut leaf)?;
+        drop(history);
         Ok(ExtensionProof::new(old, new, consistency, inclusion))
     }
 
@@ -274,29 +284,30 @@ impl ChainReader {
         self.header(height)?.ok_or_else(unknown)
     }
 
+    /// The siblings of a block below `blocks` in the history tree over the first `blocks`.
     pub(super) fn history_path(
         &self,
         height: u64,
         blocks: u64,
     ) -> Result<Vec<Digest>, LedgerError> {
-        let leaves = self.history_leaves(blocks)?;
-        Ok(merkle::inclusion_path(&leaves, height).expect("the caller checked height < blocks"))
+        let history = self.history_of(blocks)?;
+        history.inclusion_path(height, blocks, &mut |height| self.history_leaf(height))
     }
 
-    /// The leaves of the history tree over the first `blocks` blocks: 32 bytes a block in memory.
-    fn history_leaves(&self, blocks: u64) -> Result<Vec<Digest>, LedgerError> {
-        let missing = |height| LedgerError::Damaged {
+    fn history_of(&self, blocks: u64) -> Result<MutexGuard<'_, Chunks>, LedgerError> {
+        // Whole chunks come in one by one, so that it is sound after a panic too.
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.extend(blocks, &mut |height| self.history_leaf(height))?;
+        Ok(history)
+    }
+
+    fn history_leaf(&self, height: u64) -> Result<Digest, LedgerError> {
+        let missing = || LedgerError::Damaged {
             record: "header",
             height,
             problem: "missing below the tip".to_owned(),
         };
-        (0..blocks)
-            .map(|height| {
-                Ok(history_leaf(
-                    &self.hash_at(height)?.ok_or_else(|| missing(height))?,
-                ))
-            })
-            .collect()
+        Ok(history_leaf(&self.hash_at(height)?.ok_or_else(missing)?))
     }
 
     fn look_up(

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::commit::EncodedState;
 use super::policy::{PolicyError, PrunePolicy};
-use super::{Ledger, LedgerError};
+use super::{Committer, Ledger, LedgerError};
 use crate::archive::ArchiveWriter;
 
 /// The policy that a ledger keeps to, and what was committed since it was last pruned.
@@ -34,6 +35,24 @@ impl Ledger {
         policy: PrunePolicy,
         archive: Option<ArchiveWriter>,
     ) -> Result<(), LedgerError> {
+        self.committer.keep_to(policy, archive)
+    }
+
+    /// Prunes if it is due.
+    pub(super) fn retain(&mut self) -> Result<(), LedgerError> {
+        let state = self.validator.state();
+        let state = || EncodedState::from(state);
+        self.committer.retain(self.clock.now_us(), &state)
+    }
+}
+
+impl Committer {
+    /// See [`Ledger::keep_to`].
+    pub(crate) fn keep_to(
+        &mut self,
+        policy: PrunePolicy,
+        archive: Option<ArchiveWriter>,
+    ) -> Result<(), LedgerError> {
         policy.validate()?;
         self.retention = Retention {
             policy: Some(policy),
@@ -44,34 +63,49 @@ impl Ledger {
         Ok(())
     }
 
-    /// Prunes if it is due.
-    pub(super) fn retain(&mut self) -> Result<(), LedgerError> {
+    /// Whether it is time to prune by the policy.
+    pub(crate) fn is_pruning_due(&self) -> bool {
         let Retention {
             policy,
-            mut archive,
             blocks,
             bytes,
-        } = std::mem::take(&mut self.retention);
-        let mut left = (blocks, bytes);
-        let mut outcome = Ok(());
-        if let Some(policy) = policy
+            ..
+        } = &self.retention;
+        policy
             .as_ref()
-            .filter(|policy| policy.is_due(blocks, bytes))
-        {
-            left = (0, 0);
-            let mut go_on = |_| ControlFlow::Continue(());
-            outcome = match self.prune(policy, archive.as_mut(), &mut go_on) {
-                // The chain hasn't come to where the policy begins.
-                Ok(_) | Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(()),
-                Err(error) => Err(error),
-            };
+            .is_some_and(|policy| policy.is_due(*blocks, *bytes))
+    }
+
+    /// Prunes if it is due; `state` is as in [`Committer::prune`].
+    pub(crate) fn retain(
+        &mut self,
+        now_us: u64,
+        state: &dyn Fn() -> EncodedState,
+    ) -> Result<(), LedgerError> {
+        if !self.is_pruning_due() {
+            return Ok(());
         }
-        self.retention = Retention {
-            policy,
-            archive,
-            blocks: left.0,
-            bytes: left.1,
+        let mut retention = std::mem::take(&mut self.retention);
+        let outcome = match &retention.policy {
+            Some(policy) => {
+                let mut go_on = |_| ControlFlow::Continue(());
+                self.prune(
+                    policy,
+                    now_us,
+                    state,
+                    retention.archive.as_mut(),
+                    &mut go_on,
+                )
+                .map(drop)
+            }
+            None => Ok(()),
         };
-        outcome
+        (retention.blocks, retention.bytes) = (0, 0);
+        self.retention = retention;
+        match outcome {
+            // The chain hasn't come to where the policy begins.
+            Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(()),
+            outcome => outcome,
+        }
     }
 }

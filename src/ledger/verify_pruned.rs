@@ -12,7 +12,7 @@ use crate::merkle::Frontier;
 use crate::model::{Block, Header, Kind, Seal};
 use crate::rejection::{Reason, Rejected};
 use crate::signature::{Item, Verifier};
-use crate::validate::{Depth, State, Validator, history_leaf};
+use crate::validate::{Depth, Fault, State, Validator, history_leaf};
 
 /// Checks the chain in a store whose bodies are held from `extent.floor`, above 0, on.
 pub(super) fn verify_pruned(
@@ -171,8 +171,23 @@ impl Walk<'_> {
         if spec.is_imported(header.height) {
             return Ok(());
         }
-        consensus::check_header_seal(spec, header, &seal, &self.verifier)
+        consensus::check_header_seal(spec, header, &seal)
+            .and_then(|()| self.seal_signature(header, &seal))
             .map_err(|fault| Rejected::block(header.height, fault.reason, fault.detail))
+    }
+
+    /// Checks that a seal is signed by the key that it names.
+    fn seal_signature(&self, header: &Header, seal: &Seal) -> Result<(), Fault> {
+        let Some((key, message, signature)) = consensus::seal_claim(&header.hash(), seal) else {
+            return Ok(());
+        };
+        let item = Item {
+            key: &key,
+            message: &message,
+            signature: &signature,
+        };
+        let verdict = self.verifier.verify_one(&item);
+        verdict.map_err(|error| Fault::new(Reason::Seal, error.to_string()))
     }
 
     /// Checks a body against its header: what can be said without the state before it.

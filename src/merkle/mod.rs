@@ -15,15 +15,22 @@
 //!
 //! Source: RFC 9162, "Certificate Transparency Version 2.0", section 2.1. The same tree as in RFC 6962.
 
+mod chunks;
 mod frontier;
 mod proof;
+mod tree;
 
+pub(crate) use chunks::Chunks;
 pub use frontier::{Frontier, MAX_FRONTIER_SIZE};
 pub use proof::{
     MAX_CONSISTENCY_PATH, MAX_INCLUSION_PATH, ProofError, consistency_path, consistency_path_len,
     inclusion_path, inclusion_path_len, verify_consistency, verify_inclusion,
 };
 
+pub use tree::Tree;
+
+use crate::digest::many::hash_many;
+use crate::digest::pair::Message;
 use crate::digest::{Digest, sha256};
 use sha2::{Digest as _, Sha256};
 
@@ -54,19 +61,39 @@ pub fn empty_root() -> Digest {
     Digest(sha256(&[]))
 }
 
-/// The root over `leaves`, which are leaf hashes.
-///
-/// `n - 1` node hashes and no allocation; the recursion is as deep as the tree, at most 64.
+/// The root over `leaves`, which are leaf hashes. `n - 1` node hashes, and room for half of the leaves.
 #[must_use]
 pub fn root(leaves: &[Digest]) -> Digest {
     match leaves {
         [] => empty_root(),
         [leaf] => *leaf,
         _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node_hash(&root(left), &root(right))
+            let mut level = parents(leaves);
+            while level.len() > 1 {
+                level = parents(&level);
+            }
+            level[0]
         }
     }
+}
+
+/// The level above: a node for each two, and a last one without a neighbour as it is. That is the same tree as splitting at
+/// the largest power of two, since every left half is complete.
+fn parents(level: &[Digest]) -> Vec<Digest> {
+    let prefix = |two: &[Digest]| {
+        let mut prefix = [0x01; 33];
+        prefix[1..].copy_from_slice(&two[0].0);
+        prefix
+    };
+    let prefixes: Vec<[u8; 33]> = level.chunks_exact(2).map(prefix).collect();
+    let message = |number: usize| Message {
+        prefix: &prefixes[number],
+        rest: &level[2 * number + 1].0,
+    };
+    let mut above = Vec::with_capacity(level.len().div_ceil(2));
+    hash_many(prefixes.len(), message, |_, node| above.push(Digest(node)));
+    above.extend(level.chunks_exact(2).remainder());
+    above
 }
 
 /// The largest power of two below `n`, where RFC 9162 splits `n > 1` leaves.

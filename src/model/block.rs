@@ -25,12 +25,12 @@ pub struct Block {
     seal: Seal,
     seal_bytes: Bytes,
     body: Bytes,
-    transactions: Arc<[Transaction]>,
+    transactions: Arc<Vec<Transaction>>,
 }
 
 impl Block {
     /// Reads exactly one block and hashes header and transaction bodies as received. O(length); allocates about
-    /// 200 bytes a transaction, of which the input must hold at least [`TRANSACTION_BYTES_MIN`].
+    /// 100 bytes a transaction, of which the input must hold at least [`TRANSACTION_BYTES_MIN`].
     ///
     /// # Errors
     /// Anything but a canonical encoding; a body that isn't `body_size` bytes of `transaction_count` transactions.
@@ -82,8 +82,30 @@ impl Block {
         transactions: &[Transaction],
     ) -> Result<Self, DecodeError> {
         let body = Bytes::from(concatenate(transactions));
-        let seal_bytes = seal.encode().into();
-        Self::from_parts(header, seal_bytes, body)
+        let wrong = |field, problem| DecodeError {
+            field,
+            offset: 0,
+            problem: DecodeProblem::Value(problem),
+        };
+        if body.len() != header.body_size as usize {
+            return Err(wrong("body_size", WRONG_SIZE));
+        }
+        if transactions.len() != header.transaction_count as usize {
+            return Err(wrong("transaction_count", WRONG_COUNT));
+        }
+        let mut offset = 0;
+        let moved = transactions.iter().map(|transaction| {
+            let start = offset;
+            offset += transaction.bytes().len();
+            transaction.moved_to(body.slice(start..offset))
+        });
+        Ok(Self {
+            transactions: Arc::new(moved.collect()),
+            header,
+            seal_bytes: seal.encode().into(),
+            seal,
+            body,
+        })
     }
 
     /// The header.
@@ -131,10 +153,7 @@ impl Block {
     /// The Merkle leaf hashes of the transactions. O(n).
     #[must_use]
     pub fn leaf_hashes(&self) -> Vec<Digest> {
-        self.transactions
-            .iter()
-            .map(Transaction::leaf_hash)
-            .collect()
+        Transaction::leaf_hashes(&self.transactions)
     }
 
     /// The RFC 9162 root that the header has to name. O(n).
@@ -186,7 +205,10 @@ fn slice(
     Ok(bytes.slice(reader.position() - length..reader.position()))
 }
 
-fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<[Transaction]>, DecodeError> {
+const WRONG_SIZE: &str = "the body is not as long as the header says";
+const WRONG_COUNT: &str = "the body doesn't hold as many transactions as the header says";
+
+fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<Vec<Transaction>>, DecodeError> {
     let wrong = |field, problem| {
         Err(DecodeError {
             field,
@@ -195,14 +217,10 @@ fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<[Transaction]>, Deco
         })
     };
     if body.len() != header.body_size as usize {
-        return wrong(
-            "body_size",
-            DecodeProblem::Value("the body is not as long as the header says"),
-        );
+        return wrong("body_size", DecodeProblem::Value(WRONG_SIZE));
     }
     let count = header.transaction_count as usize;
-    const COUNT: DecodeProblem =
-        DecodeProblem::Value("the body doesn't hold as many transactions as the header says");
+    const COUNT: DecodeProblem = DecodeProblem::Value(WRONG_COUNT);
     if count > body.len() / TRANSACTION_BYTES_MIN {
         return wrong("transaction_count", COUNT);
     }
@@ -227,5 +245,6 @@ fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<[Transaction]>, Deco
             problem: COUNT,
         });
     }
-    Ok(transactions.into())
+    Transaction::identify(&mut transactions);
+    Ok(Arc::new(transactions))
 }

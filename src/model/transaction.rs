@@ -9,6 +9,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::codec::{self, DecodeError, DecodeProblem, FieldError, NAME_BYTES_MAX, Reader};
+use crate::digest::many::hash_many;
+use crate::digest::pair::Message;
 use crate::digest::{ChainId, Digest, TransactionId, sha256};
 use crate::merkle;
 use crate::signature::{KeyPair, PublicKey, Signature};
@@ -217,21 +219,43 @@ pub struct Transaction {
     layout: Layout,
 }
 
-/// Where the body's fields lie in the transaction's bytes, and its numbers.
-#[derive(Clone)]
+/// What tells where the fields lie in the transaction's bytes: lengths of names and payload, and where the witness begins.
+/// Small, because blocks hold thousands; everything else is read from the bytes when it is asked for.
+#[derive(Clone, Copy)]
 struct Layout {
     kind: Kind,
-    chain: ChainId,
-    sender: Range<usize>,
-    receiver: Range<usize>,
     operation: Operation,
-    amount: u64,
-    payload: Range<usize>,
-    timestamp: u64,
-    expiry: u64,
-    fee: u64,
-    nonce: u64,
-    witness: usize,
+    sender: u16,
+    receiver: u16,
+    payload: u32,
+    witness: u32,
+}
+
+/// Where the chain begins: behind the body's length and the kind.
+const CHAIN_AT: usize = 5;
+/// Where the sender's name begins: behind the chain and the name's length.
+const SENDER_AT: usize = CHAIN_AT + 32 + 4;
+/// Bytes of timestamp, expiry, fee and nonce, which end the body.
+const NUMBERS_BYTES: usize = 32;
+
+impl Layout {
+    const fn witness(&self) -> usize {
+        self.witness as usize
+    }
+
+    const fn sender(&self) -> Range<usize> {
+        SENDER_AT..SENDER_AT + self.sender as usize
+    }
+
+    const fn receiver(&self) -> Range<usize> {
+        let start = self.sender().end + 4;
+        start..start + self.receiver as usize
+    }
+
+    const fn payload(&self) -> Range<usize> {
+        let end = self.witness() - NUMBERS_BYTES;
+        end - self.payload as usize..end
+    }
 }
 
 impl Transaction {
@@ -244,18 +268,64 @@ impl Transaction {
         let mut reader = Reader::new(&bytes);
         let layout = read(&mut reader)?;
         reader.finish("transaction")?;
-        let id = id(&bytes[4..layout.witness]);
+        let id = id(&bytes[4..layout.witness()]);
         Ok(Self { bytes, id, layout })
     }
 
-    /// Reads the transaction that begins at `offset` of `body` and returns the offset after it.
+    /// Reads the transaction that begins at `offset` of `body` and returns the offset after it. The id is yet to be set by
+    /// [`Transaction::identify`].
     pub(super) fn decode_at(body: &Bytes, offset: usize) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(&body[offset..]);
         let layout = read(&mut reader).map_err(|error| error.at_base(offset))?;
         let end = offset + reader.position();
         let bytes = body.slice(offset..end);
-        let id = id(&bytes[4..layout.witness]);
+        let id = TransactionId::ZERO;
         Ok((Self { bytes, id, layout }, end))
+    }
+
+    /// Sets the ids of transactions that were [decoded](Transaction::decode_at) together.
+    pub(super) fn identify(transactions: &mut [Self]) {
+        fn message(transaction: &Transaction) -> Message<'_> {
+            Message {
+                prefix: ID_TAG,
+                rest: &transaction.bytes[4..transaction.layout.witness()],
+            }
+        }
+        let mut ids = Vec::with_capacity(transactions.len());
+        hash_many(
+            transactions.len(),
+            |number| message(&transactions[number]),
+            |_, id| ids.push(id),
+        );
+        for (transaction, id) in transactions.iter_mut().zip(ids) {
+            transaction.id = TransactionId(id);
+        }
+    }
+
+    /// The same transaction where its bytes are part of a larger buffer.
+    pub(super) fn moved_to(&self, bytes: Bytes) -> Self {
+        debug_assert_eq!(bytes, self.bytes, "the same bytes elsewhere");
+        let (id, layout) = (self.id, self.layout);
+        Self { bytes, id, layout }
+    }
+
+    /// The [leaf hashes](Transaction::leaf_hash) of many.
+    pub(crate) fn leaf_hashes(transactions: &[Self]) -> Vec<Digest> {
+        let prefix = |transaction: &Self| {
+            let mut prefix = [0; 33];
+            prefix[1..].copy_from_slice(&transaction.id.0);
+            prefix
+        };
+        let prefixes: Vec<[u8; 33]> = transactions.iter().map(prefix).collect();
+        let message = |number: usize| Message {
+            prefix: &prefixes[number],
+            rest: transactions[number].witness_bytes(),
+        };
+        let mut leaves = Vec::with_capacity(transactions.len());
+        hash_many(transactions.len(), message, |_, leaf| {
+            leaves.push(Digest(leaf))
+        });
+        leaves
     }
 
     /// The canonical encoding, as received.
@@ -278,20 +348,20 @@ impl Transaction {
 
     /// The chain it is for.
     #[must_use]
-    pub const fn chain(&self) -> ChainId {
-        self.layout.chain
+    pub fn chain(&self) -> ChainId {
+        ChainId(self.array(CHAIN_AT))
     }
 
     /// Name of the sender.
     #[must_use]
     pub fn sender(&self) -> &str {
-        self.text(&self.layout.sender)
+        self.text(self.layout.sender())
     }
 
     /// Name of the receiver.
     #[must_use]
     pub fn receiver(&self) -> &str {
-        self.text(&self.layout.receiver)
+        self.text(self.layout.receiver())
     }
 
     /// What it does.
@@ -302,44 +372,47 @@ impl Transaction {
 
     /// What a native transfer moves; zero for everything else.
     #[must_use]
-    pub const fn amount(&self) -> u64 {
-        self.layout.amount
+    pub fn amount(&self) -> u64 {
+        match has_amount(self.layout.kind, self.layout.operation) {
+            true => self.number(self.layout.payload().start - 4 - 8),
+            false => 0,
+        }
     }
 
     /// The payload, opaque to the chain.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[self.layout.payload.clone()]
+        &self.bytes[self.layout.payload()]
     }
 
     /// Microseconds since the Unix epoch.
     #[must_use]
-    pub const fn timestamp(&self) -> u64 {
-        self.layout.timestamp
+    pub fn timestamp(&self) -> u64 {
+        self.number(self.layout.witness() - 32)
     }
 
     /// A block's timestamp must be before this; 0: never expires.
     #[must_use]
-    pub const fn expiry(&self) -> u64 {
-        self.layout.expiry
+    pub fn expiry(&self) -> u64 {
+        self.number(self.layout.witness() - 24)
     }
 
     /// What the sender pays the producer.
     #[must_use]
-    pub const fn fee(&self) -> u64 {
-        self.layout.fee
+    pub fn fee(&self) -> u64 {
+        self.number(self.layout.witness() - 16)
     }
 
     /// The sender's nonce.
     #[must_use]
-    pub const fn nonce(&self) -> u64 {
-        self.layout.nonce
+    pub fn nonce(&self) -> u64 {
+        self.number(self.layout.witness() - 8)
     }
 
     /// The encoded witness, as it stands in the Merkle leaf.
     #[must_use]
     pub fn witness_bytes(&self) -> &[u8] {
-        &self.bytes[self.layout.witness..]
+        &self.bytes[self.layout.witness()..]
     }
 
     /// The witnesses in their order.
@@ -369,8 +442,18 @@ impl Transaction {
         merkle::leaf_hash(&[&self.id.0, self.witness_bytes()])
     }
 
-    fn text(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(&self.bytes[range.clone()]).expect("was checked when decoding")
+    fn text(&self, range: Range<usize>) -> &str {
+        std::str::from_utf8(&self.bytes[range]).expect("was checked when decoding")
+    }
+
+    fn number(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.array(at))
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.bytes[at..at + N]);
+        array
     }
 }
 
@@ -465,43 +548,32 @@ fn read_body(reader: &mut Reader<'_>, witness: usize) -> Result<Layout, DecodeEr
         2 => Kind::Mpreg,
         tag => return Err(start.error("kind", DecodeProblem::Tag(tag))),
     };
-    let chain = ChainId(reader.array("chain")?);
-    let sender_length = reader.name("sender")?.len();
-    let sender = reader.position() - sender_length..reader.position();
-    let receiver_length = reader.name("receiver")?.len();
-    let receiver = reader.position() - receiver_length..reader.position();
+    reader.take("chain", 32)?;
+    let sender = reader.name("sender")?.len();
+    let receiver = reader.name("receiver")?.len();
     let before = reader.clone();
     let tag = reader.u8("operation")?;
     let operation = Operation::from_tag(tag)
         .ok_or_else(|| before.error("operation", DecodeProblem::Tag(tag)))?;
-    let amount = if has_amount(kind, operation) {
-        reader.u64("amount")?
-    } else {
-        0
-    };
-    let payload_length = reader.bytes("payload", PAYLOAD_BYTES_MAX)?.len();
-    let payload = reader.position() - payload_length..reader.position();
-    let timestamp = reader.u64("timestamp")?;
-    let expiry = reader.u64("expiry")?;
-    let fee = reader.u64("fee")?;
+    if has_amount(kind, operation) {
+        reader.take("amount", 8)?;
+    }
+    let payload = reader.bytes("payload", PAYLOAD_BYTES_MAX)?.len();
+    for field in ["timestamp", "expiry", "fee"] {
+        reader.take(field, 8)?;
+    }
     let before = reader.clone();
-    let nonce = reader.u64("nonce")?;
-    if nonce == 0 {
+    if reader.take("nonce", 8)? == [0; 8] {
         return Err(before.error("nonce", DecodeProblem::Value("the smallest nonce is 1")));
     }
+    // All of these are within the limits of the format, which are far below.
     Ok(Layout {
         kind,
-        chain,
-        sender,
-        receiver,
         operation,
-        amount,
-        payload,
-        timestamp,
-        expiry,
-        fee,
-        nonce,
-        witness,
+        sender: sender as u16,
+        receiver: receiver as u16,
+        payload: payload as u32,
+        witness: witness as u32,
     })
 }
 

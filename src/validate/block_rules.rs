@@ -1,6 +1,6 @@
 //! What a header must obey, given the state before it and the body behind it. Pure functions.
 
-use super::{Depth, Fault, State};
+use super::{Depth, Fault, Prepared, State};
 use crate::model::{Block, Causality, HeaderFields};
 use crate::rejection::Reason;
 use crate::spec::ChainSpec;
@@ -9,14 +9,15 @@ use crate::spec::ChainSpec;
 pub(super) fn check(
     spec: &ChainSpec,
     state: &State,
-    block: &Block,
+    prepared: &Prepared,
     depth: Depth,
 ) -> Result<(), Fault> {
+    let block = prepared.block();
     let header = block.header();
     link(spec, state, header)?;
     limits(spec, block)?;
     countable(state, header)?;
-    roots(state, block)?;
+    roots(state, prepared)?;
     timestamp(spec, state, header, depth)?;
     vector_clock(spec, state, header)
 }
@@ -100,9 +101,9 @@ fn countable(state: &State, header: &HeaderFields) -> Result<(), Fault> {
     Ok(())
 }
 
-fn roots(state: &State, block: &Block) -> Result<(), Fault> {
-    let header = block.header();
-    let computed = block.computed_merkle_root();
+fn roots(state: &State, prepared: &Prepared) -> Result<(), Fault> {
+    let header = prepared.block().header();
+    let computed = prepared.merkle_root();
     if header.merkle_root != computed {
         let detail = format!(
             "header names {}, the body gives {computed}",

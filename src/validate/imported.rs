@@ -8,7 +8,6 @@ use crate::digest::{Digest, sha256};
 use crate::model::{Block, Kind, Original, Scheme, Seal, Transaction};
 use crate::mpreg::{self, Number};
 use crate::rejection::Reason;
-use crate::signature::{PublicKey, Signature};
 use crate::spec::{ChainSpec, Import};
 
 /// Length of a digest in hexadecimal.
@@ -31,7 +30,7 @@ pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<St
         let detail = format!("{}, the original's gives {timestamp}", header.timestamp);
         return fault(Reason::Timestamp, detail);
     }
-    let (hash_before, record_before) = split(&state.source);
+    let (hash_before, record_before) = split(state.source());
     let root = original_root(block)?;
     let text = format!(
         "{hash_before}:{root}:{}:{}",
@@ -75,12 +74,17 @@ fn split(source: &str) -> (&str, Digest) {
     (hash, record.parse().unwrap_or_default())
 }
 
-/// Checks a transaction against its sender's account and claims the original's signature, if it has one.
-pub(super) fn check_transaction(
-    transaction: &Transaction,
-    account: &Account,
-    mut claim: impl FnMut(&[u8], PublicKey, Signature),
-) -> Result<(), Fault> {
+/// What the original's signature is over; `None` for a payload that holds no original.
+pub(super) fn signed_message(transaction: &Transaction) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    decode(transaction)
+        .ok()?
+        .put_signing_bytes(transaction, &mut message);
+    Some(message)
+}
+
+/// Checks a transaction against its sender's account.
+pub(super) fn check_transaction(transaction: &Transaction, account: &Account) -> Result<(), Fault> {
     let original = decode(transaction)?;
     if transaction.fee() != 0 || transaction.expiry() != 0 {
         return fault(
@@ -114,9 +118,6 @@ pub(super) fn check_transaction(
                 "an original's signature is over its own bytes",
             );
         }
-        let mut message = Vec::new();
-        original.put_signing_bytes(transaction, &mut message);
-        claim(&message, witness.key, witness.signature);
     }
     Ok(())
 }

@@ -1,18 +1,25 @@
 //! What makes a block valid: the plain sequential validator, to which every faster one must be equal.
 //!
 //! [`Validator::check`] judges one block against the [`State`] that the blocks before it left, and changes nothing;
-//! its [`ValidBlock`] is the only thing that can be applied to the state or committed to a store. Rules are pure
+//! its [`ValidBlock`] is the only thing that can be committed to a store. Rules are pure
 //! functions (`block_rules`, `transaction_rules`, `imported`, [`consensus`]) that return a
 //! [`Fault`]; this module fixes their order, so that every input has one verdict:
 //!
 //! 1. the header: chain, height, previous hash, limits, Merkle, history and state root, timestamp, vector clock;
-//! 2. the seal;
+//! 2. the seal, its signature last;
 //! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty
 //!    transaction is reported, by the first rule that it breaks.
+//!
+//! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
+//! [`Prepared`] and [`Claims`] follow from the bytes alone, the [`Ruling`] needs the state and no signature, and
+//! [`Ruling::settle`] brings both together.
 
+mod admission;
 mod block_rules;
+mod claims;
 #[cfg(feature = "mpreg")]
 mod imported;
+mod ruling;
 mod state;
 mod transaction_rules;
 
@@ -26,8 +33,11 @@ use crate::rejection::{Reason, Rejected};
 use crate::signature::Verifier;
 use crate::spec::ChainSpec;
 
-pub use self::state::{Account, State};
-use self::transaction_rules::{Accounts, Claims};
+pub use self::claims::{Claims, Signatures};
+use self::ruling::Changes;
+pub use self::ruling::{Place, Prepared, Ruling, ValidBlock};
+pub use self::state::{Account, Journal, State};
+use self::transaction_rules::Accounts;
 
 /// Why a rule refused: a reason and a detail, without a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,22 +69,6 @@ pub enum Depth {
     },
     /// Everything but signatures, seals and the machine's time: for blocks that this store committed before.
     Replay,
-}
-
-/// A block that obeys every rule in the state it was checked against, and what it changes there.
-#[derive(Debug, Clone)]
-pub struct ValidBlock {
-    block: Block,
-    accounts: Vec<(Box<str>, Account)>,
-    source: Option<String>,
-}
-
-impl ValidBlock {
-    /// The block.
-    #[must_use]
-    pub const fn block(&self) -> &Block {
-        &self.block
-    }
 }
 
 /// The specification of a chain, the state after its last block, and what checks signatures.
@@ -134,21 +128,87 @@ impl Validator {
     /// # Errors
     /// The first rule that the block breaks, in the order given in the [module's](self) description.
     pub fn check(&self, block: &Block, depth: Depth) -> Result<ValidBlock, Rejected> {
-        let height = block.height();
-        let whole = |fault: Fault| Rejected::block(height, fault.reason, fault.detail);
-        block_rules::check(&self.spec, &self.state, block, depth).map_err(whole)?;
-        let imported = self.spec.is_imported(height);
+        let prepared = Prepared::new(block.clone());
+        let ruling = self.rule(&prepared, depth);
+        let is_decided = matches!(ruling.place(), Some(Place::Header | Place::Seal));
+        if depth == Depth::Replay || is_decided {
+            return ruling.settle(Signatures::trusted());
+        }
+        let mut claims = Claims::default();
+        claims.add_block(0, &self.spec, &prepared, |_, _| false);
+        ruling.settle(claims.verify_block(&self.verifier))
+    }
+
+    /// Judges the next blocks and moves on over those that are valid, up to the first that isn't; the same as one
+    /// [check](Self::check) after the other, but with all signatures in one batch.
+    pub fn check_run(
+        &mut self,
+        blocks: &[Block],
+        depth: Depth,
+    ) -> (Vec<ValidBlock>, Option<Rejected>) {
+        let mut journal = self.state.journal();
+        let (mut rulings, mut claims) = (Vec::with_capacity(blocks.len()), Claims::default());
+        for (number, block) in (0u32..).zip(blocks) {
+            let prepared = Prepared::new(block.clone());
+            let ruling = self.rule(&prepared, depth);
+            if depth != Depth::Replay {
+                claims.add_block(number, &self.spec, &prepared, |_, _| false);
+            }
+            self.apply_unsettled(&ruling, &mut journal);
+            let is_sound = ruling.is_sound();
+            rulings.push(ruling);
+            if !is_sound {
+                break;
+            }
+        }
+        let mut signatures = vec![Signatures::unchecked(); rulings.len()];
+        for (number, found) in claims.verify(0..claims.len(), &self.verifier) {
+            signatures[number as usize].merge(found);
+        }
+        let mut valid = Vec::with_capacity(rulings.len());
+        for (ruling, signatures) in rulings.into_iter().zip(signatures) {
+            match ruling.settle(signatures) {
+                Ok(block) => valid.push(block),
+                Err(rejected) => {
+                    self.rewind(journal);
+                    valid.iter().for_each(|valid| self.apply(valid));
+                    return (valid, Some(rejected));
+                }
+            }
+        }
+        (valid, None)
+    }
+
+    /// Judges the next block by every rule but those about signatures. Changes nothing. O(transactions).
+    #[must_use]
+    pub fn rule(&self, prepared: &Prepared, depth: Depth) -> Ruling {
+        Ruling {
+            block: prepared.block().clone(),
+            outcome: self.changes(prepared, depth),
+        }
+    }
+
+    fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (Place, Fault)> {
+        let (spec, state, block) = (&self.spec, &self.state, prepared.block());
+        let at = |place| move |fault| (place, fault);
+        block_rules::check(spec, state, prepared, depth).map_err(at(Place::Header))?;
+        let imported = spec.is_imported(block.height());
         let source = match imported {
-            true => Some(self.check_imported(block).map_err(whole)?),
+            true => Some(self.check_imported(block).map_err(at(Place::Seal))?),
             false => None,
         };
         if !imported && depth != Depth::Replay {
-            consensus::check_seal(&self.spec, block, &self.verifier).map_err(whole)?;
+            consensus::check_seal(spec, block).map_err(at(Place::Seal))?;
         }
-        let accounts = self.check_transactions(block, depth)?;
-        Ok(ValidBlock {
-            block: block.clone(),
-            accounts,
+        let mut accounts = Accounts::new(spec, state, block.header());
+        let transactions = block.transactions();
+        for (index, transaction) in transactions.iter().enumerate() {
+            accounts
+                .check(transaction, &transactions[..index])
+                .map_err(at(Place::Transaction(index as u32)))?;
+        }
+        Ok(Changes {
+            accounts: accounts.into_changes(),
             source,
         })
     }
@@ -158,60 +218,24 @@ impl Validator {
     /// # Panics
     /// If `valid` was checked against another state than this: blocks are applied in the order they were checked.
     pub fn apply(&mut self, valid: &ValidBlock) {
-        let header = valid.block.header();
-        let state = &mut self.state;
-        assert_eq!(
-            header.previous_hash, state.hash,
-            "blocks are applied in the order of checking"
-        );
-        state.height = header.height;
-        state.hash = header.hash();
-        state.timestamp = header.timestamp;
-        state.transactions += u64::from(header.transaction_count);
-        state.clock = header.vector_clock.clone();
-        state.history.push(history_leaf(&header.hash()));
-        for (name, account) in &valid.accounts {
-            match state.accounts.get_mut(name) {
-                Some(held) => *held = *account,
-                None => {
-                    state.accounts.insert(name.clone(), *account);
-                }
-            }
-        }
-        if let Some(source) = &valid.source {
-            state.source.clone_from(source);
+        self.state.apply(valid.block.header(), &valid.changes);
+    }
+
+    /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back.
+    /// Nothing happens if a rule is broken.
+    ///
+    /// # Panics
+    /// As [`Validator::apply`].
+    pub fn apply_unsettled(&mut self, ruling: &Ruling, journal: &mut Journal) {
+        if let Ok(changes) = &ruling.outcome {
+            self.state.note(changes, journal);
+            self.state.apply(ruling.block.header(), changes);
         }
     }
 
-    fn check_transactions(
-        &self,
-        block: &Block,
-        depth: Depth,
-    ) -> Result<Vec<(Box<str>, Account)>, Rejected> {
-        let mut accounts = Accounts::new(&self.spec, &self.state, block.header());
-        let mut claims = Claims::default();
-        let mut broken = None;
-        for (index, transaction) in (0u32..).zip(block.transactions()) {
-            if let Err(fault) = accounts.check(transaction, index, &mut claims) {
-                broken = Some((index, fault));
-                break;
-            }
-        }
-        // Signatures of the transactions before a broken one decide whether that one is the first fault.
-        if depth != Depth::Replay
-            && let Some((index, fault)) = claims.first_bad(&self.verifier)
-        {
-            broken = Some((index, fault));
-        }
-        match broken {
-            None => Ok(accounts.into_changes()),
-            Some((index, fault)) => Err(Rejected::transaction(
-                block.height(),
-                index,
-                fault.reason,
-                fault.detail,
-            )),
-        }
+    /// Goes back to where the state was when `journal` began.
+    pub fn rewind(&mut self, journal: Journal) {
+        self.state.rewind(journal);
     }
 
     #[cfg(feature = "mpreg")]

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use super::{Changes, history_leaf};
 use crate::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::merkle::{self, Frontier};
-use crate::model::VectorClock;
+use crate::model::{Header, VectorClock};
 use crate::signature::PublicKey;
 use crate::spec::{ChainSpec, Identity};
 
@@ -31,14 +32,27 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pub(super) chain: ChainId,
-    pub(super) height: u64,
-    pub(super) hash: BlockHash,
-    pub(super) timestamp: u64,
-    pub(super) transactions: u64,
-    pub(super) clock: VectorClock,
-    pub(super) history: Frontier,
-    pub(super) accounts: HashMap<Box<str>, Account>,
-    pub(super) source: String,
+    tip: Tip,
+    accounts: HashMap<Box<str>, Account>,
+}
+
+/// The part of the state that is not about names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tip {
+    height: u64,
+    hash: BlockHash,
+    timestamp: u64,
+    transactions: u64,
+    clock: VectorClock,
+    history: Frontier,
+    source: String,
+}
+
+/// How to go back to an earlier state: what the accounts changed since then were before.
+#[derive(Debug)]
+pub struct Journal {
+    tip: Tip,
+    accounts: Vec<(Box<str>, Option<Account>)>,
 }
 
 impl State {
@@ -50,14 +64,16 @@ impl State {
         history.push(merkle::leaf_hash(&[&genesis.hash().0]));
         let mut state = Self {
             chain: spec.id(),
-            height: 0,
-            hash: genesis.hash(),
-            timestamp: spec.genesis_time,
-            transactions: 0,
-            clock: VectorClock::empty(),
-            history,
+            tip: Tip {
+                height: 0,
+                hash: genesis.hash(),
+                timestamp: spec.genesis_time,
+                transactions: 0,
+                clock: VectorClock::empty(),
+                history,
+                source: String::new(),
+            },
             accounts: HashMap::new(),
-            source: String::new(),
         };
         for (name, initial) in &spec.accounts {
             let keys = initial.key.map(|key| keys_digest(&[key]));
@@ -89,37 +105,37 @@ impl State {
     /// Height of the last block.
     #[must_use]
     pub const fn height(&self) -> u64 {
-        self.height
+        self.tip.height
     }
 
     /// Hash of the last block: the head.
     #[must_use]
     pub const fn head(&self) -> BlockHash {
-        self.hash
+        self.tip.hash
     }
 
     /// Timestamp of the last block in microseconds since the Unix epoch.
     #[must_use]
     pub const fn timestamp(&self) -> u64 {
-        self.timestamp
+        self.tip.timestamp
     }
 
     /// Transactions in the whole chain.
     #[must_use]
     pub const fn transactions(&self) -> u64 {
-        self.transactions
+        self.tip.transactions
     }
 
     /// Vector clock of the last block.
     #[must_use]
     pub const fn clock(&self) -> &VectorClock {
-        &self.clock
+        &self.tip.clock
     }
 
     /// The history root that the next block has to name: over the hashes of all blocks so far.
     #[must_use]
     pub fn history_root(&self) -> Digest {
-        self.history.root()
+        self.tip.history.root()
     }
 
     /// What is known about `name`; the default for a name never seen.
@@ -134,20 +150,83 @@ impl State {
         self.accounts.len()
     }
 
+    /// What an imported chain's hashes go on from: see `imported`.
+    #[cfg(feature = "mpreg")]
+    pub(super) fn source(&self) -> &str {
+        &self.tip.source
+    }
+
+    /// Moves on to the block of this header.
+    ///
+    /// # Panics
+    /// If the block doesn't follow: blocks are applied in the order of checking.
+    pub(super) fn apply(&mut self, header: &Header, changes: &Changes) {
+        let tip = &mut self.tip;
+        assert_eq!(
+            header.previous_hash, tip.hash,
+            "blocks are applied in the order of checking"
+        );
+        tip.height = header.height;
+        tip.hash = header.hash();
+        tip.timestamp = header.timestamp;
+        tip.transactions += u64::from(header.transaction_count);
+        tip.clock = header.vector_clock.clone();
+        tip.history.push(history_leaf(&header.hash()));
+        if let Some(source) = &changes.source {
+            tip.source.clone_from(source);
+        }
+        for (name, account) in &changes.accounts {
+            match self.accounts.get_mut(name) {
+                Some(held) => *held = *account,
+                None => {
+                    self.accounts.insert(name.clone(), *account);
+                }
+            }
+        }
+    }
+
+    /// A journal that begins here.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        Journal {
+            tip: self.tip.clone(),
+            accounts: Vec::new(),
+        }
+    }
+
+    /// Notes what the accounts are before `changes`.
+    pub(super) fn note(&self, changes: &Changes, journal: &mut Journal) {
+        let before = changes.accounts.iter();
+        let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name).copied()));
+        journal.accounts.extend(before);
+    }
+
+    /// Goes back to where `journal` began. O(changes since then).
+    pub(super) fn rewind(&mut self, journal: Journal) {
+        self.tip = journal.tip;
+        // Backwards, so that a name that changed twice ends as it was first.
+        for (name, account) in journal.accounts.into_iter().rev() {
+            match account {
+                Some(account) => self.accounts.insert(name, account),
+                None => self.accounts.remove(&name),
+            };
+        }
+    }
+
     /// The snapshot (`FORMAT.md`, "Validator state"). O(names), sorted, so equal states have equal bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + 64 * self.accounts.len());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&self.chain.0);
-        codec::put_u64(&mut out, self.height);
-        out.extend_from_slice(&self.hash.0);
-        codec::put_u64(&mut out, self.timestamp);
-        codec::put_u64(&mut out, self.transactions);
-        self.clock.encode(&mut out);
-        codec::put_u64(&mut out, self.history.size());
-        codec::put_count(&mut out, self.history.peaks().len());
-        for peak in self.history.peaks() {
+        codec::put_u64(&mut out, self.tip.height);
+        out.extend_from_slice(&self.tip.hash.0);
+        codec::put_u64(&mut out, self.tip.timestamp);
+        codec::put_u64(&mut out, self.tip.transactions);
+        self.tip.clock.encode(&mut out);
+        codec::put_u64(&mut out, self.tip.history.size());
+        codec::put_count(&mut out, self.tip.history.peaks().len());
+        for peak in self.tip.history.peaks() {
             out.extend_from_slice(&peak.0);
         }
         let mut accounts: Vec<_> = self.accounts.iter().collect();
@@ -162,7 +241,7 @@ impl State {
                 out.extend_from_slice(&keys.0);
             }
         }
-        codec::put_bytes(&mut out, self.source.as_bytes());
+        codec::put_bytes(&mut out, self.tip.source.as_bytes());
         let checksum = sha256(&[&out]);
         out.extend_from_slice(&checksum);
         out
@@ -191,18 +270,20 @@ impl State {
             return Err(end.error("checksum", DecodeProblem::Value("does not match")));
         }
         reader.finish("state")?;
-        let state = Self {
-            chain,
+        let tip = Tip {
             height,
             hash,
             timestamp,
             transactions,
             clock,
             history,
-            accounts,
             source,
         };
-        Ok(state)
+        Ok(Self {
+            chain,
+            tip,
+            accounts,
+        })
     }
 }
 

@@ -1,17 +1,14 @@
 //! What a transaction must obey, given the accounts as the transactions before it left them.
 //!
 //! [`Accounts`] is an overlay of changed accounts over the state, so that a block that is rejected has changed nothing.
-//! [`Claims`] gathers what has to be signed by whom; it is settled once a block, in one batch.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::HashMap;
 
 use super::state::keys_digest;
 use super::{Account, Fault, State};
-use crate::digest::TransactionId;
 use crate::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::rejection::Reason;
-use crate::signature::{Item, PublicKey, Signature, Verifier};
+use crate::signature::PublicKey;
 use crate::spec::{ChainSpec, Identity};
 
 /// The accounts as the block's transactions change them.
@@ -20,8 +17,15 @@ pub(super) struct Accounts<'a> {
     state: &'a State,
     header: &'a HeaderFields,
     imported: bool,
-    changed: HashMap<Box<str>, Account>,
-    seen: HashSet<TransactionId>,
+    changed: HashMap<Box<str>, Changed>,
+}
+
+/// An account as changed, and the one key that its `keys` are the digest of, where that is known: a sender's next
+/// transaction in the block then needs no hash.
+#[derive(Clone, Copy, Default)]
+struct Changed {
+    account: Account,
+    key: Option<PublicKey>,
 }
 
 impl<'a> Accounts<'a> {
@@ -34,25 +38,26 @@ impl<'a> Accounts<'a> {
             header,
             imported,
             changed,
-            seen: HashSet::new(),
         }
     }
 
-    /// Checks the next transaction, applies it to the overlay, and adds its signatures to `claims`.
+    /// Checks the next transaction by every rule but its signatures, and applies it to the overlay. `earlier` are those of
+    /// its block before it.
     pub(super) fn check(
         &mut self,
         transaction: &Transaction,
-        index: u32,
-        claims: &mut Claims,
+        earlier: &[Transaction],
     ) -> Result<(), Fault> {
         self.check_form(transaction)?;
-        if !self.seen.insert(transaction.id()) {
-            let detail = format!("{} is in this block already", transaction.id());
-            return fault(Reason::Duplicate, detail);
-        }
         let sender = transaction.sender();
-        let mut account = self.get(sender);
+        let mut changed = self.get(sender);
+        let account = &mut changed.account;
         if transaction.nonce() <= account.nonce {
+            // A transaction that is in the block twice always gets here: the first has used its nonce.
+            let id = transaction.id();
+            if earlier.iter().any(|earlier| earlier.id() == id) {
+                return fault(Reason::Duplicate, format!("{id} is in this block already"));
+            }
             let detail = format!(
                 "nonce {} of {sender:?} is not above {}",
                 transaction.nonce(),
@@ -61,13 +66,12 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Nonce, detail);
         }
         if self.imported {
-            self.check_imported(transaction, &account, claims, index)?;
+            check_imported(transaction, account)?;
         } else {
-            identify(self.spec.rules.identity, transaction, &mut account)?;
-            claims.native(transaction, index);
+            identify(self.spec.rules.identity, transaction, &mut changed)?;
         }
-        account.nonce = transaction.nonce();
-        self.set(sender, account);
+        changed.account.nonce = transaction.nonce();
+        self.set(sender, changed);
         if self.spec.rules.balances && !self.imported {
             self.pay(transaction)?;
         }
@@ -76,7 +80,10 @@ impl<'a> Accounts<'a> {
 
     /// The accounts that the block changes.
     pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
-        self.changed.into_iter().collect()
+        let changed = self.changed.into_iter();
+        changed
+            .map(|(name, changed)| (name, changed.account))
+            .collect()
     }
 
     /// What can be said of a transaction without its sender's account.
@@ -177,7 +184,8 @@ impl<'a> Accounts<'a> {
             _ => 0,
         };
         let sender = transaction.sender();
-        let mut account = self.get(sender);
+        let mut changed = self.get(sender);
+        let account = &mut changed.account;
         let left = amount
             .checked_add(transaction.fee())
             .and_then(|cost| account.balance.checked_sub(cost));
@@ -190,7 +198,7 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Balance, detail);
         };
         account.balance = left;
-        self.set(sender, account);
+        self.set(sender, changed);
         self.credit(transaction.receiver(), amount)?;
         let header = self.header;
         self.credit(&header.producer, transaction.fee())
@@ -200,58 +208,46 @@ impl<'a> Accounts<'a> {
         if amount == 0 {
             return Ok(());
         }
-        let mut account = self.get(name);
+        let mut changed = self.get(name);
+        let account = &mut changed.account;
         // The sum of all balances is fixed by the specification and fits u64, so this can't overflow.
         account.balance = account
             .balance
             .checked_add(amount)
             .ok_or_else(|| Fault::new(Reason::Balance, format!("{name:?} would hold too much")))?;
-        self.set(name, account);
+        self.set(name, changed);
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Account {
-        self.changed
-            .get(name)
-            .copied()
-            .unwrap_or_else(|| self.state.account(name))
-    }
-
-    fn set(&mut self, name: &str, account: Account) {
-        match self.changed.get_mut(name) {
-            Some(held) => *held = account,
-            None => {
-                self.changed.insert(name.into(), account);
-            }
-        }
-    }
-
-    #[cfg(feature = "mpreg")]
-    fn check_imported(
-        &self,
-        transaction: &Transaction,
-        account: &Account,
-        claims: &mut Claims,
-        index: u32,
-    ) -> Result<(), Fault> {
-        super::imported::check_transaction(transaction, account, |message, key, signature| {
-            claims.add(index, key, signature, message);
+    fn get(&self, name: &str) -> Changed {
+        let held = self.changed.get(name).copied();
+        held.unwrap_or_else(|| Changed {
+            account: self.state.account(name),
+            key: None,
         })
     }
 
-    #[cfg(not(feature = "mpreg"))]
-    fn check_imported(
-        &self,
-        _transaction: &Transaction,
-        _account: &Account,
-        _claims: &mut Claims,
-        _index: u32,
-    ) -> Result<(), Fault> {
-        fault(
-            Reason::Operation,
-            "this build can't check imported transactions",
-        )
+    fn set(&mut self, name: &str, changed: Changed) {
+        match self.changed.get_mut(name) {
+            Some(held) => *held = changed,
+            None => {
+                self.changed.insert(name.into(), changed);
+            }
+        }
     }
+}
+
+#[cfg(feature = "mpreg")]
+fn check_imported(transaction: &Transaction, account: &Account) -> Result<(), Fault> {
+    super::imported::check_transaction(transaction, account)
+}
+
+#[cfg(not(feature = "mpreg"))]
+fn check_imported(_transaction: &Transaction, _account: &Account) -> Result<(), Fault> {
+    fault(
+        Reason::Operation,
+        "this build can't check imported transactions",
+    )
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -259,79 +255,34 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 }
 
 /// Whether the witness's keys speak for the sender; pins them where that is the rule.
-fn identify(rule: Identity, transaction: &Transaction, account: &mut Account) -> Result<(), Fault> {
-    let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
+fn identify(rule: Identity, transaction: &Transaction, changed: &mut Changed) -> Result<(), Fault> {
+    let mut keys = transaction.witnesses().map(|witness| witness.key);
+    let only = match keys.len() {
+        1 => keys.next(),
+        _ => None,
+    };
     let sender = transaction.sender();
     match rule {
         Identity::Open => Ok(()),
-        Identity::Key => match keys.as_slice() {
-            [key] if key.to_string() == sender => Ok(()),
+        Identity::Key => match only {
+            Some(key) if key.to_string() == sender => Ok(()),
             _ => fault(
                 Reason::Identity,
                 format!("not signed by {sender:?}, the sender's own key"),
             ),
         },
+        Identity::Pinned if only.is_some() && changed.key == only => Ok(()),
         Identity::Pinned => {
+            let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
             let found = (!keys.is_empty()).then(|| keys_digest(&keys));
+            let account = &mut changed.account;
             if account.keys.is_some() && account.keys != found {
                 let detail = format!("signed by other keys than those that speak for {sender:?}");
                 return fault(Reason::Identity, detail);
             }
             account.keys = found;
+            changed.key = only;
             Ok(())
         }
-    }
-}
-
-/// Signatures that a block claims to carry, with the messages they are over.
-#[derive(Default)]
-pub(super) struct Claims {
-    messages: Vec<u8>,
-    claims: Vec<Claim>,
-}
-
-struct Claim {
-    transaction: u32,
-    key: PublicKey,
-    signature: Signature,
-    message: Range<usize>,
-}
-
-impl Claims {
-    fn native(&mut self, transaction: &Transaction, index: u32) {
-        let message = transaction.signed_message();
-        for witness in transaction.witnesses() {
-            self.add(index, witness.key, witness.signature, &message);
-        }
-    }
-
-    fn add(&mut self, transaction: u32, key: PublicKey, signature: Signature, message: &[u8]) {
-        let start = self.messages.len();
-        self.messages.extend_from_slice(message);
-        let message = start..self.messages.len();
-        self.claims.push(Claim {
-            transaction,
-            key,
-            signature,
-            message,
-        });
-    }
-
-    /// The first transaction with a signature that doesn't verify.
-    pub(super) fn first_bad(&self, verifier: &Verifier) -> Option<(u32, Fault)> {
-        let items: Vec<Item<'_>> = self
-            .claims
-            .iter()
-            .map(|claim| Item {
-                key: &claim.key,
-                message: &self.messages[claim.message.clone()],
-                signature: &claim.signature,
-            })
-            .collect();
-        let verdicts = verifier.verify(&items);
-        let (index, error) = verdicts.bad().first()?;
-        let claim = &self.claims[*index];
-        let fault = Fault::new(Reason::Signature, format!("key {}: {error}", claim.key));
-        Some((claim.transaction, fault))
     }
 }

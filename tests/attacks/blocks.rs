@@ -6,7 +6,7 @@ use hubledger::digest::{BlockHash, Digest};
 use hubledger::ledger::Outcome;
 use hubledger::model::{Block, Header, HeaderFields, OriginalHeader, Seal, VectorClock};
 use hubledger::rejection::Reason;
-use hubledger::signature::{Signature, Verifier};
+use hubledger::signature::Signature;
 use hubledger::spec::Consensus;
 
 use crate::common::{Chain, entries, fields, key, rewritten, sealed};
@@ -412,8 +412,7 @@ fn a_seal_on_a_block_at_height_zero() {
             consensus.round_robin = round_robin;
         });
         let block = chain.forged(&[], |header| header.height = 0);
-        let fault = consensus::check_seal(chain.spec(), &block, &Verifier::default())
-            .expect_err("nobody's to seal");
+        let fault = consensus::check_seal(chain.spec(), &block).expect_err("nobody's to seal");
         assert_eq!(fault.reason, Reason::Height);
     }
 }

@@ -1,25 +1,41 @@
 //! An import that is killed at any moment leaves a store that opens, holds a prefix, and continues.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{generate, ok, program, run};
 
 #[test]
-fn an_import_killed_again_and_again_ends_in_the_same_chain() {
+fn an_import_into_a_database_killed_again_and_again_ends_in_the_same_chain() {
+    kill_again_and_again(
+        "sqlite:a.db",
+        "sqlite:whole.db",
+        &["a.db", "a.db-wal", "a.db-shm"],
+        22,
+    );
+}
+
+#[test]
+fn an_import_into_a_log_killed_again_and_again_ends_in_the_same_chain() {
+    kill_again_and_again("log:a", "log:whole", &["a"], 16);
+}
+
+/// Kills `wanted` imports into a store, which consists of `paths`.
+fn kill_again_and_again(store: &str, whole: &str, paths: &[&str], wanted: u32) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let made = generate(folder, "a.hlb", 200_000, 200);
-    let import = ["import", "a.hlb", "--store", "sqlite:a.db"];
+    let import = ["import", "a.hlb", "--store", store];
     let started = Instant::now();
-    ok(folder, &["import", "a.hlb", "--store", "sqlite:whole.db"]);
+    ok(folder, &["import", "a.hlb", "--store", whole]);
     let whole = started.elapsed();
     let mut kills = 0;
     let mut height = 0;
     // Delays grow from nothing to half an import, so that kills fall into every part of it.
-    // An import may end before its kill; 72 attempts are more than enough for 22 that don't.
-    for round in 0..72u32 {
-        if kills == 22 {
+    // An import may end before its kill; more attempts than kills are allowed for those.
+    for round in 0..wanted * 3 {
+        if kills == wanted {
             break;
         }
         let mut child = program(folder, &import)
@@ -34,7 +50,7 @@ fn an_import_killed_again_and_again_ends_in_the_same_chain() {
         }
         child.kill().unwrap();
         kills += u32::from(child.wait().unwrap().code().is_none());
-        let after = run(folder, &["stats", "--store", "sqlite:a.db"]);
+        let after = run(folder, &["stats", "--store", store]);
         if after.code == 0 {
             let now = after.json["height"].as_u64().unwrap();
             assert!(
@@ -45,25 +61,28 @@ fn an_import_killed_again_and_again_ends_in_the_same_chain() {
         }
         // Start over when most is imported, so that kills fall into empty and into filled stores alike.
         if height > 500 {
-            let checked = run(folder, &["verify", "--store", "sqlite:a.db"]);
+            let checked = run(folder, &["verify", "--store", store]);
             assert_eq!(checked.code, 0, "{}", checked.stderr);
-            for tail in ["", "-wal", "-shm"] {
-                let path = folder.join(format!("a.db{tail}"));
-                if path.exists() {
-                    std::fs::remove_file(path).unwrap();
-                }
-            }
+            paths.iter().for_each(|path| remove(&folder.join(path)));
             height = 0;
         }
     }
     assert!(
-        kills >= 20,
+        kills + 2 >= wanted,
         "only {kills} imports were killed while they ran"
     );
     let imported = ok(folder, &import);
     assert_eq!(imported["head"], made["head"]);
     assert_eq!(
-        ok(folder, &["verify", "--store", "sqlite:a.db"])["transactions"],
+        ok(folder, &["verify", "--store", store])["transactions"],
         200_000
     );
+}
+
+fn remove(path: &Path) {
+    if path.is_dir() {
+        std::fs::remove_dir_all(path).unwrap();
+    } else if path.exists() {
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hubledger::clock::FixedClock;
 use hubledger::digest::Digest;
+use hubledger::engine::{self, Engine};
 use hubledger::ledger::{Ledger, Outcome};
 use hubledger::merkle;
 use hubledger::model::{
@@ -253,7 +254,7 @@ impl Chain {
         self.validator.check(block, Depth::Full { now_us })
     }
 
-    /// Why the next block is refused: by the validator, and alike by a ledger that gets its bytes.
+    /// Why the next block is refused: by the validator, and alike by a ledger and by an engine that get its bytes.
     #[track_caller]
     pub fn refusal(&self, block: &Block) -> (Option<u32>, Reason) {
         let rejected = self
@@ -266,6 +267,11 @@ impl Chain {
                 offered,
                 Outcome::Rejected(rejected.clone()),
                 "the ledger's verdict"
+            );
+            assert_eq!(
+                self.offer_to_engine(block),
+                [engine::Outcome::Rejected(rejected.clone())],
+                "the engine's verdict"
             );
         }
         (rejected.transaction, rejected.reason)
@@ -285,6 +291,19 @@ impl Chain {
             );
         }
         outcome
+    }
+
+    /// What an engine that holds this chain makes of a block.
+    fn offer_to_engine(&self, block: &Block) -> Vec<engine::Outcome> {
+        let builder = Engine::builder().threads(2).clock(clock(self.now()));
+        let engine = builder.create(memory(), self.spec()).unwrap();
+        let held = self.blocks[1..].iter().map(|held| held.encode().into());
+        for outcome in engine.import(held) {
+            let outcome = outcome.unwrap();
+            assert!(matches!(outcome, engine::Outcome::Committed { .. }));
+        }
+        let offered = engine.import([block.encode().into()]);
+        offered.map(Result::unwrap).collect()
     }
 
     /// A ledger in memory that holds this chain.

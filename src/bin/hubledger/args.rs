@@ -185,7 +185,7 @@ pub(crate) struct Import {
     /// What a commit waits for: disk, os or memory
     #[arg(long, value_name = "LEVEL", default_value = "disk")]
     pub(crate) durability: Durability,
-    /// Threads that check signatures; 0 starts one for each core
+    /// Threads that decode, check and validate; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
 }

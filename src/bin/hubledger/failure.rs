@@ -3,6 +3,7 @@
 use hubledger::archive::ArchiveError;
 use hubledger::blockfile::BlockFileError;
 use hubledger::codec::FieldError;
+use hubledger::engine::EngineError;
 use hubledger::ledger::{LedgerError, RestoreError};
 use hubledger::rejection::Rejected;
 use serde_json::{Map, Value, json};
@@ -66,6 +67,15 @@ impl From<LedgerError> for Failure {
             Self::Corrupt(error.into())
         } else {
             Self::Failed(error.into())
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::Ledger(cause) if cause.is_corrupt() => Self::Corrupt(error.into()),
+            _ => Self::Failed(error.into()),
         }
     }
 }

@@ -38,11 +38,16 @@ pub(crate) fn check<R: Rows>(
         (Table::Headers, extent.header_floor),
         (Table::Bodies, extent.floor),
     ] {
-        check_numbers(&view, site, (table, first..extent.end), report)?;
+        let outcome = check_numbers(&view, site, (table, first..extent.end), report);
+        report.sound(outcome)?;
     }
-    check_keys(&view, site, extent.index_floor..extent.end, report)?;
-    check_runs(&view, site, &state, report)?;
-    check_values(&view, site, report)
+    let outcome = check_keys(&view, site, extent.index_floor..extent.end, report);
+    report.sound(outcome)?;
+    let outcome = check_runs(&view, site, &state, report);
+    report.sound(outcome)?;
+    let outcome = check_values(&view, site, report);
+    report.sound(outcome)?;
+    Ok(())
 }
 
 /// Checks that a table has rows for exactly some heights.
@@ -162,7 +167,8 @@ pub(crate) fn repair<E: Engine>(mut engine: E, done: &mut dyn FnMut(Repaired)) -
         let state = State::read(&view, site)?;
         let mut damaged = |_| {};
         let mut report = Report::new(&mut damaged);
-        check_runs(&view, site, &state, &mut report)?;
+        let outcome = check_runs(&view, site, &state, &mut report);
+        report.sound(outcome)?;
         if report.checked.damage == 0 {
             return Ok(());
         }

@@ -1,26 +1,24 @@
 //! `import`: a block file, or a chain that MPREG kept, into a store.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
-use hubledger::clock::SystemClock;
-use hubledger::ledger::{Ledger, LedgerError, Outcome, malformed};
-use hubledger::model::Block;
+use hubledger::engine::{Engine, EngineError, Outcome};
+use hubledger::ledger::LedgerError;
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::signature::{Settings, Verifier};
 use hubledger::spec::ChainSpec;
 use serde_json::{Map, Value, json};
 
 use super::read_spec;
+use super::stages::{Reading, stage_table};
 use crate::args::Import;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::progress::Progress;
-
-/// A run is committed when this many transactions are staged, or when the bodies reach the ledger's own bound.
-const RUN_TRANSACTIONS: u64 = 20_000;
 
 pub(crate) fn import(args: &Import, output: &Output) -> Result {
     match (&args.file, &args.mpreg) {
@@ -43,7 +41,7 @@ fn import_mpreg(_args: &Import, _source: &Path, _output: &Output) -> Result {
 }
 
 fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
-    let mut file = BlockFileReader::open(path)?;
+    let file = BlockFileReader::open(path)?;
     if let Some(pinned) = &args.spec {
         let pinned = read_spec(pinned)?;
         if pinned != *file.spec() {
@@ -56,174 +54,163 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
             return Err(Failure::invalid(Rejected::block(0, Reason::Chain, detail)));
         }
     }
-    let spec = file.spec().clone();
-    let mut importer = Importer::open(args, &spec)?;
+    let engine = open(args, file.spec())?;
+    let started = Instant::now();
     let mut progress = Progress::new("import", Some(file.length()));
-    let mut reading = 0.0;
-    let mut expected = None;
-    loop {
-        let before = Instant::now();
-        let next = file.next_block();
-        reading += before.elapsed().as_secs_f64();
-        let (offset, bytes) = match next {
-            Ok(Some(frame)) => frame,
-            Ok(None) => break,
-            Err(error @ BlockFileError::Frame { .. }) => {
-                importer.commit()?;
-                let height = expected.unwrap_or(importer.ledger.state().height() + 1);
-                let rejected = Rejected::block(height, Reason::Malformed, error.to_string());
-                return Err(Failure::Invalid(rejected, importer.report()));
+    let source = Source::new(file);
+    let imported = take_in(&engine, path, &source, &mut progress)?;
+    let receipt = engine.shutdown()?;
+    let seconds = started.elapsed();
+    progress.finish();
+    let mut report = imported.report(&engine)?;
+    if let Some(rejected) = imported.rejected {
+        return Err(Failure::Invalid(rejected, report));
+    }
+    let reading = Reading {
+        busy: source.reading.get(),
+        blocks: imported.taken + imported.skipped,
+        transactions: imported.transactions,
+    };
+    report.insert("verdict".to_owned(), "valid".into());
+    let durability = receipt.durability.to_string();
+    report.insert("durability".to_owned(), durability.into());
+    report.insert("seconds".to_owned(), json!(seconds.as_secs_f64()));
+    report.extend(stage_table(&engine.metrics(), &reading, seconds));
+    output.print(&Value::Object(report));
+    Ok(())
+}
+
+fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
+    let url = &args.store;
+    let builder = Engine::builder()
+        .threads(args.threads.into())
+        .durability(args.durability);
+    match builder.create(url.open_or_create()?, spec) {
+        Err(EngineError::Ledger(error)) if matches!(*error, LedgerError::OtherChain { .. }) => {
+            let rejected = Rejected::block(0, Reason::Chain, format!("{url}: {error}"));
+            Err(Failure::invalid(rejected))
+        }
+        other => Ok(other?),
+    }
+}
+
+/// A block file as the engine takes it: one block after the other, with notes on where they were.
+struct Source {
+    file: RefCell<BlockFileReader>,
+    /// Offsets of the blocks whose outcomes haven't come.
+    offsets: RefCell<VecDeque<u64>>,
+    reading: Cell<Duration>,
+    /// Why no more blocks come, if it isn't the file's end.
+    ended: Cell<Option<BlockFileError>>,
+}
+
+impl Source {
+    fn new(file: BlockFileReader) -> Self {
+        Self {
+            file: RefCell::new(file),
+            offsets: RefCell::default(),
+            reading: Cell::default(),
+            ended: Cell::default(),
+        }
+    }
+
+    fn next(&self) -> Option<Bytes> {
+        let started = Instant::now();
+        let next = self.file.borrow_mut().next_block();
+        self.reading.set(self.reading.get() + started.elapsed());
+        match next {
+            Ok(Some((offset, bytes))) => {
+                self.offsets.borrow_mut().push_back(offset);
+                Some(bytes)
             }
-            Err(error) => return Err(error.into()),
-        };
-        let before = Instant::now();
-        let outcome = match Block::decode(&bytes) {
-            Ok(block) => {
-                expected = block.height().checked_add(1);
-                importer.ledger.stage(&block)?
-            }
+            Ok(None) => None,
             Err(error) => {
-                let height = expected.unwrap_or(importer.ledger.state().height() + 1);
-                Outcome::Rejected(malformed(height, &error))
+                self.ended.set(Some(error));
+                None
             }
-        };
-        importer.validating += before.elapsed().as_secs_f64();
-        if let Outcome::Rejected(mut rejected) = outcome {
-            importer.commit()?;
-            rejected.detail = format!("{}: byte {offset}: {}", path.display(), rejected.detail);
-            return Err(Failure::Invalid(rejected, importer.report()));
         }
-        importer.count(&outcome)?;
-        progress.block(importer.last_transactions(), file.offset());
     }
-    importer.stages.push(("read", reading));
-    let seconds = progress.finish();
-    importer.finish(seconds, output)
+
+    /// The offset of the next block whose outcome has come.
+    fn pass(&self) -> u64 {
+        self.offsets.borrow_mut().pop_front().unwrap_or_default()
+    }
 }
 
-/// An open ledger, with what was imported and where the time went.
-pub(crate) struct Importer {
-    pub(crate) ledger: Ledger,
-    pub(crate) validating: f64,
-    pub(crate) stages: Vec<(&'static str, f64)>,
-    /// What the report says beside the usual.
-    pub(crate) extra: Map<String, Value>,
-    committing: f64,
-    imported: u64,
+/// What was taken in.
+#[derive(Default)]
+struct Imported {
+    taken: u64,
     skipped: u64,
-    committed_transactions: u64,
-    seen_transactions: u64,
-    last_transactions: u64,
+    transactions: u64,
+    rejected: Option<Rejected>,
 }
 
-impl Importer {
-    /// Opens the store, or creates it for `spec`.
-    pub(crate) fn open(args: &Import, spec: &ChainSpec) -> Result<Self> {
-        let url = &args.store;
-        let mut settings = Settings::default();
-        settings.threads = args.threads.into();
-        let verifier = Verifier::new(&settings).map_err(Failure::message)?;
-        let ledger = Ledger::create(url.open_or_create()?, spec, Arc::new(SystemClock));
-        let mut ledger = match ledger {
-            Err(error @ LedgerError::OtherChain { .. }) => {
-                let rejected = Rejected::block(0, Reason::Chain, format!("{url}: {error}"));
-                return Err(Failure::invalid(rejected));
+fn take_in(
+    engine: &Engine,
+    path: &Path,
+    source: &Source,
+    progress: &mut Progress,
+) -> Result<Imported> {
+    let mut imported = Imported::default();
+    let mut expected = None;
+    for outcome in engine.import(std::iter::from_fn(|| source.next())) {
+        let offset = source.pass();
+        match outcome? {
+            Outcome::Committed {
+                height,
+                transactions,
+                ..
+            } => {
+                imported.taken += 1;
+                imported.transactions += u64::from(transactions);
+                expected = height.checked_add(1);
+                progress.block(transactions.into(), offset);
             }
-            other => other?,
-        };
-        ledger.set_durability(args.durability);
-        ledger.set_verifier(Arc::new(verifier));
-        let transactions = ledger.state().transactions();
-        Ok(Self {
-            ledger,
-            validating: 0.0,
-            stages: Vec::new(),
-            extra: Map::new(),
-            committing: 0.0,
-            imported: 0,
-            skipped: 0,
-            committed_transactions: transactions,
-            seen_transactions: transactions,
-            last_transactions: 0,
-        })
-    }
-
-    /// Counts a block that was staged or held, and commits when enough is staged.
-    pub(crate) fn count(&mut self, outcome: &Outcome) -> Result {
-        match outcome {
-            Outcome::Staged => self.imported += 1,
-            _ => self.skipped += 1,
+            Outcome::Held { height } => {
+                imported.skipped += 1;
+                expected = height.checked_add(1);
+                progress.block(0, offset);
+            }
+            Outcome::Rejected(mut rejected) => {
+                rejected.detail = format!("{}: byte {offset}: {}", path.display(), rejected.detail);
+                imported.rejected = Some(rejected);
+                return Ok(imported);
+            }
         }
-        let transactions = self.ledger.state().transactions();
-        self.last_transactions = transactions - self.seen_transactions;
-        self.seen_transactions = transactions;
-        if transactions - self.committed_transactions >= RUN_TRANSACTIONS {
-            self.commit()?;
+    }
+    match source.ended.take() {
+        None => Ok(imported),
+        Some(error @ BlockFileError::Frame { .. }) => {
+            let height = match expected {
+                Some(height) => height,
+                None => engine.head()?.height + 1,
+            };
+            imported.rejected = Some(Rejected::block(
+                height,
+                Reason::Malformed,
+                error.to_string(),
+            ));
+            Ok(imported)
         }
-        Ok(())
+        Some(error) => Err(error.into()),
     }
+}
 
-    /// Transactions of the block counted last.
-    pub(crate) fn last_transactions(&self) -> u64 {
-        self.last_transactions
-    }
-
-    pub(crate) fn commit(&mut self) -> Result {
-        let before = Instant::now();
-        self.ledger.commit()?;
-        self.committing += before.elapsed().as_secs_f64();
-        self.committed_transactions = self.ledger.state().transactions();
-        Ok(())
-    }
-
+impl Imported {
     /// What is in the store now.
-    pub(crate) fn report(&self) -> Map<String, Value> {
-        let state = self.ledger.state();
-        let value = json!({
-            "blocks": state.height() + 1,
-            "transactions": state.transactions(),
-            "head": state.head(),
-            "imported": self.imported,
-            "skipped": self.skipped,
-        });
-        let mut report = match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        };
-        let missing = self.ledger.spec().record_missing(state.height());
+    fn report(&self, engine: &Engine) -> Result<Map<String, Value>> {
+        let head = engine.head()?;
+        let mut report = Map::new();
+        report.insert("blocks".to_owned(), json!(head.height + 1));
+        report.insert("transactions".to_owned(), json!(engine.transactions()));
+        report.insert("head".to_owned(), json!(head.hash()));
+        report.insert("imported".to_owned(), json!(self.taken));
+        report.insert("skipped".to_owned(), json!(self.skipped));
+        let missing = engine.spec().record_missing(head.height);
         if missing > 0 {
             report.insert("record_missing".to_owned(), missing.into());
         }
-        report
-    }
-
-    /// Makes everything durable and prints the verdict, the receipt and the stage table.
-    pub(crate) fn finish(mut self, seconds: f64, output: &Output) -> Result {
-        let before = Instant::now();
-        self.commit()?;
-        let (mut report, committed) = (self.report(), before.elapsed());
-        let mut stages = std::mem::take(&mut self.stages);
-        let receipt = self.ledger.close()?;
-        let whole = before.elapsed();
-        let committing = self.committing + (whole - committed).as_secs_f64();
-        stages.extend([("validate", self.validating), ("commit", committing)]);
-        let seconds = seconds + whole.as_secs_f64();
-        report.extend(std::mem::take(&mut self.extra));
-        report.insert("verdict".to_owned(), "valid".into());
-        report.insert(
-            "durability".to_owned(),
-            receipt.durability.to_string().into(),
-        );
-        report.insert("seconds".to_owned(), json!(seconds));
-        let shares = stages.iter().map(|(stage, busy)| {
-            let share = busy / seconds.max(1e-9);
-            (
-                (*stage).to_owned(),
-                json!({ "seconds": busy, "share": share }),
-            )
-        });
-        report.insert("stages".to_owned(), Value::Object(shares.collect()));
-        output.print(&Value::Object(report));
-        Ok(())
+        Ok(report)
     }
 }

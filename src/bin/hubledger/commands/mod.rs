@@ -7,10 +7,13 @@ mod generate;
 mod get;
 mod import;
 #[cfg(feature = "mpreg")]
+mod importer;
+#[cfg(feature = "mpreg")]
 mod mpreg;
 mod prove;
 mod prune;
 mod restore;
+mod stages;
 mod store;
 mod verify;
 

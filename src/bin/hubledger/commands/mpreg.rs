@@ -9,7 +9,7 @@ use hubledger::mpreg::{self, Audit, ChainReport, Source, SourceError};
 use hubledger::rejection::{Reason, Rejected};
 use serde_json::{Map, Value, json};
 
-use super::import::Importer;
+use super::importer::Importer;
 use super::read_spec;
 use crate::args::{Import, Verify};
 use crate::failure::{Failure, Result, verdict};

@@ -4,6 +4,9 @@
 //! so that one can't be passed where another belongs. All print as 64 lowercase hexadecimal digits
 //! and read back from exactly that form (no upper case: one text per value).
 
+pub(crate) mod many;
+pub(crate) mod pair;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,0 +1,254 @@
+//! SHA-256 of many messages: sixteen at a time in the lanes of AVX-512 registers, else [in pairs](super::pair).
+//!
+//! The instructions for SHA are bound by one port of the processor, about 100 cycles a block; sixteen lanes of ordinary
+//! arithmetic take two ports and about half of that for each of them.
+
+use super::pair::{Message, hash_pair};
+
+/// Hashes `count` messages, and hands each hash over with its number, in order.
+pub(crate) fn hash_many<'a>(
+    count: usize,
+    message: impl Fn(usize) -> Message<'a>,
+    mut each: impl FnMut(usize, [u8; 32]),
+) {
+    let mut start = 0;
+    #[cfg(target_arch = "x86_64")]
+    if count >= lanes::LANES && lanes::is_available() {
+        while count - start >= lanes::LANES {
+            let messages = std::array::from_fn(|lane| message(start + lane));
+            match lanes::hash(&messages) {
+                Some(hashes) => (start..).zip(hashes).for_each(|(at, hash)| each(at, hash)),
+                None => in_pairs(start, start + lanes::LANES, &message, &mut each),
+            }
+            start += lanes::LANES;
+        }
+    }
+    in_pairs(start, count, &message, &mut each);
+}
+
+fn in_pairs<'a>(
+    start: usize,
+    end: usize,
+    message: &impl Fn(usize) -> Message<'a>,
+    each: &mut impl FnMut(usize, [u8; 32]),
+) {
+    let mut at = start;
+    while at + 1 < end {
+        let [a, b] = hash_pair(message(at), message(at + 1));
+        each(at, a);
+        each(at + 1, b);
+        at += 2;
+    }
+    if at < end {
+        each(at, message(at).hash());
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "instructions that the processor may lack")]
+mod lanes {
+    use core::arch::x86_64::{
+        __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_ror_epi32, _mm512_set1_epi32,
+        _mm512_set4_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_srli_epi32,
+        _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    };
+
+    use crate::digest::pair::{BLOCK, INITIAL, K, Message};
+
+    pub(super) const LANES: usize = 16;
+
+    pub(super) fn is_available() -> bool {
+        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+    }
+
+    /// The hashes of messages of as many blocks, on a processor that [is able to](is_available).
+    pub(super) fn hash(messages: &[Message<'_>; LANES]) -> Option<[[u8; 32]; LANES]> {
+        let blocks = messages[0].blocks();
+        let are_alike = messages.iter().all(|message| message.blocks() == blocks);
+        // SAFETY: the caller has asked whether the instructions are there.
+        are_alike.then(|| unsafe { hash_with(messages, blocks) })
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn hash_with(messages: &[Message<'_>; LANES], blocks: usize) -> [[u8; 32]; LANES] {
+        let mut state = [_mm512_set1_epi32(0); 8];
+        for (word, initial) in state.iter_mut().zip(INITIAL) {
+            *word = _mm512_set1_epi32(initial.cast_signed());
+        }
+        let mut room = [0; BLOCK];
+        for number in 0..blocks {
+            let mut rows = [_mm512_set1_epi32(0); LANES];
+            for (row, message) in rows.iter_mut().zip(messages) {
+                *row = load(message.block(number, &mut room));
+            }
+            compress(&mut state, transpose(rows));
+        }
+        let mut hashes = [[0; 32]; LANES];
+        for (number, word) in state.iter().enumerate() {
+            for (hash, lane) in hashes.iter_mut().zip(store(*word)) {
+                hash[4 * number..4 * number + 4].copy_from_slice(&lane.to_be_bytes());
+            }
+        }
+        hashes
+    }
+
+    /// A block as sixteen words, which are big-endian in it.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn load(block: &[u8; BLOCK]) -> __m512i {
+        let swap = _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
+        // SAFETY: 64 bytes are there, and this load asks for no alignment.
+        let words = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        _mm512_shuffle_epi8(words, swap)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn store(words: __m512i) -> [u32; LANES] {
+        let mut stored = [0; LANES];
+        // SAFETY: 64 bytes are there, and this store asks for no alignment.
+        unsafe { _mm512_storeu_si512(stored.as_mut_ptr().cast(), words) };
+        stored
+    }
+
+    /// From a row for each message to a row for each word.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
+        let mut a = rows;
+        for pair in 0..8 {
+            let (x, y) = (rows[2 * pair], rows[2 * pair + 1]);
+            a[2 * pair] = _mm512_unpacklo_epi32(x, y);
+            a[2 * pair + 1] = _mm512_unpackhi_epi32(x, y);
+        }
+        let mut b = a;
+        for four in 0..4 {
+            let at = 4 * four;
+            b[at] = _mm512_unpacklo_epi64(a[at], a[at + 2]);
+            b[at + 1] = _mm512_unpackhi_epi64(a[at], a[at + 2]);
+            b[at + 2] = _mm512_unpacklo_epi64(a[at + 1], a[at + 3]);
+            b[at + 3] = _mm512_unpackhi_epi64(a[at + 1], a[at + 3]);
+        }
+        // Now `b[4 q + r]` holds, in its quarter `c`, word `4 c + r` of messages `4 q` to `4 q + 3`.
+        let mut words = b;
+        for r in 0..4 {
+            let low = _mm512_shuffle_i32x4::<0x88>(b[r], b[4 + r]);
+            let high = _mm512_shuffle_i32x4::<0xdd>(b[r], b[4 + r]);
+            let low_two = _mm512_shuffle_i32x4::<0x88>(b[8 + r], b[12 + r]);
+            let high_two = _mm512_shuffle_i32x4::<0xdd>(b[8 + r], b[12 + r]);
+            words[r] = _mm512_shuffle_i32x4::<0x88>(low, low_two);
+            words[8 + r] = _mm512_shuffle_i32x4::<0xdd>(low, low_two);
+            words[4 + r] = _mm512_shuffle_i32x4::<0x88>(high, high_two);
+            words[12 + r] = _mm512_shuffle_i32x4::<0xdd>(high, high_two);
+        }
+        words
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn add(x: __m512i, y: __m512i) -> __m512i {
+        _mm512_add_epi32(x, y)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn xor3(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        _mm512_ternarylogic_epi32::<0x96>(x, y, z)
+    }
+
+    /// FIPS 180-4, section 6.2.2, in every lane. The words that are used up make room for those sixteen rounds on.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn compress(state: &mut [__m512i; 8], mut w: [__m512i; LANES]) {
+        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+        for (sixteen, k) in K.chunks_exact(16).enumerate() {
+            macro_rules! round {
+                ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $i:literal) => {
+                    if sixteen > 0 {
+                        let (x, y) = (w[($i + 1) % 16], w[($i + 14) % 16]);
+                        let low = xor3(
+                            _mm512_ror_epi32::<7>(x),
+                            _mm512_ror_epi32::<18>(x),
+                            _mm512_srli_epi32::<3>(x),
+                        );
+                        let high = xor3(
+                            _mm512_ror_epi32::<17>(y),
+                            _mm512_ror_epi32::<19>(y),
+                            _mm512_srli_epi32::<10>(y),
+                        );
+                        w[$i] = add(add(w[$i], low), add(w[($i + 9) % 16], high));
+                    }
+                    let input = add(w[$i], _mm512_set1_epi32(k[$i].cast_signed()));
+                    let choice = _mm512_ternarylogic_epi32::<0xca>($e, $f, $g);
+                    let mixed = xor3(
+                        _mm512_ror_epi32::<6>($e),
+                        _mm512_ror_epi32::<11>($e),
+                        _mm512_ror_epi32::<25>($e),
+                    );
+                    let first = add(add($h, mixed), add(choice, input));
+                    let majority = _mm512_ternarylogic_epi32::<0xe8>($a, $b, $c);
+                    let mixed = xor3(
+                        _mm512_ror_epi32::<2>($a),
+                        _mm512_ror_epi32::<13>($a),
+                        _mm512_ror_epi32::<22>($a),
+                    );
+                    $d = add($d, first);
+                    $h = add(first, add(mixed, majority));
+                };
+            }
+            round!(a b c d e f g h 0);
+            round!(h a b c d e f g 1);
+            round!(g h a b c d e f 2);
+            round!(f g h a b c d e 3);
+            round!(e f g h a b c d 4);
+            round!(d e f g h a b c 5);
+            round!(c d e f g h a b 6);
+            round!(b c d e f g h a 7);
+            round!(a b c d e f g h 8);
+            round!(h a b c d e f g 9);
+            round!(g h a b c d e f 10);
+            round!(f g h a b c d e 11);
+            round!(e f g h a b c d 12);
+            round!(d e f g h a b c 13);
+            round!(c d e f g h a b 14);
+            round!(b c d e f g h a 15);
+        }
+        for (word, after) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+            *word = add(*word, after);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::sha256;
+
+    #[test]
+    fn many_have_the_hashes_of_each() {
+        let bytes: Vec<u8> = (0..900_u32)
+            .map(|number| (number * 7 + number / 256) as u8)
+            .collect();
+        for prefix in [0, 15, 33] {
+            for length in (0..330).step_by(3) {
+                for more in [0, 1, 70] {
+                    for count in [0, 1, 2, 15, 16, 17, 35] {
+                        let message = |number: usize| Message {
+                            prefix: &bytes[number..number + prefix],
+                            rest: &bytes[number + 40..][..length + more * (number % 2)],
+                        };
+                        let mut hashes = Vec::new();
+                        hash_many(count, message, |at, hash| {
+                            assert_eq!(at, hashes.len(), "in order");
+                            hashes.push(hash);
+                        });
+                        let one = |number| sha256(&[message(number).prefix, message(number).rest]);
+                        let expected: Vec<_> = (0..count).map(one).collect();
+                        assert_eq!(hashes, expected, "{prefix}, {length}, {more}, {count}");
+                    }
+                }
+            }
+        }
+    }
+}

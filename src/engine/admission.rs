@@ -1,0 +1,214 @@
+//! Admission: transactions come one at a time from many threads, and are judged in batches, since a signature among hundreds
+//! costs a fraction of one alone. What is admitted waits in the pool for a block, and is remembered as verified.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::metrics::{Load, Stage};
+use super::permits::Permit;
+use super::pool::Entered;
+use super::shared::Shared;
+use super::sync::lock_std as lock;
+use super::ticket::Promise;
+use super::worker::Job;
+use crate::digest::TransactionId;
+use crate::model::Transaction;
+use crate::rejection::Reason;
+use crate::validate::{Claims, Fault, Place};
+
+/// The verdict on a submitted transaction: its id, if it waits for a block now, or the first rule that it breaks.
+pub type Admission = Result<TransactionId, Fault>;
+
+/// How long the thread sleeps at most while a batch is open, since the injected time may pass at any speed.
+const GLANCE: Duration = Duration::from_micros(250);
+
+/// A transaction on its way through admission.
+pub(super) struct Submission {
+    pub(super) transaction: Transaction,
+    pub(super) answer: Promise<Admission>,
+    pub(super) since: Instant,
+    pub(super) _permit: Permit,
+}
+
+/// Submissions that are judged together.
+pub(super) type Batch = Vec<Submission>;
+
+/// When a batch closes: by size, or when its first item has waited long enough. Pure: time comes in as an argument.
+#[derive(Debug)]
+struct Batcher<T> {
+    open: Vec<T>,
+    opened_us: u64,
+    size: usize,
+    linger_us: u64,
+}
+
+impl<T> Batcher<T> {
+    fn new(size: usize, linger: Duration) -> Self {
+        Self {
+            open: Vec::new(),
+            opened_us: 0,
+            size: size.max(1),
+            linger_us: u64::try_from(linger.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Adds an item; gives the batch if it is full now.
+    fn push(&mut self, item: T, now_us: u64) -> Option<Vec<T>> {
+        if self.open.is_empty() {
+            self.opened_us = now_us;
+        }
+        self.open.push(item);
+        (self.open.len() >= self.size).then(|| std::mem::take(&mut self.open))
+    }
+
+    /// Microseconds until the open batch is due; `None` if there is none.
+    fn due_in_us(&self, now_us: u64) -> Option<u64> {
+        let due = self.opened_us.saturating_add(self.linger_us);
+        (!self.open.is_empty()).then(|| due.saturating_sub(now_us))
+    }
+
+    /// Gives the batch if it is due.
+    fn close_if_due(&mut self, now_us: u64) -> Option<Vec<T>> {
+        (self.due_in_us(now_us) == Some(0)).then(|| std::mem::take(&mut self.open))
+    }
+}
+
+/// Gathers submissions until it is told that no more will come.
+pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>) {
+    let settings = &shared.settings;
+    let mut batcher = Batcher::new(settings.admission_batch, settings.admission_linger);
+    loop {
+        let received = match batcher.due_in_us(shared.timer.now_us()) {
+            None => submissions
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => submissions.recv_timeout(Duration::from_micros(due).min(GLANCE)),
+        };
+        let now_us = shared.timer.now_us();
+        let is_over = matches!(received, Ok(None) | Err(RecvTimeoutError::Disconnected));
+        let full = match received {
+            Ok(Some(submission)) => batcher.push(submission, now_us),
+            _ => None,
+        };
+        let batch = match full {
+            Some(batch) => Some(batch),
+            None if is_over => Some(std::mem::take(&mut batcher.open)),
+            None => batcher.close_if_due(now_us),
+        };
+        if let Some(batch) = batch
+            && !batch.is_empty()
+        {
+            // The workers take it sooner or later; until they stop, they never wait for this thread.
+            let _ = shared.urgent.send(Job::Admission(batch));
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Judges a batch: every rule first, signatures last.
+pub(super) fn judge(shared: &Shared, batch: &mut Batch, stage: &Cell<Stage>) {
+    shared.enter(Stage::Validate, stage);
+    let started = Instant::now();
+    let mut faults: Vec<Option<Fault>> = {
+        let now_us = shared.clock.now_us();
+        let chain = shared.lock_chain();
+        let validator = chain.validator();
+        let admit =
+            |submission: &Submission| validator.admit(&submission.transaction, now_us).err();
+        batch.iter().map(admit).collect()
+    };
+    let load = Load {
+        transactions: batch.len() as u64,
+        ..Load::default()
+    };
+    shared.meters.stage(Stage::Validate, started, load);
+
+    shared.enter(Stage::Signatures, stage);
+    let started = Instant::now();
+    let mut claims = Claims::default();
+    for (number, submission) in (0u32..).zip(batch.iter()) {
+        if faults[number as usize].is_none() {
+            claims.add_transaction(number, Place::Transaction(0), &submission.transaction);
+        }
+    }
+    let count = claims.len();
+    if count > 0 {
+        let _span = tracing::debug_span!("admission", count).entered();
+        shared.meters.signature_batch(count);
+        for (number, signatures) in claims.verify(0..count, &shared.verifier) {
+            faults[number as usize] = signatures.into_fault();
+        }
+    }
+    let load = Load {
+        transactions: count as u64,
+        ..Load::default()
+    };
+    shared.meters.stage(Stage::Signatures, started, load);
+    let good = batch
+        .iter()
+        .zip(&faults)
+        .filter(|(_, fault)| fault.is_none());
+    shared
+        .verified
+        .insert(good.map(|(submission, _)| submission.transaction.leaf_hash()));
+    answer(shared, std::mem::take(batch), faults);
+}
+
+fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {
+    let mut answers = Vec::with_capacity(batch.len());
+    {
+        let mut pool = lock(&shared.pool);
+        for (submission, fault) in batch.into_iter().zip(faults) {
+            let id = submission.transaction.id();
+            let admission = match fault {
+                Some(fault) => Err(fault),
+                None => match pool.enter(submission.transaction) {
+                    Entered::Waits => Ok(id),
+                    Entered::Again => Err(Fault::new(
+                        Reason::Duplicate,
+                        format!("{id} waits for a block already"),
+                    )),
+                    Entered::Taken => Err(Fault::new(
+                        Reason::Nonce,
+                        "another transaction of this sender waits with this nonce",
+                    )),
+                    Entered::Full => Err(Fault::new(
+                        Reason::Limit,
+                        "too many transactions wait for a block",
+                    )),
+                },
+            };
+            answers.push((submission.answer, submission.since, admission));
+        }
+    }
+    let latencies = answers.iter().map(|(_, since, _)| since.elapsed());
+    shared.meters.admission(latencies);
+    for (answer, _, admission) in answers {
+        answer.fulfil(admission);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_closes_by_size_or_by_the_wait_of_its_first() {
+        let mut batcher = Batcher::new(3, Duration::from_micros(100));
+        assert_eq!(batcher.due_in_us(1_000), None);
+        assert_eq!(batcher.push('a', 1_000), None);
+        assert_eq!(batcher.push('b', 1_090), None);
+        assert_eq!(batcher.due_in_us(1_090), Some(10), "counted from the first");
+        assert_eq!(batcher.close_if_due(1_099), None);
+        assert_eq!(batcher.close_if_due(1_100), Some(vec!['a', 'b']));
+        assert_eq!(batcher.close_if_due(9_000), None, "nothing is open");
+        assert_eq!(batcher.push('c', 9_000), None);
+        assert_eq!(batcher.push('d', 9_000), None);
+        assert_eq!(batcher.push('e', 9_000), Some(vec!['c', 'd', 'e']));
+        assert_eq!(batcher.due_in_us(9_000), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Opening an engine.
+
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use hubledger_storage::{Durability, Store};
+
+use super::chain::Chain;
+use super::handle::Threads;
+use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
+use super::shared::{Parts, Shared};
+use super::sync::Arc;
+use super::{Engine, EngineError, admission, commit, worker};
+use crate::archive::ArchiveWriter;
+use crate::clock::{Clock, MonotonicClock, SystemClock};
+use crate::ledger::Ledger;
+use crate::ledger::policy::PrunePolicy;
+use crate::signature::{self, Verifier};
+use crate::spec::ChainSpec;
+
+/// How an engine is to be opened.
+pub struct EngineBuilder {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Clock>,
+    retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            clock: Arc::new(SystemClock),
+            timer: Arc::new(MonotonicClock::default()),
+            retention: None,
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// Changes any of the settings.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Threads of the pool; 0 takes as many as the machine has cores.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        self.settings(|settings| settings.threads = threads)
+    }
+
+    /// What a commit waits for.
+    #[must_use]
+    pub fn durability(self, durability: Durability) -> Self {
+        self.settings(|settings| settings.durability = durability)
+    }
+
+    /// Bytes of memory for blocks in flight.
+    #[must_use]
+    pub fn memory_bytes(self, bytes: u64) -> Self {
+        self.settings(|settings| settings.memory_bytes = bytes)
+    }
+
+    /// How long the first transaction of an admission batch waits for others.
+    #[must_use]
+    pub fn admission_linger(self, linger: Duration) -> Self {
+        self.settings(|settings| settings.admission_linger = linger)
+    }
+
+    /// Keeps the live chain to `policy`, such as a budget of bytes, into `archive` if one is given: see
+    /// [`Ledger::keep_to`].
+    #[must_use]
+    pub fn keep_to(mut self, policy: PrunePolicy, archive: Option<ArchiveWriter>) -> Self {
+        self.retention = Some((policy, archive));
+        self
+    }
+
+    /// Called at each hand-off between stages.
+    #[must_use]
+    pub fn probe(self, probe: Probe) -> Self {
+        self.settings(|settings| settings.probe = Some(probe))
+    }
+
+    /// The time by which blocks and transactions are judged; the system's at first.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The time by which admission closes its batches; a monotonic one at first.
+    #[must_use]
+    pub fn timer(mut self, timer: Arc<dyn Clock>) -> Self {
+        self.timer = timer;
+        self
+    }
+
+    /// Opens the chain in `store`, and starts the threads.
+    ///
+    /// # Errors
+    /// The store failed, holds no chain, or is damaged; a thread can't be started; no verifier can be set up.
+    pub fn open(self, store: Store) -> Result<Engine, EngineError> {
+        let ledger = Ledger::open(store, Arc::clone(&self.clock))?;
+        self.start(ledger)
+    }
+
+    /// Starts the chain of `spec` in an empty store, or opens it in one that holds it.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::open`]; the store holds another chain.
+    pub fn create(self, store: Store, spec: &ChainSpec) -> Result<Engine, EngineError> {
+        let ledger = Ledger::create(store, spec, Arc::clone(&self.clock))?;
+        self.start(ledger)
+    }
+
+    fn start(self, ledger: Ledger) -> Result<Engine, EngineError> {
+        let mut settings = self.settings;
+        settings.threads = settings.threads_to_start();
+        settings.memory_bytes = settings.memory_bytes.max(1);
+        let signatures = signature::Settings::default();
+        let verifier = Verifier::new(&signatures);
+        let verifier = verifier.map_err(|error| EngineError::Signatures(Arc::new(error)))?;
+        let (validator, mut committer, reader) = ledger.into_parts();
+        committer.set_durability(settings.durability);
+        if let Some((policy, archive)) = self.retention {
+            committer.keep_to(policy, archive)?;
+        }
+        // Room for every parcel in flight, and for the few other messages that there can be at a time.
+        let (jobs, next_job) = bounded(PARCELS_MAX + settings.threads);
+        let (urgent, next_urgent) = bounded(2 * settings.threads);
+        let (commands, next_command) = bounded(4 * PARCELS_MAX);
+        let (submissions, next_submission) = bounded(SUBMISSIONS_MAX + 1);
+        let workers = settings.threads;
+        let shared = Arc::new(Shared::new(Parts {
+            settings,
+            verifier,
+            chain: Chain::new(validator, reader.clone()),
+            reader,
+            clock: self.clock,
+            timer: self.timer,
+            jobs,
+            urgent,
+            commands,
+            submissions,
+        }));
+        let start = |name: String, work: Box<dyn FnOnce(&Shared) + Send>| {
+            let shared = Arc::clone(&shared);
+            let thread = thread::Builder::new().name(name);
+            let started = thread.spawn(move || work(&shared));
+            started.map_err(|error| EngineError::Threads(Arc::new(error)))
+        };
+        let commit = start(
+            "hubledger-commit".to_owned(),
+            Box::new(move |shared| commit::run(shared, committer, &next_command)),
+        )?;
+        let admission = start(
+            "hubledger-admit".to_owned(),
+            Box::new(move |shared| admission::gather(shared, &next_submission)),
+        )?;
+        let workers: Result<Vec<JoinHandle<()>>, EngineError> = (0..workers)
+            .map(|number| {
+                let (urgent, jobs) = (next_urgent.clone(), next_job.clone());
+                start(
+                    format!("hubledger-{number}"),
+                    Box::new(move |shared| worker::work(shared, &urgent, &jobs)),
+                )
+            })
+            .collect();
+        let threads = Threads {
+            admission,
+            workers: workers?,
+            commit,
+        };
+        Ok(Engine::new(shared, threads))
+    }
+}

@@ -1,0 +1,275 @@
+//! The chain while blocks are on their way: parcels in the order in which they came, the rules run over them as soon as
+//! they are decoded, and verdicts given when their signatures are checked too.
+//!
+//! Invariants:
+//! - the state is that after the last ruled block; `ruled` parcels at the front of the queue have been ruled, the first of
+//!   them is the first without a verdict;
+//! - a verdict depends on the blocks before it and on nothing else: when a signature turns out bad after later
+//!   blocks were ruled, the state goes back to before the bad block, and what came after it is ruled again.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use super::EngineError;
+use super::parcel::{Outcome, Parcel};
+use super::sync::Arc;
+use crate::codec::DecodeError;
+use crate::digest::BlockHash;
+use crate::ledger::{self, ChainReader, LedgerError, compare_with_held, malformed};
+use crate::rejection::Rejected;
+use crate::validate::{Depth, Journal, Prepared, Ruling, ValidBlock, Validator};
+
+/// See the [module](self).
+pub(super) struct Chain {
+    validator: Validator,
+    reader: ChainReader,
+    slots: VecDeque<Slot>,
+    ruled: usize,
+    /// Hashes of the last blocks of the state, the newest last: at least those that aren't committed.
+    recent: VecDeque<BlockHash>,
+}
+
+struct Slot {
+    parcel: Arc<Parcel>,
+    judged: Vec<Judged>,
+    journal: Option<Journal>,
+    /// Height of the last block of the same call before this parcel, from the first ruling on.
+    height_before: Option<Option<u64>>,
+}
+
+/// A block that was ruled, as far as that goes without its signatures.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
+enum Judged {
+    Ruled(Ruling),
+    Held(u64),
+    Rejected(Rejected),
+}
+
+/// A parcel with its verdicts: valid blocks to commit, then perhaps one that isn't.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) parcel: Arc<Parcel>,
+    pub(super) valid: Vec<ValidBlock>,
+    pub(super) verdicts: Vec<Verdict>,
+}
+
+/// What was decided of one block.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The next of the valid ones.
+    Valid,
+    /// As the outcome says.
+    Final(Outcome),
+}
+
+impl Chain {
+    pub(super) fn new(validator: Validator, reader: ChainReader) -> Self {
+        Self {
+            validator,
+            reader,
+            slots: VecDeque::new(),
+            ruled: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// Puts a parcel last.
+    pub(super) fn push(&mut self, parcel: Arc<Parcel>) {
+        self.slots.push_back(Slot {
+            parcel,
+            judged: Vec::new(),
+            journal: None,
+            height_before: None,
+        });
+    }
+
+    /// Drops everything that is on its way.
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.ruled = 0;
+    }
+
+    /// Parcels without a verdict.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Parcels that were ruled and have no verdict yet.
+    pub(super) fn ruled(&self) -> usize {
+        self.ruled
+    }
+
+    /// The next parcel to rule, if it is decoded.
+    pub(super) fn next_to_rule(&self) -> Option<Arc<Parcel>> {
+        let parcel = &self.slots.get(self.ruled)?.parcel;
+        parcel.prepared().is_some().then(|| Arc::clone(parcel))
+    }
+
+    /// Rules the next parcel. `committed` is the end of the committed chain.
+    pub(super) fn rule(
+        &mut self,
+        parcel: &Parcel,
+        now_us: impl Fn() -> u64,
+        committed: u64,
+    ) -> Result<(), EngineError> {
+        self.forget_committed(committed);
+        let mut journal = self.validator.state().journal();
+        let mut judged = Vec::new();
+        let blocks = parcel.prepared().unwrap_or_default();
+        let slot = &mut self.slots[self.ruled];
+        let mut height = *slot
+            .height_before
+            .get_or_insert_with(|| parcel.call.pass(last_height(blocks)));
+        for block in blocks {
+            if parcel.call.is_skipped() {
+                break;
+            }
+            let verdict = match block {
+                Ok(prepared) => {
+                    height = Some(prepared.block().height());
+                    self.judge(prepared, now_us(), &mut journal)?
+                }
+                Err(error) => Judged::Rejected(self.malformed(height, error)),
+            };
+            let is_sound = match &verdict {
+                Judged::Ruled(ruling) => ruling.is_sound(),
+                Judged::Held(_) => true,
+                Judged::Rejected(_) => false,
+            };
+            if !is_sound {
+                parcel.call.is_stopped.store(true, Ordering::Release);
+            }
+            judged.push(verdict);
+        }
+        let slot = &mut self.slots[self.ruled];
+        slot.judged = judged;
+        slot.journal = Some(journal);
+        self.ruled += 1;
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        prepared: &Prepared,
+        now_us: u64,
+        journal: &mut Journal,
+    ) -> Result<Judged, EngineError> {
+        let block = prepared.block();
+        let state = self.validator.state();
+        if block.height() <= state.height() {
+            let held = self.hash_at(block.height())?;
+            let spec = self.validator.spec();
+            let outcome = compare_with_held(spec, block, prepared.merkle_root(), held);
+            return Ok(match outcome {
+                ledger::Outcome::Rejected(rejected) => Judged::Rejected(rejected),
+                _ => Judged::Held(block.height()),
+            });
+        }
+        let ruling = self.validator.rule(prepared, Depth::Full { now_us });
+        if ruling.is_sound() {
+            self.validator.apply_unsettled(&ruling, journal);
+            self.recent.push_back(block.hash());
+        }
+        Ok(Judged::Ruled(ruling))
+    }
+
+    /// Where a block that can't be read was expected: after the one before it in its call, or after the head.
+    fn malformed(&self, before: Option<u64>, error: &DecodeError) -> Rejected {
+        let before = before.unwrap_or_else(|| self.validator.state().height());
+        malformed(before.saturating_add(1), error)
+    }
+
+    fn hash_at(&self, height: u64) -> Result<BlockHash, EngineError> {
+        let behind = self.validator.state().height() - height;
+        if let Some(hash) = self.recent.iter().rev().nth(behind as usize) {
+            return Ok(*hash);
+        }
+        let missing = || LedgerError::Damaged {
+            record: "header",
+            height,
+            problem: "missing below the tip".to_owned(),
+        };
+        Ok(self.reader.hash_at(height)?.ok_or_else(missing)?)
+    }
+
+    fn forget_committed(&mut self, committed: u64) {
+        let uncommitted = (self.validator.state().height() + 1).saturating_sub(committed);
+        while self.recent.len() as u64 > uncommitted {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The first parcel with its verdicts, if its signatures are checked.
+    pub(super) fn settle(&mut self) -> Option<Settled> {
+        if self.ruled == 0 || !self.slots.front()?.parcel.is_signed() {
+            return None;
+        }
+        let slot = self.slots.pop_front()?;
+        self.ruled -= 1;
+        let mut signatures = slot.parcel.take_signatures().into_iter();
+        let (mut valid, mut verdicts) = (Vec::new(), Vec::with_capacity(slot.judged.len()));
+        for judged in slot.judged {
+            let signatures = signatures.next().expect("one for each block");
+            let (was_applied, rejected) = match judged {
+                Judged::Held(height) => {
+                    verdicts.push(Verdict::Final(Outcome::Held { height }));
+                    continue;
+                }
+                Judged::Ruled(ruling) => {
+                    let was_applied = ruling.is_sound();
+                    match ruling.settle(signatures) {
+                        Ok(block) => {
+                            valid.push(block);
+                            verdicts.push(Verdict::Valid);
+                            continue;
+                        }
+                        Err(rejected) => (was_applied, rejected),
+                    }
+                }
+                Judged::Rejected(rejected) => (false, rejected),
+            };
+            slot.parcel.call.is_over.store(true, Ordering::Release);
+            if was_applied && let Some(journal) = slot.journal {
+                self.go_back(journal, &valid);
+            }
+            verdicts.push(Verdict::Final(Outcome::Rejected(rejected)));
+            break;
+        }
+        Some(Settled {
+            parcel: slot.parcel,
+            valid,
+            verdicts,
+        })
+    }
+
+    /// Takes back everything since `journal` began, but for the blocks that are valid; later parcels will be ruled again.
+    fn go_back(&mut self, journal: Journal, valid: &[ValidBlock]) {
+        let before = self.validator.state().height();
+        for slot in self.slots.range_mut(..self.ruled).rev() {
+            if let Some(journal) = slot.journal.take() {
+                self.validator.rewind(journal);
+            }
+            slot.judged.clear();
+            slot.parcel.call.is_stopped.store(false, Ordering::Release);
+        }
+        self.ruled = 0;
+        self.validator.rewind(journal);
+        for block in valid {
+            self.validator.apply(block);
+        }
+        for _ in self.validator.state().height()..before {
+            self.recent.pop_back();
+        }
+    }
+}
+
+/// The height of the last block that can be read.
+fn last_height(blocks: &[Result<Prepared, DecodeError>]) -> Option<u64> {
+    let mut readable = blocks.iter().rev().filter_map(|block| block.as_ref().ok());
+    readable.next().map(|prepared| prepared.block().height())
+}

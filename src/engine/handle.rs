@@ -1,0 +1,381 @@
+//! The object that a hub embeds.
+
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hubledger_storage::{Durability, Receipt};
+
+use super::admission::Submission;
+use super::commit::{Command, Pruning};
+use super::parcel::Offered;
+use super::shared::Shared;
+use super::sync::{Arc, lock_std as lock};
+use super::ticket::{Promise, ticket};
+use super::worker::Job;
+use super::{
+    Admission, EngineBuilder, EngineError, EngineMetrics, Import, Outcome, Subscription, Ticket,
+    WhenFull,
+};
+use crate::archive::ArchiveWriter;
+use crate::digest::{BlockHash, TransactionId};
+use crate::ledger::policy::PrunePolicy;
+use crate::ledger::{ChainReader, EncodedState, LedgerError, Lookup, PruneReport};
+use crate::model::{Block, Header, Transaction};
+use crate::produce;
+use crate::proof::{ExtensionProof, TransactionProof};
+use crate::rejection::Reason;
+use crate::signature::KeyPair;
+use crate::spec::ChainSpec;
+
+/// So often a block is produced anew when others came in between.
+const PRODUCE_ATTEMPTS: usize = 8;
+
+/// A chain at work: see the [module](super). Used from any number of threads; dropping it shuts it down.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
+    /// Held by whoever has a command on its way to the commit thread.
+    commanding: Mutex<()>,
+}
+
+/// The engine's threads, which [`Engine::shutdown`] waits for.
+pub(super) struct Threads {
+    pub(super) admission: JoinHandle<()>,
+    pub(super) workers: Vec<JoinHandle<()>>,
+    pub(super) commit: JoinHandle<()>,
+}
+
+impl Engine {
+    pub(super) fn new(shared: Arc<Shared>, threads: Threads) -> Self {
+        Self {
+            shared,
+            threads: Mutex::new(Some(threads)),
+            commanding: Mutex::default(),
+        }
+    }
+
+    /// An engine that is yet to be opened.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Takes encoded blocks from `blocks`, as there is room, and gives their outcomes in order: each when its commit has
+    /// reached the engine's durability. Ends after the first block that is rejected. Several imports may run at once.
+    pub fn import<I>(&self, blocks: I) -> Import<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item = Bytes>,
+    {
+        Import::new(&self.shared, blocks.into_iter())
+    }
+
+    /// Hands in a few encoded blocks at once, to be waited for or awaited. They take their memory together, so that this
+    /// is for what a peer just sent; [`Engine::import`] is for long chains.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`] if there is no room and the caller refuses to wait; the engine failed or was shut down.
+    pub fn offer(
+        &self,
+        blocks: Vec<Bytes>,
+        when_full: WhenFull,
+    ) -> Result<Ticket<Vec<Outcome>>, EngineError> {
+        self.hand_in(
+            blocks.into_iter().map(Offered::Encoded).collect(),
+            when_full,
+        )
+    }
+
+    fn hand_in(
+        &self,
+        offered: Vec<Offered>,
+        when_full: WhenFull,
+    ) -> Result<Ticket<Vec<Outcome>>, EngineError> {
+        let permit = super::import::permit_for(&self.shared, &offered, when_full)?;
+        let permit = permit.ok_or(EngineError::Busy)?;
+        super::import::enqueue(&self.shared, &Arc::default(), offered, permit)
+    }
+
+    /// Submits a transaction for admission. The ticket's verdict is about the chain's state now: whether the transaction
+    /// gets into a block is decided when one is made.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`] if there is no room and the caller refuses to wait; the engine failed or was shut down.
+    pub fn submit(
+        &self,
+        transaction: Transaction,
+        when_full: WhenFull,
+    ) -> Result<Ticket<Admission>, EngineError> {
+        let shared = &self.shared;
+        let since = Instant::now();
+        shared.latch.check()?;
+        let bytes = shared.settings.admission_memory_of(&transaction);
+        let permit = match when_full {
+            WhenFull::Wait => shared.admission_memory.acquire(bytes),
+            WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
+                None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
+                permit => permit,
+            },
+        };
+        let permit = permit.ok_or_else(|| shared.latch.reason())?;
+        let (answer, ticket) = ticket(&shared.latch);
+        let submission = Submission {
+            transaction,
+            answer,
+            since,
+            _permit: permit,
+        };
+        let sent = shared.submissions.send(Some(submission));
+        sent.map_err(|_| shared.latch.reason())?;
+        Ok(ticket)
+    }
+
+    /// Makes the next block of the transactions that wait, seals it with `key`, and commits it. By fee, the highest first,
+    /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
+    /// invalid are dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::Produce`]: the key is no authority's, or the block is not valid (it is another's turn);
+    /// [`EngineError::Busy`]: other blocks came in between again and again; the engine failed or was shut down.
+    pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let public = key.public_key();
+        let authorities = self.shared.spec.authorities();
+        let authority = authorities.iter().find(|authority| authority.key == public);
+        let producer = authority
+            .map(|authority| authority.name.as_str())
+            .ok_or_else(|| EngineError::Produce(format!("{public} is no authority's key")))?;
+        for _ in 0..PRODUCE_ATTEMPTS {
+            let block = self.next_block(producer, key)?;
+            let ticket = self.hand_in(vec![Offered::Decoded(Box::new(block))], WhenFull::Wait)?;
+            match ticket.wait()?.pop() {
+                Some(Outcome::Rejected(rejected)) => match rejected.reason {
+                    Reason::Height | Reason::PreviousHash | Reason::Fork => {}
+                    _ => return Err(EngineError::Produce(rejected.to_string())),
+                },
+                Some(outcome) => return Ok(outcome),
+                None => return Err(self.shared.latch.reason()),
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    fn next_block(&self, producer: &str, key: &KeyPair) -> Result<Block, EngineError> {
+        let chain = self.shared.lock_chain();
+        let validator = chain.validator();
+        let now_us = self.shared.clock.now_us();
+        let mut pool = lock(&self.shared.pool);
+        let (chosen, refused) = validator.choose(producer, now_us, pool.in_order());
+        for transaction in &refused {
+            pool.remove(transaction);
+        }
+        drop(pool);
+        let (spec, state) = (validator.spec(), validator.state());
+        Ok(produce::produce(
+            spec, state, producer, key, &chosen, now_us,
+        )?)
+    }
+
+    /// The chain's specification.
+    #[must_use]
+    pub fn spec(&self) -> &ChainSpec {
+        &self.shared.spec
+    }
+
+    /// Reads the committed chain, from any thread, also after the engine has gone.
+    #[must_use]
+    pub fn reader(&self) -> ChainReader {
+        self.shared.reader.clone()
+    }
+
+    /// The committed transaction `id`.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn transaction(&self, id: &TransactionId) -> Result<Lookup, EngineError> {
+        Ok(self.shared.reader.transaction(id)?)
+    }
+
+    /// The committed block at `height`.
+    ///
+    /// # Errors
+    /// The store failed or is damaged; the body was pruned.
+    pub fn block(&self, height: u64) -> Result<Option<Block>, EngineError> {
+        Ok(self.shared.reader.block(height)?)
+    }
+
+    /// The header of the last committed block.
+    ///
+    /// # Errors
+    /// The store failed or is damaged.
+    pub fn head(&self) -> Result<Header, EngineError> {
+        Ok(self.shared.reader.head()?)
+    }
+
+    /// Proves that the transaction `id` is in the chain that ends in `head` (the last block if `None`).
+    ///
+    /// # Errors
+    /// As [`ChainReader::prove`]; an unknown, pruned or not yet indexed transaction.
+    pub fn prove(
+        &self,
+        id: &TransactionId,
+        head: Option<&BlockHash>,
+    ) -> Result<TransactionProof, EngineError> {
+        let reader = &self.shared.reader;
+        let placed = match reader.transaction(id)? {
+            Lookup::Found(placed) => placed,
+            Lookup::Pruned { height, .. } => return Err(LedgerError::Pruned(height).into()),
+            Lookup::Forgotten { below } => return Err(LedgerError::Forgotten(below).into()),
+            Lookup::NotIndexed { watermark } => {
+                return Err(LedgerError::NotIndexed(watermark).into());
+            }
+            Lookup::Absent => return Err(LedgerError::UnknownTransaction(id.to_string()).into()),
+        };
+        Ok(reader.prove(placed.height, placed.index, head)?)
+    }
+
+    /// Proves that the chain that ends in `new` (the last block if `None`) extends the one that ends in `old`.
+    ///
+    /// # Errors
+    /// As [`ChainReader::prove_extends`].
+    pub fn prove_extends(
+        &self,
+        old: &BlockHash,
+        new: Option<&BlockHash>,
+    ) -> Result<ExtensionProof, EngineError> {
+        Ok(self.shared.reader.prove_extends(old, new)?)
+    }
+
+    /// Follows what happens from now on. At most `capacity` events (at least 1) wait for the subscriber; who is slower loses
+    /// the oldest and learns how many.
+    #[must_use]
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        self.shared.subscribers.add(capacity)
+    }
+
+    /// The end of the chain at a level of durability: every block below has reached it.
+    #[must_use]
+    pub fn committed(&self, durability: Durability) -> u64 {
+        self.shared.watermark.end(durability)
+    }
+
+    /// Waits until the block at `height` has reached a level of durability. May wait for ever for a block that nobody
+    /// hands in, or a level that the engine doesn't commit at unless [`Engine::sync`] is called.
+    ///
+    /// # Errors
+    /// The engine failed or was shut down before.
+    pub fn wait_committed(&self, height: u64, durability: Durability) -> Result<(), EngineError> {
+        match self.shared.watermark.wait(height, durability) {
+            true => Ok(()),
+            false => Err(self.shared.latch.reason()),
+        }
+    }
+
+    /// Makes everything committed so far as durable as the store can.
+    ///
+    /// # Errors
+    /// The store failed; the engine failed or was shut down.
+    pub fn sync(&self) -> Result<Receipt, EngineError> {
+        self.command(Command::Sync)
+    }
+
+    /// Removes what `policy` doesn't keep, into `archive` first if one is given, and waits for it: see
+    /// [`Ledger::prune`](crate::ledger::Ledger::prune). Commits wait meanwhile; readers don't.
+    ///
+    /// # Errors
+    /// As [`Ledger::prune`](crate::ledger::Ledger::prune); the engine failed or was shut down.
+    pub fn prune(
+        &self,
+        policy: PrunePolicy,
+        archive: Option<ArchiveWriter>,
+    ) -> Result<PruneReport, EngineError> {
+        self.command(|answer| {
+            Command::Prune(Pruning {
+                policy,
+                archive,
+                answer,
+            })
+        })?
+    }
+
+    fn command<T>(&self, command: impl FnOnce(Promise<T>) -> Command) -> Result<T, EngineError> {
+        // One at a time, so that the channel keeps room for every parcel.
+        let _turn = lock(&self.commanding);
+        self.shared.latch.check()?;
+        let (answer, ticket) = ticket(&self.shared.latch);
+        self.shared.send_commit(command(answer));
+        ticket.wait()
+    }
+
+    /// Transactions of the chain, those of blocks on their way included.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.shared.lock_chain().validator().state().transactions()
+    }
+
+    /// What the engine did so far.
+    #[must_use]
+    pub fn metrics(&self) -> EngineMetrics {
+        let shared = &self.shared;
+        let (unsettled, ruled) = {
+            let chain = shared.lock_chain();
+            (chain.len() as u64, chain.ruled() as u64)
+        };
+        let queued = [
+            shared.jobs.len() as u64,
+            0,
+            shared.urgent.len() as u64,
+            unsettled - ruled,
+            shared.commands.len() as u64,
+        ];
+        let mut metrics = shared.meters.snapshot(queued, shared.settings.threads);
+        metrics.waiting_transactions = lock(&shared.pool).len() as u64;
+        metrics.memory_used = shared.memory.used();
+        metrics
+    }
+
+    /// Takes in no more, finishes what is on its way, keeps the state, makes everything durable, and ends the threads. Later
+    /// calls that change something fail with [`EngineError::Stopped`]; reading goes on.
+    ///
+    /// # Errors
+    /// Why the engine failed, if it did; the store failed now.
+    pub fn shutdown(&self) -> Result<Receipt, EngineError> {
+        let Some(threads) = lock(&self.threads).take() else {
+            return Err(self.shared.latch.reason());
+        };
+        let shared = &self.shared;
+        shared.memory.close();
+        shared.admission_memory.close();
+        let _ = shared.submissions.send(None);
+        let _ = threads.admission.join();
+        shared.memory.wait_idle();
+        shared.admission_memory.wait_idle();
+        for _ in &threads.workers {
+            let _ = shared.jobs.send(Job::Stop);
+        }
+        for worker in threads.workers {
+            let _ = worker.join();
+        }
+        let state = (!shared.latch.is_set())
+            .then(|| EncodedState::from(shared.lock_chain().validator().state()));
+        let (answer, ticket) = ticket(&shared.latch);
+        shared.send_commit(Command::Stop(state, answer));
+        let receipt = ticket.wait();
+        let _ = threads.commit.join();
+        let outcome = shared.latch.check().and(receipt);
+        shared.latch.set(EngineError::Stopped);
+        shared.watermark.close();
+        shared.subscribers.close();
+        outcome
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if lock(&self.threads).is_some()
+            && let Err(error) = self.shutdown()
+        {
+            tracing::error!(%error, "the engine ended with an error");
+        }
+    }
+}

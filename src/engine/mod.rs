@@ -1,0 +1,96 @@
+//! The engine: one object that a hub embeds and that validates, commits, finds and proves, on threads of its own.
+//!
+//! ```
+//! use hubledger::engine::{Engine, Outcome};
+//! use hubledger::generate::{Generator, Recipe};
+//! use hubledger_storage::StoreUrl;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut generator = Generator::new(Recipe { transactions: 200, per_block: 50, ..Recipe::default() })?;
+//! let store = "memory:".parse::<StoreUrl>()?.create()?;
+//! let engine = Engine::builder().threads(2).create(store, generator.spec())?;
+//! let blocks = std::iter::from_fn(|| generator.next_block().ok()?).map(|block| block.encode().into());
+//! for outcome in engine.import(blocks) {
+//!     assert!(matches!(outcome?, Outcome::Committed { .. }));
+//! }
+//! assert_eq!(engine.head()?.height, 4);
+//! engine.shutdown()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The path of a block
+//!
+//! ```text
+//! import ─▸ parcel ─▸ worker: decode ▸ hash ─┬─▸ chain: rules, in order ─┬─▸ commit thread ─▸ answers
+//!           (room)                           └─▸ worker: signatures ─────┘    (groups)
+//! ```
+//!
+//! A parcel is a few blocks of one caller. A worker takes it through everything that follows from its bytes and checks its
+//! signatures in one batch, while they are in its cache; the rules run over it as soon as it is decoded and its turn has
+//! come, by whichever worker brings the news. So there is no thread for a stage that could be the slow one, and two cores
+//! work on two parcels. Committing has a thread of its own, because it waits for the disk.
+//!
+//! # What holds
+//!
+//! - The verdicts are those of the [sequential validator](crate::validate), whatever the threads, batch sizes and timing:
+//!   what follows from bytes is computed apart, everything about the state in one order, and a verdict is given when the rules
+//!   and the signatures of a block and of all blocks before it are known.
+//! - Only [`ValidBlock`](crate::validate::ValidBlock)s reach the commit thread, and a block is acknowledged when its commit is.
+//! - Nothing is unbounded: memory is granted before a parcel is taken in, and every channel has room for all parcels in
+//!   flight, so that no stage waits for a later one, and nobody can be in a circle of those who wait.
+//! - A stage that fails or panics stops the engine, and everybody who waits gets that as the error.
+//!
+//! # The modules
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `handle`, `builder` | the object that a hub embeds, and opening it |
+//! | `settings`, `error`, `metrics`, `histogram` | how it is set up, why it failed, where the time goes |
+//! | `import`, `admission`, `pool`, `verified` | blocks and transactions coming in, waiting, and known to be signed |
+//! | `parcel`, `chain`, `worker`, `commit` | what goes through the stages, in which order, and by whom |
+//! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
+//! | `shared` | what all threads share |
+
+mod admission;
+mod builder;
+mod chain;
+mod commit;
+mod error;
+mod handle;
+mod histogram;
+mod import;
+mod metrics;
+mod parcel;
+mod permits;
+mod pool;
+mod settings;
+mod shared;
+mod subscription;
+mod sync;
+mod ticket;
+mod turn;
+mod verified;
+mod watermark;
+mod worker;
+
+pub use self::admission::Admission;
+pub use self::builder::EngineBuilder;
+pub use self::error::EngineError;
+pub use self::handle::Engine;
+pub use self::histogram::Histogram;
+pub use self::import::Import;
+pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
+pub use self::parcel::Outcome;
+pub use self::settings::{Probe, Settings};
+pub use self::subscription::{Event, Subscription};
+pub use self::ticket::Ticket;
+
+/// What a caller wants when there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// To wait for it.
+    Wait,
+    /// To be told [`EngineError::Busy`].
+    Refuse,
+}

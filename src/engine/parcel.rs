@@ -1,0 +1,175 @@
+//! Parcels: a few blocks of one caller that go through the stages together, so that a hand-off costs little however small
+//! the blocks, and signatures are batched across them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use bytes::Bytes;
+use hubledger_storage::Receipt;
+
+use super::permits::Permit;
+use super::sync::{Arc, lock_std as lock};
+use super::ticket::Promise;
+use crate::codec::DecodeError;
+use crate::digest::BlockHash;
+use crate::model::Block;
+use crate::rejection::Rejected;
+use crate::validate::{Claims, Prepared, Signatures};
+
+/// What became of a block that was handed in. The answers come in the order of the blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is valid, and committed.
+    Committed {
+        /// Its height.
+        height: u64,
+        /// Its hash.
+        hash: BlockHash,
+        /// How many transactions it has.
+        transactions: u32,
+        /// What its commit reached.
+        receipt: Receipt,
+    },
+    /// This very block, transactions and witnesses included, was here already.
+    Held {
+        /// Its height.
+        height: u64,
+    },
+    /// It is not valid here. Blocks behind it in the same call are not looked at.
+    Rejected(Rejected),
+}
+
+/// A block as it was handed in.
+#[derive(Debug)]
+pub(super) enum Offered {
+    Encoded(Bytes),
+    Decoded(Box<Block>),
+}
+
+impl Offered {
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.len(),
+            Self::Decoded(block) => block.body().len() + block.header().bytes().len(),
+        }
+    }
+}
+
+/// A caller's blocks, of which parcels are made.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// The caller has gone.
+    pub(super) is_cancelled: AtomicBool,
+    /// A block was rejected for good.
+    pub(super) is_over: AtomicBool,
+    /// A block breaks a rule, unless what came before it is taken back.
+    pub(super) is_stopped: AtomicBool,
+    /// Height of the last block of the parcels that were ruled.
+    last_height: Mutex<Option<u64>>,
+}
+
+impl Call {
+    /// Moves on over a parcel whose last block has this height, and gives the height before it.
+    pub(super) fn pass(&self, last: Option<u64>) -> Option<u64> {
+        let mut held = lock(&self.last_height);
+        let before = *held;
+        *held = last.or(before);
+        before
+    }
+
+    /// Whether further blocks of it are of no interest.
+    pub(super) fn is_skipped(&self) -> bool {
+        [&self.is_cancelled, &self.is_over, &self.is_stopped]
+            .iter()
+            .any(|flag| flag.load(Ordering::Acquire))
+    }
+}
+
+/// Blocks on their way. Filled in by whoever works on it, each part once.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) call: Arc<Call>,
+    answer: Mutex<Option<Promise<Vec<Outcome>>>>,
+    offered: Mutex<Vec<Offered>>,
+    pub(super) bytes: usize,
+    prepared: OnceLock<Vec<Result<Prepared, DecodeError>>>,
+    claims: OnceLock<Claims>,
+    batches_left: AtomicUsize,
+    found: Mutex<Vec<Signatures>>,
+    /// Memory granted to it, until it is committed or dropped.
+    _permit: Permit,
+}
+
+impl Parcel {
+    pub(super) fn new(
+        call: Arc<Call>,
+        offered: Vec<Offered>,
+        permit: Permit,
+        answer: Promise<Vec<Outcome>>,
+    ) -> Self {
+        Self {
+            call,
+            answer: Mutex::new(Some(answer)),
+            bytes: offered.iter().map(Offered::bytes).sum(),
+            offered: Mutex::new(offered),
+            prepared: OnceLock::new(),
+            claims: OnceLock::new(),
+            batches_left: AtomicUsize::new(1),
+            found: Mutex::default(),
+            _permit: permit,
+        }
+    }
+
+    pub(super) fn take_offered(&self) -> Vec<Offered> {
+        std::mem::take(&mut lock(&self.offered))
+    }
+
+    pub(super) fn take_answer(&self) -> Option<Promise<Vec<Outcome>>> {
+        lock(&self.answer).take()
+    }
+
+    /// The blocks with their hashes, once they are known.
+    pub(super) fn prepared(&self) -> Option<&[Result<Prepared, DecodeError>]> {
+        self.prepared.get().map(Vec::as_slice)
+    }
+
+    /// Hands on what follows from the bytes; `batches` of signatures have to be checked.
+    pub(super) fn set_prepared(
+        &self,
+        prepared: Vec<Result<Prepared, DecodeError>>,
+        claims: Claims,
+        batches: usize,
+    ) {
+        *lock(&self.found) = vec![Signatures::unchecked(); prepared.len()];
+        self.batches_left.store(batches, Ordering::Release);
+        // Each parcel is prepared once, so that nothing was set before.
+        let _ = self.claims.set(claims);
+        let _ = self.prepared.set(prepared);
+    }
+
+    pub(super) fn claims(&self) -> Option<&Claims> {
+        self.claims.get()
+    }
+
+    /// Adds what a batch found.
+    pub(super) fn settle_batch(&self, found: Vec<(u32, Signatures)>) {
+        if !found.is_empty() {
+            let mut held = lock(&self.found);
+            for (block, signatures) in found {
+                held[block as usize].merge(signatures);
+            }
+        }
+        self.batches_left.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether all signatures were checked.
+    pub(super) fn is_signed(&self) -> bool {
+        self.prepared.get().is_some() && self.batches_left.load(Ordering::Acquire) == 0
+    }
+
+    /// What was found of the signatures of all blocks, once [`Parcel::is_signed`].
+    pub(super) fn take_signatures(&self) -> Vec<Signatures> {
+        debug_assert!(self.is_signed(), "all batches are settled first");
+        std::mem::take(&mut lock(&self.found))
+    }
+}

@@ -1,0 +1,185 @@
+//! A budget in bytes: whoever wants to hold memory in the engine takes a [`Permit`] first and gives it back by dropping it.
+//!
+//! Invariants: the permits out never exceed the total; those who wait are served in the order in which they came, so that
+//! small requests don't starve a large one; once closed, nobody waits and nobody is served.
+
+use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
+
+/// The budget.
+#[derive(Debug)]
+pub(super) struct Permits {
+    total: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    free: u64,
+    /// The number that the next one to wait gets …
+    next: u64,
+    /// … and the number whose turn it is.
+    serving: u64,
+    /// How many wait until nothing is out.
+    waiting_idle: u64,
+    is_closed: bool,
+}
+
+impl State {
+    /// Whether anybody has to be told of a change; telling nobody costs a system call too.
+    const fn is_waited_for(&self) -> bool {
+        self.next != self.serving || self.waiting_idle > 0
+    }
+}
+
+/// A share of the budget, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    permits: Arc<Permits>,
+    bytes: u64,
+}
+
+impl Permits {
+    pub(super) fn new(total: u64) -> Arc<Self> {
+        Arc::new(Self {
+            total,
+            state: Mutex::new(State {
+                free: total,
+                next: 0,
+                serving: 0,
+                waiting_idle: 0,
+                is_closed: false,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// Takes a permit if it is free and nobody waits. A request above the total is one for all of it.
+    pub(super) fn try_acquire(self: &Arc<Self>, bytes: u64) -> Option<Permit> {
+        let bytes = bytes.min(self.total);
+        let mut state = lock(&self.state);
+        if state.is_closed || state.next != state.serving || state.free < bytes {
+            return None;
+        }
+        state.free -= bytes;
+        Some(self.permit(bytes))
+    }
+
+    /// Waits for a permit; `None` once the budget is closed.
+    pub(super) fn acquire(self: &Arc<Self>, bytes: u64) -> Option<Permit> {
+        let bytes = bytes.min(self.total);
+        let mut state = lock(&self.state);
+        let number = state.next;
+        state.next += 1;
+        let mut state = wait_until(&self.changed, state, |state| {
+            state.is_closed || (state.serving == number && state.free >= bytes)
+        });
+        if state.is_closed {
+            return None;
+        }
+        state.serving += 1;
+        state.free -= bytes;
+        let is_waited_for = state.is_waited_for();
+        drop(state);
+        if is_waited_for {
+            self.changed.notify_all();
+        }
+        Some(self.permit(bytes))
+    }
+
+    /// Bytes out at the moment.
+    pub(super) fn used(&self) -> u64 {
+        self.total - lock(&self.state).free
+    }
+
+    /// Waits until no permit is out.
+    pub(super) fn wait_idle(&self) {
+        let mut state = lock(&self.state);
+        state.waiting_idle += 1;
+        let mut state = wait_until(&self.changed, state, |state| state.free == self.total);
+        state.waiting_idle -= 1;
+    }
+
+    /// Whether nobody is served any more.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
+    /// Sends away everybody who waits or will come.
+    pub(super) fn close(&self) {
+        lock(&self.state).is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn permit(self: &Arc<Self>, bytes: u64) -> Permit {
+        Permit {
+            permits: Arc::clone(self),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = lock(&self.permits.state);
+        state.free += self.bytes;
+        let is_waited_for = state.is_waited_for();
+        drop(state);
+        if is_waited_for {
+            self.permits.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shuttle::thread;
+
+    #[test]
+    fn permits_never_exceed_the_total_and_everybody_is_served() {
+        shuttle::check_random(
+            || {
+                let permits = Permits::new(10);
+                let out = Arc::new(Mutex::new(0_u64));
+                let threads: Vec<_> = [7, 4, 99, 1]
+                    .map(|bytes: u64| {
+                        let (permits, out) = (Arc::clone(&permits), Arc::clone(&out));
+                        thread::spawn(move || {
+                            let permit = permits.acquire(bytes).expect("nobody closes it");
+                            *lock(&out) += bytes.min(10);
+                            assert!(*lock(&out) <= 10);
+                            *lock(&out) -= bytes.min(10);
+                            drop(permit);
+                        })
+                    })
+                    .into();
+                for thread in threads {
+                    thread.join().expect("no assertion failed");
+                }
+                permits.wait_idle();
+                assert_eq!(permits.used(), 0);
+            },
+            500,
+        );
+    }
+
+    #[test]
+    fn closing_sends_everybody_away() {
+        shuttle::check_random(
+            || {
+                let permits = Permits::new(1);
+                let held = permits.try_acquire(1).expect("all is free");
+                let waiting = {
+                    let permits = Arc::clone(&permits);
+                    thread::spawn(move || permits.acquire(1).is_none())
+                };
+                permits.close();
+                assert!(waiting.join().expect("returns"), "closed while one is out");
+                drop(held);
+                assert!(permits.try_acquire(1).is_none());
+            },
+            300,
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! What the engine's threads and its callers share.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use crossbeam_channel::Sender;
+use hubledger_storage::Durability;
+
+use super::EngineError;
+use super::admission::Submission;
+use super::chain::Chain;
+use super::commit::Command;
+use super::error::Latch;
+use super::metrics::{Meters, Stage};
+use super::parcel::Parcel;
+use super::permits::Permits;
+use super::pool::Pool;
+use super::settings::Settings;
+use super::subscription::Subscribers;
+use super::sync::{Arc, lock_std as lock};
+use super::turn::Turn;
+use super::verified::Verified;
+use super::watermark::Watermark;
+use super::worker::{self, Job};
+use crate::clock::Clock;
+use crate::ledger::ChainReader;
+use crate::signature::Verifier;
+use crate::spec::ChainSpec;
+use crate::validate::ValidBlock;
+
+pub(super) struct Shared {
+    pub(super) spec: ChainSpec,
+    pub(super) settings: Settings,
+    pub(super) verifier: Verifier,
+    pub(super) reader: ChainReader,
+    /// The time by which blocks are judged …
+    pub(super) clock: Arc<dyn Clock>,
+    /// … and the one by which batches of admission close.
+    pub(super) timer: Arc<dyn Clock>,
+    pub(super) latch: Arc<Latch>,
+    pub(super) meters: Meters,
+    pub(super) memory: Arc<Permits>,
+    pub(super) admission_memory: Arc<Permits>,
+    pub(super) verified: Verified,
+    pub(super) pool: Mutex<Pool>,
+    pub(super) watermark: Watermark,
+    pub(super) subscribers: Subscribers,
+    chain: Mutex<Chain>,
+    pub(super) turn: Turn,
+    /// Parcels without an answer.
+    pub(super) parcels: AtomicUsize,
+    pub(super) snapshot_is_due: AtomicBool,
+    pub(super) jobs: Sender<Job>,
+    pub(super) urgent: Sender<Job>,
+    pub(super) commands: Sender<Command>,
+    /// Nothing means that no more will come.
+    pub(super) submissions: Sender<Option<Submission>>,
+}
+
+/// What a [`Shared`] is made of, beside what follows from it.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) verifier: Verifier,
+    pub(super) chain: Chain,
+    pub(super) reader: ChainReader,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) timer: Arc<dyn Clock>,
+    pub(super) jobs: Sender<Job>,
+    pub(super) urgent: Sender<Job>,
+    pub(super) commands: Sender<Command>,
+    pub(super) submissions: Sender<Option<Submission>>,
+}
+
+impl Shared {
+    pub(super) fn new(parts: Parts) -> Self {
+        let settings = parts.settings;
+        let end = parts.chain.validator().state().height() + 1;
+        Self {
+            spec: parts.chain.validator().spec().clone(),
+            verifier: parts.verifier,
+            reader: parts.reader,
+            clock: parts.clock,
+            timer: parts.timer,
+            latch: Arc::default(),
+            meters: Meters::default(),
+            memory: Permits::new(settings.memory_bytes),
+            admission_memory: Permits::new(settings.admission_bytes),
+            verified: Verified::new(settings.verified_transactions),
+            pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
+            watermark: Watermark::new(end),
+            subscribers: Subscribers::default(),
+            chain: Mutex::new(parts.chain),
+            turn: Turn::default(),
+            parcels: AtomicUsize::new(0),
+            snapshot_is_due: AtomicBool::new(false),
+            jobs: parts.jobs,
+            urgent: parts.urgent,
+            commands: parts.commands,
+            submissions: parts.submissions,
+            settings,
+        }
+    }
+
+    pub(super) fn lock_chain(&self) -> MutexGuard<'_, Chain> {
+        lock(&self.chain)
+    }
+
+    /// The end of the chain that no rejection takes back.
+    pub(super) fn committed_end(&self) -> u64 {
+        self.watermark.end(Durability::Memory)
+    }
+
+    /// Parcels without an answer.
+    pub(super) fn in_flight(&self) -> usize {
+        self.parcels.load(Ordering::Acquire)
+    }
+
+    /// Puts a parcel into the chain's order and in front of the workers.
+    pub(super) fn enqueue(&self, parcel: Parcel) -> Result<(), EngineError> {
+        let parcel = Arc::new(parcel);
+        {
+            let mut chain = self.lock_chain();
+            // Under the lock, so that either the failure finds the parcel or the parcel the failure.
+            self.latch.check()?;
+            chain.push(Arc::clone(&parcel));
+            self.parcels.fetch_add(1, Ordering::AcqRel);
+            self.meters.queued(Stage::Validate, chain.len());
+        }
+        self.meters.queued(Stage::Decode, self.jobs.len());
+        // There is room for all parcels in flight.
+        let sent = self.jobs.send(Job::Parcel(parcel));
+        sent.map_err(|_| self.latch.reason())
+    }
+
+    pub(super) fn send_commit(&self, command: Command) {
+        self.meters.queued(Stage::Commit, self.commands.len());
+        // Only when the thread has ended is there nobody to take it, and then nobody is owed an answer.
+        let _ = self.commands.send(command);
+    }
+
+    /// Rules and settles what is ready.
+    pub(super) fn advance(&self) {
+        worker::advance(self);
+    }
+
+    /// Calls the probe at a hand-off, and notes the stage that a panic from now on belongs to.
+    pub(super) fn enter(&self, stage: Stage, at: &Cell<Stage>) {
+        at.set(stage);
+        self.probe(stage);
+    }
+
+    pub(super) fn probe(&self, stage: Stage) {
+        if let Some(probe) = &self.settings.probe {
+            probe(stage);
+        }
+    }
+
+    /// Lets the pool forget what the senders of valid blocks have used.
+    pub(super) fn forget_used(&self, valid: &[ValidBlock]) {
+        let mut pool = lock(&self.pool);
+        if pool.len() == 0 {
+            return;
+        }
+        for block in valid {
+            for transaction in block.block().transactions() {
+                pool.forget(transaction.sender(), transaction.nonce());
+            }
+        }
+    }
+
+    /// Notes a failure without touching the chain, which the caller has locked.
+    pub(super) fn latch_error(&self, error: EngineError) {
+        tracing::error!(%error, "the engine stops");
+        if self.latch.set(error) {
+            self.memory.close();
+            self.admission_memory.close();
+            self.watermark.close();
+            self.subscribers.close();
+        }
+    }
+
+    /// Stops everything for a failure: everybody who waits learns of it.
+    pub(super) fn fail(&self, error: EngineError) {
+        self.latch_error(error);
+        self.lock_chain().clear();
+    }
+}

@@ -1,0 +1,187 @@
+//! An answer that comes later: a [`Promise`] on the engine's side, a [`Ticket`] on the caller's, who waits, polls, or
+//! awaits it in whatever runtime.
+//!
+//! Invariants: an answer is given once and taken once; a promise that is dropped unfulfilled answers too, with the reason
+//! why the engine stopped, so that nobody waits for ever.
+
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::EngineError;
+use super::error::Latch;
+use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
+
+/// What a caller holds until its answer comes.
+#[derive(Debug)]
+pub struct Ticket<T> {
+    slot: Arc<Slot<T>>,
+}
+
+/// What the engine holds until it answers.
+#[derive(Debug)]
+pub(super) struct Promise<T> {
+    slot: Arc<Slot<T>>,
+    latch: Arc<Latch>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    state: Mutex<State<T>>,
+    answered: Condvar,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    /// Nobody looks; telling nobody would cost a system call.
+    Open,
+    /// Somebody waits.
+    Waited,
+    /// Somebody wants to be woken.
+    Awaited(Waker),
+    Answered(Result<T, EngineError>),
+    Taken,
+}
+
+/// A promise and its ticket. `latch` says why the engine stopped, should the promise be dropped.
+pub(super) fn ticket<T>(latch: &Arc<Latch>) -> (Promise<T>, Ticket<T>) {
+    let slot = Arc::new(Slot {
+        state: Mutex::new(State::Open),
+        answered: Condvar::new(),
+    });
+    let promise = Promise {
+        slot: Arc::clone(&slot),
+        latch: Arc::clone(latch),
+    };
+    (promise, Ticket { slot })
+}
+
+impl<T> Promise<T> {
+    pub(super) fn fulfil(self, answer: T) {
+        self.slot.answer(Ok(answer));
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let is_answered = matches!(*lock(&self.slot.state), State::Answered(_) | State::Taken);
+        if !is_answered {
+            self.slot.answer(Err(self.latch.reason()));
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    fn answer(&self, answer: Result<T, EngineError>) {
+        let before = mem::replace(&mut *lock(&self.state), State::Answered(answer));
+        match before {
+            State::Waited => self.answered.notify_all(),
+            State::Awaited(waker) => waker.wake(),
+            _ => {}
+        }
+    }
+
+    /// The answer, if it is there: at most once.
+    fn take(state: &mut State<T>) -> Option<Result<T, EngineError>> {
+        match mem::replace(state, State::Taken) {
+            State::Answered(answer) => Some(answer),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+}
+
+impl<T> Ticket<T> {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the engine stopped before it could answer.
+    pub fn wait(self) -> Result<T, EngineError> {
+        let mut answer = None;
+        drop(wait_until(
+            &self.slot.answered,
+            lock(&self.slot.state),
+            |state| {
+                answer = Slot::take(state);
+                if matches!(state, State::Open | State::Awaited(_)) {
+                    *state = State::Waited;
+                }
+                answer.is_some() || matches!(state, State::Taken)
+            },
+        ));
+        answer.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    /// The answer if it has come, else the ticket again.
+    ///
+    /// # Errors
+    /// The ticket: there is no answer yet.
+    pub fn try_take(self) -> Result<Result<T, EngineError>, Self> {
+        let answer = Slot::take(&mut *lock(&self.slot.state));
+        answer.ok_or(self)
+    }
+}
+
+/// Resolves when the answer comes. Polled again after that it stays pending.
+impl<T> Future for Ticket<T> {
+    type Output = Result<T, EngineError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = lock(&self.slot.state);
+        if let Some(answer) = Slot::take(&mut state) {
+            return Poll::Ready(answer);
+        }
+        match &*state {
+            State::Taken => {}
+            State::Awaited(held) if held.will_wake(context.waker()) => {}
+            _ => *state = State::Awaited(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shuttle::{future, thread};
+
+    #[test]
+    fn an_answer_reaches_whoever_waits_or_awaits() {
+        shuttle::check_random(
+            || {
+                let latch = Arc::new(Latch::default());
+                let (first, waited) = ticket(&latch);
+                let (second, awaited) = ticket(&latch);
+                let answering = thread::spawn(move || {
+                    second.fulfil(2);
+                    first.fulfil(1);
+                });
+                assert_eq!(future::block_on(awaited).expect("answered"), 2);
+                assert_eq!(waited.wait().expect("answered"), 1);
+                answering.join().expect("no panic");
+            },
+            500,
+        );
+    }
+
+    #[test]
+    fn a_promise_that_is_dropped_answers_too() {
+        shuttle::check_random(
+            || {
+                let latch = Arc::new(Latch::default());
+                let (promise, waited) = ticket::<u8>(&latch);
+                let dropping = thread::spawn(move || drop(promise));
+                assert!(matches!(waited.wait(), Err(EngineError::Stopped)));
+                dropping.join().expect("no panic");
+                let (promise, polled) = ticket::<u8>(&latch);
+                let polled = polled.try_take().expect_err("nothing yet");
+                promise.fulfil(7);
+                assert!(matches!(polled.try_take(), Ok(Ok(7))));
+            },
+            300,
+        );
+    }
+}

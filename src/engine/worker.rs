@@ -1,0 +1,215 @@
+//! The threads of the pool. Each takes a parcel through everything that follows from its bytes, and checks the signatures it
+//! gathered while they are still in its cache; whoever brings the news that a parcel is ready rules and settles what is next
+//! in the chain. So one core works as one thread, and two work without waiting for each other.
+//!
+//! A worker blocks on nothing but the lack of work: every channel that it sends to has room for all parcels in flight.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, select_biased};
+
+use super::admission::{self, Batch};
+use super::commit::Command;
+use super::error::panicked;
+use super::metrics::{Load, Stage};
+use super::parcel::{Offered, Parcel};
+use super::shared::Shared;
+use super::sync::Arc;
+use crate::codec::DecodeError;
+use crate::ledger::EncodedState;
+use crate::model::Block;
+use crate::validate::{Claims, Prepared};
+
+/// What there is to do.
+pub(super) enum Job {
+    /// A parcel that nobody has looked into.
+    Parcel(Arc<Parcel>),
+    /// Some of a parcel's signatures.
+    Signatures(Arc<Parcel>, Range<usize>),
+    /// Transactions that want to be admitted.
+    Admission(Batch),
+    /// Nothing more.
+    Stop,
+}
+
+/// Works until it is told to stop. `urgent` jobs go first.
+pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>) {
+    loop {
+        let waiting = Instant::now();
+        let job = select_biased! {
+            recv(urgent) -> job => job,
+            recv(jobs) -> job => job,
+        };
+        shared.meters.workers_idle.add(waiting.elapsed());
+        // Outside of what may panic, so that those who wait for it learn the reason.
+        let mut job = match job {
+            Ok(Job::Stop) | Err(_) => return,
+            Ok(job) => job,
+        };
+        if shared.latch.is_set() {
+            continue;
+        }
+        let stage = Cell::new(Stage::Decode);
+        let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
+            Job::Parcel(parcel) => take_through(shared, parcel, &stage),
+            Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
+            Job::Admission(batch) => admission::judge(shared, batch, &stage),
+            Job::Stop => {}
+        }));
+        if let Err(payload) = done {
+            shared.fail(panicked(stage.get(), &*payload));
+        }
+    }
+}
+
+/// Decodes and hashes a parcel, hands it on, and checks its signatures.
+fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
+    shared.enter(Stage::Decode, stage);
+    let started = Instant::now();
+    let offered = parcel.take_offered();
+    let of_interest = !parcel.call.is_cancelled.load(Ordering::Acquire);
+    let decoded: Vec<_> = match of_interest {
+        true => offered.into_iter().map(decode).collect(),
+        false => Vec::new(),
+    };
+    let load = Load {
+        blocks: decoded.len() as u64,
+        transactions: decoded.iter().flatten().map(transactions).sum(),
+        bytes: parcel.bytes as u64,
+    };
+    shared.meters.stage(Stage::Decode, started, load);
+
+    shared.enter(Stage::Hash, stage);
+    let started = Instant::now();
+    let prepared: Vec<_> = decoded
+        .into_iter()
+        .map(|block| block.map(Prepared::new))
+        .collect();
+    let claims = gather(shared, &prepared);
+    shared.meters.stage(Stage::Hash, started, load);
+
+    // At least one batch, so that there is somebody to say that all are checked.
+    let batch = shared.settings.batch_signatures.max(1);
+    let count = claims.len();
+    let batches = count.div_ceil(batch).max(1);
+    let batch = count.div_ceil(batches);
+    parcel.set_prepared(prepared, claims, batches);
+    for number in 1..batches {
+        let range = number * batch..count.min((number + 1) * batch);
+        let job = Job::Signatures(Arc::clone(parcel), range.clone());
+        if shared.urgent.try_send(job).is_err() {
+            check(shared, parcel, range, stage);
+        }
+    }
+    shared.enter(Stage::Validate, stage);
+    shared.advance();
+    check(shared, parcel, 0..count.min(batch), stage);
+}
+
+fn decode(offered: Offered) -> Result<Block, DecodeError> {
+    match offered {
+        Offered::Encoded(bytes) => Block::decode(&bytes),
+        Offered::Decoded(block) => Ok(*block),
+    }
+}
+
+fn transactions(block: &Block) -> u64 {
+    u64::from(block.header().transaction_count)
+}
+
+/// What the parcel's blocks claim to be signed, but for blocks that the chain has passed for good (they are compared with
+/// what is held) and for transactions that admission has checked.
+fn gather(shared: &Shared, prepared: &[Result<Prepared, DecodeError>]) -> Claims {
+    let mut claims = Claims::default();
+    let committed = shared.committed_end();
+    let (mut hits, mut misses) = (0, 0);
+    for (number, prepared) in (0u32..).zip(prepared) {
+        let Ok(prepared) = prepared else { continue };
+        if prepared.block().height() < committed {
+            continue;
+        }
+        let known = shared.verified.contains(prepared.leaves());
+        let hit = known.iter().filter(|known| **known).count();
+        hits += hit as u64;
+        misses += (known.len() - hit) as u64;
+        claims.add_block(number, &shared.spec, prepared, |index, _| known[index]);
+    }
+    shared.meters.cache(hits, misses);
+    claims
+}
+
+/// Checks some of a parcel's signatures.
+fn check(shared: &Shared, parcel: &Parcel, range: Range<usize>, stage: &Cell<Stage>) {
+    shared.enter(Stage::Signatures, stage);
+    let Some(claims) = parcel.claims() else {
+        return;
+    };
+    let started = Instant::now();
+    let count = range.len();
+    let found = if count == 0 {
+        Vec::new()
+    } else {
+        let _span = tracing::debug_span!("signatures", count).entered();
+        shared.meters.signature_batch(count);
+        claims.verify(range, &shared.verifier)
+    };
+    let load = Load {
+        transactions: count as u64,
+        ..Load::default()
+    };
+    shared.meters.stage(Stage::Signatures, started, load);
+    parcel.settle_batch(found);
+    if parcel.is_signed() {
+        shared.enter(Stage::Validate, stage);
+        shared.advance();
+    }
+}
+
+/// Rules and settles what is ready; called with every piece of news.
+pub(super) fn advance(shared: &Shared) {
+    shared.turn.take(|| {
+        let mut chain = shared.lock_chain();
+        loop {
+            if shared.latch.is_set() {
+                chain.clear();
+                return;
+            }
+            let started = Instant::now();
+            if let Some(settled) = chain.settle() {
+                let load = Load {
+                    blocks: settled.verdicts.len() as u64,
+                    transactions: settled.valid.iter().map(|b| transactions(b.block())).sum(),
+                    bytes: settled.parcel.bytes as u64,
+                };
+                shared.forget_used(&settled.valid);
+                shared.meters.stage(Stage::Validate, started, load);
+                shared.send_commit(Command::Settled(settled));
+                continue;
+            }
+            if shared.snapshot_is_due.load(Ordering::Acquire) {
+                // A snapshot is of a state without unsettled blocks, so that rules wait until it is taken.
+                if chain.ruled() > 0 {
+                    return;
+                }
+                let state = EncodedState::from(chain.validator().state());
+                shared.snapshot_is_due.store(false, Ordering::Release);
+                shared.send_commit(Command::Snapshot(state));
+            }
+            let Some(parcel) = chain.next_to_rule() else {
+                return;
+            };
+            let now_us = || shared.clock.now_us();
+            if let Err(error) = chain.rule(&parcel, now_us, shared.committed_end()) {
+                shared.latch_error(error);
+                continue;
+            }
+            shared
+                .meters
+                .stage(Stage::Validate, started, Load::default());
+        }
+    });
+}

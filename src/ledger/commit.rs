@@ -1,0 +1,140 @@
+//! Committing valid blocks, now and then a snapshot of the state, and pruning by a policy: the one place that writes to a
+//! store that is open.
+
+use hubledger_storage::{BlockWriter, Durability, META_VALUE_BYTES_MAX, Receipt};
+
+use super::retention::Retention;
+use super::{ChainReader, LedgerError, META_STATE, record};
+use crate::validate::{State, ValidBlock};
+
+/// A snapshot is due when this many blocks …
+const SNAPSHOT_BLOCKS_MIN: u64 = 256;
+/// … with this many times the snapshot's own size have been committed since the last, so that snapshots cost a
+/// bounded share of all writing.
+const SNAPSHOT_SHARE: u64 = 8;
+
+/// When the last snapshot was taken, and what was committed since.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// The block that the stored snapshot stands after; 0 without one, for that state follows from the specification.
+    pub(super) height: u64,
+    pub(super) blocks_since: u64,
+    pub(super) bytes_since: u64,
+    pub(super) size: u64,
+}
+
+/// A state, encoded, and the block that it stands after.
+#[derive(Clone)]
+pub(crate) struct EncodedState {
+    pub(crate) height: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl From<&State> for EncodedState {
+    fn from(state: &State) -> Self {
+        Self {
+            height: state.height(),
+            bytes: state.encode(),
+        }
+    }
+}
+
+/// The writing half of a ledger.
+pub(crate) struct Committer {
+    pub(super) writer: Box<dyn BlockWriter>,
+    pub(super) chain: ChainReader,
+    durability: Durability,
+    pub(super) snapshot: Snapshot,
+    pub(super) retention: Retention,
+}
+
+impl Committer {
+    pub(super) fn new(
+        writer: Box<dyn BlockWriter>,
+        chain: ChainReader,
+        snapshot: Snapshot,
+    ) -> Self {
+        Self {
+            writer,
+            chain,
+            durability: Durability::Disk,
+            snapshot,
+            retention: Retention::default(),
+        }
+    }
+
+    pub(crate) fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    /// Commits a run of blocks, all or nothing.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        run: impl IntoIterator<Item = &'a ValidBlock>,
+    ) -> Result<Receipt, LedgerError> {
+        let run = run.into_iter().map(|valid| record::encode(valid.block()));
+        let run: Vec<_> = run.collect();
+        let receipt = self.writer.append(&run, self.durability)?;
+        let bytes = run.iter().map(|block| block.body.len() as u64).sum::<u64>();
+        self.snapshot.blocks_since += run.len() as u64;
+        self.snapshot.bytes_since += bytes;
+        self.retention.count(run.len() as u64, bytes);
+        Ok(receipt)
+    }
+
+    /// Whether enough was committed for another snapshot.
+    pub(crate) fn wants_snapshot(&self) -> bool {
+        self.snapshot.blocks_since >= SNAPSHOT_BLOCKS_MIN
+            && self.snapshot.bytes_since >= SNAPSHOT_SHARE * self.snapshot.size
+    }
+
+    /// Whether anything was committed since the last snapshot.
+    pub(crate) fn has_news(&self) -> bool {
+        self.snapshot.blocks_since > 0
+    }
+
+    /// Keeps `state`, which is that after the last committed block.
+    pub(crate) fn put_snapshot(
+        &mut self,
+        state: impl Into<EncodedState>,
+    ) -> Result<(), LedgerError> {
+        let EncodedState { height, bytes } = state.into();
+        let size = bytes.len() as u64;
+        if bytes.len() > META_VALUE_BYTES_MAX {
+            tracing::warn!(
+                bytes = size,
+                "state too large for a snapshot; opening will replay"
+            );
+            self.snapshot = Snapshot {
+                height: self.snapshot.height,
+                size,
+                ..Snapshot::default()
+            };
+            return Ok(());
+        }
+        // Where bodies were pruned a snapshot of blocks that power loss takes back could not be replaced by replaying.
+        if self.durability < Durability::Disk && self.chain.extent()?.floor > 0 {
+            self.writer.sync()?;
+        }
+        self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
+        self.snapshot = Snapshot {
+            height,
+            size,
+            ..Snapshot::default()
+        };
+        Ok(())
+    }
+
+    /// Makes everything committed as durable as the store can.
+    pub(crate) fn sync(&mut self) -> Result<Receipt, LedgerError> {
+        Ok(self.writer.sync()?)
+    }
+
+    /// Takes a last snapshot where blocks were committed since the one before, and makes all of it durable.
+    pub(crate) fn close(mut self, state: &State) -> Result<Receipt, LedgerError> {
+        if self.has_news() {
+            self.put_snapshot(state)?;
+        }
+        self.sync()
+    }
+}

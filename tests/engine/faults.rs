@@ -1,0 +1,222 @@
+//! Blocks with one fault or two, for every reason that a native chain can be rejected for.
+
+use bytes::Bytes;
+use hubledger::digest::{BlockHash, ChainId, Digest};
+use hubledger::model::{Block, Draft, Kind, Transaction, VectorClock};
+use hubledger::rejection::Reason;
+use hubledger::spec::Consensus;
+
+use crate::common::{Chain, Numbers, SECOND, account, corrupt_signature, fields, key, sealed};
+
+const SENDERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// A chain on which every native reason can be reached.
+pub(crate) fn chain() -> Chain {
+    Chain::new(2, |fields| {
+        let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+            unreachable!("the only consensus");
+        };
+        consensus.round_robin = true;
+        fields.rules.balances = true;
+        fields.rules.fee_min = 1;
+        fields.limits.payload_bytes_max = 100;
+        let accounts = SENDERS.iter().map(|name| account(name, 100_000));
+        fields.accounts.extend(accounts);
+    })
+}
+
+fn turn(chain: &Chain) -> &'static str {
+    ["hub-0", "hub-1"][(chain.state().height() % 2) as usize]
+}
+
+/// Valid transactions for the next block.
+pub(crate) fn transactions(chain: &Chain, numbers: &mut Numbers, count: u64) -> Vec<Transaction> {
+    let mut nonces = SENDERS.map(|name| chain.state().account(name).nonce);
+    let make = |_| {
+        let sender = numbers.below(4) as usize;
+        nonces[sender] += 1 + numbers.below(2);
+        let (name, nonce) = (SENDERS[sender], nonces[sender]);
+        match numbers.below(2) {
+            0 => chain.message(name, nonce),
+            _ => {
+                let receiver = SENDERS[numbers.below(4) as usize];
+                chain.transfer(name, receiver, (numbers.below(3), 1), nonce)
+            }
+        }
+    };
+    (0..count).map(make).collect()
+}
+
+pub(crate) fn block(chain: &Chain, transactions: &[Transaction]) -> Block {
+    chain.block_by(turn(chain), transactions)
+}
+
+/// Appends a valid block.
+pub(crate) fn extend(chain: &mut Chain, numbers: &mut Numbers) {
+    let count = numbers.below(6);
+    let made = block(chain, &transactions(chain, numbers, count));
+    chain.push(made);
+}
+
+fn header(chain: &Chain, good: &Block, reason: Reason) -> Option<Block> {
+    let mut fields = fields(good);
+    match reason {
+        Reason::Chain => fields.chain = ChainId([7; 32]),
+        Reason::Height => fields.height += 3,
+        Reason::PreviousHash => fields.previous_hash = BlockHash([7; 32]),
+        Reason::MerkleRoot => fields.merkle_root = Digest([7; 32]),
+        Reason::HistoryRoot => fields.history_root = Digest([7; 32]),
+        Reason::StateRoot => fields.state_root = Digest([7; 32]),
+        Reason::Limit => fields.producer = "x".repeat(200),
+        Reason::VectorClock => fields.vector_clock = VectorClock::empty(),
+        Reason::Timestamp => fields.timestamp = chain.state().timestamp(),
+        Reason::Producer => {
+            // Somebody with an entry in the clock (which is looked at first) who is no authority doesn't exist here, so
+            // that the fault is the entry's.
+            fields.producer = "alice".to_owned();
+            return Some(sealed(fields, &key("alice"), good.transactions()));
+        }
+        Reason::Turn => {
+            let other = ["hub-1", "hub-0"][(chain.state().height() % 2) as usize];
+            return Some(chain.block_by(other, good.transactions()));
+        }
+        Reason::Difficulty => fields.difficulty = 2,
+        Reason::Seal => return Some(sealed(fields, &key("mallory"), good.transactions())),
+        _ => return None,
+    }
+    Some(sealed(fields, &key(turn(chain)), good.transactions()))
+}
+
+fn broken_transaction(chain: &Chain, good: &[Transaction], reason: Reason) -> Option<Transaction> {
+    let last = good.iter().rev().find(|held| held.sender() == "bob");
+    let nonce = last.map_or(chain.state().account("bob").nonce, Transaction::nonce) + 1;
+    let signed = |change: &dyn Fn(&mut Draft)| chain.signed("bob", nonce, change);
+    Some(match reason {
+        Reason::Expired => signed(&|draft| draft.expiry = 1),
+        Reason::Fee => signed(&|draft| draft.fee = 0),
+        Reason::Timestamp => signed(&|draft| draft.timestamp += 10_000 * SECOND),
+        Reason::Nonce => match last {
+            Some(last) => chain.message("bob", last.nonce()),
+            None => return None,
+        },
+        Reason::Duplicate => good.first()?.clone(),
+        Reason::Identity => chain.draft("bob", nonce).sign(&[&key("mallory")]).unwrap(),
+        Reason::Balance => chain.transfer("bob", "alice", (10_000_000, 1), nonce),
+        Reason::Operation => {
+            let mut draft = chain.draft("bob", nonce);
+            draft.kind = Kind::Mpreg;
+            draft.with_witnesses(Vec::new()).unwrap()
+        }
+        Reason::Signature => corrupt_signature(&signed(&|_| {})),
+        Reason::SignatureMissing => chain
+            .draft("bob", nonce)
+            .with_witnesses(Vec::new())
+            .unwrap(),
+        Reason::Limit => signed(&|draft| draft.payload = vec![0; 101]),
+        Reason::Chain => signed(&|draft| draft.chain = ChainId([9; 32])),
+        _ => return None,
+    })
+}
+
+/// The reasons that a transaction can be at fault for.
+pub(crate) const OF_TRANSACTIONS: [Reason; 12] = [
+    Reason::Expired,
+    Reason::Fee,
+    Reason::Timestamp,
+    Reason::Nonce,
+    Reason::Duplicate,
+    Reason::Identity,
+    Reason::Balance,
+    Reason::Operation,
+    Reason::Signature,
+    Reason::SignatureMissing,
+    Reason::Limit,
+    Reason::Chain,
+];
+
+/// Every reason but `public_key`, which only MPREG's chains know.
+pub(crate) fn native() -> impl Iterator<Item = Reason> {
+    let all = Reason::ALL.iter().copied();
+    all.filter(|reason| *reason != Reason::PublicKey)
+}
+
+/// A next block with a fault of this kind; and another fault behind it or before it, for transactions.
+pub(crate) fn faulty(chain: &Chain, numbers: &mut Numbers, reason: Reason) -> Bytes {
+    let good = transactions(chain, numbers, 4);
+    let honest = block(chain, &good);
+    let encoded = |block: Block| Bytes::from(block.encode());
+    match reason {
+        Reason::Malformed => encoded(honest).slice(..40),
+        Reason::Version => {
+            let mut bytes = honest.encode();
+            bytes[4] = 9;
+            bytes.into()
+        }
+        Reason::TransactionCount => miscounted(&honest),
+        Reason::BodySize => {
+            let mut bytes = honest.encode();
+            bytes.push(0);
+            bytes.into()
+        }
+        Reason::Genesis => {
+            let mut fields = fields(&honest);
+            fields.height = 0;
+            encoded(sealed(fields, &key("hub-0"), honest.transactions()))
+        }
+        Reason::Fork if chain.blocks.len() > 1 => {
+            let mut before = Chain::of(chain.spec().clone());
+            for held in &chain.blocks[1..chain.blocks.len() - 1] {
+                before.push(held.clone());
+            }
+            let other = before.signed("dave", 1_000, |draft| draft.receiver = "fork".to_owned());
+            encoded(block(&before, &[other]))
+        }
+        reason if OF_TRANSACTIONS.contains(&reason) && numbers.below(2) == 0 => {
+            encoded(with_faults(chain, numbers, &good, reason))
+        }
+        reason => match header(chain, &honest, reason) {
+            Some(block) => encoded(block),
+            None => encoded(with_faults(chain, numbers, &good, reason)),
+        },
+    }
+}
+
+/// Valid transactions, a faulty one, more valid ones; and sometimes a second fault anywhere.
+fn with_faults(
+    chain: &Chain,
+    numbers: &mut Numbers,
+    good: &[Transaction],
+    reason: Reason,
+) -> Block {
+    let mut all = good.to_vec();
+    if let Some(broken) = broken_transaction(chain, good, reason) {
+        let at = match reason {
+            // Behind the one that they are about.
+            Reason::Nonce | Reason::Duplicate => all.len(),
+            _ => numbers.below(all.len() as u64 + 1) as usize,
+        };
+        all.insert(at, broken);
+    }
+    if numbers.below(2) == 0 {
+        let other = OF_TRANSACTIONS[numbers.below(12) as usize];
+        if let Some(broken) = broken_transaction(chain, good, other) {
+            all.insert(numbers.below(all.len() as u64 + 1) as usize, broken);
+        }
+    }
+    if numbers.below(3) == 0 {
+        let at = numbers.below(all.len() as u64) as usize;
+        if all[at].witnesses().len() > 0 {
+            all[at] = corrupt_signature(&all[at]);
+        }
+    }
+    block(chain, &all)
+}
+
+/// The block with a transaction count that is off by one.
+fn miscounted(block: &Block) -> Bytes {
+    let mut bytes = block.encode();
+    // Behind the header's length, version, chain, height and four roots.
+    let at = 4 + 1 + 32 + 8 + 4 * 32;
+    bytes[at] += 1;
+    bytes.into()
+}

@@ -1,0 +1,13 @@
+//! The engine, from outside: it equals the sequential validator whatever the timing, keeps its promises to callers, and
+//! stops cleanly.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod api;
+#[path = "../common/mod.rs"]
+mod common;
+mod equivalence;
+mod faults;
+mod limits;
+mod soak;
+mod stops;
+mod support;
