@@ -2,6 +2,7 @@
 //! costs a fraction of one alone. What is admitted waits in the pool for a block, and is remembered as verified.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -34,6 +35,21 @@ pub(super) struct Submission {
 
 /// Submissions that are judged together.
 pub(super) type Batch = Vec<Submission>;
+
+/// Batches that were judged, waiting for those before them. Workers judge several at once, but transactions enter the pool in
+/// the order in which they were submitted: else a block could take a sender's later nonce, and the earlier one be lost.
+#[derive(Default)]
+pub(super) struct InOrder {
+    next: u64,
+    judged: BTreeMap<u64, (Batch, Vec<Option<Fault>>)>,
+}
+
+impl InOrder {
+    /// Drops what waits.
+    pub(super) fn clear(&mut self) {
+        self.judged.clear();
+    }
+}
 
 /// When a batch closes: by size, or when its first item has waited long enough. Pure: time comes in as an argument.
 #[derive(Debug)]
@@ -79,6 +95,7 @@ impl<T> Batcher<T> {
 pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>) {
     let settings = &shared.settings;
     let mut batcher = Batcher::new(settings.admission_batch, settings.admission_linger);
+    let mut number = 0;
     loop {
         let received = match batcher.due_in_us(shared.timer.now_us()) {
             None => submissions
@@ -101,7 +118,8 @@ pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>
             && !batch.is_empty()
         {
             // The workers take it sooner or later; until they stop, they never wait for this thread.
-            let _ = shared.urgent.send(Job::Admission(batch));
+            let _ = shared.urgent.send(Job::Admission(number, batch));
+            number += 1;
         }
         if is_over {
             return;
@@ -109,8 +127,8 @@ pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>
     }
 }
 
-/// Judges a batch: every rule first, signatures last.
-pub(super) fn judge(shared: &Shared, batch: &mut Batch, stage: &Cell<Stage>) {
+/// Judges the batch of a number: every rule first, signatures last.
+pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cell<Stage>) {
     shared.enter(Stage::Validate, stage);
     let started = Instant::now();
     let mut faults: Vec<Option<Fault>> = {
@@ -130,17 +148,17 @@ pub(super) fn judge(shared: &Shared, batch: &mut Batch, stage: &Cell<Stage>) {
     shared.enter(Stage::Signatures, stage);
     let started = Instant::now();
     let mut claims = Claims::default();
-    for (number, submission) in (0u32..).zip(batch.iter()) {
-        if faults[number as usize].is_none() {
-            claims.add_transaction(number, Place::Transaction(0), &submission.transaction);
+    for (place, submission) in (0u32..).zip(batch.iter()) {
+        if faults[place as usize].is_none() {
+            claims.add_transaction(place, Place::Transaction(0), &submission.transaction);
         }
     }
     let count = claims.len();
     if count > 0 {
         let _span = tracing::debug_span!("admission", count).entered();
         shared.meters.signature_batch(count);
-        for (number, signatures) in claims.verify(0..count, &shared.verifier) {
-            faults[number as usize] = signatures.into_fault();
+        for (place, signatures) in claims.verify(0..count, &shared.verifier) {
+            faults[place as usize] = signatures.into_fault();
         }
     }
     let load = Load {
@@ -155,7 +173,21 @@ pub(super) fn judge(shared: &Shared, batch: &mut Batch, stage: &Cell<Stage>) {
     shared
         .verified
         .insert(good.map(|(submission, _)| submission.transaction.leaf_hash()));
-    answer(shared, std::mem::take(batch), faults);
+    let mut in_order = lock(&shared.judged);
+    in_order
+        .judged
+        .insert(number, (std::mem::take(batch), faults));
+    while let Some((batch, faults)) = {
+        let next = in_order.next;
+        in_order.judged.remove(&next)
+    } {
+        in_order.next += 1;
+        answer(shared, batch, faults);
+    }
+    // What waits for a batch that will never come; whoever stops the engine clears what came before.
+    if shared.latch.is_set() {
+        in_order.clear();
+    }
 }
 
 fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {

@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use hubledger_storage::Durability;
 
 use super::EngineError;
-use super::admission::Submission;
+use super::admission::{InOrder, Submission};
 use super::chain::Chain;
 use super::commit::Command;
 use super::error::Latch;
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub(super) memory: Arc<Permits>,
     pub(super) admission_memory: Arc<Permits>,
     pub(super) verified: Verified,
+    pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
     pub(super) watermark: Watermark,
     pub(super) subscribers: Subscribers,
@@ -87,6 +88,7 @@ impl Shared {
             memory: Permits::new(settings.memory_bytes),
             admission_memory: Permits::new(settings.admission_bytes),
             verified: Verified::new(settings.verified_transactions),
+            judged: Mutex::default(),
             pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
             watermark: Watermark::new(end),
             subscribers: Subscribers::default(),
@@ -184,5 +186,6 @@ impl Shared {
     pub(super) fn fail(&self, error: EngineError) {
         self.latch_error(error);
         self.lock_chain().clear();
+        lock(&self.judged).clear();
     }
 }

@@ -30,8 +30,8 @@ pub(super) enum Job {
     Parcel(Arc<Parcel>),
     /// Some of a parcel's signatures.
     Signatures(Arc<Parcel>, Range<usize>),
-    /// Transactions that want to be admitted.
-    Admission(Batch),
+    /// The batch of a number of transactions that want to be admitted.
+    Admission(u64, Batch),
     /// Nothing more.
     Stop,
 }
@@ -57,7 +57,7 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
         let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
             Job::Parcel(parcel) => take_through(shared, parcel, &stage),
             Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
-            Job::Admission(batch) => admission::judge(shared, batch, &stage),
+            Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
             Job::Stop => {}
         }));
         if let Err(payload) = done {

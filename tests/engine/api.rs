@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use hubledger::clock::Clock;
-use hubledger::engine::{Admission, Engine, EngineError, Event, Outcome, Ticket, WhenFull};
+use hubledger::engine::{Admission, Engine, EngineError, Event, Outcome, Stage, Ticket, WhenFull};
 use hubledger::ledger::Lookup;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::model::Transaction;
@@ -151,6 +151,42 @@ fn admission_gives_the_first_rule_that_a_transaction_breaks() {
     other.fee = 2;
     let other = other.sign(&[&key("mallory")]).unwrap();
     assert_eq!(reason(admit(&engine, other)), Reason::Identity);
+}
+
+#[test]
+fn transactions_enter_the_pool_in_the_order_in_which_they_were_submitted() {
+    let chain = Chain::new(1, |_| {});
+    let is_open = Arc::new(AtomicUsize::new(0));
+    let (gate, firsts) = (Arc::clone(&is_open), AtomicUsize::new(0));
+    // The first batch is held up where its signatures are checked; the second passes it by.
+    let probe = Arc::new(move |stage| {
+        let is_first = stage == Stage::Signatures && firsts.fetch_add(1, Ordering::SeqCst) == 0;
+        while is_first && gate.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+    });
+    let builder = Engine::builder().threads(2).probe(probe);
+    let builder = builder.settings(|settings| settings.admission_batch = 2);
+    let engine = engine(&chain, &reopenable(), builder);
+    let submit = |nonce| {
+        let transaction = chain.message("alice", nonce);
+        engine.submit(transaction, WhenFull::Wait).unwrap()
+    };
+    let tickets: Vec<_> = (1..=4).map(submit).collect();
+    while engine.metrics().signatures < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        engine.metrics().waiting_transactions,
+        0,
+        "nonces 3 and 4 wait for 1 and 2"
+    );
+    is_open.store(1, Ordering::SeqCst);
+    for ticket in tickets {
+        assert!(ticket.wait().unwrap().is_ok());
+    }
+    assert_eq!(engine.metrics().waiting_transactions, 4);
+    engine.shutdown().unwrap();
 }
 
 #[test]
