@@ -45,16 +45,12 @@ pub(crate) fn stage_table(
     let share = |waited: Duration, threads: usize| {
         waited.as_secs_f64() / (whole.as_secs_f64().max(1e-9) * threads as f64)
     };
-    let disk = share(metrics.sync_waited, 1);
-    let waits = [
-        ("read", "pool", share(metrics.feed_waiting, 1)),
-        ("pool", "read", share(metrics.workers_idle, metrics.threads)),
-        ("commit", "pool", share(metrics.commit_idle, 1)),
-        ("commit", "disk", disk),
-    ];
-    let waits = waits
-        .iter()
-        .map(|(who, whom, share)| json!({ "who": who, "for": whom, "share": share }));
+    let waits = json!({
+        "read for pool": share(metrics.feed_waiting, 1),
+        "pool for read": share(metrics.workers_idle, metrics.threads),
+        "commit for pool": share(metrics.commit_idle, 1),
+        "commit for disk": share(metrics.sync_waited, 1),
+    });
     let pool: Duration = pool_stages(metrics).map(|stage| stage.busy).sum();
     let busiest = pool_stages(metrics).max_by_key(|stage| stage.busy);
     let commit = metrics
@@ -73,7 +69,7 @@ pub(crate) fn stage_table(
     let wall = candidates.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let mut table = Map::new();
     table.insert("stages".to_owned(), Value::Object(stages));
-    table.insert("waits".to_owned(), waits.collect());
+    table.insert("waits".to_owned(), waits);
     table.insert("wall".to_owned(), json!(wall.map(|(stage, _)| stage)));
     table.insert("blocks_read".to_owned(), json!(reading.blocks));
     table
