@@ -30,7 +30,7 @@ pub(super) enum Command {
     /// Keep this state, which is that after everything before.
     Snapshot(EncodedState),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
-    Prune(Pruning),
+    Prune(Box<Pruning>),
     /// Make everything before as durable as the store can.
     Sync(Promise<Receipt>),
     /// Keep the encoded state, if there is one, make everything durable, and end.
@@ -132,7 +132,7 @@ fn obey(
             committer.retain(now_us, &|| state.clone())?;
         }
         Command::Prune(asked) => {
-            *pruning = Some(asked);
+            *pruning = Some(*asked);
             ask_for_snapshot(shared);
         }
         Command::Sync(answer) => sync(shared, committer, answer),

@@ -290,11 +290,11 @@ impl Engine {
         archive: Option<ArchiveWriter>,
     ) -> Result<PruneReport, EngineError> {
         self.command(|answer| {
-            Command::Prune(Pruning {
+            Command::Prune(Box::new(Pruning {
                 policy,
                 archive,
                 answer,
-            })
+            }))
         })?
     }
 

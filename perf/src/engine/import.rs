@@ -2,12 +2,10 @@
 //! in this package knows how blocks are imported.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
-use hubledger::clock::SystemClock;
-use hubledger::ledger::{Ledger, Outcome};
-use hubledger::model::Block;
+use hubledger::engine::{Engine, Histogram, Outcome};
 use hubledger::signature::{Settings, Verifier};
 use hubledger_signatures::Path;
 use hubledger_storage::{Durability, Store};
@@ -21,7 +19,7 @@ use crate::clock::Times;
 pub(crate) struct Means {
     pub(crate) threads: usize,
     pub(crate) durability: Durability,
-    /// Blocks of a commit.
+    /// Blocks of a commit, at most.
     pub(crate) per_run: usize,
     /// Kept from one import to the next, as a hub keeps it: it knows keys.
     verifier: Arc<Verifier>,
@@ -64,7 +62,7 @@ pub(crate) struct Imported {
     /// From the first block to the closed store.
     pub(crate) times: Times,
     pub(crate) stages: Vec<Stage>,
-    /// What each commit took.
+    /// What commits took, from a histogram.
     pub(crate) commits: Vec<Duration>,
 }
 
@@ -73,7 +71,7 @@ pub(crate) struct Imported {
 /// # Errors
 /// A block of the chain is not valid, or the store failed.
 pub(crate) fn import(chain: &Chain, store: Store, means: &Means) -> Result<Imported> {
-    let (done, times) = Times::of(|| import_in_sequence(chain, store, means));
+    let (done, times) = Times::of(|| import_by_engine(chain, store, means));
     let (stages, commits) = done?;
     Ok(Imported {
         times,
@@ -82,46 +80,36 @@ pub(crate) fn import(chain: &Chain, store: Store, means: &Means) -> Result<Impor
     })
 }
 
-/// One block after the other: decode, judge, and commit now and then. Only signatures are spread over threads.
-fn import_in_sequence(
+fn import_by_engine(
     chain: &Chain,
     store: Store,
     means: &Means,
 ) -> Result<(Vec<Stage>, Vec<Duration>)> {
-    let mut ledger = Ledger::create(store, &chain.spec, Arc::new(SystemClock))?;
-    ledger.set_durability(means.durability);
-    ledger.set_verifier(Arc::clone(&means.verifier));
-    let (mut decoding, mut validating) = (Duration::ZERO, Duration::ZERO);
-    let mut commits = Vec::with_capacity(chain.blocks.len() / means.per_run + 2);
-    for run in chain.blocks.chunks(means.per_run) {
-        for bytes in run {
-            let started = Instant::now();
-            let block = Block::decode(bytes)?;
-            decoding += started.elapsed();
-            let started = Instant::now();
-            let outcome = ledger.stage(&block)?;
-            validating += started.elapsed();
-            if outcome != Outcome::Staged {
-                bail!("block {} was not accepted: {outcome:?}", block.height());
-            }
+    let engine = Engine::builder()
+        .threads(means.threads)
+        .durability(means.durability)
+        .settings(|settings| settings.group_blocks = means.per_run)
+        .create(store, &chain.spec)?;
+    for outcome in engine.import(chain.blocks.iter().cloned()) {
+        let outcome = outcome?;
+        if !matches!(outcome, Outcome::Committed { .. }) {
+            bail!("a block was not accepted: {outcome:?}");
         }
-        let started = Instant::now();
-        ledger.commit()?;
-        commits.push(started.elapsed());
     }
-    let started = Instant::now();
-    ledger.close()?;
-    let closing = started.elapsed();
-    let stage = |name: &str, busy: Duration| Stage {
-        name: name.to_owned(),
-        busy_s: busy.as_secs_f64(),
-    };
-    let committing: Duration = commits.iter().sum();
-    let stages = vec![
-        stage("decode", decoding),
-        stage("validate", validating),
-        stage("commit", committing),
-        stage("close", closing),
-    ];
-    Ok((stages, commits))
+    let metrics = engine.metrics();
+    engine.shutdown()?;
+    let stages = metrics.stages.iter().map(|stage| Stage {
+        name: stage.stage.to_string(),
+        busy_s: stage.busy.as_secs_f64(),
+    });
+    Ok((stages.collect(), latencies(&metrics.commit_latency)))
+}
+
+/// As many latencies as were counted, as they are spread in the histogram.
+fn latencies(histogram: &Histogram) -> Vec<Duration> {
+    let count = histogram.count();
+    let quantile = |number: u64| (number as f64 + 0.5) / count as f64;
+    (0..count)
+        .map(|number| histogram.quantile(quantile(number)))
+        .collect()
 }
