@@ -114,9 +114,10 @@ fn a_stage_that_panics_is_an_error_and_not_lost() {
     for stage in Stage::ALL {
         for after in [0, 3] {
             let store = reopenable();
-            let calls = AtomicUsize::new(0);
+            let calls = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&calls);
             let probe = Arc::new(move |at| {
-                if at == stage && calls.fetch_add(1, Ordering::Relaxed) == after {
+                if at == stage && counted.fetch_add(1, Ordering::Relaxed) == after {
                     panic!("a test's panic");
                 }
             });
@@ -130,6 +131,12 @@ fn a_stage_that_panics_is_an_error_and_not_lost() {
             match last {
                 Err(EngineError::Panicked { stage: at, message }) => {
                     assert_eq!((at, message.as_str()), (stage, "a test's panic"));
+                }
+                // One turn may have taken all parcels through a stage.
+                Ok(Outcome::Committed { .. })
+                    if (1..=after).contains(&calls.load(Ordering::Relaxed)) =>
+                {
+                    continue;
                 }
                 other => panic!("{stage}: {other:?}"),
             }

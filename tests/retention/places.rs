@@ -32,6 +32,11 @@ impl Place {
             "memory" => "memory:".to_owned(),
             name => format!("{name}:{}", folder.path().join("store").display()),
         };
+        // RocksDB sets space aside for its journal by the size of its buffers.
+        let url = match name {
+            "rocksdb" => url + "?write_buffer_mib=1",
+            _ => url,
+        };
         // Backends that aren't built in have no URL.
         let url = url.parse().ok()?;
         Some(Self {

@@ -261,8 +261,13 @@ fn a_live_chain_stays_within_its_budget() {
         for block in &whole.blocks[2..] {
             ledger.submit(block).unwrap();
             let on_disk = ledger.reader().usage().unwrap().bytes_on_disk;
-            // A 32nd of it and one commit, in a journal too, may be there until it is due again.
-            assert!(on_disk < budget + budget / 4, "{place}: {on_disk} bytes");
+            // A 32nd of it and one commit, in a journal too, may be there until it is due again. RocksDB has tables that
+            // wait for compaction besides.
+            let spare = match place.url.to_string().starts_with("rocksdb:") {
+                true => budget,
+                false => budget / 4,
+            };
+            assert!(on_disk < budget + spare, "{place}: {on_disk} bytes");
         }
         let extent = ledger.reader().extent().unwrap();
         assert!(

@@ -187,7 +187,7 @@ fn lock(file: &File, directory: &Path) -> Result<()> {
     }
 }
 
-/// Bytes that the file system gave to all files under a directory.
+/// Bytes that all files under a directory take, but for what is set aside for the end of a journal.
 pub(super) fn bytes(directory: &Path) -> Result<u64> {
     let fault = |source| Error::system("measure", directory, source);
     let mut sum = 0;
@@ -207,7 +207,7 @@ pub(super) fn bytes(directory: &Path) -> Result<u64> {
 #[cfg(unix)]
 fn allocated(found: &fs::Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    found.blocks() * 512
+    (found.blocks() * 512).min(found.len())
 }
 
 #[cfg(not(unix))]
