@@ -106,15 +106,17 @@ impl StoreUrl {
     /// Those of [`open_read_only`](Self::open_read_only) but [`Error::Corrupt`], which is reported.
     pub fn check(&self, found: &mut dyn FnMut(Damage)) -> Result<Checked> {
         let mut report = Report::new(found);
-        match self {
-            Self::Memory => return Err(self.missing()),
+        let outcome: Result<()> = match self {
+            Self::Memory => Err(self.missing()),
             #[cfg(feature = "log")]
-            Self::Log(directory) => log::check(directory, &mut report)?,
+            Self::Log(directory) => log::check(directory, &mut report),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::check(path, &mut report)?,
+            Self::Sqlite(path) => sqlite::check(path, &mut report),
             #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, _) => rocks::check(directory, &mut report)?,
-        }
+            Self::Rocksdb(directory, _) => rocks::check(directory, &mut report),
+        };
+        // Damage that ends a check is damage too.
+        report.sound(outcome)?;
         Ok(report.checked)
     }
 
@@ -123,6 +125,10 @@ impl StoreUrl {
     ///
     /// # Errors
     /// Those of [`open`](Self::open); [`Error::Corrupt`] if the store can't be opened even so.
+    #[cfg_attr(
+        not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
+        allow(unused_variables)
+    )]
     pub fn repair(&self, done: &mut dyn FnMut(Repaired)) -> Result<()> {
         match self {
             Self::Memory => Err(self.missing()),
