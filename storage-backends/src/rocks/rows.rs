@@ -24,16 +24,6 @@ pub(super) struct RocksView<'a> {
     snapshot: Option<Snapshot<'a>>,
 }
 
-/// Where in the store a row is, for messages.
-fn place_of(table: Table, number: u64) -> Place {
-    match table {
-        Table::State => Place::Extent,
-        Table::Ids | Table::Headers | Table::Bodies => Place::Height(number),
-        Table::Keys | Table::Runs => Place::Index,
-        Table::Values => Place::Meta,
-    }
-}
-
 impl View for RocksView<'_> {
     fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
         let family = family(self.database, self.path, table)?;
@@ -42,7 +32,7 @@ impl View for RocksView<'_> {
             Some(snapshot) => snapshot.get_pinned_cf(family, key),
             None => self.database.get_pinned_cf(family, key),
         };
-        let row = row.map_err(fault(self.path, "read", place_of(table, number)))?;
+        let row = row.map_err(fault(self.path, "read", table.place(number)))?;
         Ok(row.map(|row| Bytes::copy_from_slice(&row)))
     }
 

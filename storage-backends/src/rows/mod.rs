@@ -85,6 +85,16 @@ impl Table {
             Self::Values => "named_values",
         }
     }
+
+    /// Where in the store a row is, for messages.
+    pub(crate) const fn place(self, number: u64) -> Place {
+        match self {
+            Self::State => Place::Extent,
+            Self::Ids | Self::Headers | Self::Bodies => Place::Height(number),
+            Self::Keys | Self::Runs => Place::Index,
+            Self::Values => Place::Meta,
+        }
+    }
 }
 
 /// The content of all tables at one moment.

@@ -42,16 +42,6 @@ impl<C: Deref<Target = Connection>> Drop for SqliteView<'_, C> {
     }
 }
 
-/// Where in the store a row is, for messages.
-fn place_of(table: Table, number: u64) -> Place {
-    match table {
-        Table::State => Place::Extent,
-        Table::Ids | Table::Headers | Table::Bodies => Place::Height(number),
-        Table::Keys | Table::Runs => Place::Index,
-        Table::Values => Place::Meta,
-    }
-}
-
 const fn select(table: Table) -> &'static str {
     match table {
         Table::State => "SELECT row FROM state WHERE number = ?1",
@@ -85,7 +75,7 @@ impl<C: Deref<Target = Connection>> View for SqliteView<'_, C> {
             let mut statement = self.connection.prepare_cached(select(table))?;
             statement.query_row([key], |row| row.get(0)).optional()
         };
-        let found = row().map_err(self.site.fault(self.operation, place_of(table, number)))?;
+        let found = row().map_err(self.site.fault(self.operation, table.place(number)))?;
         Ok(found.map(Bytes::from))
     }
 
@@ -199,7 +189,7 @@ impl Batch for SqliteBatch<'_> {
         };
         execute()
             .map(drop)
-            .map_err(site.fault(operation, place_of(table, number)))
+            .map_err(site.fault(operation, table.place(number)))
     }
 
     fn remove(&mut self, table: Table, numbers: Range<u64>) -> Result<()> {
@@ -216,7 +206,7 @@ impl Batch for SqliteBatch<'_> {
         connection
             .execute(&sql, [signed(numbers.start), signed(numbers.end)])
             .map(drop)
-            .map_err(site.fault(operation, place_of(table, numbers.start)))
+            .map_err(site.fault(operation, table.place(numbers.start)))
     }
 }
 
