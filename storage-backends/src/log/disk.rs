@@ -10,21 +10,17 @@
 
 use std::path::PathBuf;
 
+use super::bodies::{Buffers, Way};
 use super::files::FileHandle;
 use super::format::{
-    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Stripped, Superblock, Trailer,
-    body_head, finish_frame, table_entry,
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Stripped, Superblock, Trailer,
+    finish_frame, table_entry,
 };
 use super::mark::{Mark, MarkFile};
-use super::record::RunDraft;
+use super::record::{RunDraft, bodies_bytes};
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
 use crate::{Block, Error, Extent, Result};
-
-/// Bodies are gathered up to this much before they are written …
-const BUFFER_BYTES: usize = 1 << 20;
-/// … but those from this size on are written from where they are.
-const DIRECT_BYTES: usize = 64 << 10;
 
 /// A file that grows at its end.
 #[derive(Debug)]
@@ -59,7 +55,7 @@ pub(super) struct Disk {
     pub(super) content: u32,
     pub(super) values: ValueFile,
     pub(super) mark: MarkFile,
-    buffer: Vec<u8>,
+    buffers: Buffers,
 }
 
 impl Disk {
@@ -80,7 +76,7 @@ impl Disk {
             content,
             values,
             mark,
-            buffer: Vec::new(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -93,66 +89,29 @@ impl Disk {
     /// bodies while the heads are on their way.
     pub(super) fn write_run(&mut self, run: &[Block], is_to_sync: bool) -> Result<Vec<u64>> {
         let (salt, bodies_at) = (self.site.salt, self.bodies.end);
-        let mut checksums = Vec::with_capacity(run.len());
-        let mut begun = bodies_at;
-        for block in run {
-            let checksum = salt.checksum(&block.body);
-            self.write_body(block, checksum)?;
-            checksums.push(checksum);
-            if is_to_sync && self.bodies.end - begun >= BUFFER_BYTES as u64 {
-                self.begin_sync(&mut begun);
-            }
-        }
-        self.flush_bodies()?;
-        if is_to_sync {
-            self.begin_sync(&mut begun);
-        }
-        let mut draft = RunDraft::new(run, &checksums, bodies_at, salt);
-        debug_assert_eq!(self.bodies.end, draft.bodies_end);
-        let start = self.heads.end;
+        let way = match is_to_sync {
+            true if bodies_bytes(run) >= self.site.options.direct_bytes => Way::PastCache,
+            true => Way::Begun,
+            false => Way::Cached,
+        };
         let height = run.first().map_or(0, |block| block.height);
-        self.write_frame("append", FrameKind::Run, height, &mut draft.frame)?;
-        Ok(draft
-            .records
-            .iter()
-            .map(|offset| start + *offset as u64)
-            .collect())
-    }
-
-    /// Has the disk begin with the bodies from `begun` on.
-    fn begin_sync(&self, begun: &mut u64) {
-        let length = self.bodies.end - *begun;
-        self.bodies.file.begin_sync(*begun, length);
-        *begun = self.bodies.end;
-    }
-
-    fn write_body(&mut self, block: &Block, checksum: u32) -> Result<()> {
-        // Within the bounds of every append.
-        let length = block.body.len() as u32;
-        let head = body_head(self.site.salt, length, block.height, checksum);
-        self.buffer.extend_from_slice(&head);
-        if block.body.len() >= DIRECT_BYTES {
-            self.flush_bodies()?;
-            self.bodies.push("append", &block.body)?;
-        } else {
-            self.buffer.extend_from_slice(&block.body);
-        }
-        let written = self.bodies.end + self.buffer.len() as u64;
-        let padding = (written.next_multiple_of(8) - written) as usize;
-        self.buffer.extend_from_slice(&[0; 8][..padding]);
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush_bodies()?;
-        }
-        Ok(())
-    }
-
-    fn flush_bodies(&mut self) -> Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.bodies.push("append", &self.buffer)?;
-        self.buffer.clear();
-        Ok(())
+        let (heads, content) = (&mut self.heads, &mut self.content);
+        let write_heads = |checksums: &[u32]| {
+            let mut draft = RunDraft::new(run, checksums, bodies_at, salt);
+            let start = heads.end;
+            write_frame(
+                heads,
+                content,
+                salt,
+                "append",
+                (FrameKind::Run, height),
+                &mut draft.frame,
+            )?;
+            let offsets = draft.records.iter();
+            Ok(offsets.map(|offset| start + *offset as u64).collect())
+        };
+        self.buffers
+            .write(&mut self.bodies, run, salt, way, write_heads)
     }
 
     /// Writes a frame, whose head is left free, to the end of the heads.
@@ -163,17 +122,15 @@ impl Disk {
         height: u64,
         frame: &mut Vec<u8>,
     ) -> Result<()> {
-        let checksum = finish_frame(
-            frame,
+        let (heads, content) = (&mut self.heads, &mut self.content);
+        write_frame(
+            heads,
+            content,
             self.site.salt,
-            kind,
-            height,
-            self.heads.synced,
-            self.content,
-        );
-        self.heads.push(operation, frame)?;
-        self.content = checksum;
-        Ok(())
+            operation,
+            (kind, height),
+            frame,
+        )
     }
 
     /// Writes a frame without payload.
@@ -293,6 +250,20 @@ impl Disk {
         self.write_mark("append")?;
         self.sync_mark("append")
     }
+}
+
+fn write_frame(
+    heads: &mut GrowingFile,
+    content: &mut u32,
+    salt: Salt,
+    operation: &'static str,
+    (kind, height): (FrameKind, u64),
+    frame: &mut Vec<u8>,
+) -> Result<()> {
+    let checksum = finish_frame(frame, salt, kind, height, heads.synced, *content);
+    heads.push(operation, frame)?;
+    *content = checksum;
+    Ok(())
 }
 
 /// Gives a segment's heads, which are whole and on the disk, their name.

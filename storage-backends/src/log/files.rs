@@ -8,9 +8,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::map::Map;
+
+/// What is written past the system's cache are multiples of this, from multiples of it to multiples of it.
+pub(super) const PAGE_BYTES: usize = 4096;
 
 /// A directory's file system.
 pub(super) trait Files: Send + Sync + fmt::Debug {
@@ -40,6 +45,11 @@ pub(super) trait Files: Send + Sync + fmt::Debug {
 /// A file that is written to.
 pub(super) trait FileHandle: Send + Sync + fmt::Debug {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes whole pages, and leaves none of them in the system's cache where that is possible. Address, length and offset
+    /// are multiples of [`PAGE_BYTES`].
+    fn write_pages(&self, pages: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(pages, offset)
+    }
     fn cut(&self, length: u64) -> io::Result<()>;
     /// Gives the pages within a range back to the file system, which then read as zeros; the length stays.
     /// False if this file system can't.
@@ -62,19 +72,17 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        Ok(Box::new(SystemFile(
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(path)?,
-        )))
+        let options = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .clone();
+        Ok(Box::new(SystemFile::new(options.open(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        Ok(Box::new(SystemFile(
-            File::options().write(true).open(path)?,
-        )))
+        let file = File::options().write(true).open(path)?;
+        Ok(Box::new(SystemFile::new(file)))
     }
 
     fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
@@ -136,15 +144,68 @@ fn name_of(name: &OsStr) -> String {
 }
 
 #[derive(Debug)]
-struct SystemFile(File);
+struct SystemFile {
+    file: File,
+    /// The same file, past the cache, once it was asked for; nothing where that isn't possible.
+    direct: OnceLock<Option<File>>,
+    is_refused: AtomicBool,
+}
+
+impl SystemFile {
+    const fn new(file: File) -> Self {
+        Self {
+            file,
+            direct: OnceLock::new(),
+            is_refused: AtomicBool::new(false),
+        }
+    }
+
+    fn direct(&self) -> Option<&File> {
+        if self.is_refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let direct = self.direct.get_or_init(|| open_direct(&self.file).ok());
+        direct.as_ref()
+    }
+}
+
+/// Opens an open file once more, past the cache; by its number, since its name may be another file's by now.
+#[cfg(target_os = "linux")]
+fn open_direct(file: &File) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+    File::options()
+        .write(true)
+        .custom_flags(flags)
+        .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_direct(_file: &File) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 impl FileHandle for SystemFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn write_pages(&self, pages: &[u8], offset: u64) -> io::Result<()> {
+        if let Some(direct) = self.direct() {
+            match direct.write_all_at(pages, offset) {
+                // A file system that wants something else, or has written a part of a page.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.is_refused.store(true, Ordering::Relaxed);
+                }
+                outcome => return outcome,
+            }
+        }
+        self.write_at(pages, offset)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     #[cfg(target_os = "linux")]
@@ -152,7 +213,7 @@ impl FileHandle for SystemFile {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;
         match fallocate(
-            &self.0,
+            &self.file,
             FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
             offset,
             length,
@@ -169,7 +230,7 @@ impl FileHandle for SystemFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     /// Linux begins to write the dirty pages of a range that is said to be of no more use, and drops only those that are
@@ -178,7 +239,7 @@ impl FileHandle for SystemFile {
     fn begin_sync(&self, offset: u64, length: u64) {
         use rustix::fs::{Advice, fadvise};
         let _ = fadvise(
-            &self.0,
+            &self.file,
             offset,
             std::num::NonZeroU64::new(length),
             Advice::DontNeed,

@@ -26,6 +26,7 @@ compile_error!(
     "the feature `log` needs a Unix system: it relies on positioned writes and on unlinking open files"
 );
 
+mod bodies;
 mod check;
 mod check_index;
 mod check_segment;

@@ -32,6 +32,10 @@ pub struct LogOptions {
     pub segment_entries: usize,
     /// As many index files of one size become one. Bounds how often an entry is written. 8 by default; at least 2.
     pub index_fanout: usize,
+    /// A run with this many bytes of bodies that is to be on the disk is written past the system's cache, where the file
+    /// system can: somebody is catching up, and it would push out what others read. Its bodies then come from the disk when
+    /// they are first asked for. 4 MiB by default; `u64::MAX` for never.
+    pub direct_bytes: u64,
     /// Whether index files are written by a thread of their own, rather than within the append that ends a
     /// segment. True by default.
     pub index_in_background: bool,
@@ -43,6 +47,7 @@ impl Default for LogOptions {
             segment_bytes: 256 << 20,
             segment_entries: 1 << 20,
             index_fanout: 8,
+            direct_bytes: 4 << 20,
             index_in_background: true,
         }
     }
