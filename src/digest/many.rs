@@ -48,9 +48,9 @@ fn in_pairs<'a>(
 #[allow(unsafe_code, reason = "instructions that the processor may lack")]
 mod lanes {
     use core::arch::x86_64::{
-        __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_ror_epi32, _mm512_set1_epi32,
-        _mm512_set4_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_srli_epi32,
-        _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+        __m512i, _mm256_storeu_si256, _mm512_add_epi32, _mm512_castsi512_si256, _mm512_loadu_si512,
+        _mm512_ror_epi32, _mm512_set1_epi32, _mm512_set4_epi32, _mm512_shuffle_epi8,
+        _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
         _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
 
@@ -76,40 +76,52 @@ mod lanes {
         for (word, initial) in state.iter_mut().zip(INITIAL) {
             *word = _mm512_set1_epi32(initial.cast_signed());
         }
-        let mut room = [0; BLOCK];
+        let mut rooms = [[0; BLOCK]; LANES];
         for number in 0..blocks {
+            // All blocks are put together before the first is loaded: a load right behind the shorter stores that it
+            // covers would wait for each of them.
+            let mut parts = [&[0; BLOCK]; LANES];
+            for ((part, message), room) in parts.iter_mut().zip(messages).zip(&mut rooms) {
+                *part = message.block(number, room);
+            }
             let mut rows = [_mm512_set1_epi32(0); LANES];
-            for (row, message) in rows.iter_mut().zip(messages) {
-                *row = load(message.block(number, &mut room));
+            for (row, part) in rows.iter_mut().zip(parts) {
+                *row = load(part);
             }
             compress(&mut state, transpose(rows));
         }
+        let mut words = [_mm512_set1_epi32(0); LANES];
+        words[..8].copy_from_slice(&state);
         let mut hashes = [[0; 32]; LANES];
-        for (number, word) in state.iter().enumerate() {
-            for (hash, lane) in hashes.iter_mut().zip(store(*word)) {
-                hash[4 * number..4 * number + 4].copy_from_slice(&lane.to_be_bytes());
-            }
+        for (hash, row) in hashes.iter_mut().zip(transpose(words)) {
+            store(row, hash);
         }
         hashes
     }
 
-    /// A block as sixteen words, which are big-endian in it.
+    /// Words to big-endian bytes, and back.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn swap(words: __m512i) -> __m512i {
+        let order = _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
+        _mm512_shuffle_epi8(words, order)
+    }
+
+    /// A block as sixteen words.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     fn load(block: &[u8; BLOCK]) -> __m512i {
-        let swap = _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
         // SAFETY: 64 bytes are there, and this load asks for no alignment.
-        let words = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-        _mm512_shuffle_epi8(words, swap)
+        swap(unsafe { _mm512_loadu_si512(block.as_ptr().cast()) })
     }
 
+    /// The first eight words.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    fn store(words: __m512i) -> [u32; LANES] {
-        let mut stored = [0; LANES];
-        // SAFETY: 64 bytes are there, and this store asks for no alignment.
-        unsafe { _mm512_storeu_si512(stored.as_mut_ptr().cast(), words) };
-        stored
+    fn store(words: __m512i, hash: &mut [u8; 32]) {
+        let half = _mm512_castsi512_si256(swap(words));
+        // SAFETY: there is room for 32 bytes, and this store asks for no alignment.
+        unsafe { _mm256_storeu_si256(hash.as_mut_ptr().cast(), half) };
     }
 
     /// From a row for each message to a row for each word.
@@ -162,57 +174,64 @@ mod lanes {
     #[inline]
     fn compress(state: &mut [__m512i; 8], mut w: [__m512i; LANES]) {
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-        for (sixteen, k) in K.chunks_exact(16).enumerate() {
-            macro_rules! round {
-                ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $i:literal) => {
-                    if sixteen > 0 {
-                        let (x, y) = (w[($i + 1) % 16], w[($i + 14) % 16]);
-                        let low = xor3(
-                            _mm512_ror_epi32::<7>(x),
-                            _mm512_ror_epi32::<18>(x),
-                            _mm512_srli_epi32::<3>(x),
-                        );
-                        let high = xor3(
-                            _mm512_ror_epi32::<17>(y),
-                            _mm512_ror_epi32::<19>(y),
-                            _mm512_srli_epi32::<10>(y),
-                        );
-                        w[$i] = add(add(w[$i], low), add(w[($i + 9) % 16], high));
-                    }
-                    let input = add(w[$i], _mm512_set1_epi32(k[$i].cast_signed()));
-                    let choice = _mm512_ternarylogic_epi32::<0xca>($e, $f, $g);
-                    let mixed = xor3(
-                        _mm512_ror_epi32::<6>($e),
-                        _mm512_ror_epi32::<11>($e),
-                        _mm512_ror_epi32::<25>($e),
+        macro_rules! round {
+            ($k:ident $expand:literal $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $i:literal) => {
+                if $expand {
+                    let (x, y) = (w[($i + 1) % 16], w[($i + 14) % 16]);
+                    let low = xor3(
+                        _mm512_ror_epi32::<7>(x),
+                        _mm512_ror_epi32::<18>(x),
+                        _mm512_srli_epi32::<3>(x),
                     );
-                    let first = add(add($h, mixed), add(choice, input));
-                    let majority = _mm512_ternarylogic_epi32::<0xe8>($a, $b, $c);
-                    let mixed = xor3(
-                        _mm512_ror_epi32::<2>($a),
-                        _mm512_ror_epi32::<13>($a),
-                        _mm512_ror_epi32::<22>($a),
+                    let high = xor3(
+                        _mm512_ror_epi32::<17>(y),
+                        _mm512_ror_epi32::<19>(y),
+                        _mm512_srli_epi32::<10>(y),
                     );
-                    $d = add($d, first);
-                    $h = add(first, add(mixed, majority));
-                };
-            }
-            round!(a b c d e f g h 0);
-            round!(h a b c d e f g 1);
-            round!(g h a b c d e f 2);
-            round!(f g h a b c d e 3);
-            round!(e f g h a b c d 4);
-            round!(d e f g h a b c 5);
-            round!(c d e f g h a b 6);
-            round!(b c d e f g h a 7);
-            round!(a b c d e f g h 8);
-            round!(h a b c d e f g 9);
-            round!(g h a b c d e f 10);
-            round!(f g h a b c d e 11);
-            round!(e f g h a b c d 12);
-            round!(d e f g h a b c 13);
-            round!(c d e f g h a b 14);
-            round!(b c d e f g h a 15);
+                    w[$i] = add(add(w[$i], low), add(w[($i + 9) % 16], high));
+                }
+                let input = add(w[$i], _mm512_set1_epi32($k[$i].cast_signed()));
+                let choice = _mm512_ternarylogic_epi32::<0xca>($e, $f, $g);
+                let mixed = xor3(
+                    _mm512_ror_epi32::<6>($e),
+                    _mm512_ror_epi32::<11>($e),
+                    _mm512_ror_epi32::<25>($e),
+                );
+                let first = add(add($h, mixed), add(choice, input));
+                let majority = _mm512_ternarylogic_epi32::<0xe8>($a, $b, $c);
+                let mixed = xor3(
+                    _mm512_ror_epi32::<2>($a),
+                    _mm512_ror_epi32::<13>($a),
+                    _mm512_ror_epi32::<22>($a),
+                );
+                $d = add($d, first);
+                $h = add(first, add(mixed, majority));
+            };
+        }
+        macro_rules! sixteen_rounds {
+            ($k:ident $expand:literal) => {
+                round!($k $expand a b c d e f g h 0);
+                round!($k $expand h a b c d e f g 1);
+                round!($k $expand g h a b c d e f 2);
+                round!($k $expand f g h a b c d e 3);
+                round!($k $expand e f g h a b c d 4);
+                round!($k $expand d e f g h a b c 5);
+                round!($k $expand c d e f g h a b 6);
+                round!($k $expand b c d e f g h a 7);
+                round!($k $expand a b c d e f g h 8);
+                round!($k $expand h a b c d e f g 9);
+                round!($k $expand g h a b c d e f 10);
+                round!($k $expand f g h a b c d e 11);
+                round!($k $expand e f g h a b c d 12);
+                round!($k $expand d e f g h a b c 13);
+                round!($k $expand c d e f g h a b 14);
+                round!($k $expand b c d e f g h a 15);
+            };
+        }
+        let (first, rest) = K.split_at(16);
+        sixteen_rounds!(first false);
+        for k in rest.chunks_exact(16) {
+            sixteen_rounds!(k true);
         }
         for (word, after) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
             *word = add(*word, after);
