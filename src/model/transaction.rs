@@ -364,6 +364,11 @@ impl Transaction {
         self.text(self.layout.receiver())
     }
 
+    /// The length of the receiver's name.
+    pub(crate) const fn receiver_bytes(&self) -> usize {
+        self.layout.receiver as usize
+    }
+
     /// What it does.
     #[must_use]
     pub const fn operation(&self) -> Operation {

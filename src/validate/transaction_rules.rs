@@ -17,27 +17,36 @@ pub(super) struct Accounts<'a> {
     state: &'a State,
     header: &'a HeaderFields,
     imported: bool,
-    changed: HashMap<Box<str>, Changed>,
+    /// The accounts that were asked for, in that order …
+    asked: Vec<Asked<'a>>,
+    /// … where they are there …
+    places: HashMap<&'a str, u32>,
+    /// … and where a name probably is: most senders have been here before, and comparing two names costs less than a hash
+    /// that nobody can find collisions of.
+    hints: [u32; HINTS],
 }
 
-/// An account as changed, and the one key that its `keys` are the digest of, where that is known: a sender's next
-/// transaction in the block then needs no hash.
-#[derive(Clone, Copy, Default)]
-struct Changed {
+const HINTS: usize = 256;
+
+/// An account, and the one key that its `keys` are the digest of, where that is known: a sender's next transaction in the
+/// block then needs no hash.
+struct Asked<'a> {
+    name: &'a str,
     account: Account,
     key: Option<PublicKey>,
+    is_changed: bool,
 }
 
 impl<'a> Accounts<'a> {
     pub(super) fn new(spec: &'a ChainSpec, state: &'a State, header: &'a HeaderFields) -> Self {
-        let imported = spec.is_imported(header.height);
-        let changed = HashMap::new();
         Self {
             spec,
             state,
             header,
-            imported,
-            changed,
+            imported: spec.is_imported(header.height),
+            asked: Vec::new(),
+            places: HashMap::new(),
+            hints: [0; HINTS],
         }
     }
 
@@ -45,14 +54,14 @@ impl<'a> Accounts<'a> {
     /// its block before it.
     pub(super) fn check(
         &mut self,
-        transaction: &Transaction,
+        transaction: &'a Transaction,
         earlier: &[Transaction],
     ) -> Result<(), Fault> {
-        self.check_form(transaction)?;
         let sender = transaction.sender();
-        let mut changed = self.get(sender);
-        let account = &mut changed.account;
-        if transaction.nonce() <= account.nonce {
+        self.check_form(transaction, sender)?;
+        let (imported, identity) = (self.imported, self.spec.rules.identity);
+        let asked = self.get(sender);
+        if transaction.nonce() <= asked.account.nonce {
             // A transaction that is in the block twice always gets here: the first has used its nonce.
             let id = transaction.id();
             if earlier.iter().any(|earlier| earlier.id() == id) {
@@ -61,33 +70,33 @@ impl<'a> Accounts<'a> {
             let detail = format!(
                 "nonce {} of {sender:?} is not above {}",
                 transaction.nonce(),
-                account.nonce
+                asked.account.nonce
             );
             return fault(Reason::Nonce, detail);
         }
-        if self.imported {
-            check_imported(transaction, account)?;
+        if imported {
+            check_imported(transaction, &asked.account)?;
         } else {
-            identify(self.spec.rules.identity, transaction, &mut changed)?;
+            identify(identity, transaction, asked)?;
         }
-        changed.account.nonce = transaction.nonce();
-        self.set(sender, changed);
+        asked.account.nonce = transaction.nonce();
+        asked.is_changed = true;
         if self.spec.rules.balances && !self.imported {
-            self.pay(transaction)?;
+            self.pay(transaction, sender)?;
         }
         Ok(())
     }
 
     /// The accounts that the block changes.
     pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
-        let changed = self.changed.into_iter();
+        let changed = self.asked.into_iter().filter(|asked| asked.is_changed);
         changed
-            .map(|(name, changed)| (name, changed.account))
+            .map(|changed| (changed.name.into(), changed.account))
             .collect()
     }
 
     /// What can be said of a transaction without its sender's account.
-    fn check_form(&self, transaction: &Transaction) -> Result<(), Fault> {
+    fn check_form(&self, transaction: &Transaction, sender: &str) -> Result<(), Fault> {
         let (rules, limits) = (&self.spec.rules, &self.spec.limits);
         if transaction.chain() != self.spec.id() {
             let detail = format!(
@@ -110,14 +119,10 @@ impl<'a> Accounts<'a> {
         }
         let witnesses = transaction.witnesses().len();
         let sizes = [
-            (
-                "bytes of sender name",
-                transaction.sender().len(),
-                limits.name_bytes_max,
-            ),
+            ("bytes of sender name", sender.len(), limits.name_bytes_max),
             (
                 "bytes of receiver name",
-                transaction.receiver().len(),
+                transaction.receiver_bytes(),
                 limits.name_bytes_max,
             ),
             (
@@ -178,14 +183,12 @@ impl<'a> Accounts<'a> {
     }
 
     /// Moves fee and amount. The sender needs cover for both.
-    fn pay(&mut self, transaction: &Transaction) -> Result<(), Fault> {
+    fn pay(&mut self, transaction: &'a Transaction, sender: &'a str) -> Result<(), Fault> {
         let amount = match transaction.operation() {
             Operation::Transfer => transaction.amount(),
             _ => 0,
         };
-        let sender = transaction.sender();
-        let mut changed = self.get(sender);
-        let account = &mut changed.account;
+        let account = &mut self.get(sender).account;
         let left = amount
             .checked_add(transaction.fee())
             .and_then(|cost| account.balance.checked_sub(cost));
@@ -198,43 +201,63 @@ impl<'a> Accounts<'a> {
             return fault(Reason::Balance, detail);
         };
         account.balance = left;
-        self.set(sender, changed);
         self.credit(transaction.receiver(), amount)?;
-        let header = self.header;
-        self.credit(&header.producer, transaction.fee())
+        self.credit(&self.header.producer, transaction.fee())
     }
 
-    fn credit(&mut self, name: &str, amount: u64) -> Result<(), Fault> {
+    fn credit(&mut self, name: &'a str, amount: u64) -> Result<(), Fault> {
         if amount == 0 {
             return Ok(());
         }
-        let mut changed = self.get(name);
-        let account = &mut changed.account;
+        let asked = self.get(name);
         // The sum of all balances is fixed by the specification and fits u64, so this can't overflow.
-        account.balance = account
-            .balance
-            .checked_add(amount)
-            .ok_or_else(|| Fault::new(Reason::Balance, format!("{name:?} would hold too much")))?;
-        self.set(name, changed);
+        asked.account.balance =
+            asked.account.balance.checked_add(amount).ok_or_else(|| {
+                Fault::new(Reason::Balance, format!("{name:?} would hold too much"))
+            })?;
+        asked.is_changed = true;
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Changed {
-        let held = self.changed.get(name).copied();
-        held.unwrap_or_else(|| Changed {
-            account: self.state.account(name),
-            key: None,
-        })
+    /// The account as it is now. Whoever changes it says so.
+    fn get(&mut self, name: &'a str) -> &mut Asked<'a> {
+        let hint = hint(name);
+        let likely = self.hints[hint] as usize;
+        let place = match self.asked.get(likely) {
+            Some(asked) if asked.name == name => likely,
+            _ => {
+                let place = self.place(name);
+                // A hint that doesn't fit is a wrong one.
+                self.hints[hint] = place as u32;
+                place
+            }
+        };
+        &mut self.asked[place]
     }
 
-    fn set(&mut self, name: &str, changed: Changed) {
-        match self.changed.get_mut(name) {
-            Some(held) => *held = changed,
-            None => {
-                self.changed.insert(name.into(), changed);
-            }
+    fn place(&mut self, name: &'a str) -> usize {
+        let next = self.asked.len();
+        // Fewer than there are bytes in a body.
+        let place = *self.places.entry(name).or_insert(next as u32) as usize;
+        if place == next {
+            self.asked.push(Asked {
+                name,
+                account: self.state.account(name),
+                key: None,
+                is_changed: false,
+            });
         }
+        place
     }
+}
+
+/// Names that are in use together mostly differ at their end.
+fn hint(name: &str) -> usize {
+    let end = match name.as_bytes().last_chunk() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
+    };
+    (end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
 }
 
 #[cfg(feature = "mpreg")]
@@ -255,33 +278,37 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 }
 
 /// Whether the witness's keys speak for the sender; pins them where that is the rule.
-fn identify(rule: Identity, transaction: &Transaction, changed: &mut Changed) -> Result<(), Fault> {
+fn identify(
+    rule: Identity,
+    transaction: &Transaction,
+    sender: &mut Asked<'_>,
+) -> Result<(), Fault> {
     let mut keys = transaction.witnesses().map(|witness| witness.key);
     let only = match keys.len() {
         1 => keys.next(),
         _ => None,
     };
-    let sender = transaction.sender();
+    let name = sender.name;
     match rule {
         Identity::Open => Ok(()),
         Identity::Key => match only {
-            Some(key) if key.to_string() == sender => Ok(()),
+            Some(key) if key.to_string() == name => Ok(()),
             _ => fault(
                 Reason::Identity,
-                format!("not signed by {sender:?}, the sender's own key"),
+                format!("not signed by {name:?}, the sender's own key"),
             ),
         },
-        Identity::Pinned if only.is_some() && changed.key == only => Ok(()),
+        Identity::Pinned if only.is_some() && sender.key == only => Ok(()),
         Identity::Pinned => {
             let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
             let found = (!keys.is_empty()).then(|| keys_digest(&keys));
-            let account = &mut changed.account;
+            let account = &mut sender.account;
             if account.keys.is_some() && account.keys != found {
-                let detail = format!("signed by other keys than those that speak for {sender:?}");
+                let detail = format!("signed by other keys than those that speak for {name:?}");
                 return fault(Reason::Identity, detail);
             }
             account.keys = found;
-            changed.key = only;
+            sender.key = only;
             Ok(())
         }
     }
