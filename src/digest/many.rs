@@ -49,6 +49,7 @@ fn in_pairs<'a>(
 mod lanes {
     use core::arch::x86_64::{
         __m512i, _mm256_storeu_si256, _mm512_add_epi32, _mm512_castsi512_si256, _mm512_loadu_si512,
+        _mm512_maskz_loadu_epi8, _mm512_maskz_set1_epi8, _mm512_maskz_set1_epi64, _mm512_or_si512,
         _mm512_ror_epi32, _mm512_set1_epi32, _mm512_set4_epi32, _mm512_shuffle_epi8,
         _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
         _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -76,17 +77,10 @@ mod lanes {
         for (word, initial) in state.iter_mut().zip(INITIAL) {
             *word = _mm512_set1_epi32(initial.cast_signed());
         }
-        let mut rooms = [[0; BLOCK]; LANES];
         for number in 0..blocks {
-            // All blocks are put together before the first is loaded: a load right behind the shorter stores that it
-            // covers would wait for each of them.
-            let mut parts = [&[0; BLOCK]; LANES];
-            for ((part, message), room) in parts.iter_mut().zip(messages).zip(&mut rooms) {
-                *part = message.block(number, room);
-            }
             let mut rows = [_mm512_set1_epi32(0); LANES];
-            for (row, part) in rows.iter_mut().zip(parts) {
-                *row = load(part);
+            for (row, message) in rows.iter_mut().zip(messages) {
+                *row = swap(block(message, number, blocks));
             }
             compress(&mut state, transpose(rows));
         }
@@ -107,12 +101,51 @@ mod lanes {
         _mm512_shuffle_epi8(words, order)
     }
 
-    /// A block as sixteen words.
+    /// The block of a number of a message that has so many, with the padding of FIPS 180-4, section 5.1.1.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    fn load(block: &[u8; BLOCK]) -> __m512i {
-        // SAFETY: 64 bytes are there, and this load asks for no alignment.
-        swap(unsafe { _mm512_loadu_si512(block.as_ptr().cast()) })
+    fn block(message: &Message<'_>, number: usize, blocks: usize) -> __m512i {
+        let (prefix, rest) = (message.prefix, message.rest);
+        let start = number * BLOCK;
+        if let Some(within) = start.checked_sub(prefix.len())
+            && let Some(whole) = rest.get(within..).and_then(<[u8]>::first_chunk::<BLOCK>)
+        {
+            // SAFETY: 64 bytes are there, and this load asks for no alignment.
+            return unsafe { _mm512_loadu_si512(whole.as_ptr().cast()) };
+        }
+        let end = prefix.len() + rest.len();
+        // How much of the block each of both reaches to.
+        let to_prefix = prefix.len().saturating_sub(start).min(BLOCK);
+        let to_rest = end.saturating_sub(start).min(BLOCK);
+        let from_prefix = first(to_prefix);
+        let from_rest = first(to_rest) & !from_prefix;
+        let rest = rest.as_ptr().wrapping_add(start).wrapping_sub(prefix.len());
+        // SAFETY: only bytes whose bit is set are read. Those of the prefix begin at its first byte, since only the first
+        // block has some (else the mask is 0), and are as many as it has, or 64. Byte `i` of the block is byte
+        // `start + i - prefix.len()` of the rest, where `i` is at least the number of bytes from the prefix, and less than
+        // `end - start`: so it is within.
+        let mut block = unsafe {
+            _mm512_or_si512(
+                _mm512_maskz_loadu_epi8(from_prefix, prefix.as_ptr().cast()),
+                _mm512_maskz_loadu_epi8(from_rest, rest.cast()),
+            )
+        };
+        if (start..start + BLOCK).contains(&end) {
+            let one = _mm512_maskz_set1_epi8(1 << (end - start), 0x80_u8.cast_signed());
+            block = _mm512_or_si512(block, one);
+        }
+        if number + 1 == blocks {
+            let bits = (end as u64 * 8).swap_bytes().cast_signed();
+            block = _mm512_or_si512(block, _mm512_maskz_set1_epi64(0x80, bits));
+        }
+        block
+    }
+
+    /// A mask of so many bytes, at most 64.
+    fn first(bytes: usize) -> u64 {
+        1_u64
+            .checked_shl(bytes as u32)
+            .map_or(u64::MAX, |next| next - 1)
     }
 
     /// The first eight words.
