@@ -106,11 +106,16 @@ impl Pool {
         let Some(waiting) = self.senders.get_mut(sender) else {
             return;
         };
-        while let Some(first) = waiting.first_entry()
-            && *first.key() <= nonce
-        {
+        if waiting.first_key_value().is_none_or(|(first, _)| *first > nonce) {
+            return;
+        }
+        let left = match nonce.checked_add(1) {
+            Some(next) => waiting.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        for used in std::mem::replace(waiting, left).into_values() {
             self.count -= 1;
-            self.bytes -= first.remove().transaction.bytes().len();
+            self.bytes -= used.transaction.bytes().len();
         }
         if waiting.is_empty() {
             self.senders.remove(sender);

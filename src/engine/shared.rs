@@ -165,8 +165,8 @@ impl Shared {
             return;
         }
         for block in valid {
-            for transaction in block.block().transactions() {
-                pool.forget(transaction.sender(), transaction.nonce());
+            for (name, account) in block.accounts() {
+                pool.forget(name, account.nonce);
             }
         }
     }

@@ -122,6 +122,12 @@ pub struct ValidBlock {
 }
 
 impl ValidBlock {
+    /// The accounts that it changes, as they are after it.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
+        let accounts = self.changes.accounts.iter();
+        accounts.map(|(name, account)| (&**name, account))
+    }
+
     /// The block.
     #[must_use]
     pub const fn block(&self) -> &Block {
