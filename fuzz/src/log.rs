@@ -18,6 +18,7 @@ pub const LOG_OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1500,
     segment_entries: 1 << 20,
     index_fanout: 2,
+    direct_bytes: 500,
     index_in_background: false,
 };
 /// Edits that one input can ask for.

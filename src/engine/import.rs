@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::parcel::{Call, Offered, Outcome, Parcel};
 use super::permits::Permit;
-use super::settings::{PARCELS_MAX, Settings};
+use super::settings::PARCELS_MAX;
 use super::shared::Shared;
 use super::sync::Arc;
 use super::ticket::{Ticket, ticket};
@@ -152,9 +152,7 @@ pub(super) fn permit_for(
 ) -> Result<Option<Permit>, EngineError> {
     shared.latch.check()?;
     let bytes = offered.iter().map(Offered::bytes).sum();
-    // At least the share that keeps the number of parcels within its bound.
-    let share = shared.settings.memory_bytes.div_ceil(PARCELS_MAX as u64);
-    let bytes = Settings::memory_of(offered.len(), bytes).max(share);
+    let bytes = shared.settings.memory_of_unread(offered.len(), bytes);
     match when_full {
         WhenFull::Refuse => match shared.memory.try_acquire(bytes) {
             None if shared.memory.is_closed() => Err(shared.latch.reason()),

@@ -97,7 +97,7 @@ pub(super) struct Parcel {
     batches_left: AtomicUsize,
     found: Mutex<Vec<Signatures>>,
     /// Memory granted to it, until it is committed or dropped.
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Parcel {
@@ -116,7 +116,7 @@ impl Parcel {
             claims: OnceLock::new(),
             batches_left: AtomicUsize::new(1),
             found: Mutex::default(),
-            _permit: permit,
+            permit,
         }
     }
 
@@ -145,6 +145,11 @@ impl Parcel {
         // Each parcel is prepared once, so that nothing was set before.
         let _ = self.claims.set(claims);
         let _ = self.prepared.set(prepared);
+    }
+
+    /// Gives back what of its memory is more than `bytes`, since it was granted before anybody knew what is in it.
+    pub(super) fn shrink(&self, bytes: u64) {
+        self.permit.shrink(bytes);
     }
 
     pub(super) fn claims(&self) -> Option<&Claims> {

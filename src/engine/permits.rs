@@ -3,6 +3,8 @@
 //! Invariants: the permits out never exceed the total; those who wait are served in the order in which they came, so that
 //! small requests don't starve a large one; once closed, nobody waits and nobody is served.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
 
 /// The budget.
@@ -36,7 +38,15 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Arc<Permits>,
-    bytes: u64,
+    bytes: AtomicU64,
+}
+
+impl Permit {
+    /// Gives back what is above `bytes`.
+    pub(super) fn shrink(&self, bytes: u64) {
+        let held = self.bytes.fetch_min(bytes, Ordering::AcqRel);
+        self.permits.give_back(held.saturating_sub(bytes));
+    }
 }
 
 impl Permits {
@@ -114,20 +124,28 @@ impl Permits {
     fn permit(self: &Arc<Self>, bytes: u64) -> Permit {
         Permit {
             permits: Arc::clone(self),
-            bytes,
+            bytes: AtomicU64::new(bytes),
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        let mut state = lock(&self.state);
+        state.free += bytes;
+        let is_waited_for = state.is_waited_for();
+        drop(state);
+        if is_waited_for {
+            self.changed.notify_all();
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = lock(&self.permits.state);
-        state.free += self.bytes;
-        let is_waited_for = state.is_waited_for();
-        drop(state);
-        if is_waited_for {
-            self.permits.changed.notify_all();
-        }
+        let bytes = *self.bytes.get_mut();
+        self.permits.give_back(bytes);
     }
 }
 
@@ -150,6 +168,7 @@ mod tests {
                             *lock(&out) += bytes.min(10);
                             assert!(*lock(&out) <= 10);
                             *lock(&out) -= bytes.min(10);
+                            permit.shrink(bytes / 2);
                             drop(permit);
                         })
                     })

@@ -106,7 +106,10 @@ impl Pool {
         let Some(waiting) = self.senders.get_mut(sender) else {
             return;
         };
-        if waiting.first_key_value().is_none_or(|(first, _)| *first > nonce) {
+        if waiting
+            .first_key_value()
+            .is_none_or(|(first, _)| *first > nonce)
+        {
             return;
         }
         let left = match nonce.checked_add(1) {

@@ -97,10 +97,18 @@ impl Settings {
         (transaction.bytes().len() as u64 + TRANSACTION_MEMORY).max(share)
     }
 
-    /// The memory that blocks of `bytes` encoded bytes may take while they are in flight.
-    pub(super) fn memory_of(blocks: usize, bytes: usize) -> u64 {
+    /// The memory that blocks of `bytes` encoded bytes may take while they are in flight, whatever is in them.
+    pub(super) fn memory_of_unread(&self, blocks: usize, bytes: usize) -> u64 {
         let transactions = bytes / crate::model::TRANSACTION_BYTES_MIN;
-        bytes as u64 + transactions as u64 * TRANSACTION_MEMORY + blocks as u64 * BLOCK_MEMORY
+        self.memory_of(blocks, transactions as u64, bytes)
+    }
+
+    /// The memory that so many blocks with so many transactions and bytes may take while they are in flight; at least the
+    /// share that keeps the number of parcels within its bound.
+    pub(super) fn memory_of(&self, blocks: usize, transactions: u64, bytes: usize) -> u64 {
+        let needed =
+            bytes as u64 + transactions * TRANSACTION_MEMORY + blocks as u64 * BLOCK_MEMORY;
+        needed.max(self.memory_bytes.div_ceil(PARCELS_MAX as u64))
     }
 }
 

@@ -82,6 +82,10 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
         bytes: parcel.bytes as u64,
     };
     shared.meters.stage(Stage::Decode, started, load);
+    let needed = shared
+        .settings
+        .memory_of(decoded.len(), load.transactions, parcel.bytes);
+    parcel.shrink(needed);
 
     shared.enter(Stage::Hash, stage);
     let started = Instant::now();

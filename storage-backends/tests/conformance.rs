@@ -176,7 +176,19 @@ fn small_segments() -> InLog {
         segment_entries: 16,
         index_fanout: 2,
         index_in_background: true,
+        ..LogOptions::default()
     })
 }
 
 conformance_suite!(log_in_small_segments, small_segments);
+
+/// Every durable run is written past the system's cache.
+fn past_the_cache() -> InLog {
+    InLog::with(LogOptions {
+        segment_bytes: 20_000,
+        direct_bytes: 0,
+        ..LogOptions::default()
+    })
+}
+
+conformance_suite!(log_past_the_cache, past_the_cache);

@@ -100,6 +100,7 @@ fn open(url: &StoreUrl) -> Result<Store> {
             let options = LogOptions {
                 segment_bytes: 100_000,
                 index_fanout: 2,
+                direct_bytes: 0,
                 ..LogOptions::default()
             };
             match url.exists() {

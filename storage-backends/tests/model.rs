@@ -316,6 +316,7 @@ fn log(path: &Path, create: bool) -> Result<Store> {
         segment_bytes: 3000,
         segment_entries: 20,
         index_fanout: 2,
+        direct_bytes: 800,
         index_in_background: false,
     };
     if create {

@@ -324,3 +324,113 @@ impl<'a> Gathering<'a> {
         self.end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::files::{Files, SystemFiles};
+    use super::super::format::SUPERBLOCK_BYTES;
+    use super::*;
+
+    fn block(height: u64, bytes: usize) -> Block {
+        let body = (0..bytes).map(|at| (at * 7 + at / 251 + height as usize) as u8);
+        Block {
+            height,
+            id: [3; 32],
+            header: "a header".into(),
+            body: body.collect::<Vec<_>>().into(),
+            index: Vec::new(),
+        }
+    }
+
+    fn file(directory: &std::path::Path, name: &str) -> GrowingFile {
+        let path = directory.join(name);
+        let file = SystemFiles.create(&path).unwrap();
+        file.write_at(&[7; SUPERBLOCK_BYTES], 0).unwrap();
+        GrowingFile {
+            path,
+            file,
+            end: SUPERBLOCK_BYTES as u64,
+            synced: 0,
+        }
+    }
+
+    #[test]
+    fn every_way_writes_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let salt = Salt::new(&[1; 16]);
+        let ways = [Way::Cached, Way::Begun, Way::PastCache];
+        let mut files = ways.map(|way| file(directory.path(), &format!("{way:?}")));
+        let mut buffers = Buffers::default();
+        let page = PAGE_BYTES - BODY_HEAD_BYTES;
+        // About pages, about buffers, over several buffers, and so that a run ends with a page.
+        let runs: [&[usize]; 7] = [
+            &[0],
+            &[1, page, page - 1, page + 1, 9],
+            &[70_000; 130],
+            &[PAGES_BYTES - 1, 3, PAGES_BYTES, PAGES_BYTES + 1, 0],
+            &[3 * PAGES_BYTES + 77],
+            &[5_000_000, 100],
+            &[12],
+        ];
+        let mut height = 0;
+        for sizes in runs {
+            let run: Vec<_> = (height..).zip(sizes).map(|(h, s)| block(h, *s)).collect();
+            height += run.len() as u64;
+            let expected: Vec<u32> = run.iter().map(|b| salt.checksum(&b.body)).collect();
+            for (file, way) in files.iter_mut().zip(ways) {
+                let found = buffers.write(file, &run, salt, way, |sums| Ok(sums.to_vec()));
+                assert_eq!(found.unwrap(), expected);
+            }
+            let [first, others @ ..] = &files;
+            let bytes = std::fs::read(&first.path).unwrap();
+            assert_eq!(bytes.len() as u64, first.end);
+            for other in others {
+                assert_eq!(other.end, first.end);
+                assert!(std::fs::read(&other.path).unwrap() == bytes, "{sizes:?}");
+            }
+        }
+        assert!(buffers.pages.len() == PAGE_BUFFERS, "buffers come back");
+    }
+
+    #[derive(Debug)]
+    struct Full(u64);
+
+    impl FileHandle for Full {
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            match offset + bytes.len() as u64 > self.0 {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(()),
+            }
+        }
+        fn cut(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn punch(&self, _: u64, _: u64) -> io::Result<bool> {
+            Ok(false)
+        }
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn begin_sync(&self, _: u64, _: u64) {}
+    }
+
+    #[test]
+    fn a_write_that_fails_is_an_error_wherever_it_is() {
+        let salt = Salt::new(&[1; 16]);
+        let run: Vec<_> = (0..20).map(|height| block(height, 1 << 20)).collect();
+        for room in [0, 5_000_000, 9_000_000, 20_970_000] {
+            let mut file = GrowingFile {
+                path: "bodies".into(),
+                file: Box::new(Full(room)),
+                end: 80,
+                synced: 80,
+            };
+            let written =
+                Buffers::default().write(&mut file, &run, salt, Way::PastCache, |_| Ok(()));
+            let error = written.unwrap_err().to_string();
+            assert!(error.contains("bodies"), "{error}");
+            assert_eq!(file.end, 80);
+        }
+    }
+}

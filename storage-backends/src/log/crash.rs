@@ -25,6 +25,7 @@ const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1500,
     segment_entries: 24,
     index_fanout: 2,
+    direct_bytes: 400,
     index_in_background: false,
 };
 const NAMES: [&str; 2] = ["a", "b"];

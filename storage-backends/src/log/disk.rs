@@ -1,8 +1,8 @@
 //! The open segment's files, as the writer has them: frames and bodies go to their end, in the order that makes
 //! a run whole or nothing.
 //!
-//! 1. Bodies first, then the frame with all heads of the run: the run exists once the frame is whole and its
-//!    bodies are. Opening checks both for what was not on the disk before.
+//! 1. Bodies, and a frame with all heads of the run: the run exists once the frame is whole and its bodies are, whichever
+//!    comes first. Opening checks both for what was not on the disk before.
 //! 2. A frame says how much had been synced when it was written, and a mark says it after each sync; so a
 //!    frame that is damaged although it had been on the disk is told from a torn one.
 //! 3. A segment is sealed and on the disk before the next one gets its name.

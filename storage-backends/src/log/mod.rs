@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //!
-//! 1. A run is one frame among the heads, written after its bodies. It exists if its frame is whole, follows the frame
+//! 1. A run is one frame among the heads, and its bodies. It exists if its frame is whole, follows the frame
 //!    before, and its bodies are whole; so a crash leaves all of it or nothing. Truncation and pruning are frames
 //!    too; nothing that readers may see is ever overwritten.
 //! 2. What was synced is known from later frames and from the mark. Damage there is an error that names file and

@@ -28,6 +28,7 @@ const SMALL: LogOptions = LogOptions {
     segment_bytes: 6000,
     segment_entries: 1 << 20,
     index_fanout: 2,
+    direct_bytes: 1000,
     index_in_background: false,
 };
 

@@ -234,6 +234,7 @@ fn any_options_open_any_store() {
             segment_bytes,
             segment_entries,
             index_fanout: 0,
+            direct_bytes: 0,
             index_in_background: true,
         };
         let mut store = options.open(&place.directory()).unwrap();
