@@ -45,6 +45,17 @@ impl GrowingFile {
     }
 }
 
+/// The heads of a run that were written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heads<'a> {
+    /// Offsets of the records.
+    pub(super) records: &'a [u64],
+    /// The end of the file of heads.
+    pub(super) end: u64,
+    /// Checksum of the frame.
+    pub(super) content: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) site: Site,
@@ -85,9 +96,14 @@ impl Disk {
         self.bodies.end == SUPERBLOCK_BYTES as u64
     }
 
-    /// Encodes a run and writes it. Gives the offsets of its records. If it is to be synced next, the disk begins with the
-    /// bodies while the heads are on their way.
-    pub(super) fn write_run(&mut self, run: &[Block], is_to_sync: bool) -> Result<Vec<u64>> {
+    /// Encodes a run and writes it, and does something with its heads while bodies may still be on their way to the disk. If
+    /// it is to be synced next, the disk begins with them at once.
+    pub(super) fn write_run(
+        &mut self,
+        run: &[Block],
+        is_to_sync: bool,
+        then: impl FnOnce(&Site, Heads<'_>) -> Result<()>,
+    ) -> Result<()> {
         let (salt, bodies_at) = (self.site.salt, self.bodies.end);
         let way = match is_to_sync {
             true if bodies_bytes(run) >= self.site.options.direct_bytes => Way::PastCache,
@@ -95,20 +111,20 @@ impl Disk {
             false => Way::Cached,
         };
         let height = run.first().map_or(0, |block| block.height);
-        let (heads, content) = (&mut self.heads, &mut self.content);
+        let (site, heads, content) = (&self.site, &mut self.heads, &mut self.content);
         let write_heads = |checksums: &[u32]| {
             let mut draft = RunDraft::new(run, checksums, bodies_at, salt);
             let start = heads.end;
-            write_frame(
-                heads,
-                content,
-                salt,
-                "append",
-                (FrameKind::Run, height),
-                &mut draft.frame,
-            )?;
+            let what = (FrameKind::Run, height);
+            write_frame(heads, content, salt, "append", what, &mut draft.frame)?;
             let offsets = draft.records.iter();
-            Ok(offsets.map(|offset| start + *offset as u64).collect())
+            let records: Vec<_> = offsets.map(|offset| start + *offset as u64).collect();
+            let written = Heads {
+                records: &records,
+                end: heads.end,
+                content: *content,
+            };
+            then(site, written)
         };
         self.buffers
             .write(&mut self.bodies, run, salt, way, write_heads)
@@ -143,12 +159,8 @@ impl Disk {
         self.write_frame(operation, kind, height, &mut vec![0; FRAME_BYTES])
     }
 
-    /// Makes everything written so far survive loss of power, and does something else meanwhile.
-    pub(super) fn sync(
-        &mut self,
-        operation: &'static str,
-        meanwhile: &mut dyn FnMut(),
-    ) -> Result<()> {
+    /// Makes everything written so far survive loss of power.
+    pub(super) fn sync(&mut self, operation: &'static str) -> Result<()> {
         let values_path = Named::Meta(self.values.generation).path(&self.site.directory);
         let candidates = [
             (
@@ -165,13 +177,12 @@ impl Disk {
         ];
         let due: Vec<_> = candidates.into_iter().filter(|(due, ..)| *due).collect();
         if due.is_empty() {
-            meanwhile();
             return Ok(());
         }
         let files: Vec<&dyn FileHandle> = due.iter().map(|(_, file, _)| &***file).collect();
         self.site
             .files
-            .sync(&files, meanwhile)
+            .sync(&files)
             .map_err(|(number, source)| Error::system(operation, due[number].2, source))?;
         self.heads.synced = self.heads.end;
         self.bodies.synced = self.bodies.end;
@@ -237,7 +248,7 @@ impl Disk {
         };
         frame.extend_from_slice(&trailer.encode(salt));
         self.write_frame("append", FrameKind::Footer, end, &mut frame)?;
-        self.sync("append", &mut || {})
+        self.sync("append")
     }
 
     /// Makes the files of the next segment and goes over to them.

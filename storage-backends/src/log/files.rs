@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::iter;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -33,13 +34,9 @@ pub(super) trait Files: Send + Sync + fmt::Debug {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory survive loss of power.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
-    /// Makes files survive loss of power, at the same time, and does something else meanwhile. Fails with the
-    /// number of the first file that could not be synced.
-    fn sync(
-        &self,
-        files: &[&dyn FileHandle],
-        meanwhile: &mut dyn FnMut(),
-    ) -> Result<(), (usize, io::Error)>;
+    /// Makes files survive loss of power, at the same time. Fails with the number of the first file that could not
+    /// be synced.
+    fn sync(&self, files: &[&dyn FileHandle]) -> Result<(), (usize, io::Error)>;
 }
 
 /// A file that is written to.
@@ -111,25 +108,24 @@ impl Files for SystemFiles {
         File::open(directory)?.sync_all()
     }
 
-    /// One thread a file, since file systems commit concurrent syncs together: two one after the other take
+    /// A thread for each but the first, since file systems commit concurrent syncs together: two one after the other take
     /// twice the time.
-    fn sync(
-        &self,
-        files: &[&dyn FileHandle],
-        meanwhile: &mut dyn FnMut(),
-    ) -> Result<(), (usize, io::Error)> {
+    fn sync(&self, files: &[&dyn FileHandle]) -> Result<(), (usize, io::Error)> {
+        let Some((first, others)) = files.split_first() else {
+            return Ok(());
+        };
         thread::scope(|scope| {
-            let syncs: Vec<_> = files
+            let syncs: Vec<_> = others
                 .iter()
                 .map(|file| scope.spawn(|| file.sync()))
                 .collect();
-            meanwhile();
+            let first = first.sync();
             let outcomes = syncs.into_iter().map(|sync| {
                 sync.join()
                     .unwrap_or_else(|_| Err(io::Error::other("the syncing thread panicked")))
             });
             // All are waited for, whichever fails.
-            let outcomes: Vec<_> = outcomes.collect();
+            let outcomes: Vec<_> = iter::once(first).chain(outcomes).collect();
             outcomes
                 .into_iter()
                 .enumerate()

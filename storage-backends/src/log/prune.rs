@@ -37,7 +37,7 @@ impl Inner {
         if floor > before {
             let frame = FrameKind::of_floor(part);
             self.disk.write_note("prune", frame, floor)?;
-            self.disk.sync("prune", &mut || {})?;
+            self.disk.sync("prune")?;
             raise_floor(&mut self.shared.write(), part, floor);
         }
         // Also if the floor was there already: a crash or a reader may have been in the way of the space.
@@ -90,7 +90,7 @@ impl Inner {
                 return Ok(0);
             }
             // Opening takes the bodies that the new file speaks of for synced.
-            self.disk.sync("prune", &mut || {})?;
+            self.disk.sync("prune")?;
         }
         let number = segment.number;
         let before = self.allocated(&segment.heads)?;

@@ -338,12 +338,7 @@ impl Files for SimulatedFiles {
         Ok(())
     }
 
-    fn sync(
-        &self,
-        files: &[&dyn FileHandle],
-        meanwhile: &mut dyn FnMut(),
-    ) -> Result<(), (usize, io::Error)> {
-        meanwhile();
+    fn sync(&self, files: &[&dyn FileHandle]) -> Result<(), (usize, io::Error)> {
         files
             .iter()
             .enumerate()

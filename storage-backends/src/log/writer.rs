@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use super::disk::Disk;
+use super::disk::{Disk, Heads};
 use super::format::{FrameKind, Named};
 use super::home::Hold;
 use super::indexer::Indexer;
 use super::load::clip_all;
-use super::map::Map;
 use super::record::{Record, bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
 use super::segment::{HeightTable, MappedFile};
-use super::shared::Shared;
+use super::shared::{Shared, Site};
 use super::state::State;
 use super::values::map_values;
 use crate::latch::Latch;
@@ -56,9 +55,7 @@ impl Drop for LogWriter {
     /// short, and damage told from a crash.
     fn drop(&mut self) {
         let inner = &mut self.inner;
-        let synced = self
-            .latch
-            .guard("close", || inner.disk.sync("close", &mut || {}));
+        let synced = self.latch.guard("close", || inner.disk.sync("close"));
         if let Err(error) = synced
             && !error.is_poisoned()
         {
@@ -93,7 +90,7 @@ impl BlockWriter for LogWriter {
     fn sync(&mut self) -> Result<Receipt> {
         let inner = &mut self.inner;
         self.latch.guard("sync", || {
-            inner.disk.sync("sync", &mut || {})?;
+            inner.disk.sync("sync")?;
             Ok(inner.receipt(Durability::Disk))
         })
     }
@@ -112,25 +109,23 @@ impl Inner {
         let disk = durability == Durability::Disk;
         if run.is_empty() {
             if disk {
-                self.disk.sync("append", &mut || {})?;
+                self.disk.sync("append")?;
             }
         } else {
             if self.is_full_for(run) {
                 roll(&self.shared, &mut self.disk)?;
                 self.indexer.segment_sealed()?;
             }
-            let records = self.disk.write_run(run, disk)?;
-            self.show(&records, entries_of(run))?;
-            // The index of a run that isn't published leads nowhere, so it needs not wait for the sync.
-            let mut indexed = Ok(());
-            let shared = &self.shared;
+            let (shared, entries) = (&self.shared, entries_of(run));
+            // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
+            self.disk.write_run(run, disk, |site, heads| {
+                show_heads(shared, site, heads, entries)?;
+                index_records(shared, heads.records)
+            })?;
+            self.show_bodies()?;
             if disk {
-                let mut index = || indexed = index_records(shared, &records);
-                self.disk.sync("append", &mut index)?;
-            } else {
-                indexed = index_records(shared, &records);
+                self.disk.sync("append")?;
             }
-            indexed?;
             self.publish(run);
         }
         let reached = if disk {
@@ -167,36 +162,15 @@ impl Inner {
                 || entries > options.segment_entries as u64)
     }
 
-    /// Lets what was written be looked at, which no reader does before it is published.
-    fn show(&self, records: &[u64], entries: usize) -> Result<()> {
+    /// Lets bodies that were written be looked at, which no reader does before they are published.
+    fn show_bodies(&self) -> Result<()> {
         let mut state = self.shared.write();
         let open = state.open_mut();
-        self.extend(&mut open.heads, self.disk.heads.end)?;
         if let Some(bodies) = &mut open.bodies {
-            self.extend(bodies, self.disk.bodies.end)?;
+            extend(&self.disk.site, bodies, self.disk.bodies.end)?;
         }
-        open.entries += entries as u64;
         open.bodies_bytes = self.disk.bodies.end;
-        open.content = self.disk.content;
-        if let HeightTable::Listed(offsets) = &mut open.table {
-            offsets.extend_from_slice(records);
-        }
         Ok(())
-    }
-
-    fn extend(&self, file: &mut MappedFile, end: u64) -> Result<()> {
-        if file.map.capacity() >= end {
-            file.map.grow(end);
-            return Ok(());
-        }
-        let capacity = (file.map.capacity() * 2).max(end);
-        file.map = Arc::new(self.map(file, capacity)?);
-        Ok(())
-    }
-
-    fn map(&self, file: &MappedFile, capacity: u64) -> Result<Map> {
-        let map = self.disk.site.files.map(&file.path, capacity);
-        map.map_err(|source| Error::system("map", &file.path, source))
     }
 
     fn publish(&self, run: &[Block]) {
@@ -218,7 +192,7 @@ impl Inner {
             }
         }
         self.disk.write_note("truncate", FrameKind::Truncate, end)?;
-        self.disk.sync("truncate", &mut || {})?;
+        self.disk.sync("truncate")?;
         let dead = {
             let mut state = self.shared.write();
             state.unindex(end)?;
@@ -253,7 +227,7 @@ impl Inner {
             .append(self.disk.site.salt, key, value)
             .map_err(|source| Error::system("put_meta", &path, source))?;
         if durability == Durability::Disk {
-            self.disk.sync("put_meta", &mut || {})?;
+            self.disk.sync("put_meta")?;
         }
         let mut state = self.shared.write();
         let file = &mut state.values.file;
@@ -288,6 +262,32 @@ fn cut_open(state: &mut State, end: u64) {
     if let HeightTable::Listed(offsets) = &mut open.table {
         offsets.truncate(kept);
     }
+}
+
+/// Lets heads that were written be looked at, which no reader does before they are published.
+fn show_heads(shared: &Shared, site: &Site, written: Heads<'_>, entries: usize) -> Result<()> {
+    let mut state = shared.write();
+    let open = state.open_mut();
+    extend(site, &mut open.heads, written.end)?;
+    open.entries += entries as u64;
+    open.content = written.content;
+    if let HeightTable::Listed(offsets) = &mut open.table {
+        offsets.extend_from_slice(written.records);
+    }
+    Ok(())
+}
+
+/// Has a map reach to the end of its file.
+fn extend(site: &Site, file: &mut MappedFile, end: u64) -> Result<()> {
+    if file.map.capacity() >= end {
+        file.map.grow(end);
+        return Ok(());
+    }
+    let capacity = (file.map.capacity() * 2).max(end);
+    let map = site.files.map(&file.path, capacity);
+    let map = map.map_err(|source| Error::system("map", &file.path, source))?;
+    file.map = Arc::new(map);
+    Ok(())
 }
 
 fn index_records(shared: &Shared, records: &[u64]) -> Result<()> {
