@@ -30,7 +30,7 @@ pub(super) struct Submission {
     pub(super) transaction: Transaction,
     pub(super) answer: Promise<Admission>,
     pub(super) since: Instant,
-    pub(super) _permit: Permit,
+    pub(super) permit: Permit,
 }
 
 /// Submissions that are judged together.
@@ -166,13 +166,13 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
         ..Load::default()
     };
     shared.meters.stage(Stage::Signatures, started, load);
-    let good = batch
-        .iter()
-        .zip(&faults)
-        .filter(|(_, fault)| fault.is_none());
-    shared
-        .verified
-        .insert(good.map(|(submission, _)| submission.transaction.leaf_hash()));
+    let judged = batch.iter().zip(&faults);
+    let good: Vec<&Transaction> = judged
+        .filter(|(_, fault)| fault.is_none())
+        .map(|(submission, _)| &submission.transaction)
+        .collect();
+    let leaves = Transaction::leaf_hashes(&good);
+    shared.verified.insert(leaves.into_iter());
     let mut in_order = lock(&shared.judged);
     in_order
         .judged
@@ -192,6 +192,7 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
 
 fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {
     let mut answers = Vec::with_capacity(batch.len());
+    let mut permits = Vec::with_capacity(batch.len());
     {
         let mut pool = lock(&shared.pool);
         for (submission, fault) in batch.into_iter().zip(faults) {
@@ -215,8 +216,10 @@ fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {
                 },
             };
             answers.push((submission.answer, submission.since, admission));
+            permits.push(submission.permit);
         }
     }
+    Permit::give_back_all(permits);
     let latencies = answers.iter().map(|(_, since, _)| since.elapsed());
     shared.meters.admission(latencies);
     for (answer, _, admission) in answers {

@@ -124,7 +124,7 @@ impl Engine {
             transaction,
             answer,
             since,
-            _permit: permit,
+            permit,
         };
         let sent = shared.submissions.send(Some(submission));
         sent.map_err(|_| shared.latch.reason())?;

@@ -2,6 +2,9 @@
 //!
 //! Invariants: the permits out never exceed the total; those who wait are served in the order in which they came, so that
 //! small requests don't starve a large one; once closed, nobody waits and nobody is served.
+//!
+//! Those who wait are told once a sixteenth of the total is free: were they told of every small permit, each would cost a
+//! change of threads. Permits out come back in time whatever those do who wait, so that this much is free at last.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,9 +31,10 @@ struct State {
 }
 
 impl State {
-    /// Whether anybody has to be told of a change; telling nobody costs a system call too.
-    const fn is_waited_for(&self) -> bool {
-        self.next != self.serving || self.waiting_idle > 0
+    /// Whether anybody has to be told that something was given back; telling nobody costs a system call too.
+    const fn is_waited_for(&self, total: u64) -> bool {
+        let is_waited_for = self.next != self.serving && self.free >= total / 16;
+        is_waited_for || (self.waiting_idle > 0 && self.free == total)
     }
 }
 
@@ -42,6 +46,27 @@ pub(super) struct Permit {
 }
 
 impl Permit {
+    /// Gives all of them back at once.
+    pub(super) fn give_back_all(permits: impl IntoIterator<Item = Self>) {
+        let mut shared: Option<(Arc<Permits>, u64)> = None;
+        for mut permit in permits {
+            match &mut shared {
+                Some((from, sum)) if Arc::ptr_eq(from, &permit.permits) => {
+                    *sum += std::mem::take(permit.bytes.get_mut());
+                }
+                None => {
+                    let bytes = std::mem::take(permit.bytes.get_mut());
+                    shared = Some((Arc::clone(&permit.permits), bytes));
+                }
+                // Of another budget: its drop gives it back.
+                Some(_) => {}
+            }
+        }
+        if let Some((permits, sum)) = shared {
+            permits.give_back(sum);
+        }
+    }
+
     /// Gives back what is above `bytes`.
     pub(super) fn shrink(&self, bytes: u64) {
         let held = self.bytes.fetch_min(bytes, Ordering::AcqRel);
@@ -89,7 +114,7 @@ impl Permits {
         }
         state.serving += 1;
         state.free -= bytes;
-        let is_waited_for = state.is_waited_for();
+        let is_waited_for = state.next != state.serving;
         drop(state);
         if is_waited_for {
             self.changed.notify_all();
@@ -134,7 +159,7 @@ impl Permits {
         }
         let mut state = lock(&self.state);
         state.free += bytes;
-        let is_waited_for = state.is_waited_for();
+        let is_waited_for = state.is_waited_for(self.total);
         drop(state);
         if is_waited_for {
             self.changed.notify_all();
@@ -158,16 +183,16 @@ mod tests {
     fn permits_never_exceed_the_total_and_everybody_is_served() {
         shuttle::check_random(
             || {
-                let permits = Permits::new(10);
+                let permits = Permits::new(160);
                 let out = Arc::new(Mutex::new(0_u64));
-                let threads: Vec<_> = [7, 4, 99, 1]
+                let threads: Vec<_> = [112, 3, 1584, 64]
                     .map(|bytes: u64| {
                         let (permits, out) = (Arc::clone(&permits), Arc::clone(&out));
                         thread::spawn(move || {
                             let permit = permits.acquire(bytes).expect("nobody closes it");
-                            *lock(&out) += bytes.min(10);
-                            assert!(*lock(&out) <= 10);
-                            *lock(&out) -= bytes.min(10);
+                            *lock(&out) += bytes.min(160);
+                            assert!(*lock(&out) <= 160);
+                            *lock(&out) -= bytes.min(160);
                             permit.shrink(bytes / 2);
                             drop(permit);
                         })
@@ -180,6 +205,35 @@ mod tests {
                 assert_eq!(permits.used(), 0);
             },
             500,
+        );
+    }
+
+    #[test]
+    fn many_small_permits_given_back_serve_those_who_wait() {
+        shuttle::check_random(
+            || {
+                let permits = Permits::new(320);
+                let held: Vec<_> = (0..32).map(|_| permits.try_acquire(10)).collect();
+                assert!(permits.try_acquire(1).is_none(), "all are out");
+                let waiting: Vec<_> = [15, 310]
+                    .map(|bytes| {
+                        let permits = Arc::clone(&permits);
+                        thread::spawn(move || permits.acquire(bytes).is_some())
+                    })
+                    .into();
+                let (some, others): (Vec<_>, Vec<_>) = held
+                    .into_iter()
+                    .flatten()
+                    .enumerate()
+                    .partition(|(at, _)| at % 2 == 0);
+                some.into_iter().for_each(drop);
+                Permit::give_back_all(others.into_iter().map(|(_, permit)| permit));
+                for thread in waiting {
+                    assert!(thread.join().expect("no assertion failed"));
+                }
+                permits.wait_idle();
+            },
+            300,
         );
     }
 

@@ -3,6 +3,7 @@
 //! A [`Draft`] is plain data; signing (or leaving it unsigned) makes a [`Transaction`], which is immutable and keeps
 //! its one encoding. The id covers the body; the witness is outside the id and inside the Merkle leaf.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Range;
 
@@ -310,16 +311,16 @@ impl Transaction {
     }
 
     /// The [leaf hashes](Transaction::leaf_hash) of many.
-    pub(crate) fn leaf_hashes(transactions: &[Self]) -> Vec<Digest> {
-        let prefix = |transaction: &Self| {
+    pub(crate) fn leaf_hashes<T: Borrow<Self>>(transactions: &[T]) -> Vec<Digest> {
+        let prefix = |transaction: &T| {
             let mut prefix = [0; 33];
-            prefix[1..].copy_from_slice(&transaction.id.0);
+            prefix[1..].copy_from_slice(&transaction.borrow().id.0);
             prefix
         };
         let prefixes: Vec<[u8; 33]> = transactions.iter().map(prefix).collect();
         let message = |number: usize| Message {
             prefix: &prefixes[number],
-            rest: transactions[number].witness_bytes(),
+            rest: transactions[number].borrow().witness_bytes(),
         };
         let mut leaves = Vec::with_capacity(transactions.len());
         hash_many(transactions.len(), message, |_, leaf| {
