@@ -10,6 +10,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{io, thread};
 
+use memmap2::MmapMut;
+
 use super::disk::GrowingFile;
 use super::files::{FileHandle, PAGE_BYTES};
 use super::format::{BODY_HEAD_BYTES, Salt, body_head, padded};
@@ -113,7 +115,10 @@ impl Buffers {
     ) -> Result<T> {
         let (full, to_write) = channel();
         let (written, free) = channel();
-        self.pages.resize_with(PAGE_BUFFERS, Pages::new);
+        while self.pages.len() < PAGE_BUFFERS {
+            let pages = Pages::new().map_err(file.fault("append"))?;
+            self.pages.push(pages);
+        }
         for pages in self.pages.drain(..) {
             // The other end is below.
             let _ = written.send(pages);
@@ -158,30 +163,31 @@ fn begin_sync(file: &GrowingFile, begun: &mut u64) {
     *begun = file.end;
 }
 
-/// A buffer whose addresses are, but for whole pages, offsets in the file.
+/// A buffer whose addresses are, but for whole pages, offsets in the file. In huge pages where the system has them: the
+/// disk is given each page by itself.
 #[derive(Debug)]
 struct Pages {
-    bytes: Vec<u8>,
-    /// Where the first page begins.
-    base: usize,
-    /// What is filled, from the base on.
+    bytes: MmapMut,
+    /// What is filled.
     from: usize,
     to: usize,
-    /// The offset in the file that belongs to the base.
+    /// The offset in the file that belongs to the buffer's start.
     offset: u64,
 }
 
 impl Pages {
-    fn new() -> Self {
-        let bytes = vec![0; PAGES_BYTES + PAGE_BYTES];
-        let base = bytes.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
-        Self {
+    fn new() -> io::Result<Self> {
+        let bytes = MmapMut::map_anon(PAGES_BYTES)?;
+        #[cfg(target_os = "linux")]
+        if let Err(error) = bytes.advise(memmap2::Advice::HugePage) {
+            tracing::debug!(%error, "without huge pages");
+        }
+        Ok(Self {
             bytes,
-            base,
             from: 0,
             to: 0,
             offset: 0,
-        }
+        })
     }
 
     /// Empties it, for what comes at an offset of the file.
@@ -200,15 +206,14 @@ impl Pages {
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        let at = self.base + self.to;
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        self.bytes[self.to..self.to + bytes.len()].copy_from_slice(bytes);
         self.to += bytes.len();
     }
 
     /// Takes in a body for which there is room, with its head, reading it once: the head holds the checksum, which is known
     /// only then.
     fn push_body(&mut self, block: &Block, salt: Salt) -> u32 {
-        let head_at = self.base + self.to;
+        let head_at = self.to;
         self.push(&[0; BODY_HEAD_BYTES]);
         let mut checksum = salt.checksum(&[]);
         for stride in block.body.chunks(STRIDE) {
@@ -226,7 +231,6 @@ impl Pages {
         let last = (self.to - self.to % PAGE_BYTES).max(first);
         [self.from..first, first..last, last..self.to].map(|range| {
             let offset = self.offset + range.start as u64;
-            let range = self.base + range.start..self.base + range.end;
             (&self.bytes[range], offset)
         })
     }
