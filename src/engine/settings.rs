@@ -67,7 +67,7 @@ impl Default for Settings {
             parcel_bytes: 1 << 20,
             parcel_blocks: 512,
             batch_signatures: 8192,
-            group_bytes: 16 << 20,
+            group_bytes: 8 << 20,
             group_blocks: 1 << 16,
             group_linger: Duration::from_millis(10),
             verified_transactions: 1 << 18,
