@@ -5,6 +5,7 @@
 //! whole table of signature verification. An area of the engine ([`signatures`], [`storage`], [`engine`]) brings its
 //! workloads and contestants; clocks, turns, statistics, the machine's description and the printing are common.
 
+mod child;
 mod clock;
 mod engine;
 mod files;
@@ -47,7 +48,7 @@ enum Command {
     Signatures(signatures::Arguments),
     /// What a process of its own does for a measurement.
     #[command(hide = true)]
-    Child(storage::Child),
+    Child(child::Child),
 }
 
 fn main() -> ExitCode {
@@ -72,7 +73,7 @@ fn try_main() -> anyhow::Result<()> {
         Command::Compare(arguments) => scenario::compare(arguments)?,
         Command::Record(arguments) => scenario::record(arguments)?,
         Command::Report(arguments) => report::run(arguments)?,
-        Command::Child(child) => storage::be_child(child)?,
+        Command::Child(child) => child::be_child(child)?,
     };
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -37,8 +37,8 @@ impl Spread {
     }
 }
 
-/// Interpolates between the two neighbours of the place wanted.
-fn quantile(sorted: &[f64], part: f64) -> f64 {
+/// What a part of the figures, at least one and in order, doesn't exceed: between the two neighbours of that place.
+pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * (sorted.len() - 1) as f64;
     let below = place as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -93,6 +93,16 @@ impl Figures {
         self.by(|times| times.process)
     }
 
+    /// [`Figures::wall`] of every turn, in their order.
+    pub(crate) fn all_wall(&self) -> impl Iterator<Item = f64> {
+        self.turns.iter().map(|turn| turn.wall * MICROSECONDS)
+    }
+
+    /// [`Figures::processor`] of every turn, in their order.
+    pub(crate) fn all_processor(&self) -> impl Iterator<Item = f64> {
+        self.turns.iter().map(|turn| turn.process * MICROSECONDS)
+    }
+
     pub(crate) fn turns(&self) -> usize {
         self.turns.len()
     }

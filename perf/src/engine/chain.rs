@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use hubledger::generate::{Generator, Recipe};
-use hubledger::model::Block;
-use hubledger::signature::{Item, PublicKey, Signature};
+use hubledger::model::{Block, Transaction};
+use hubledger::signature::{Item, KeyPair, PublicKey, Signature};
 use hubledger::spec::ChainSpec;
 use hubledger_storage as storage;
 
@@ -21,8 +21,10 @@ pub(crate) struct Chain {
     /// Transactions in all.
     pub(crate) transactions: u64,
     claims: Vec<Claim>,
-    /// Signed transactions alone, as they come from a client.
-    pub(crate) alone: Vec<Bytes>,
+    /// Signed transactions alone, as clients submit them.
+    pub(crate) alone: Vec<Transaction>,
+    /// Knows who seals.
+    generator: Generator,
 }
 
 /// A signature to check.
@@ -46,29 +48,32 @@ impl Chain {
             BYTES_MAX >> 30
         );
         let mut generator = Generator::new(recipe)?;
-        let mut chain = Self {
-            spec: generator.spec().clone(),
-            blocks: Vec::new(),
-            transactions: 0,
-            claims: Vec::new(),
-            alone: Vec::new(),
-        };
+        let (mut blocks, mut claims, mut alone) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(block) = generator.next_block()? {
             for transaction in block.transactions() {
                 let message = transaction.signed_message();
-                chain
-                    .claims
-                    .extend(transaction.witnesses().map(|witness| Claim {
-                        key: witness.key,
-                        message,
-                        signature: witness.signature,
-                    }));
-                chain.alone.push(transaction.bytes().clone());
+                claims.extend(transaction.witnesses().map(|witness| Claim {
+                    key: witness.key,
+                    message,
+                    signature: witness.signature,
+                }));
             }
-            chain.transactions += block.transactions().len() as u64;
-            chain.blocks.push(block.encode().into());
+            alone.extend_from_slice(block.transactions());
+            blocks.push(block.encode().into());
         }
-        Ok(chain)
+        Ok(Self {
+            spec: generator.spec().clone(),
+            transactions: alone.len() as u64,
+            blocks,
+            claims,
+            alone,
+            generator,
+        })
+    }
+
+    /// The name and key of whoever seals.
+    pub(crate) fn authority(&self) -> (&str, &KeyPair) {
+        self.generator.authority()
     }
 
     /// Every signature of a transaction.

@@ -1,12 +1,13 @@
 //! The signature engine alone, a backend alone, and all of it: three ways over the same chain.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use hubledger_storage as storage;
 
 use super::chain::Chain;
-use super::import::{Means, import};
+use super::import::{Before, Means, import};
 use crate::clock::{Clock, Times};
 use crate::storage::{Contender, append_runs, fresh_directory, store_url};
 use crate::turns::Contestant;
@@ -14,12 +15,15 @@ use crate::turns::Contestant;
 /// Signatures of a call, for each thread: as many as the engine sums at once.
 const BATCH: usize = 8192;
 
+/// Blocks of a commit: an import says how many it had on average, and a backend alone gets as many.
+pub(crate) type Group = Cell<usize>;
+
 /// What a contestant does with the chain.
 #[derive(Debug)]
 enum Work<'c> {
     Signatures,
-    Append(Contender, &'c [storage::Block]),
-    Import(Contender),
+    Append(Contender, &'c [storage::Block], &'c Group),
+    Import(Contender, Before, &'c Group),
 }
 
 /// A way over a chain, again and again, each time into a fresh store.
@@ -31,54 +35,52 @@ pub(crate) struct Way<'c> {
     under: PathBuf,
 }
 
-impl<'c> Way<'c> {
+/// What ways over a chain have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways<'c> {
+    pub(crate) chain: &'c Chain,
+    pub(crate) under: &'c Path,
+    pub(crate) group: &'c Group,
+}
+
+impl<'c> Ways<'c> {
     /// Only the signatures.
-    pub(crate) fn signatures(chain: &'c Chain, means: &Means, under: &Path) -> Self {
-        Self::new(
-            chain,
-            means,
-            under,
-            Work::Signatures,
-            "signatures alone".to_owned(),
-        )
+    pub(crate) fn signatures(self, means: &Means) -> Way<'c> {
+        self.way(means, "signatures alone".to_owned(), Work::Signatures)
     }
 
-    /// Only the store, of the same records.
+    /// Only the store, of the same records, in commits as large as those of the import before were on average.
     pub(crate) fn append(
-        chain: &'c Chain,
+        self,
         records: &'c [storage::Block],
         contender: &Contender,
         means: &Means,
-        under: &Path,
-    ) -> Self {
-        let name = format!("{contender} alone");
-        Self::new(
-            chain,
-            means,
-            under,
-            Work::Append(contender.clone(), records),
-            name,
-        )
+    ) -> Way<'c> {
+        let work = Work::Append(contender.clone(), records, self.group);
+        self.way(means, format!("{contender} alone"), work)
     }
 
     /// All of it.
-    pub(crate) fn import(
-        chain: &'c Chain,
-        contender: &Contender,
-        means: &Means,
-        under: &Path,
-    ) -> Self {
-        let name = format!("import into {contender}, {} threads", means.threads);
-        Self::new(chain, means, under, Work::Import(contender.clone()), name)
+    pub(crate) fn import(self, contender: &Contender, means: &Means, before: Before) -> Way<'c> {
+        let threads = match means.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        };
+        let name = match before {
+            Before::Nothing => format!("import into {contender}, {threads}"),
+            Before::Admission => format!("import into {contender}, {threads}, all admitted before"),
+        };
+        let work = Work::Import(contender.clone(), before, self.group);
+        self.way(means, name, work)
     }
 
-    fn new(chain: &'c Chain, means: &Means, under: &Path, work: Work<'c>, name: String) -> Self {
-        Self {
+    fn way(self, means: &Means, name: String, work: Work<'c>) -> Way<'c> {
+        Way {
             name,
-            chain,
+            chain: self.chain,
             means: means.clone(),
             work,
-            under: under.to_owned(),
+            under: self.under.to_owned(),
         }
     }
 }
@@ -114,16 +116,19 @@ impl Contestant for Way<'_> {
                 ensure!(bad == 0, "{bad} signatures don't verify");
                 Ok(times)
             }
-            Work::Append(contender, records) => {
-                let runs = records.chunks(self.means.per_run).map(<[_]>::to_vec);
+            Work::Append(contender, records, group) => {
+                let runs = records.chunks(group.get().max(1)).map(<[_]>::to_vec);
                 let durability = self.means.durability;
                 let appended = append_runs(contender, runs, durability, &self.under, |_| ())?;
                 Ok([appended.committing, appended.finishing].into_iter().sum())
             }
-            Work::Import(contender) => {
+            Work::Import(contender, before, group) => {
                 let directory = fresh_directory(&self.under)?;
                 let store = store_url(contender, directory.path())?.create()?;
-                Ok(import(self.chain, store, &self.means)?.times)
+                let imported = import(self.chain, store, &self.means, *before)?;
+                let commits = imported.commits.len().max(1);
+                group.set(self.chain.blocks.len().div_ceil(commits));
+                Ok(imported.times)
             }
         }
     }

@@ -5,47 +5,66 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use hubledger::engine::{Engine, Histogram, Outcome};
+use hubledger::engine::{Engine, EngineMetrics, Histogram, Outcome};
 use hubledger::signature::{Settings, Verifier};
-use hubledger_signatures::Path;
 use hubledger_storage::{Durability, Store};
 use serde::{Deserialize, Serialize};
 
+use super::admission::submit_all;
 use super::chain::Chain;
 use crate::clock::Times;
 
-/// What an import may use.
+/// What an engine may use.
 #[derive(Debug, Clone)]
 pub(crate) struct Means {
     pub(crate) threads: usize,
     pub(crate) durability: Durability,
-    /// Blocks of a commit, at most.
-    pub(crate) per_run: usize,
-    /// Kept from one import to the next, as a hub keeps it: it knows keys.
+    /// Blocks of a commit, at most; the engine's own bounds if nothing is said.
+    pub(crate) group_blocks: Option<usize>,
+    /// What checks signatures without an engine, kept from one pass to the next, as a hub keeps it: it knows keys. An engine
+    /// has its own.
     verifier: Arc<Verifier>,
 }
 
 impl Means {
-    pub(crate) fn new(
-        threads: usize,
-        path: Option<Path>,
-        durability: Durability,
-        per_run: usize,
-    ) -> Result<Self> {
+    pub(crate) fn new(threads: usize, durability: Durability) -> Result<Self> {
         let mut settings = Settings::default();
         settings.threads = threads;
-        settings.path = path;
         Ok(Self {
             threads,
             durability,
-            per_run: per_run.max(1),
+            group_blocks: None,
             verifier: Arc::new(Verifier::new(&settings)?),
         })
     }
 
-    /// What checks signatures.
+    /// The same with at most so many blocks in a commit.
+    pub(crate) fn with_group_blocks(mut self, blocks: usize) -> Self {
+        self.group_blocks = Some(blocks.max(1));
+        self
+    }
+
+    /// What checks signatures without an engine.
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// An engine over an empty store, with room for all of a chain's transactions where those that were admitted wait, and
+    /// where it remembers that they were verified.
+    pub(crate) fn engine(&self, chain: &Chain, store: Store) -> Result<Engine> {
+        let builder = Engine::builder()
+            .threads(self.threads)
+            .durability(self.durability)
+            .settings(|settings| {
+                if let Some(blocks) = self.group_blocks {
+                    settings.group_blocks = blocks;
+                }
+                settings.pool_transactions = chain.alone.len();
+                settings.pool_bytes = usize::MAX;
+                // Sets of it fill unevenly.
+                settings.verified_transactions = 4 * chain.alone.len();
+            });
+        Ok(builder.create(store, &chain.spec)?)
     }
 }
 
@@ -66,43 +85,66 @@ pub(crate) struct Imported {
     pub(crate) commits: Vec<Duration>,
 }
 
+/// What is done before an import begins, and not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    /// Every transaction is admitted.
+    Admission,
+}
+
 /// Imports a whole chain into an empty store and closes it.
 ///
 /// # Errors
-/// A block of the chain is not valid, or the store failed.
-pub(crate) fn import(chain: &Chain, store: Store, means: &Means) -> Result<Imported> {
-    let (done, times) = Times::of(|| import_by_engine(chain, store, means));
-    let (stages, commits) = done?;
-    Ok(Imported {
-        times,
-        stages,
-        commits,
-    })
-}
-
-fn import_by_engine(
+/// A transaction was not admitted, a block of the chain is not valid, or the store failed.
+pub(crate) fn import(
     chain: &Chain,
     store: Store,
     means: &Means,
-) -> Result<(Vec<Stage>, Vec<Duration>)> {
-    let engine = Engine::builder()
-        .threads(means.threads)
-        .durability(means.durability)
-        .settings(|settings| settings.group_blocks = means.per_run)
-        .create(store, &chain.spec)?;
-    for outcome in engine.import(chain.blocks.iter().cloned()) {
-        let outcome = outcome?;
-        if !matches!(outcome, Outcome::Committed { .. }) {
-            bail!("a block was not accepted: {outcome:?}");
-        }
+    before: Before,
+) -> Result<Imported> {
+    let engine = means.engine(chain, store)?;
+    if before == Before::Admission {
+        submit_all(&engine, &chain.alone, Duration::ZERO, |_| ())?;
     }
-    let metrics = engine.metrics();
-    engine.shutdown()?;
+    let (metrics, times) = Times::of(|| {
+        for outcome in engine.import(chain.blocks.iter().cloned()) {
+            let outcome = outcome?;
+            if !matches!(outcome, Outcome::Committed { .. }) {
+                bail!("a block was not accepted: {outcome:?}");
+            }
+        }
+        let metrics = engine.metrics();
+        engine.shutdown()?;
+        drop(engine);
+        Ok(metrics)
+    });
+    let metrics = metrics?;
+    let checked = match before {
+        Before::Nothing => metrics.cache_misses,
+        Before::Admission => metrics.cache_hits,
+    };
+    // The cache is one of sets, which may overflow.
+    if checked < chain.transactions - chain.transactions / 100 {
+        bail!(
+            "{checked} of {} transactions were as expected",
+            chain.transactions
+        );
+    }
+    Ok(Imported {
+        times,
+        stages: stages(&metrics),
+        commits: latencies(&metrics.commit_latency),
+    })
+}
+
+/// How long each stage was busy.
+pub(crate) fn stages(metrics: &EngineMetrics) -> Vec<Stage> {
     let stages = metrics.stages.iter().map(|stage| Stage {
         name: stage.stage.to_string(),
         busy_s: stage.busy.as_secs_f64(),
     });
-    Ok((stages.collect(), latencies(&metrics.commit_latency)))
+    stages.collect()
 }
 
 /// As many latencies as were counted, as they are spread in the histogram.

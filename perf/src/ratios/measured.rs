@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Share,
     /// An amount in MiB, no ratio at all. Less is better.
     Mebibytes,
+    /// A length of time in milliseconds, no ratio at all. Less is better.
+    Milliseconds,
 }
 
 impl Kind {
@@ -25,6 +27,17 @@ impl Kind {
             Self::Cost => "times as long",
             Self::Share => "a part of",
             Self::Mebibytes => "MiB",
+            Self::Milliseconds => "ms",
+        }
+    }
+
+    /// What the explanation of a ratio begins with.
+    pub(super) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Speed | Self::Share => "",
+            Self::Cost => "Cost: ",
+            Self::Mebibytes => "MiB: ",
+            Self::Milliseconds => "ms: ",
         }
     }
 
@@ -73,10 +86,26 @@ pub(crate) enum Evidence {
         /// What else was seen of them.
         more: Map<String, Value>,
     },
+    /// A contestant against what somebody else stated, since the other side can't be run here.
+    Stated {
+        n: usize,
+        first: Figures,
+        second: Stated,
+        /// What else was seen.
+        more: Map<String, Value>,
+    },
     /// A figure by itself, and what it comes from.
     Figure { value: f64, from: Value },
     /// It wasn't measured, because of this.
     Missing(String),
+}
+
+/// A figure that was not measured here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stated {
+    /// Whose it is and what it is of.
+    pub(crate) by: &'static str,
+    pub(crate) us_per_item: f64,
 }
 
 impl Measured {
@@ -87,6 +116,9 @@ impl Measured {
                 let [above, below] = self.sides(first, second);
                 Some(above.spread().median / below.spread().median)
             }
+            Evidence::Stated { first, second, .. } => {
+                Some(second.us_per_item / first.spread().median)
+            }
             Evidence::Figure { value, .. } => Some(*value),
             Evidence::Missing(_) => None,
         }
@@ -96,7 +128,7 @@ impl Measured {
     pub(super) fn sides<'f>(&self, first: &'f Figures, second: &'f Figures) -> [&'f Figures; 2] {
         match self.ratio.kind {
             Kind::Speed => [second, first],
-            Kind::Cost | Kind::Share | Kind::Mebibytes => [first, second],
+            Kind::Cost | Kind::Share | Kind::Mebibytes | Kind::Milliseconds => [first, second],
         }
     }
 
@@ -126,6 +158,21 @@ impl Measured {
                 put("second", figures_json(second));
                 record.extend(more.clone());
             }
+            Evidence::Stated {
+                n,
+                first,
+                second,
+                more,
+            } => {
+                put("n", json!(n));
+                put("turns", json!(first.turns()));
+                put("first", figures_json(first));
+                put(
+                    "second",
+                    json!({ "name": second.by, "stated_us_per_item": second.us_per_item }),
+                );
+                record.extend(more.clone());
+            }
             Evidence::Figure { from, .. } => {
                 put("from", from.clone());
             }
@@ -146,7 +193,14 @@ pub(crate) fn figures_json(figures: &Figures) -> Value {
         "us_per_item": spread_json(&figures.spread()),
         "wall_us_per_item": rounded(figures.wall().median),
         "processor_us_per_item": rounded(figures.processor().median),
+        "turns_wall_us_per_item": all_rounded(figures.all_wall()),
+        "turns_processor_us_per_item": all_rounded(figures.all_processor()),
     })
+}
+
+/// Every turn's figure.
+pub(crate) fn all_rounded(figures: impl Iterator<Item = f64>) -> Vec<f64> {
+    figures.map(rounded).collect()
 }
 
 /// Quartiles of something.

@@ -3,6 +3,7 @@
 //! A figure in microseconds belongs to one machine at one time; a ratio of two figures that were taken in turns is the
 //! same an hour later and nearly the same on another machine. So ratios are what is promised, and checked.
 
+mod json;
 mod measured;
 mod show;
 
@@ -11,9 +12,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use hubledger_signatures::Path;
+use hubledger_signatures::{PATH_VARIABLE, Path};
 
-pub(crate) use self::measured::{Evidence, Kind, Measured, Ratio, figures_json, spread_json};
+pub(crate) use self::measured::{
+    Evidence, Kind, Measured, Ratio, Stated, all_rounded, figures_json, spread_json,
+};
 pub(crate) use self::show::percent;
 use self::show::{missing, to_json, to_table};
 use crate::machine::{Machine, headline};
@@ -54,6 +57,9 @@ pub(crate) struct Arguments {
     /// Measure what needs a store of ten times as many transactions too: some minutes, and about 10 GB.
     #[arg(long)]
     large: bool,
+    /// A store that MPREG wrote, to be verified; one like it is made up if not given.
+    #[arg(long, value_name = "FILE")]
+    mpreg: Option<PathBuf>,
     /// Where stores are made (and removed again); the system's temporary directory if not given.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -94,11 +100,7 @@ pub(crate) fn explain() -> String {
          by Y's.\n\nRatios:\n",
     );
     for ratio in all() {
-        let kind = match ratio.kind {
-            Kind::Speed | Kind::Share => "",
-            Kind::Cost => "Cost: ",
-            Kind::Mebibytes => "MiB: ",
-        };
+        let kind = ratio.kind.prefix();
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
@@ -151,12 +153,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
         let extent = engine::Extent {
             transactions: arguments.transactions.unwrap_or(engine::TRANSACTIONS),
             seconds,
-            path,
+            mpreg: arguments.mpreg.clone(),
+            missing: (path != signatures::resolve(None)?)
+                .then(|| format!("an engine takes its path from {PATH_VARIABLE}, not from --path")),
         };
-        measured.extend(engine::measure_ratios(extent, &directory, &wanted)?);
+        measured.extend(engine::measure_ratios(&extent, &directory, &wanted)?);
     }
     match arguments.json {
-        true => Ok(format!("{:#}\n", to_json(&machine, path, &measured))),
+        true => json::pretty(&to_json(&machine, path, &measured)),
         false => Ok(format!(
             "{}\n{}{}",
             headline(&machine, path.name()),
@@ -238,6 +242,7 @@ mod tests {
                 path: None,
                 transactions: None,
                 large: false,
+                mpreg: None,
                 directory: None,
             };
             assert!(run(&arguments).is_err());
@@ -254,6 +259,7 @@ mod tests {
             path: None,
             transactions: None,
             large: false,
+            mpreg: None,
             directory: None,
         };
         let wanted = arguments.wanted().expect("it exists");

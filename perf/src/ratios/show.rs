@@ -58,14 +58,25 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
             value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
             goal(measured.ratio),
         ];
-        if let Evidence::Turns { first, second, .. } = &measured.evidence {
-            let [above, below] = measured.sides(first, second);
-            let paired = above.over(below);
-            let (a, b) = (first.spread(), second.spread());
-            for spread in [paired, a, b] {
-                row.extend([format!("{:.3}", spread.median), percent(&spread)]);
+        let shown = |spread: Spread| [format!("{:.3}", spread.median), percent(&spread)];
+        match &measured.evidence {
+            Evidence::Turns { first, second, .. } => {
+                let [above, below] = measured.sides(first, second);
+                let paired = above.over(below);
+                row.extend(
+                    [paired, first.spread(), second.spread()]
+                        .into_iter()
+                        .flat_map(shown),
+                );
+                row.push(first.turns().to_string());
             }
-            row.push(first.turns().to_string());
+            Evidence::Stated { first, second, .. } => {
+                row.extend(["-", "-"].map(str::to_owned));
+                row.extend(shown(first.spread()));
+                row.extend([format!("{:.3}", second.us_per_item), "stated".to_owned()]);
+                row.push(first.turns().to_string());
+            }
+            Evidence::Figure { .. } | Evidence::Missing(_) => {}
         }
         row.resize(head.len(), "-".to_owned());
         table.push(row);

@@ -300,7 +300,7 @@ fn latencies(record: &Record) -> Result<String> {
             .filter_map(|sample| sample.latencies.as_ref())
             .collect();
         let Some(first) = all.first() else { continue };
-        let title = format!("Latency of a {}: {}", first.of, setting.label);
+        let title = format!("Latencies, {}: {}", first.of, setting.label);
         let together = Latencies::histogram(all)?;
         if !together.is_empty() {
             text += &figure(&title, &histogram(&title, &together));

@@ -29,7 +29,8 @@ pub(crate) enum Kind {
     StorageLookup,
     /// Import a chain of signed transactions into an empty store.
     Import,
-    /// Decode single transactions and check their signatures.
+    /// Submit single transactions to an engine: all at once, which gives the rate, then on a schedule at 80 % of that rate,
+    /// which gives the latencies.
     Admission,
 }
 

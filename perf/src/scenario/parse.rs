@@ -161,7 +161,7 @@ impl Fields {
                 self.backends.is_some(),
                 &[StorageAppend, StorageLookup, Import],
             ),
-            ("threads", self.threads.is_some(), &[Import]),
+            ("threads", self.threads.is_some(), &[Import, Admission]),
             ("keys", self.keys.is_some(), &[Import, Admission]),
             (
                 "block",
@@ -199,11 +199,11 @@ impl Fields {
         };
         let threads = match (self.threads, self.kind) {
             (Some(threads), _) => threads,
-            (None, Kind::Import) => vec![1],
+            (None, Kind::Import | Kind::Admission) => vec![1],
             (None, _) => Vec::new(),
         };
         ensure!(
-            self.kind != Kind::Import || !threads.is_empty(),
+            is_storage || !threads.is_empty(),
             "threads: at least one number"
         );
         Ok(Scenario {

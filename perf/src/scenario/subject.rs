@@ -12,7 +12,7 @@ use hubledger_storage::Durability;
 use super::record::{Gauge, Latencies};
 use super::{Kind, Scenario, Setting};
 use crate::clock::Times;
-use crate::engine::{Chain, Means, Stage, admit_each, import};
+use crate::engine::{Before, Chain, LATENCY_OF, Means, Stage, admit, import};
 use crate::storage::{
     Asked, Contender, Filled, LookingUp, Workload, append_runs, fresh_directory, store_url,
 };
@@ -99,9 +99,8 @@ impl Subject {
             Workload::new(setting.transactions, payload, block, commit_blocks)
         };
         let means = || {
-            let threads = setting.threads.unwrap_or(1);
-            let per_run = scenario.commit_blocks as usize;
-            Means::new(threads, None, scenario.durability, per_run)
+            let means = Means::new(setting.threads.unwrap_or(1), scenario.durability)?;
+            anyhow::Ok(means.with_group_blocks(scenario.commit_blocks as usize))
         };
         Ok(match scenario.kind {
             Kind::StorageAppend => Self::Append {
@@ -173,7 +172,7 @@ impl Subject {
             } => {
                 let directory = fresh_directory(under)?;
                 let store = store_url(contender, directory.path())?.create()?;
-                let imported = import(chain, store, means)?;
+                let imported = import(chain, store, means, Before::Nothing)?;
                 let mut gauge = Gauge::new("commit")?;
                 for &commit in &imported.commits {
                     gauge.add(commit);
@@ -186,13 +185,15 @@ impl Subject {
                 })
             }
             Self::Admission { chain, means } => {
-                let mut gauge = Gauge::new("admission")?;
-                let each = |took| gauge.add(took);
-                let times = admit_each(chain, means.verifier(), each)?;
+                let admitted = admit(chain, means)?;
+                let mut gauge = Gauge::new(LATENCY_OF)?;
+                for &took in &admitted.latencies {
+                    gauge.add(took);
+                }
                 Ok(Passed {
                     items: chain.transactions,
-                    times,
-                    stages: Vec::new(),
+                    times: admitted.flood,
+                    stages: admitted.stages,
                     latencies: gauge.read(),
                 })
             }

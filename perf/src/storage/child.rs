@@ -1,25 +1,21 @@
 //! Processes of their own: one whose memory is that of a store alone, and one that can be killed while it appends.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::ChildStdout;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use clap::{Args, Subcommand};
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
 use hubledger_storage::Durability;
 
 use super::keeper::Contender;
 use super::workload::Workload;
+use crate::child::{command, memory_of_this_process, output_of};
 
-/// What a child is told to do.
-#[derive(Debug, Args)]
-pub(crate) struct Child {
-    #[command(subcommand)]
-    task: Task,
-}
-
+/// What a child of this area is told to do.
 #[derive(Debug, Subcommand)]
-enum Task {
+pub(crate) enum Task {
     /// Appends a workload to an empty store and prints the most resident memory, files excluded, in bytes.
     Fill {
         contender: Contender,
@@ -35,8 +31,8 @@ enum Task {
 }
 
 /// Does what the child is told, in a process of its own.
-pub(crate) fn be_child(child: &Child) -> Result<String> {
-    match &child.task {
+pub(crate) fn be_child(task: &Task) -> Result<String> {
+    match task {
         Task::Fill {
             contender,
             directory,
@@ -73,16 +69,7 @@ pub(crate) fn be_child(child: &Child) -> Result<String> {
 
 /// Resident memory of this process that is not of files.
 fn resident_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
-    resident_in(&status).context("/proc/self/status has no RssAnon")
-}
-
-fn resident_in(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024)
+    memory_of_this_process("RssAnon")
 }
 
 /// Resident memory of a child that fills a store: before the first block, and the most of all.
@@ -94,15 +81,7 @@ pub(super) struct Resident {
 
 /// Has a child fill an empty store.
 pub(super) fn fill(contender: &Contender, directory: &Path, transactions: u64) -> Result<Resident> {
-    let output = command("fill", contender, directory, transactions)?
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "the child failed: {}",
-        output.status
-    );
-    let text = String::from_utf8(output.stdout)?;
+    let text = output_of("fill", words(contender, directory, transactions))?;
     let mut numbers = text.split_whitespace().map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(before), Some(most)) => Ok(Resident {
@@ -120,7 +99,8 @@ pub(super) fn append_and_kill(
     from: u64,
     until: u64,
 ) -> Result<()> {
-    let mut child = command("append", contender, directory, from)?.spawn()?;
+    let mut command = command("append")?;
+    let mut child = command.args(words(contender, directory, from)).spawn()?;
     let watched = child
         .stdout
         .take()
@@ -140,23 +120,12 @@ fn watch(pipe: ChildStdout, until: u64) -> Result<()> {
     bail!("the child ended before it was killed")
 }
 
-fn command(task: &str, contender: &Contender, directory: &Path, number: u64) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["child", task, &contender.to_string()]);
-    command.arg(directory).arg(number.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    Ok(command)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resident_memory_is_read_in_bytes() {
-        let status = "VmRSS:\t    3000 kB\nRssAnon:\t     1234 kB\nRssFile:\t 5 kB\n";
-        assert_eq!(resident_in(status), Some(1234 * 1024));
-        assert_eq!(resident_in("VmRSS: 1 kB\n"), None);
-        assert_eq!(resident_in("RssAnon: many\n"), None);
-    }
+/// What a task is about, as words of a command line.
+fn words(contender: &Contender, directory: &Path, number: u64) -> [OsString; 3] {
+    let directory = directory.as_os_str().to_owned();
+    [
+        contender.to_string().into(),
+        directory,
+        number.to_string().into(),
+    ]
 }

@@ -291,6 +291,7 @@ mod tests {
                     assert!(first.turns() > 0 && first.turns() == second.turns());
                 }
                 Evidence::Figure { value, .. } => assert!(value >= 0.0),
+                Evidence::Stated { .. } => panic!("every peer is measured here"),
                 Evidence::Missing(reason) => assert!(!reason.is_empty()),
             }
         }

@@ -16,7 +16,7 @@ mod ratios;
 mod workload;
 
 pub(crate) use self::append::{append_runs, fresh_directory};
-pub(crate) use self::child::{Child, be_child};
+pub(crate) use self::child::{Task, be_child};
 pub(crate) use self::keeper::Contender;
 pub(crate) use self::lookup::{Asked, Filled, LookingUp};
 pub(crate) use self::measure::{Extent, TRANSACTIONS, measure_ratios};

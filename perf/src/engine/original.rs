@@ -1,0 +1,275 @@
+//! What the original gives figures for: building blocks, proving from a Merkle tree, creating transactions, validating chains of
+//! empty blocks. The original's blocks have no seals; blocks are built with and without one here, and empty chains are sealed.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use bytes::Bytes;
+use hubledger::clock::{Clock as _, SystemClock};
+use hubledger::digest::Digest;
+use hubledger::merkle::Tree;
+use hubledger::model::{Block, Draft, Kind, Operation, Transaction};
+use hubledger::produce::{draft, produce};
+use hubledger::signature::{KeyPair, Verifier};
+use hubledger::spec::ChainSpec;
+use hubledger::validate::{Depth, State, Validator};
+
+use super::chain::Chain;
+use super::import::Means;
+use crate::clock::{Clock, Times};
+use crate::ratios::Stated;
+use crate::turns::Contestant;
+
+/// A line of the original's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    BlocksBuilt,
+    BlocksSealed,
+    MerkleProofs,
+    TransactionsCreated,
+    EmptyChainsValidated,
+}
+
+impl Line {
+    /// What the original's table says.
+    pub(super) const fn stated(self) -> Stated {
+        let (by, a_second) = match self {
+            Self::BlocksBuilt | Self::BlocksSealed => {
+                ("MPREG's table: 1,000 blocks of 100 a second", 1_000.0)
+            }
+            Self::MerkleProofs => ("MPREG's table: 10,000 proofs a second", 10_000.0),
+            Self::TransactionsCreated => ("MPREG's table: 50,000 transactions a second", 50_000.0),
+            Self::EmptyChainsValidated => ("MPREG's table: 100 chains of 1,000 a second", 100.0),
+        };
+        Stated {
+            by,
+            us_per_item: 1e6 / a_second,
+        }
+    }
+}
+
+/// Transactions of a block that is built.
+const BLOCK: usize = 100;
+/// Leaves of a Merkle tree, and blocks of a chain.
+const THOUSAND: usize = 1_000;
+/// A pass is long enough to be timed.
+const BLOCKS_OF_A_PASS: usize = 100;
+const TREES_OF_A_PASS: usize = 10;
+const TRANSACTIONS_OF_A_PASS: usize = 10_000;
+
+/// What the lines are worked from.
+pub(super) struct Workshop<'c> {
+    chain: &'c Chain,
+    state: State,
+    now_us: u64,
+    leaves: Vec<Digest>,
+    /// A chain of empty blocks after genesis, encoded.
+    empty: Vec<Bytes>,
+    means: Means,
+}
+
+impl<'c> Workshop<'c> {
+    pub(super) fn new(chain: &'c Chain, means: &Means) -> Result<Self> {
+        ensure!(!chain.alone.is_empty(), "a chain without transactions");
+        let leaves = chain
+            .alone
+            .iter()
+            .map(Transaction::leaf_hash)
+            .cycle()
+            .take(THOUSAND)
+            .collect();
+        Ok(Self {
+            chain,
+            state: State::genesis(&chain.spec),
+            now_us: SystemClock.now_us(),
+            leaves,
+            empty: empty_chain(chain)?,
+            means: means.clone(),
+        })
+    }
+
+    /// Who works on a line; first the one that counts, then what is worth seeing beside it.
+    pub(super) fn crafts(&self, line: Line) -> Vec<Craft<'_>> {
+        let spec = &self.chain.spec;
+        let (producer, key) = self.chain.authority();
+        let transactions = &self.chain.alone[..self.chain.alone.len().min(BLOCK)];
+        let (state, now_us) = (&self.state, self.now_us);
+        match line {
+            Line::BlocksBuilt => {
+                let build = move || draft(spec, state, producer, transactions, now_us);
+                vec![Craft::repeated("blocks built", BLOCKS_OF_A_PASS, build)]
+            }
+            Line::BlocksSealed => {
+                let seal = move || produce(spec, state, producer, key, transactions, now_us);
+                vec![Craft::repeated(
+                    "blocks built and sealed",
+                    BLOCKS_OF_A_PASS,
+                    seal,
+                )]
+            }
+            Line::MerkleProofs => vec![Craft::new(
+                "Merkle trees with all their proofs",
+                Clock::Thread,
+                TREES_OF_A_PASS * THOUSAND,
+                move || {
+                    for _ in 0..TREES_OF_A_PASS {
+                        let tree = Tree::new(self.leaves.clone());
+                        for index in 0..THOUSAND as u64 {
+                            black_box(tree.inclusion_path(index));
+                        }
+                    }
+                    Ok(())
+                },
+            )],
+            Line::TransactionsCreated => {
+                let unsigned = move || blank(spec).with_witnesses(Vec::new());
+                let signed = move || blank(spec).sign(&[key]);
+                vec![
+                    Craft::repeated("transactions created", TRANSACTIONS_OF_A_PASS, unsigned),
+                    Craft::repeated("transactions created and signed", BLOCKS_OF_A_PASS, signed),
+                ]
+            }
+            Line::EmptyChainsValidated => {
+                let verifier = Arc::new(Verifier::default());
+                vec![Craft::new(
+                    "chains of 1,000 empty, sealed blocks",
+                    Clock::Wall,
+                    self.means.threads,
+                    move || self.validate_chains(&verifier),
+                )]
+            }
+        }
+    }
+
+    /// A chain for each thread.
+    fn validate_chains(&self, verifier: &Arc<Verifier>) -> Result<()> {
+        thread::scope(|scope| {
+            let validate = || validate_chain(&self.chain.spec, &self.empty, verifier, self.now_us);
+            let threads: Vec<_> = (0..self.means.threads)
+                .map(|_| scope.spawn(validate))
+                .collect();
+            for thread in threads {
+                thread.join().map_err(|_| anyhow!("a thread panicked"))??;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn blank(spec: &ChainSpec) -> Draft {
+    Draft {
+        kind: Kind::Native,
+        chain: spec.id(),
+        sender: "node-1".to_owned(),
+        receiver: "node-2".to_owned(),
+        operation: Operation::Message,
+        amount: 0,
+        payload: vec![7; 100],
+        timestamp: spec.genesis_time,
+        expiry: 0,
+        fee: 0,
+        nonce: 1,
+    }
+}
+
+fn empty_chain(chain: &Chain) -> Result<Vec<Bytes>> {
+    let (producer, key): (&str, &KeyPair) = chain.authority();
+    let mut validator = Validator::new(chain.spec.clone());
+    let blocks = (0..THOUSAND as u64).map(|number| {
+        let now_us = chain.spec.genesis_time + 1 + number;
+        let block = produce(&chain.spec, validator.state(), producer, key, &[], now_us)?;
+        let valid = validator.check(&block, Depth::Replay);
+        validator.apply(&valid.map_err(|rejected| anyhow!("{rejected}"))?);
+        Ok(Bytes::from(block.encode()))
+    });
+    blocks.collect()
+}
+
+fn validate_chain(
+    spec: &ChainSpec,
+    blocks: &[Bytes],
+    verifier: &Arc<Verifier>,
+    now_us: u64,
+) -> Result<()> {
+    let mut validator = Validator::new(spec.clone());
+    validator.set_verifier(Arc::clone(verifier));
+    let decoded = blocks
+        .iter()
+        .map(Block::decode)
+        .collect::<Result<Vec<_>, _>>();
+    let decoded = decoded.context("read a block")?;
+    let (valid, rejected) = validator.check_run(&decoded, Depth::Full { now_us });
+    ensure!(
+        rejected.is_none() && valid.len() == blocks.len(),
+        "not valid: {rejected:?}"
+    );
+    Ok(())
+}
+
+/// A piece of work that is done again and again.
+pub(super) struct Craft<'w> {
+    name: &'static str,
+    clock: Clock,
+    items: usize,
+    work: Box<dyn FnMut() -> Result<()> + 'w>,
+}
+
+impl<'w> Craft<'w> {
+    fn new(
+        name: &'static str,
+        clock: Clock,
+        items: usize,
+        work: impl FnMut() -> Result<()> + 'w,
+    ) -> Self {
+        let work = Box::new(work);
+        Self {
+            name,
+            clock,
+            items,
+            work,
+        }
+    }
+
+    /// One thing, made `items` times in a pass by one thread.
+    fn repeated<T, E>(
+        name: &'static str,
+        items: usize,
+        make: impl Fn() -> Result<T, E> + 'w,
+    ) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self::new(name, Clock::Thread, items, move || {
+            for _ in 0..items {
+                black_box(make()?);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Contestant for Craft<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn items(&self) -> usize {
+        self.items
+    }
+
+    fn learns(&self) -> bool {
+        false
+    }
+
+    fn pass(&mut self) -> Result<Times> {
+        let (done, times) = Times::of(&mut self.work);
+        done?;
+        Ok(times)
+    }
+}
