@@ -9,6 +9,7 @@ use super::{Evidence, Measured, Ratio};
 use crate::machine::{Machine, TOOLCHAIN, date};
 use crate::statistics::{Spread, rounded};
 use crate::table::Table;
+use crate::turns::Figures;
 
 /// The ratios at the top, and under `details` what they come from.
 pub(super) fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
@@ -46,8 +47,10 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
         "±",
         "first µs",
         "±",
+        "cpu µs",
         "second µs",
         "±",
+        "cpu µs",
         "turns",
     ];
     let mut table = Table::new(1, &head);
@@ -58,22 +61,19 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
             value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
             goal(measured.ratio),
         ];
-        let shown = |spread: Spread| [format!("{:.3}", spread.median), percent(&spread)];
         match &measured.evidence {
             Evidence::Turns { first, second, .. } => {
                 let [above, below] = measured.sides(first, second);
-                let paired = above.over(below);
-                row.extend(
-                    [paired, first.spread(), second.spread()]
-                        .into_iter()
-                        .flat_map(shown),
-                );
+                row.extend(shown(&above.over(below)));
+                row.extend(side(first));
+                row.extend(side(second));
                 row.push(first.turns().to_string());
             }
             Evidence::Stated { first, second, .. } => {
+                let stated = format!("{:.3}", second.us_per_item);
                 row.extend(["-", "-"].map(str::to_owned));
-                row.extend(shown(first.spread()));
-                row.extend([format!("{:.3}", second.us_per_item), "stated".to_owned()]);
+                row.extend(side(first));
+                row.extend([stated, "stated".to_owned(), "-".to_owned()]);
                 row.push(first.turns().to_string());
             }
             Evidence::Figure { .. } | Evidence::Missing(_) => {}
@@ -82,6 +82,20 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
         table.push(row);
     }
     table
+}
+
+fn shown(spread: &Spread) -> [String; 2] {
+    [format!("{:.3}", spread.median), percent(spread)]
+}
+
+/// A contestant's cells: its figure, and the processor time of all its threads.
+fn side(figures: &Figures) -> [String; 3] {
+    let [median, percent] = shown(&figures.spread());
+    [
+        median,
+        percent,
+        format!("{:.3}", figures.processor().median),
+    ]
 }
 
 fn goal(ratio: &Ratio) -> String {
