@@ -17,7 +17,8 @@ use crate::digest::Digest;
 
 const WAYS: usize = 4;
 
-type Set = [Digest; WAYS];
+/// Bytes of digests, so that the memory of many is zero without being written.
+type Set = [[u8; 32]; WAYS];
 
 /// The cache.
 #[derive(Debug)]
@@ -52,13 +53,15 @@ impl Verified {
             return;
         }
         let mut sets = lock(&self.sets);
-        sets.resize(self.count, [Digest::ZERO; WAYS]);
+        if sets.is_empty() {
+            *sets = vec![[[0; 32]; WAYS]; self.count];
+        }
         self.is_used.store(true, Ordering::Release);
         for leaf in leaves {
             let set = &mut sets[self.set_of(&leaf)];
-            if !set.contains(&leaf) {
+            if !set.contains(&leaf.0) {
                 set.rotate_right(1);
-                set[0] = leaf;
+                set[0] = leaf.0;
             }
         }
     }
@@ -71,7 +74,7 @@ impl Verified {
         let sets = lock(&self.sets);
         let found = leaves.iter();
         found
-            .map(|leaf| sets[self.set_of(leaf)].contains(leaf))
+            .map(|leaf| sets[self.set_of(leaf)].contains(&leaf.0))
             .collect()
     }
 
