@@ -17,8 +17,13 @@ use crate::digest::Digest;
 
 const WAYS: usize = 4;
 
-/// Bytes of digests, so that the memory of many is zero without being written.
-type Set = [[u8; 32]; WAYS];
+/// Digests as words: of those the library knows that memory which comes zeroed needn't be written.
+type Set = [[u64; 4]; WAYS];
+
+fn words(leaf: &Digest) -> [u64; 4] {
+    let (words, _) = leaf.0.as_chunks();
+    std::array::from_fn(|number| u64::from_le_bytes(words[number]))
+}
 
 /// The cache.
 #[derive(Debug)]
@@ -54,14 +59,15 @@ impl Verified {
         }
         let mut sets = lock(&self.sets);
         if sets.is_empty() {
-            *sets = vec![[[0; 32]; WAYS]; self.count];
+            *sets = vec![[[0; 4]; WAYS]; self.count];
         }
         self.is_used.store(true, Ordering::Release);
         for leaf in leaves {
-            let set = &mut sets[self.set_of(&leaf)];
-            if !set.contains(&leaf.0) {
+            let leaf = words(&leaf);
+            let set = &mut sets[self.set_of(leaf)];
+            if !set.contains(&leaf) {
                 set.rotate_right(1);
-                set[0] = leaf.0;
+                set[0] = leaf;
             }
         }
     }
@@ -72,16 +78,15 @@ impl Verified {
             return vec![false; leaves.len()];
         }
         let sets = lock(&self.sets);
-        let found = leaves.iter();
+        let found = leaves.iter().map(words);
         found
-            .map(|leaf| sets[self.set_of(leaf)].contains(&leaf.0))
+            .map(|leaf| sets[self.set_of(leaf)].contains(&leaf))
             .collect()
     }
 
-    fn set_of(&self, leaf: &Digest) -> usize {
+    fn set_of(&self, leaf: [u64; 4]) -> usize {
         // A leaf hash is as good as random; the secret only has to hide which bits count.
-        let prefix = u64::from_le_bytes(leaf.0[..8].try_into().expect("8 of 32 bytes"));
-        let mixed = prefix.wrapping_mul(self.secret);
+        let mixed = leaf[0].wrapping_mul(self.secret);
         (mixed >> 32) as usize & (self.count - 1)
     }
 }
