@@ -71,9 +71,10 @@ fn header(chain: &Chain, good: &Block, reason: Reason) -> Option<Block> {
         Reason::VectorClock => fields.vector_clock = VectorClock::empty(),
         Reason::Timestamp => fields.timestamp = chain.state().timestamp(),
         Reason::Producer => {
-            // Somebody with an entry in the clock (which is looked at first) who is no authority doesn't exist here, so
-            // that the fault is the entry's.
+            // The clock is looked at first: it takes the producer's own entry, whoever that is.
             fields.producer = "alice".to_owned();
+            let clock = chain.state().clock().increment("alice");
+            fields.vector_clock = clock.expect("there is room for one more");
             return Some(sealed(fields, &key("alice"), good.transactions()));
         }
         Reason::Turn => {
