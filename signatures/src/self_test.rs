@@ -2,11 +2,13 @@
 //!
 //! Cases are made from the equation, with curve25519-dalek: plain ones; ones whose key or `R` has a small-order part, which
 //! only the cofactored equation accepts; the same made wrong. They go through cells and buckets, with cold and warm keys,
-//! alone and among each other, and every verdict has to be that of the rule. Some milliseconds, once in a process.
+//! alone and among each other, and every verdict has to be that of the rule, which follows from how a case is made. A few
+//! milliseconds, once in a process, before the first signature is checked.
 
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
+use sha2::{Digest as _, Sha512};
 
 use crate::batch::{Room, Shared};
 use crate::bytes::{PublicKey, Signature};
@@ -23,13 +25,15 @@ struct Case {
     key: PublicKey,
     message: Vec<u8>,
     signature: Signature,
+    /// What the rule says of it.
+    verdict: Option<SignatureError>,
 }
 
 /// Whether the path gives the rule's verdicts.
 pub(crate) fn passes(path: &'static dyn VectorPath) -> bool {
-    let cases: Vec<Case> = (0..KEYS * CASES_OF_KEY).map(case).collect();
+    let cases = cases();
     let items: Vec<Item<'_>> = cases.iter().map(Case::item).collect();
-    let expected: Vec<Option<SignatureError>> = items.iter().map(verdict).collect();
+    let expected: Vec<Option<SignatureError>> = cases.iter().map(|case| case.verdict).collect();
     let both = items.iter().zip(&expected);
     let good = both
         .filter(|(_, verdict)| verdict.is_none())
@@ -45,38 +49,47 @@ pub(crate) fn passes(path: &'static dyn VectorPath) -> bool {
     let shared = Shared::new(path, 1 << 20, Coefficients::Seeded([1; 32]));
     let mut room = Room::default();
     let batches = [
-        &items[..],
+        (&items[..], &expected[..]),
         // Again, now that keys are warm and some suspected.
-        &items,
-        &items[..7],
-        &good[..1],
+        (&items, &expected),
+        (&items[..7], &expected[..7]),
+        (&good[..1], &[None]),
     ];
     let mixed = batches
         .iter()
-        .all(|batch| agrees(&shared, batch, &mut room));
+        .all(|(batch, expected)| agrees(&shared, batch, expected, &mut room));
     // Without suspicion: one bad item in a sum of good ones.
     let fresh = Shared::new(path, 0, Coefficients::Seeded([2; 32]));
     let mut one_bad = good.clone();
     one_bad.extend(bad);
+    let all_good = vec![None; good.len()];
+    let mut last_bad = all_good.clone();
+    last_bad.extend(bad.map(|_| breaks));
     let vanish = fresh.sum_vanishes(&good, &mut room) && !fresh.sum_vanishes(&one_bad, &mut room);
     mixed
         && vanish
-        && [&good, &one_bad, &good]
-            .iter()
-            .all(|batch| agrees(&fresh, batch, &mut room))
+        && [
+            (&good, &all_good),
+            (&one_bad, &last_bad),
+            (&good, &all_good),
+        ]
+        .iter()
+        .all(|(batch, expected)| agrees(&fresh, batch, expected, &mut room))
 }
 
-fn agrees(shared: &Shared, items: &[Item<'_>], room: &mut Room) -> bool {
+/// Whether the path finds of each item what is expected of it.
+fn agrees(
+    shared: &Shared,
+    items: &[Item<'_>],
+    expected: &[Option<SignatureError>],
+    room: &mut Room,
+) -> bool {
     let mut found = Vec::new();
     shared.verify(0, 0, items, room, &mut found);
     found.sort_unstable();
-    let each = items.iter().enumerate();
-    let expected = each.filter_map(|(index, item)| Some((index, verdict(item)?)));
+    let each = expected.iter().enumerate();
+    let expected = each.filter_map(|(index, verdict)| Some((index, (*verdict)?)));
     expected.eq(found)
-}
-
-fn verdict(item: &Item<'_>) -> Option<SignatureError> {
-    rule::verify(item.key, item.message, item.signature).err()
 }
 
 impl Case {
@@ -89,14 +102,24 @@ impl Case {
     }
 }
 
-/// A case whose number says what is special about it.
-fn case(number: u64) -> Case {
-    let (key_number, kind) = (number / CASES_OF_KEY, number % CASES_OF_KEY);
-    // Half of the keys are of mixed order.
-    let torsion = |number: u64| EIGHT_TORSION[number as usize % 8];
-    let a = scalar(key_number, 1);
-    let key = EdwardsPoint::mul_base(&a) + torsion(key_number / 2 * (key_number % 2));
-    let key = PublicKey::from_bytes(key.compress().to_bytes());
+fn cases() -> Vec<Case> {
+    let cases = (0..KEYS).flat_map(|key_number| {
+        let a = scalar(key_number, 1);
+        // Half of the keys are of mixed order.
+        let key = EdwardsPoint::mul_base(&a) + torsion(key_number / 2 * (key_number % 2));
+        let key = PublicKey::from_bytes(key.compress().to_bytes());
+        let number = move |kind| key_number * CASES_OF_KEY + kind;
+        (0..CASES_OF_KEY).map(move |kind| case(&a, key, kind, number(kind)))
+    });
+    cases.collect()
+}
+
+fn torsion(number: u64) -> EdwardsPoint {
+    EIGHT_TORSION[number as usize % 8]
+}
+
+/// A case by the key of the scalar `a`; the kind says what is special about it.
+fn case(a: &Scalar, key: PublicKey, kind: u64, number: u64) -> Case {
     let nonce = scalar(number, 2);
     let r = EdwardsPoint::mul_base(&nonce) + torsion(kind);
     let message = vec![number as u8; (number * 17 % 300) as usize];
@@ -105,24 +128,35 @@ fn case(number: u64) -> Case {
     let k = rule::challenge(&key, &message, &Signature::from_bytes(bytes));
     let mut s = (nonce + k * a).to_bytes();
     // Of the last few kinds, one is wrong in `s`, one has an `s` over the order, one an `R` that is no point.
-    match kind {
-        9 => s[number as usize % 31] ^= 1,
-        10 => s[31] |= 0xe0,
-        11 => bytes[..32].fill(2),
-        _ => {}
-    }
+    let verdict = match kind {
+        9 => {
+            s[number as usize % 31] ^= 1;
+            Some(SignatureError::Equation)
+        }
+        10 => {
+            s[31] |= 0xe0;
+            Some(SignatureError::NonCanonicalScalar)
+        }
+        11 => {
+            bytes[..32].fill(2);
+            Some(SignatureError::RNotOnCurve)
+        }
+        _ => None,
+    };
     bytes[32..].copy_from_slice(&s);
     Case {
         key,
         message,
         signature: Signature::from_bytes(bytes),
+        verdict,
     }
 }
 
 /// A scalar that is as good as random.
 fn scalar(number: u64, purpose: u64) -> Scalar {
-    let number = Scalar::from(number + 3) * Scalar::from(u64::MAX - purpose);
-    number.invert()
+    let mut hasher = Sha512::new_with_prefix(purpose.to_le_bytes());
+    hasher.update(number.to_le_bytes());
+    Scalar::from_bytes_mod_order_wide(&hasher.finalize().into())
 }
 
 #[cfg(test)]
@@ -221,9 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn the_cases_are_of_every_kind() {
-        let cases: Vec<Case> = (0..KEYS * CASES_OF_KEY).map(case).collect();
-        let verdicts: Vec<_> = cases.iter().map(|case| verdict(&case.item())).collect();
+    fn the_cases_are_of_every_kind_with_the_verdicts_of_the_rule() {
+        let cases = cases();
+        let verdict = |case: &Case| rule::verify(&case.key, &case.message, &case.signature).err();
+        let verdicts: Vec<_> = cases.iter().map(verdict).collect();
+        let expected: Vec<_> = cases.iter().map(|case| case.verdict).collect();
+        assert_eq!(verdicts, expected);
         for wanted in [
             None,
             Some(SignatureError::Equation),
