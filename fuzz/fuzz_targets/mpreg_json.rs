@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn import(source: &Source, chain: &str) {
-    let Ok((_, Some(Ok(spec)))) = plan(source, chain, NOW, None, &mut |_, _| {}) else {
+    let Ok((_, Some(Ok(spec)))) = plan(source, chain, NOW, NonZero::<usize>::MIN, None, &mut |_, _| {}) else {
         return;
     };
     let mut validator = Validator::new(spec.clone());

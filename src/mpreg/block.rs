@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::de::{MapAccess, SeqAccess};
 use sha2::{Digest as _, Sha256};
 
-use super::merkle::{Node, finish_hex, leaf, node_text, root_of_nodes};
+use super::entry::sealed::Kept;
+use super::entry::{Entry, Fields};
+use super::merkle::{Leaves, finish_hex, node_text, roots};
 use super::number::Number;
+use super::quick;
 use super::raw::{Compound, Key, Scalar, Shape, Skip, clip, lenient_object};
 use super::transaction::{Fault, RawTransaction, Transaction};
 use crate::rejection::{Reason, Rejected};
@@ -18,9 +21,10 @@ pub type VectorClock = BTreeMap<String, Number>;
 /// A block that passed the checks of MPREG's constructors: every transaction is well formed, the Merkle
 /// root is theirs, names are not empty, the difficulty is positive and nothing else is negative.
 ///
-/// Whether it follows its predecessor and whether its signatures verify is the checker's business.
+/// Whether it follows its predecessor and whether its signatures verify is the checker's business. What is kept of each
+/// transaction is up to `T`: everything, unless it is said otherwise.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub struct Block<T = Transaction> {
     /// MPREG's id, any text.
     pub block_id: String,
     /// Position in the chain.
@@ -41,7 +45,7 @@ pub struct Block {
     pub timestamp: Number,
     /// The hash that the JSON records. MPREG's rules ignore it; the audit compares it.
     pub recorded_hash: Option<String>,
-    transactions: Transactions,
+    pub(super) transactions: Transactions<T>,
 }
 
 impl Block {
@@ -55,6 +59,32 @@ impl Block {
     /// The first fault. It names the block's own height where the text has a readable one, else
     /// `fallback_height`.
     pub fn from_json(json: &[u8], fallback_height: u64) -> Result<Self, Rejected> {
+        let block = Self::read(json, fallback_height)?;
+        let [root] = roots(&[block.leaves()])
+            .try_into()
+            .expect("one root for one list");
+        block.check_root(root)?;
+        Ok(block)
+    }
+
+    /// The transactions, given up by the block.
+    #[must_use]
+    pub fn into_transactions(self) -> Vec<Transaction> {
+        self.transactions.list
+    }
+}
+
+impl<T: Entry> Block<T> {
+    /// Reads one block and checks it as [`Block::from_json`] does, but for the Merkle root.
+    pub(super) fn read(json: &[u8], fallback_height: u64) -> Result<Self, Rejected> {
+        match quick::read(json) {
+            Some(block) => Ok(block),
+            None => Self::read_any(json, fallback_height),
+        }
+    }
+
+    /// [`Block::read`] of any JSON, for which it doesn't matter how it is spelled.
+    pub(super) fn read_any(json: &[u8], fallback_height: u64) -> Result<Self, Rejected> {
         let raw: Shape<RawBlock<'_>> = serde_json::from_slice(json).map_err(|error| {
             Rejected::block(fallback_height, Reason::Malformed, error.to_string())
         })?;
@@ -76,7 +106,7 @@ impl Block {
 
     /// The transactions, in order.
     #[must_use]
-    pub fn transactions(&self) -> &[Transaction] {
+    pub fn transactions(&self) -> &[T] {
         &self.transactions.list
     }
 
@@ -99,8 +129,7 @@ impl Block {
         (0_u32..)
             .zip(&self.transactions.list)
             .filter_map(|(index, transaction)| {
-                let key = transaction.public_key.as_ref()?;
-                let signature = transaction.signature.as_ref()?;
+                let (key, signature) = transaction.witness()?;
                 let message = self.signing_bytes(index as usize);
                 Some((
                     index,
@@ -113,10 +142,22 @@ impl Block {
             })
     }
 
-    /// The transactions, given up by the block.
-    #[must_use]
-    pub fn into_transactions(self) -> Vec<Transaction> {
-        self.transactions.list
+    /// What the Merkle tree is over.
+    pub(super) fn leaves(&self) -> Leaves<'_> {
+        Leaves {
+            bytes: &self.transactions.signing_bytes,
+            ends: &self.transactions.ends,
+        }
+    }
+
+    /// Checks that the recorded Merkle root is `computed`.
+    pub(super) fn check_root(&self, computed: String) -> Result<(), Rejected> {
+        if self.merkle_root == computed {
+            return Ok(());
+        }
+        let recorded = clip(&self.merkle_root);
+        let detail = format!("recorded {recorded:?}, computed {computed:?}");
+        Err(Rejected::block(self.height, Reason::MerkleRoot, detail))
     }
 
     /// MPREG's hash of the block in lowercase hexadecimal digits. Covers neither the clock nor the miner
@@ -171,12 +212,6 @@ impl Block {
             let detail = format!("timestamp {timestamp} is negative");
             return Err(BlockFault::block(Reason::Timestamp, detail));
         }
-        let mut transactions = transactions;
-        let computed = root_of_nodes(std::mem::take(&mut transactions.leaves));
-        if merkle_root != computed {
-            let detail = format!("recorded {:?}, computed {computed:?}", clip(&merkle_root));
-            return Err(BlockFault::block(Reason::MerkleRoot, detail));
-        }
         Ok(Self {
             block_id,
             height,
@@ -188,7 +223,7 @@ impl Block {
             nonce,
             timestamp,
             recorded_hash,
-            transactions,
+            transactions: transactions.convert(),
         })
     }
 }
@@ -235,7 +270,7 @@ lenient_object! {
         previous_hash: Scalar<'a>,
         merkle_root: Scalar<'a>,
         vector_clock: Shape<RawClock<'a>>,
-        transactions: Shape<Transactions>,
+        transactions: Shape<Transactions<Transaction>>,
         miner: Scalar<'a>,
         difficulty: Scalar<'a>,
         nonce: Scalar<'a>,
@@ -278,20 +313,29 @@ impl RawClock<'_> {
     }
 }
 
-/// A block's transactions with their signing bytes and Merkle leaves, or those before the first faulty
-/// one. What follows a fault is only skipped, so that an array of tiny values can't take much memory.
-#[derive(Debug, Clone, Default)]
-struct Transactions {
-    list: Vec<Transaction>,
+/// A block's transactions with their signing bytes, or those before the first faulty one. What follows a fault is only
+/// skipped, so that an array of tiny values can't take much memory.
+#[derive(Debug, Clone)]
+pub(super) struct Transactions<T> {
+    list: Vec<T>,
     signing_bytes: Vec<u8>,
     /// Where in `signing_bytes` the bytes of each transaction end.
     ends: Vec<usize>,
-    /// Emptied when the root is computed.
-    leaves: Vec<Node>,
     fault: Option<Fault>,
 }
 
-impl<'de> Compound<'de> for Transactions {
+impl<T> Default for Transactions<T> {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            signing_bytes: Vec::new(),
+            ends: Vec::new(),
+            fault: None,
+        }
+    }
+}
+
+impl<'de> Compound<'de> for Transactions<Transaction> {
     const EXPECTED: &'static str = "an array";
 
     fn from_seq<A: SeqAccess<'de>>(mut items: A) -> Result<Shape<Self>, A::Error> {
@@ -310,12 +354,33 @@ impl<'de> Compound<'de> for Transactions {
     }
 }
 
-impl Transactions {
+impl Transactions<Transaction> {
     fn push(&mut self, transaction: Transaction) {
-        let start = self.signing_bytes.len();
         transaction.write_signing_bytes(&mut self.signing_bytes);
         self.ends.push(self.signing_bytes.len());
-        self.leaves.push(leaf(&self.signing_bytes[start..]));
         self.list.push(transaction);
+    }
+
+    fn convert<T: Kept>(self) -> Transactions<T> {
+        Transactions {
+            list: self.list.into_iter().map(T::from).collect(),
+            signing_bytes: self.signing_bytes,
+            ends: self.ends,
+            fault: self.fault,
+        }
+    }
+}
+
+impl<T: Kept> Transactions<T> {
+    /// Makes room for so many signing bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.signing_bytes.reserve(bytes);
+    }
+
+    /// Adds a transaction of these fields.
+    pub(super) fn keep(&mut self, fields: Fields<'_>) {
+        fields.write_signing_bytes(&mut self.signing_bytes);
+        self.ends.push(self.signing_bytes.len());
+        self.list.push(T::keep(fields));
     }
 }

@@ -9,15 +9,17 @@
 //! What MPREG doesn't check, and so neither does this: recorded hashes, proof of work and the number of
 //! transactions when a chain is loaded, who signs for whom, repetition. The audit reports those.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::block::{Block, VectorClock};
+use super::chunk::Judged;
 use super::config::ChainConfig;
+use super::entry::Entry;
 use super::number::Number;
 use super::raw::clip;
 use crate::rejection::{Reason, Rejected};
-use crate::signature::Verifier;
+use crate::signature::{SignatureError, Verifier};
 
 /// How far a transaction's timestamp may be ahead of its block's (of the present, in the first block).
 pub const AHEAD_MAX_SECONDS: u32 = 300;
@@ -38,10 +40,15 @@ pub struct Tip {
 impl Tip {
     /// What the block after `block` is compared with.
     #[must_use]
-    pub fn of(block: &Block) -> Self {
+    pub fn of<T: Entry>(block: &Block<T>) -> Self {
+        Self::with_hash(block, block.hash())
+    }
+
+    /// [`Tip::of`] a block whose hash is known.
+    fn with_hash<T: Entry>(block: &Block<T>, hash: String) -> Self {
         Self {
             height: block.height,
-            hash: block.hash(),
+            hash,
             vector_clock: block.vector_clock.clone(),
             timestamp: block.timestamp.clone(),
         }
@@ -71,7 +78,7 @@ pub fn happens_before(earlier: &VectorClock, later: &VectorClock) -> bool {
 ///
 /// # Errors
 /// The first fault, in MPREG's order: height, previous hash, clock, timestamp.
-pub fn check_successor(previous: Option<&Tip>, block: &Block) -> Result<(), Rejected> {
+pub fn check_successor<T: Entry>(previous: Option<&Tip>, block: &Block<T>) -> Result<(), Rejected> {
     let reject = |reason, detail| Err(Rejected::block(block.height, reason, detail));
     let Some(previous) = previous else {
         if block.height != 0 {
@@ -119,7 +126,11 @@ pub fn check_successor(previous: Option<&Tip>, block: &Block) -> Result<(), Reje
 ///
 /// # Errors
 /// The fault at the lowest index.
-pub fn check_admission(block: &Block, config: &ChainConfig, now: Duration) -> Result<(), Rejected> {
+pub fn check_admission<T: Entry>(
+    block: &Block<T>,
+    config: &ChainConfig,
+    now: Duration,
+) -> Result<(), Rejected> {
     let is_first = block.height == 0;
     let base = if is_first {
         Number::from_f64(now.as_secs_f64())
@@ -135,11 +146,11 @@ pub fn check_admission(block: &Block, config: &ChainConfig, now: Duration) -> Re
         let reject = |reason, detail: String| {
             Err(Rejected::transaction(block.height, index, reason, detail))
         };
-        if transaction.timestamp > limit {
-            let detail = format!("{} is later than {limit}", transaction.timestamp);
+        if *transaction.timestamp() > limit {
+            let detail = format!("{} is later than {limit}", transaction.timestamp());
             return reject(Reason::Timestamp, detail);
         }
-        match transaction.signature {
+        match transaction.witness() {
             None if config.require_signatures && !is_first => {
                 return reject(
                     Reason::SignatureMissing,
@@ -162,44 +173,57 @@ pub fn check_admission(block: &Block, config: &ChainConfig, now: Duration) -> Re
 ///
 /// # Errors
 /// The one at the lowest index that doesn't verify.
-pub fn check_signatures(block: &Block, count: usize, verifier: &Verifier) -> Result<(), Rejected> {
+pub fn check_signatures<T: Entry>(
+    block: &Block<T>,
+    count: usize,
+    verifier: &Verifier,
+) -> Result<(), Rejected> {
     let (indices, items): (Vec<u32>, Vec<_>) = block
         .signed()
         .take_while(|(index, _)| (*index as usize) < count)
         .unzip();
     match verifier.verify(&items).bad().first() {
         None => Ok(()),
-        Some((item, error)) => {
-            let (index, detail) = (indices[*item], error.to_string());
-            Err(Rejected::transaction(
-                block.height,
-                index,
-                Reason::Signature,
-                detail,
-            ))
-        }
+        Some((item, error)) => Err(bad_signature(block.height, indices[*item], *error)),
     }
+}
+
+fn bad_signature(height: u64, index: u32, error: SignatureError) -> Rejected {
+    Rejected::transaction(height, index, Reason::Signature, error.to_string())
 }
 
 /// [`check_admission`] and [`check_signatures`] with the verdict of going through the transactions once.
 ///
 /// # Errors
 /// The fault at the lowest index.
-pub fn check_transactions(
-    block: &Block,
+pub fn check_transactions<T: Entry>(
+    block: &Block<T>,
     config: &ChainConfig,
     now: Duration,
     verifier: &Verifier,
 ) -> Result<(), Rejected> {
     let admission = check_admission(block, config, now);
     let before_fault = match &admission {
-        Err(Rejected {
-            transaction: Some(index),
-            ..
-        }) => *index as usize,
-        _ => block.transactions().len(),
+        Err(rejected) => rejected.transaction.map_or(0, |index| index as usize),
+        Ok(()) => block.transactions().len(),
     };
     check_signatures(block, before_fault, verifier).and(admission)
+}
+
+/// The verdict of [`check_transactions`], from that of [`check_admission`] and the first signature, if any, that doesn't
+/// verify.
+pub(super) fn settle_transactions<T: Entry>(
+    block: &Block<T>,
+    admission: Result<(), Rejected>,
+    first_bad: Option<(u32, SignatureError)>,
+) -> Result<(), Rejected> {
+    match (&admission, first_bad) {
+        (Err(fault), Some((index, _))) if fault.transaction.is_none_or(|at| at <= index) => {
+            admission
+        }
+        (_, Some((index, error))) => Err(bad_signature(block.height, index, error)),
+        (_, None) => admission,
+    }
 }
 
 /// Checks the blocks of one chain in order. The first rejection is the verdict on the chain.
@@ -208,7 +232,7 @@ pub struct Checker {
     config: ChainConfig,
     now: Duration,
     tip: Option<Tip>,
-    verifier: Arc<Verifier>,
+    verifier: Arc<OnceLock<Verifier>>,
 }
 
 impl Checker {
@@ -247,10 +271,19 @@ impl Checker {
     ///
     /// # Errors
     /// The first fault; the tip stays.
-    pub fn check(&mut self, block: &Block) -> Result<(), Rejected> {
+    pub fn check<T: Entry>(&mut self, block: &Block<T>) -> Result<(), Rejected> {
         check_successor(self.tip.as_ref(), block)?;
-        check_transactions(block, &self.config, self.now, &self.verifier)?;
+        let verifier = self.verifier.get_or_init(Verifier::default);
+        check_transactions(block, &self.config, self.now, verifier)?;
         self.tip = Some(Tip::of(block));
+        Ok(())
+    }
+
+    /// [`Checker::check`] of a block of which all that can be said of it alone is known.
+    pub(super) fn check_judged<T: Entry>(&mut self, judged: &Judged<T>) -> Result<(), Rejected> {
+        check_successor(self.tip.as_ref(), &judged.block)?;
+        judged.transactions.clone()?;
+        self.tip = Some(Tip::with_hash(&judged.block, judged.hash.clone()));
         Ok(())
     }
 }

@@ -3,10 +3,11 @@
 //! goes on from the state it left.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::time::Duration;
 
-use super::verify::verify_and_show;
-use super::{Block, ChainReport, Number, Source, SourceError, Transaction, record};
+use super::verify::judge_and_show;
+use super::{Block, ChainReport, Number, RawRow, Source, SourceError, Transaction, record};
 use crate::codec::{FieldError, NAME_BYTES_MAX};
 use crate::digest::{ChainId, Digest};
 use crate::merkle;
@@ -30,7 +31,7 @@ pub fn micros(seconds: &Number) -> Option<u64> {
         .then_some(micros as u64)
 }
 
-/// Checks the chain `id` by MPREG's rules and derives the specification of the native chain that holds its record.
+/// Checks the chain `id` by MPREG's rules, on so many `threads`, and derives the specification of the native chain that holds its record.
 ///
 /// With `after`, that specification's consensus, rules and accounts hold once the record ends, and its limits hold for the
 /// record too; without, nobody can add to the record. The same source always gives the same specification, so the same
@@ -43,19 +44,21 @@ pub fn plan(
     source: &Source,
     id: &str,
     now: Duration,
+    threads: NonZero<usize>,
     after: Option<&ChainSpec>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(ChainReport, Option<Result<ChainSpec, FieldError>>), SourceError> {
     let mut first = None;
     let mut unfit = None;
     let mut record = Digest::ZERO;
-    let mut report = verify_and_show(source, id, now, progress, &mut |_, block, _| {
+    let mut extend = |_: &RawRow<'_>, block: &Block, _: &str| {
         first.get_or_insert_with(|| block.timestamp.clone());
         match extend_record(&record, block) {
             Ok(extended) => record = extended,
             Err(error) => drop(unfit.get_or_insert((block.height, error))),
         }
-    })?;
+    };
+    let mut report = judge_and_show(source, id, now, threads, progress, &mut extend)?;
     if let (Ok(()), Some((height, error))) = (&report.verdict, unfit) {
         let detail = format!("can't be imported: {error}");
         report.verdict = Err(Rejected::block(height, Reason::Limit, detail));

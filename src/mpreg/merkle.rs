@@ -7,10 +7,14 @@
 //! The padding makes roots ambiguous: a list that ends in the data `__PADDING_3__` has the root of the
 //! list without it. Transactions can't have such signing bytes, other data can.
 
+mod forest;
+
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub(super) use self::forest::{Leaves, roots};
 
 /// A node's hash as 64 lowercase hexadecimal digits, which is how parents hash it.
 pub(super) type Node = [u8; 64];
@@ -44,12 +48,15 @@ fn parent(left: &[u8], right: &[u8]) -> Node {
 
 fn pad(nodes: &mut Vec<Node>) {
     for index in nodes.len()..nodes.len().next_power_of_two() {
-        let mut data = [0u8; 40];
-        let mut rest = &mut data[..];
-        write!(rest, "__PADDING_{index}__").expect("40 bytes hold twenty digits and the frame");
-        let unused = rest.len();
-        nodes.push(leaf(&data[..data.len() - unused]));
+        let mut data = Vec::new();
+        write_padding(index, &mut data);
+        nodes.push(leaf(&data));
     }
+}
+
+/// Appends the data of the leaf that pads at `index`.
+fn write_padding(index: usize, out: &mut Vec<u8>) {
+    write!(out, "__PADDING_{index}__").expect("writing to a vector can't fail");
 }
 
 /// Replaces a level by the one above it.
@@ -61,8 +68,10 @@ fn ascend(nodes: &mut Vec<Node>) {
     nodes.truncate(half);
 }
 
-/// The root above `nodes`, which it uses up; empty for none.
-pub(super) fn root_of_nodes(mut nodes: Vec<Node>) -> String {
+/// The root over `leaves` in lowercase hexadecimal digits; the empty string for no leaves.
+#[must_use]
+pub fn root<L: AsRef<[u8]>>(leaves: &[L]) -> String {
+    let mut nodes: Vec<Node> = leaves.iter().map(|data| leaf(data.as_ref())).collect();
     if nodes.is_empty() {
         return String::new();
     }
@@ -71,12 +80,6 @@ pub(super) fn root_of_nodes(mut nodes: Vec<Node>) -> String {
         ascend(&mut nodes);
     }
     node_text(&nodes[0]).to_owned()
-}
-
-/// The root over `leaves` in lowercase hexadecimal digits; the empty string for no leaves.
-#[must_use]
-pub fn root<L: AsRef<[u8]>>(leaves: &[L]) -> String {
-    root_of_nodes(leaves.iter().map(|data| leaf(data.as_ref())).collect())
 }
 
 /// One step of a [`Proof`] from the leaf towards the root.

@@ -63,6 +63,16 @@ impl Number {
         Ok(Self(Form::Big(text.into())))
     }
 
+    /// The number that isn't negative and whose printed form is `text`; `None` if there is none, and for some that are rare.
+    /// So a number that Python printed needn't be printed again, which takes longer than reading it.
+    pub(super) fn from_printed(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Self::parse(text).ok();
+        }
+        let value = text.parse().ok()?;
+        print::is_printed(value, text).then_some(Self(Form::Float(value)))
+    }
+
     /// The double `value`, or `None` for NaN.
     #[must_use]
     pub fn from_f64(value: f64) -> Option<Self> {

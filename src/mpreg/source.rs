@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::Block;
 use super::config::ChainConfig;
+use super::entry::Entry;
 use crate::rejection::{Reason, Rejected};
 
 /// The longest JSON text of one block that is read; longer ones are malformed.
@@ -165,9 +166,25 @@ impl RawRow<'_> {
     /// # Errors
     /// As [`Block::from_json`]; an absent text is malformed.
     pub fn read(&self, expected_height: u64) -> Result<Block, Rejected> {
+        self.read_with(Block::from_json, expected_height)
+    }
+
+    /// [`RawRow::read`] without a look at the Merkle root.
+    pub(super) fn read_but_for_root<T: Entry>(
+        &self,
+        expected_height: u64,
+    ) -> Result<Block<T>, Rejected> {
+        self.read_with(Block::read, expected_height)
+    }
+
+    fn read_with<T>(
+        &self,
+        read: impl FnOnce(&[u8], u64) -> Result<Block<T>, Rejected>,
+        expected_height: u64,
+    ) -> Result<Block<T>, Rejected> {
         let fallback_height = self.height.unwrap_or(expected_height);
         match &self.json {
-            Ok(json) => Block::from_json(json, fallback_height),
+            Ok(json) => read(json, fallback_height),
             Err(detail) => Err(Rejected::block(
                 fallback_height,
                 Reason::Malformed,

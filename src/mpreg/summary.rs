@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::block::Block;
 use super::config::ChainConfig;
+use super::entry::Entry;
 use super::number::Number;
 
 /// The longest difficulty interval whose timestamps are kept; beyond it no difficulty is given.
@@ -70,7 +71,7 @@ impl Tally {
     }
 
     /// Adds the next block.
-    pub fn add(&mut self, block: &Block) {
+    pub fn add<T: Entry>(&mut self, block: &Block<T>) {
         let difficulty = block.difficulty.as_i128();
         self.work = self
             .work

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::entry::sealed::Kept;
+use super::entry::{Entry, Fields};
 use super::hexadecimal;
 use super::merkle::{finish_hex, node_text};
 use super::number::Number;
@@ -225,6 +227,36 @@ impl Transaction {
         hexadecimal::append(&mut text, &self.payload);
         let _ = write!(text, ":{}:{}", self.timestamp, self.nonce);
         node_text(&finish_hex(Sha256::new_with_prefix(&text))).to_owned()
+    }
+}
+
+impl Entry for Transaction {
+    fn timestamp(&self) -> &Number {
+        &self.timestamp
+    }
+
+    fn witness(&self) -> Option<(&PublicKey, &Signature)> {
+        self.public_key.as_ref().zip(self.signature.as_ref())
+    }
+}
+
+impl Kept for Transaction {
+    fn keep(fields: Fields<'_>) -> Self {
+        let [fee, nonce] = [fields.fee, fields.nonce]
+            .map(|digits| digits.to_number().expect("the digits were counted"));
+        Self {
+            id: fields.id.into_string(),
+            sender: fields.sender.into_string(),
+            receiver: fields.receiver.into_string(),
+            operation: fields.operation,
+            payload: hexadecimal::decode_packed(fields.payload).expect("they are pairs of digits"),
+            timestamp: fields.timestamp.1,
+            fee,
+            nonce,
+            signature: fields.signature,
+            public_key: fields.public_key,
+            recorded_hash: Some(fields.recorded_hash.into_string()),
+        }
     }
 }
 

@@ -1,15 +1,21 @@
-//! Checks a whole chain of a source, block after block on one thread.
+//! Checks a whole chain of a source: [`verify_chain`] block after block on one thread, [`verify_in_parallel`] on several.
 //!
-//! This is the plain validator: what a parallel engine decides about a chain must equal what it decides.
+//! The first is the plain validator: what the second decides about a chain equals what it decides.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::audit::Audit;
 use super::block::Block;
 use super::check::Checker;
+use super::chunk::{Chunk, Rules, judge};
+use super::config::ChainConfig;
+use super::entry::{Brief, Entry};
+use super::line::show_judged;
 use super::source::{RawRow, Source, SourceError};
 use super::summary::{Summary, Tally};
+use super::transaction::Transaction;
 use crate::rejection::{Reason, Rejected};
 
 /// The verdict on a chain and the figures of its valid part.
@@ -56,16 +62,107 @@ pub fn verify_chain(
     })
 }
 
+/// As [`verify_chain`], with the same report whatever the number of `threads`, the caller's own included.
+///
+/// Without `audit`, blocks keep only a [`Brief`](super::Brief) of each transaction. Memory: the texts of some blocks for each
+/// thread, about 2 MiB or a single block; what is read of them; and the audit's.
+///
+/// # Errors
+/// As [`verify_chain`].
+pub fn verify_in_parallel(
+    source: &Source,
+    id: &str,
+    now: Duration,
+    threads: NonZero<usize>,
+    progress: &mut dyn FnMut(u64, u64),
+    audit: Option<&mut Audit>,
+) -> Result<ChainReport, SourceError> {
+    match audit {
+        None => judge_and_show::<Brief>(source, id, now, threads, progress, &mut |_, _, _| {}),
+        Some(audit) => judge_and_show(
+            source,
+            id,
+            now,
+            threads,
+            progress,
+            &mut |row, block, hash| {
+                audit.add(row, block, hash);
+            },
+        ),
+    }
+}
+
 /// As [`verify_chain`], with every valid block shown to `visit`, with its row and its hash.
-pub(super) fn verify_and_show(
+fn verify_and_show(
     source: &Source,
     id: &str,
     now: Duration,
     progress: &mut dyn FnMut(u64, u64),
-    visit: &mut dyn FnMut(&RawRow<'_>, &Block, &str),
+    visit: &mut Visit<'_, Transaction>,
 ) -> Result<ChainReport, SourceError> {
-    let info = source.chain(id)?;
-    let config = match &info.config {
+    run(source, id, now, |run| {
+        source.for_each_row(id, &mut |row| {
+            let read = row.read(run.checker.next_height());
+            let accepted = read.and_then(|block| {
+                run.checker.check(&block)?;
+                run.count(&block);
+                Ok(block)
+            });
+            run.proceed(accepted, |run, block| {
+                visit(&row, &block, run.checker.head().unwrap_or_default());
+                progress(run.blocks, run.transactions);
+            })
+        })
+    })
+}
+
+/// As [`verify_in_parallel`], with every valid block shown to `visit`, with its row and its hash.
+pub(super) fn judge_and_show<T: Entry>(
+    source: &Source,
+    id: &str,
+    now: Duration,
+    threads: NonZero<usize>,
+    progress: &mut dyn FnMut(u64, u64),
+    visit: &mut Visit<'_, T>,
+) -> Result<ChainReport, SourceError> {
+    run(source, id, now, |run| {
+        let rules = Rules::new(run.config, now);
+        let prepare = || {
+            rules.verifier();
+        };
+        let judge = |chunk: &Chunk| judge::<T>(chunk, &rules);
+        show_judged(
+            source,
+            id,
+            threads.get(),
+            &prepare,
+            &judge,
+            &mut |row, judged| {
+                let accepted = judged.and_then(|judged| {
+                    run.checker.check_judged(&judged)?;
+                    run.count(&judged.block);
+                    Ok(judged)
+                });
+                run.proceed(accepted, |run, judged| {
+                    visit(&row, &judged.block, &judged.hash);
+                    progress(run.blocks, run.transactions);
+                })
+            },
+        )
+    })
+}
+
+/// What sees a valid block, its row and its hash.
+pub(super) type Visit<'v, T> = dyn FnMut(&RawRow<'_>, &Block<T>, &str) + 'v;
+
+/// The report on a chain whose rows `go` takes one after the other.
+fn run(
+    source: &Source,
+    id: &str,
+    now: Duration,
+    go: impl FnOnce(&mut Run<'_>) -> Result<(), SourceError>,
+) -> Result<ChainReport, SourceError> {
+    let config = match &source.chain(id)?.config {
         Ok(config) => config,
         Err(detail) => return Ok(rejected_whole(id, detail)),
     };
@@ -73,32 +170,23 @@ pub(super) fn verify_and_show(
         return Ok(rejected_whole(id, "chain_id is empty"));
     }
     let mut run = Run {
+        config,
         checker: Checker::new(config, now),
         tally: Tally::new(config),
         transactions: 0,
         signatures: 0,
         blocks: 0,
+        verdict: Ok(()),
     };
-    let mut verdict = Ok(());
-    source.for_each_row(id, &mut |row| match run.accept(&row) {
-        Ok(block) => {
-            visit(&row, &block, run.checker.head().unwrap_or_default());
-            progress(run.blocks, run.transactions);
-            ControlFlow::Continue(())
-        }
-        Err(rejected) => {
-            verdict = Err(rejected);
-            ControlFlow::Break(())
-        }
-    })?;
-    if run.blocks == 0 && verdict.is_ok() {
-        verdict = Err(Rejected::block(
+    go(&mut run)?;
+    if run.blocks == 0 && run.verdict.is_ok() {
+        run.verdict = Err(Rejected::block(
             0,
             Reason::Malformed,
             "the chain has no blocks",
         ));
     }
-    Ok(run.into_report(id, verdict))
+    Ok(run.into_report(id))
 }
 
 fn rejected_whole(id: &str, detail: &str) -> ChainReport {
@@ -114,30 +202,43 @@ fn rejected_whole(id: &str, detail: &str) -> ChainReport {
     }
 }
 
-struct Run {
+struct Run<'a> {
+    config: &'a ChainConfig,
     checker: Checker,
     tally: Tally,
     blocks: u64,
     transactions: u64,
     signatures: u64,
+    verdict: Result<(), Rejected>,
 }
 
-impl Run {
-    fn accept(&mut self, row: &RawRow<'_>) -> Result<Block, Rejected> {
-        let block = row.read(self.checker.next_height())?;
-        self.checker.check(&block)?;
-        self.tally.add(&block);
-        let transactions = block.transactions();
+impl Run<'_> {
+    fn count<T: Entry>(&mut self, block: &Block<T>) {
+        self.tally.add(block);
         self.blocks += 1;
-        self.transactions += transactions.len() as u64;
-        self.signatures += transactions
-            .iter()
-            .filter(|t| t.signature.is_some())
-            .count() as u64;
-        Ok(block)
+        self.transactions += block.transactions().len() as u64;
+        self.signatures += block.signed().count() as u64;
     }
 
-    fn into_report(self, id: &str, verdict: Result<(), Rejected>) -> ChainReport {
+    /// Goes on with what was accepted, or ends with the verdict.
+    fn proceed<B>(
+        &mut self,
+        accepted: Result<B, Rejected>,
+        go_on: impl FnOnce(&Self, B),
+    ) -> ControlFlow<()> {
+        match accepted {
+            Ok(accepted) => {
+                go_on(self, accepted);
+                ControlFlow::Continue(())
+            }
+            Err(rejected) => {
+                self.verdict = Err(rejected);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn into_report(self, id: &str) -> ChainReport {
         let head = self.checker.head();
         ChainReport {
             chain: id.to_owned(),
@@ -147,7 +248,7 @@ impl Run {
             head: head.map(str::to_owned),
             summary: head.and_then(|head| self.tally.summary(id, head)),
             current_difficulty: self.tally.current_difficulty(),
-            verdict,
+            verdict: self.verdict,
         }
     }
 }

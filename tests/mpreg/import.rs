@@ -1,5 +1,6 @@
 //! Making native chains of MPREG's.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -23,7 +24,15 @@ fn import(chain: &Chain) -> Ledger {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), chain.to_json()).expect("written");
     let source = Source::open(file.path()).expect("opens");
-    let (report, spec) = plan(&source, &chain.id, NOW, None, &mut |_, _| {}).expect("readable");
+    let (report, spec) = plan(
+        &source,
+        &chain.id,
+        NOW,
+        NonZero::<usize>::MIN,
+        None,
+        &mut |_, _| {},
+    )
+    .expect("readable");
     report.verdict.expect("valid by MPREG's rules");
     let spec = spec.expect("not empty").expect("within the formats");
     let now = FixedClock(u64::try_from(NOW.as_micros()).expect("in range"));
@@ -102,7 +111,15 @@ fn what_the_native_format_cannot_hold_is_found_before_anything_is_imported() {
         std::fs::write(file.path(), chain.to_json()).expect("written");
         verify(file.path()).verdict.expect("valid by MPREG's rules");
         let source = Source::open(file.path()).expect("opens");
-        let (report, spec) = plan(&source, &chain.id, NOW, None, &mut |_, _| {}).expect("read");
+        let (report, spec) = plan(
+            &source,
+            &chain.id,
+            NOW,
+            NonZero::<usize>::MIN,
+            None,
+            &mut |_, _| {},
+        )
+        .expect("read");
         let rejected = report.verdict.expect_err(field);
         assert_eq!((rejected.height, rejected.reason), (2, Reason::Limit));
         let expected = format!("can't be imported: {field}: ");

@@ -1,4 +1,5 @@
-//! Chains of MPREG: its own vectors and stores, faults of every kind, broken files, the audit.
+//! Chains of MPREG: its own vectors and stores, faults of every kind, broken files, the audit, all of it on
+//! one thread and on several.
 #![cfg(feature = "mpreg")]
 
 mod audit;
@@ -6,6 +7,7 @@ mod blocks;
 mod faults;
 mod files;
 mod import;
+mod parallel;
 mod support;
 mod transactions;
 mod vectors;

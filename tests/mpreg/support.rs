@@ -1,13 +1,19 @@
 //! Chains made to order, and the two files that MPREG would have written for them.
 
+use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use hubledger::mpreg::merkle;
-use hubledger::mpreg::{Block, ChainReport, Source, Transaction, verify_chain};
+use hubledger::mpreg::{
+    Audit, Block, ChainReport, Source, Transaction, verify_chain, verify_in_parallel,
+};
 use hubledger::rejection::{Reason, Rejected};
 use rusqlite::Connection;
+use serde::Serialize as _;
+use serde_json::ser::Formatter;
 use serde_json::{Value, json};
 
 /// The present, as far as the tests are concerned.
@@ -177,6 +183,11 @@ impl Chain {
 
     /// MPREG's tables, the rows' heights counting from zero.
     pub(crate) fn write_sqlite(&self, path: &Path) {
+        self.write_sqlite_as(path, Value::to_string);
+    }
+
+    /// [`Chain::write_sqlite`] with the blocks' texts in some spelling.
+    pub(crate) fn write_sqlite_as(&self, path: &Path, spell: impl Fn(&Value) -> String) {
         let connection = create_store(path);
         let row = (
             &self.id,
@@ -195,7 +206,7 @@ impl Chain {
                 height as u64 as i64,
                 hash,
                 timestamp,
-                block.to_string(),
+                spell(block),
             );
             connection
                 .execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)", row)
@@ -220,22 +231,86 @@ pub(crate) fn create_store(path: &Path) -> Connection {
     connection
 }
 
-/// Verifies the only chain of `path`.
+/// The spelling of Python's `json.dumps`, which is MPREG's.
+pub(crate) fn python_spelling(value: &Value) -> String {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Python);
+    value.serialize(&mut serializer).expect("written");
+    String::from_utf8(text).expect("ASCII")
+}
+
+struct Python;
+
+impl Formatter for Python {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        for character in text.chars() {
+            if character.is_ascii() {
+                write!(out, "{character}")?;
+                continue;
+            }
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Verifies the only chain of `path`, block after block and in parallel, with and without an audit: all the same.
 pub(crate) fn verify(path: &Path) -> ChainReport {
     let source = Source::open(path).unwrap_or_else(|error| panic!("{error}"));
     let [chain] = source.chains() else {
         panic!("{} chains", source.chains().len())
     };
-    verify_chain(&source, &chain.id, NOW, &mut |_, _| {}, None)
-        .unwrap_or_else(|error| panic!("{error}"))
+    let mut seen = Vec::new();
+    let mut progress = |blocks, transactions| seen.push((blocks, transactions));
+    let report = verify_chain(&source, &chain.id, NOW, &mut progress, None)
+        .unwrap_or_else(|error| panic!("{error}"));
+    for threads in 1..=3 {
+        let threads = NonZero::new(threads).expect("some");
+        let mut audit = chain.config.as_ref().map(Audit::new).ok();
+        for audit in [None, audit.as_mut()] {
+            let mut seen_too = Vec::new();
+            let mut progress = |blocks, transactions| seen_too.push((blocks, transactions));
+            let in_parallel =
+                verify_in_parallel(&source, &chain.id, NOW, threads, &mut progress, audit)
+                    .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                format!("{in_parallel:?}"),
+                format!("{report:?}"),
+                "{threads}"
+            );
+            assert_eq!(seen_too, seen, "{threads}");
+        }
+    }
+    report
 }
 
-/// The verdict on the chain, which must be the same from a database and from a JSON file.
+/// The verdict on the chain, which must be the same from databases in two spellings and from a JSON file.
 pub(crate) fn verdict(chain: &Chain) -> Result<(), Rejected> {
     let directory = tempfile::tempdir().expect("a directory");
     let database = directory.path().join("chain.db");
     chain.write_sqlite(&database);
     let from_database = verify(&database).verdict;
+    let spelled = directory.path().join("python.db");
+    chain.write_sqlite_as(&spelled, python_spelling);
+    assert_eq!(verify(&spelled).verdict, from_database);
     let json = directory.path().join("chain.json");
     std::fs::write(&json, chain.to_json()).expect("a file");
     assert_eq!(verify(&json).verdict, from_database);

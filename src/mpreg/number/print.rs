@@ -20,6 +20,18 @@ pub(super) fn write_float(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result
     }
 }
 
+/// Whether `text` is what [`write_float`] writes for `value`; no for some values that are rare, such as those in scientific
+/// notation.
+pub(super) fn is_printed(value: f64, text: &str) -> bool {
+    // The shortest digits, of those the nearest, as here; where two are equally near it may take the others.
+    let mut shortest = zmij::Buffer::new();
+    (1e-4..1e16).contains(&value)
+        && shortest.format_finite(value) == text
+        && text
+            .find('.')
+            .is_some_and(|point| !is_halfway(value, (text.len() - point - 1) as i64))
+}
+
 fn write_fixed(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
     let mut text = ShortText::default();
     write!(text, "{value}")?;
@@ -159,6 +171,46 @@ mod tests {
             ("-1700000000.00390625", "-1700000000.0039062"),
         ] {
             assert_eq!(number(json).to_string(), python, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_for_printed_is_what_is_printed() {
+        let mut bits = 1_u64;
+        let mut taken = 0;
+        for round in 0..200_000_u64 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let value = match round % 4 {
+                // Times of today, to microseconds and to all that a double holds.
+                0 => (bits >> 13) as f64 / 1e6,
+                1 => 1.7e9 + (bits >> 32) as f64 / 4096.0,
+                2 => (bits >> 11) as f64 / (1_u64 << (round % 60)) as f64,
+                _ => f64::from_bits(bits),
+            };
+            let Some(number) = Number::from_f64(value) else {
+                continue;
+            };
+            let printed = number.to_string();
+            let own = value.to_string();
+            for text in [
+                printed.as_str(),
+                &own,
+                &format!("{own}0"),
+                &format!("0{own}"),
+                &format!("{own}."),
+            ] {
+                if let Some(read) = Number::from_printed(text) {
+                    taken += 1;
+                    assert_eq!(read.to_string(), text);
+                    assert_eq!(Number::parse(text), Ok(read));
+                }
+            }
+        }
+        assert!(taken > 100_000, "{taken}");
+        for text in [
+            "", ".", "1.", ".5", "01.5", "1.50", "00", "-1", "1e5", "0.0", "1e+16",
+        ] {
+            assert!(Number::from_printed(text).is_none(), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! `verify --mpreg` and `import --mpreg`: chains that MPREG keeps.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -75,10 +76,11 @@ fn verify_one(
     };
     let mut progress = Progress::new("verify", Some(info.blocks));
     let mut seen = 0;
-    let report = mpreg::verify_chain(
+    let report = mpreg::verify_in_parallel(
         source,
         chain,
         now(),
+        threads(args.threads),
         &mut |blocks, transactions| {
             progress.block(transactions - seen, blocks);
             seen = transactions;
@@ -143,6 +145,7 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
         &source,
         &chain,
         now(),
+        threads(args.threads),
         after.as_ref(),
         &mut |blocks, transactions| {
             progress.block(transactions - seen, blocks);
@@ -239,6 +242,12 @@ fn only_chain(source: &Source, asked: Option<&str>) -> Result<String> {
             )))
         }
     }
+}
+
+/// As many threads as were asked for; for 0, as the machine has cores.
+fn threads(asked: u16) -> NonZero<usize> {
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    NonZero::new(asked.into()).unwrap_or_else(cores)
 }
 
 fn now() -> Duration {
