@@ -49,9 +49,18 @@ impl Means {
         &self.verifier
     }
 
-    /// An engine over an empty store, with room for all of a chain's transactions where those that were admitted wait, and
-    /// where it remembers that they were verified.
+    /// An engine over an empty store, with room for all of a chain's transactions where those that were admitted wait.
     pub(crate) fn engine(&self, chain: &Chain, store: Store) -> Result<Engine> {
+        self.engine_that_remembers(None, chain, store)
+    }
+
+    /// The same, which remembers that about so many transactions were verified.
+    fn engine_that_remembers(
+        &self,
+        verified: Option<usize>,
+        chain: &Chain,
+        store: Store,
+    ) -> Result<Engine> {
         let builder = Engine::builder()
             .threads(self.threads)
             .durability(self.durability)
@@ -61,8 +70,9 @@ impl Means {
                 }
                 settings.pool_transactions = chain.alone.len();
                 settings.pool_bytes = usize::MAX;
-                // Sets of it fill unevenly.
-                settings.verified_transactions = 4 * chain.alone.len();
+                if let Some(verified) = verified {
+                    settings.verified_transactions = verified;
+                }
             });
         Ok(builder.create(store, &chain.spec)?)
     }
@@ -103,7 +113,9 @@ pub(crate) fn import(
     means: &Means,
     before: Before,
 ) -> Result<Imported> {
-    let engine = means.engine(chain, store)?;
+    // Sets of it fill unevenly.
+    let verified = (before == Before::Admission).then_some(4 * chain.alone.len());
+    let engine = means.engine_that_remembers(verified, chain, store)?;
     if before == Before::Admission {
         submit_all(&engine, &chain.alone, Duration::ZERO, |_| ())?;
     }
@@ -116,10 +128,10 @@ pub(crate) fn import(
         }
         let metrics = engine.metrics();
         engine.shutdown()?;
-        drop(engine);
         Ok(metrics)
     });
     let metrics = metrics?;
+    drop(engine);
     let checked = match before {
         Before::Nothing => metrics.cache_misses,
         Before::Admission => metrics.cache_hits,
