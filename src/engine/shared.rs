@@ -164,7 +164,8 @@ impl Shared {
         if pool.len() == 0 {
             return;
         }
-        for block in valid {
+        // The last first: what a sender used in all of them then goes at once.
+        for block in valid.iter().rev() {
             for (name, account) in block.accounts() {
                 pool.forget(name, account.nonce);
             }

@@ -22,6 +22,9 @@ use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
 use crate::{Block, Error, Extent, Result};
 
+/// The largest frame whose memory is kept for the next.
+const SPARE_BYTES_MAX: usize = 4 << 20;
+
 /// A file that grows at its end.
 #[derive(Debug)]
 pub(super) struct GrowingFile {
@@ -67,6 +70,8 @@ pub(super) struct Disk {
     pub(super) values: ValueFile,
     pub(super) mark: MarkFile,
     buffers: Buffers,
+    /// What the last frame was put together in: fresh memory for each costs more than the copying.
+    spare: Vec<u8>,
 }
 
 impl Disk {
@@ -88,6 +93,7 @@ impl Disk {
             values,
             mark,
             buffers: Buffers::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -112,8 +118,9 @@ impl Disk {
         };
         let height = run.first().map_or(0, |block| block.height);
         let (site, heads, content) = (&self.site, &mut self.heads, &mut self.content);
+        let spare = &mut self.spare;
         let write_heads = |checksums: &[u32]| {
-            let mut draft = RunDraft::new(run, checksums, bodies_at, salt);
+            let mut draft = RunDraft::new(std::mem::take(spare), run, checksums, bodies_at, salt);
             let start = heads.end;
             let what = (FrameKind::Run, height);
             write_frame(heads, content, salt, "append", what, &mut draft.frame)?;
@@ -124,7 +131,11 @@ impl Disk {
                 end: heads.end,
                 content: *content,
             };
-            then(site, written)
+            then(site, written)?;
+            if draft.frame.capacity() <= SPARE_BYTES_MAX {
+                *spare = draft.frame;
+            }
+            Ok(())
         };
         self.buffers
             .write(&mut self.bodies, run, salt, way, write_heads)

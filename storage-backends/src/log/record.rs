@@ -211,13 +211,22 @@ pub(super) struct RunDraft {
 }
 
 impl RunDraft {
-    /// Encodes a run whose bodies went to `bodies_at`, with a checksum for each.
-    pub(super) fn new(run: &[Block], checksums: &[u32], bodies_at: u64, salt: Salt) -> Self {
+    /// Encodes a run whose bodies went to `bodies_at`, with a checksum for each. The frame takes the place of whatever is in
+    /// `spare`.
+    pub(super) fn new(
+        spare: Vec<u8>,
+        run: &[Block],
+        checksums: &[u32],
+        bodies_at: u64,
+        salt: Salt,
+    ) -> Self {
         let mut draft = Self {
-            frame: Vec::with_capacity(heads_bytes(run)),
+            frame: spare,
             records: Vec::with_capacity(run.len()),
             bodies_end: bodies_at,
         };
+        draft.frame.clear();
+        draft.frame.reserve(heads_bytes(run));
         draft.frame.resize(FRAME_BYTES, 0);
         for (block, checksum) in run.iter().zip(checksums) {
             draft.records.push(draft.frame.len());
@@ -325,7 +334,7 @@ mod tests {
 
     fn draft(run: &[Block], salt: Salt) -> RunDraft {
         let checksums = run.iter().map(|block| salt.checksum(&block.body));
-        RunDraft::new(run, &checksums.collect::<Vec<_>>(), 64, salt)
+        RunDraft::new(Vec::new(), run, &checksums.collect::<Vec<_>>(), 64, salt)
     }
 
     /// The format of version 2: these bytes never change.
