@@ -63,7 +63,7 @@ impl Default for Settings {
         Self {
             threads: 0,
             durability: Durability::Disk,
-            memory_bytes: 256 << 20,
+            memory_bytes: 128 << 20,
             parcel_bytes: 1 << 20,
             parcel_blocks: 512,
             batch_signatures: 8192,
