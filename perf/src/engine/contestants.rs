@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use hubledger_storage as storage;
 
 use super::chain::Chain;
+use super::cores::OneCore;
 use super::import::{Before, Means, import};
 use crate::clock::{Clock, Times};
 use crate::storage::{Contender, append_runs, fresh_directory, store_url};
@@ -62,9 +63,10 @@ impl<'c> Ways<'c> {
 
     /// All of it.
     pub(crate) fn import(self, contender: &Contender, means: &Means, before: Before) -> Way<'c> {
-        let threads = match means.threads {
-            1 => "1 thread".to_owned(),
-            threads => format!("{threads} threads"),
+        let threads = match (means.threads, means.on_one_core) {
+            (1, false) => "1 thread".to_owned(),
+            (1, true) => "1 thread on one core".to_owned(),
+            (threads, _) => format!("{threads} threads"),
         };
         let name = match before {
             Before::Nothing => format!("import into {contender}, {threads}"),
@@ -124,6 +126,7 @@ impl Contestant for Way<'_> {
             }
             Work::Import(contender, before, group) => {
                 let directory = fresh_directory(&self.under)?;
+                let _held = self.means.on_one_core.then(OneCore::hold);
                 let store = store_url(contender, directory.path())?.create()?;
                 let imported = import(self.chain, store, &self.means, *before)?;
                 let commits = imported.commits.len().max(1);

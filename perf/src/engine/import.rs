@@ -21,6 +21,8 @@ pub(crate) struct Means {
     pub(crate) durability: Durability,
     /// Blocks of a commit, at most; the engine's own bounds if nothing is said.
     pub(crate) group_blocks: Option<usize>,
+    /// Whether an import, the thread that commits included, is held on one core.
+    pub(crate) on_one_core: bool,
     /// What checks signatures without an engine, kept from one pass to the next, as a hub keeps it: it knows keys. An engine
     /// has its own.
     verifier: Arc<Verifier>,
@@ -34,6 +36,7 @@ impl Means {
             threads,
             durability,
             group_blocks: None,
+            on_one_core: false,
             verifier: Arc::new(Verifier::new(&settings)?),
         })
     }
@@ -41,6 +44,12 @@ impl Means {
     /// The same with at most so many blocks in a commit.
     pub(crate) fn with_group_blocks(mut self, blocks: usize) -> Self {
         self.group_blocks = Some(blocks.max(1));
+        self
+    }
+
+    /// The same on one core.
+    pub(crate) fn on_one_core(mut self) -> Self {
+        self.on_one_core = true;
         self
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::admission::{Admitted, LOAD, admit};
 use super::chain::Chain;
 use super::contestants::{Group, Way, Ways};
+use super::cores::OneCore;
 use super::import::{Before, Means};
 use super::memory;
 use super::mpreg::{self, Verifying};
@@ -118,6 +119,11 @@ impl<'a> Field<'a> {
                 };
                 self.turns([import(2)?, import(1)?])
             }
+            Test::TwoCores(name) => {
+                let (ways, contender) = (self.ways()?, name.parse()?);
+                let import = |means| ways.import(&contender, &means, Before::Nothing);
+                self.turns([import(self.means(2)?), import(self.means(1)?.on_one_core())])
+            }
             Test::Admitted(name) => {
                 let (ways, means, contender) = (self.ways()?, self.means(2)?, name.parse()?);
                 let import = |before| ways.import(&contender, &means, before);
@@ -145,14 +151,18 @@ impl<'a> Field<'a> {
             Test::OverSignatures(name)
             | Test::OverBound(name)
             | Test::TwoThreads(name)
+            | Test::TwoCores(name)
             | Test::Admitted(name)
             | Test::Produce(name)
             | Test::Memory(name) => name.parse::<Contender>()?.missing(),
             Test::AdmissionLatency | Test::Mpreg | Test::Original(_) => None,
         };
         Ok(match test {
-            Test::TwoThreads(_) | Test::Admitted(_) if self.cores < 2 => {
+            Test::TwoThreads(_) | Test::TwoCores(_) | Test::Admitted(_) if self.cores < 2 => {
                 Some("it needs two cores".to_owned())
+            }
+            Test::TwoCores(_) if !OneCore::is_possible() => {
+                Some("work can't be held on one core here".to_owned())
             }
             Test::Memory(_) if !cfg!(target_os = "linux") => {
                 Some("it needs Linux, which keeps the peak of a process".to_owned())

@@ -6,6 +6,7 @@
 mod admission;
 mod chain;
 mod contestants;
+mod cores;
 mod import;
 mod measure;
 mod memory;

@@ -12,6 +12,8 @@ pub(super) enum Test {
     OverBound(&'static str),
     /// Two threads against one.
     TwoThreads(&'static str),
+    /// Two threads on two cores against one thread on one core.
+    TwoCores(&'static str),
     /// Everything admitted before against nothing.
     Admitted(&'static str),
     /// Latency of admission below the highest rate.
@@ -51,7 +53,7 @@ const fn entry(
 }
 
 /// All of them.
-pub(super) static ENTRIES: [Entry; 15] = [
+pub(super) static ENTRIES: [Entry; 16] = [
     entry(
         "import_log_over_S",
         Kind::Speed,
@@ -90,6 +92,14 @@ pub(super) static ENTRIES: [Entry; 15] = [
         Test::TwoThreads("log"),
         "Importing into log: with two worker threads against one, by the wall clock; with one, the thread that commits \
          works on another core, so that cores_busy and the processor time of both stand beside it.",
+    ),
+    entry(
+        "import_two_cores_over_one",
+        Kind::Speed,
+        Some(1.7),
+        Test::TwoCores("log"),
+        "The same with two cores and two worker threads against one of each: with one, the thread that commits has no \
+         other core to work on.",
     ),
     entry(
         "import_admitted_over_not",
