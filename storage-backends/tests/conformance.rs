@@ -185,9 +185,8 @@ conformance_suite!(log_in_small_segments, small_segments);
 /// Every durable run is written past the system's cache.
 fn past_the_cache() -> InLog {
     InLog::with(LogOptions {
-        segment_bytes: 2000,
         direct_bytes: 0,
-        ..LogOptions::default()
+        ..small_segments().options
     })
 }
 
