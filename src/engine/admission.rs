@@ -219,7 +219,7 @@ fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {
             permits.push(submission.permit);
         }
     }
-    Permit::give_back_all(permits);
+    shared.admission_memory.take_back(permits);
     let latencies = answers.iter().map(|(_, since, _)| since.elapsed());
     shared.meters.admission(latencies);
     for (answer, _, admission) in answers {

@@ -46,27 +46,6 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// Gives all of them back at once.
-    pub(super) fn give_back_all(permits: impl IntoIterator<Item = Self>) {
-        let mut shared: Option<(Arc<Permits>, u64)> = None;
-        for mut permit in permits {
-            match &mut shared {
-                Some((from, sum)) if Arc::ptr_eq(from, &permit.permits) => {
-                    *sum += std::mem::take(permit.bytes.get_mut());
-                }
-                None => {
-                    let bytes = std::mem::take(permit.bytes.get_mut());
-                    shared = Some((Arc::clone(&permit.permits), bytes));
-                }
-                // Of another budget: its drop gives it back.
-                Some(_) => {}
-            }
-        }
-        if let Some((permits, sum)) = shared {
-            permits.give_back(sum);
-        }
-    }
-
     /// Gives back what is above `bytes`.
     pub(super) fn shrink(&self, bytes: u64) {
         let held = self.bytes.fetch_min(bytes, Ordering::AcqRel);
@@ -153,6 +132,15 @@ impl Permits {
         }
     }
 
+    /// Takes permits of this budget back, all at once.
+    pub(super) fn take_back(&self, permits: Vec<Permit>) {
+        let bytes = permits.into_iter().map(|mut permit| {
+            debug_assert!(std::ptr::eq(self, &*permit.permits), "of this budget");
+            std::mem::take(permit.bytes.get_mut())
+        });
+        self.give_back(bytes.sum());
+    }
+
     fn give_back(&self, bytes: u64) {
         if bytes == 0 {
             return;
@@ -227,7 +215,8 @@ mod tests {
                     .enumerate()
                     .partition(|(at, _)| at % 2 == 0);
                 some.into_iter().for_each(drop);
-                Permit::give_back_all(others.into_iter().map(|(_, permit)| permit));
+                let others = others.into_iter().map(|(_, permit)| permit).collect();
+                permits.take_back(others);
                 for thread in waiting {
                     assert!(thread.join().expect("no assertion failed"));
                 }

@@ -126,7 +126,7 @@ impl Contestant for Way<'_> {
             }
             Work::Import(contender, before, group) => {
                 let directory = fresh_directory(&self.under)?;
-                let _held = self.means.on_one_core.then(OneCore::hold);
+                let _held = self.means.on_one_core.then(OneCore::hold).transpose()?;
                 let store = store_url(contender, directory.path())?.create()?;
                 let imported = import(self.chain, store, &self.means, *before)?;
                 let commits = imported.commits.len().max(1);

@@ -1,11 +1,12 @@
 //! Holding work on one core.
 
-/// Until it is dropped, this thread and those that it starts run on one core; where that can't be asked for, wherever the
-/// system likes.
+use std::io;
+
+/// Until it is dropped, this thread and those that it starts run on one core.
 #[derive(Debug)]
 pub(super) struct OneCore {
     #[cfg(target_os = "linux")]
-    before: Option<rustix::thread::CpuSet>,
+    before: rustix::thread::CpuSet,
 }
 
 impl OneCore {
@@ -15,33 +16,32 @@ impl OneCore {
     }
 
     /// Holds this thread on the first core that it may use.
+    ///
+    /// # Errors
+    /// The system doesn't let it.
     #[cfg(target_os = "linux")]
-    pub(super) fn hold() -> Self {
+    pub(super) fn hold() -> io::Result<Self> {
         use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-        let before = sched_getaffinity(None).ok().filter(|may| {
-            let first = (0..CpuSet::MAX_CPU).find(|core| may.is_set(*core));
-            first.is_some_and(|first| {
-                let mut one = CpuSet::new();
-                one.set(first);
-                sched_setaffinity(None, &one).is_ok()
-            })
-        });
-        Self { before }
+        let before = sched_getaffinity(None)?;
+        let mut cores = 0..CpuSet::MAX_CPU;
+        let first = cores.find(|core| before.is_set(*core));
+        let mut one = CpuSet::new();
+        one.set(first.ok_or_else(|| io::Error::other("there is no core to run on"))?);
+        sched_setaffinity(None, &one)?;
+        Ok(Self { before })
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn hold() -> Self {
-        Self {}
+    pub(super) fn hold() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
 #[cfg(target_os = "linux")]
 impl Drop for OneCore {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            // It was so before.
-            let _ = rustix::thread::sched_setaffinity(None, before);
-        }
+        // It was so before, and a drop has nobody to tell.
+        let _ = rustix::thread::sched_setaffinity(None, &self.before);
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
             set.count()
         };
         let before = may();
-        let held = OneCore::hold();
+        let held = OneCore::hold().expect("there is a core");
         assert_eq!(may(), 1);
         let started = std::thread::spawn(may).join().expect("it counts");
         assert_eq!(started, 1, "threads that it starts are held too");
