@@ -2,6 +2,13 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// The last moment of the year 9999 in microseconds since the Unix epoch. A time beyond it is a mistake: a clock that is
+/// broken, or another unit.
+pub const TIME_US_MAX: u64 = 253_402_300_799_999_999;
+
+/// How far a block of our own may be ahead, in microseconds: a day, which a machine may have slept.
+const AHEAD_US_MAX: u64 = 24 * 60 * 60 * 1_000_000;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Microseconds since the Unix epoch.
@@ -37,6 +44,36 @@ impl Clock for MonotonicClock {
     }
 }
 
+/// What two clocks read at one moment: the machine's, which anybody may set, and one that only goes on.
+///
+/// A block can't be older than the one before it, so that a single block from a clock that has jumped ahead would bind the
+/// chain to that time; at the end of `u64` it would be the last. The machine's clock is therefore held against the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    machine_us: u64,
+    steady_us: u64,
+}
+
+impl Start {
+    pub(crate) fn of(machine: &dyn Clock, steady: &dyn Clock) -> Self {
+        Self {
+            machine_us: machine.now_us(),
+            steady_us: steady.now_us(),
+        }
+    }
+
+    /// The latest time that the machine's clock can tell when the other reads `steady_us` and the last block is of
+    /// `head_us`: a day after both the last block and the time that it is by the other clock, and not beyond the year
+    /// 9999. So a chain that rested for a week goes on at once (the clock said so from the start), and so does one
+    /// whose clock was set right, as soon as others' blocks say the same.
+    pub(crate) fn latest_us(self, steady_us: u64, head_us: u64) -> u64 {
+        let passed = steady_us.saturating_sub(self.steady_us);
+        let by_steady = self.machine_us.saturating_add(passed);
+        let latest = by_steady.max(head_us).saturating_add(AHEAD_US_MAX);
+        latest.min(TIME_US_MAX)
+    }
+}
+
 /// A clock that stands still, for tests and for checking as of a given moment.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedClock(
@@ -47,5 +84,40 @@ pub struct FixedClock(
 impl Clock for FixedClock {
     fn now_us(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEEK: u64 = 7 * AHEAD_US_MAX;
+    /// Some day in 2023.
+    const THEN: u64 = 1_700_000_000_000_000;
+
+    #[test]
+    fn a_clock_may_be_a_day_ahead_of_the_last_block_and_of_the_time_that_passed() {
+        let start = Start::of(&FixedClock(THEN + WEEK), &FixedClock(500));
+        // After a week of rest, and a week later without a block.
+        assert_eq!(start.latest_us(500, THEN), THEN + WEEK + AHEAD_US_MAX);
+        let later = start.latest_us(500 + WEEK, THEN);
+        assert_eq!(later, THEN + 2 * WEEK + AHEAD_US_MAX);
+        // A machine that slept, while others went on.
+        let head = THEN + 3 * WEEK;
+        assert_eq!(start.latest_us(500, head), head + AHEAD_US_MAX);
+    }
+
+    #[test]
+    fn no_clock_reaches_beyond_the_year_9999() {
+        let broken = Start::of(&FixedClock(u64::MAX), &FixedClock(u64::MAX));
+        assert_eq!(broken.latest_us(0, 0), TIME_US_MAX);
+        assert_eq!(broken.latest_us(u64::MAX, u64::MAX), TIME_US_MAX);
+    }
+
+    #[test]
+    fn the_last_time_is_the_end_of_the_year_9999() {
+        let end = UNIX_EPOCH + std::time::Duration::from_micros(TIME_US_MAX);
+        let text = humantime::format_rfc3339_micros(end).to_string();
+        assert_eq!(text, "9999-12-31T23:59:59.999999Z");
     }
 }

@@ -1,5 +1,6 @@
 //! Making the next block of a chain: pure, from the state, the transactions, and who seals.
 
+use crate::clock::TIME_US_MAX;
 use crate::codec::FieldError;
 use crate::digest::Digest;
 use crate::merkle;
@@ -13,7 +14,9 @@ use crate::validate::State;
 /// validator to say.
 ///
 /// # Errors
-/// A producer name or a body above the limits of the format.
+/// A producer name or a body above the limits of the format; a `now_us` beyond [`TIME_US_MAX`], after which no block could
+/// follow. A caller whose clock may jump less far ahead has to look after that itself, as the
+/// [engine](crate::engine::Engine::produce) does.
 pub fn produce(
     spec: &ChainSpec,
     state: &State,
@@ -51,6 +54,11 @@ pub(crate) fn next_header(
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Header, FieldError> {
+    if now_us > TIME_US_MAX {
+        let problem =
+            format!("the clock reads {now_us} µs, the year 9999 ends at {TIME_US_MAX} µs");
+        return Err(FieldError::new("timestamp", problem));
+    }
     let leaves = Transaction::leaf_hashes(transactions);
     let body: usize = transactions
         .iter()

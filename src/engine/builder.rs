@@ -91,7 +91,8 @@ impl EngineBuilder {
         self
     }
 
-    /// The time by which admission closes its batches; a monotonic one at first.
+    /// The time by which admission closes its batches, and that the clock is held against when a block is
+    /// [produced](Engine::produce); a monotonic one at first.
     #[must_use]
     pub fn timer(mut self, timer: Arc<dyn Clock>) -> Self {
         self.timer = timer;

@@ -19,6 +19,7 @@ use super::{
     WhenFull,
 };
 use crate::archive::ArchiveWriter;
+use crate::clock;
 use crate::digest::{BlockHash, TransactionId};
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, EncodedState, LedgerError, Lookup, PruneReport};
@@ -38,6 +39,8 @@ pub struct Engine {
     threads: Mutex<Option<Threads>>,
     /// Held by whoever has a command on its way to the commit thread.
     commanding: Mutex<()>,
+    /// What the clocks read when the engine was opened.
+    start: clock::Start,
 }
 
 /// The engine's threads, which [`Engine::shutdown`] waits for.
@@ -50,6 +53,7 @@ pub(super) struct Threads {
 impl Engine {
     pub(super) fn new(shared: Arc<Shared>, threads: Threads) -> Self {
         Self {
+            start: clock::Start::of(&*shared.clock, &*shared.timer),
             shared,
             threads: Mutex::new(Some(threads)),
             commanding: Mutex::default(),
@@ -133,10 +137,17 @@ impl Engine {
 
     /// Makes the next block of the transactions that wait, seals it with `key`, and commits it. By fee, the highest first,
     /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
-    /// invalid are dropped.
+    /// invalid are dropped; what finds no room behind those before it waits for the next block.
+    ///
+    /// No later block can be older than this one, so the clock is not believed blindly. It may be a day ahead of the last
+    /// block, or a day ahead of the time that it was when the engine was opened plus what has passed since by the
+    /// [timer](EngineBuilder::timer), whichever is later, and never beyond the year 9999. A clock that jumped further is an
+    /// error, by which nothing is dropped, and producing goes on once the clock is right. Where it was right all along
+    /// (the machine slept for days, and no other hub's block came in meanwhile), opening the engine again says so.
     ///
     /// # Errors
-    /// [`EngineError::Produce`]: the key is no authority's, or the block is not valid (it is another's turn);
+    /// [`EngineError::Produce`]: the key is no authority's, the clock is too far ahead, or the block is not valid (it is
+    /// another's turn; the clock is further behind the last block than the chain's clock drift allows);
     /// [`EngineError::Busy`]: other blocks came in between again and again; the engine failed or was shut down.
     pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
         let public = key.public_key();
@@ -163,7 +174,7 @@ impl Engine {
     fn next_block(&self, producer: &str, key: &KeyPair) -> Result<Block, EngineError> {
         let chain = self.shared.lock_chain();
         let validator = chain.validator();
-        let now_us = self.shared.clock.now_us();
+        let now_us = self.believable_time(validator.state().timestamp())?;
         let mut pool = lock(&self.shared.pool);
         let (chosen, refused) = validator.choose(producer, now_us, pool.in_order());
         for transaction in &refused {
@@ -174,6 +185,20 @@ impl Engine {
         Ok(produce::produce(
             spec, state, producer, key, &chosen, now_us,
         )?)
+    }
+
+    /// This machine's time, unless its clock must have jumped ahead.
+    fn believable_time(&self, head_us: u64) -> Result<u64, EngineError> {
+        let now_us = self.shared.clock.now_us();
+        let latest_us = self.start.latest_us(self.shared.timer.now_us(), head_us);
+        if now_us > latest_us {
+            return Err(EngineError::Produce(format!(
+                "this machine's clock reads {now_us} µs since the Unix epoch, but it can't be later than {latest_us} µs, \
+                 a day after the last block (of {head_us} µs) and after the time that has passed since the engine was \
+                 opened: set the clock right, or if it is, open the engine again"
+            )));
+        }
+        Ok(now_us)
     }
 
     /// The chain's specification.
