@@ -17,7 +17,9 @@ use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, Original, Seal, Transaction, VectorClock,
 };
 use hubledger::proof::Proof;
-use hubledger::spec::{Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority};
+use hubledger::spec::{
+    Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority, SpecFields,
+};
 use hubledger::validate::State;
 
 /// Counts each thread's live bytes and their peak.
@@ -297,7 +299,8 @@ fn the_densest_inputs_take_a_small_multiple() {
         assert_bounded(what, bytes.len(), used);
     }
     let toml = spec.to_toml();
-    let (read, used) = peak(|| ChainSpec::from_toml(&toml));
+    // Far more authorities than a clock has entries, which is a contradiction, but not before it is read.
+    let (read, used) = peak(|| SpecFields::from_toml(&toml).and_then(ChainSpec::new));
     assert_eq!(read.unwrap(), spec);
     let bound = TOML_MULTIPLE * toml.len();
     assert!(used <= bound, "TOML: {used} bytes for {}", toml.len());

@@ -6,7 +6,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use hubledger::signature::PublicKey;
-use hubledger::spec::{Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority};
+use hubledger::spec::{
+    Authority, ChainSpec, Consensus, Identity, InitialAccount, ProofOfAuthority, SpecFields,
+};
 
 /// A key that nobody holds.
 fn key(number: usize) -> PublicKey {
@@ -76,7 +78,17 @@ fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() 
         (
             "round_robin = false",
             "round_robin = 2",
-            "line 4, column 1: invalid type",
+            "line 6, column 15: consensus.round_robin: invalid type",
+        ),
+        (
+            "key = \"",
+            "key = \"x",
+            "line 10, column 7: consensus.authorities.key: expected 64",
+        ),
+        (
+            "payload_bytes_max = 65536",
+            "payload_bytes_max = 5_000_000_000",
+            "limits.payload_bytes_max: invalid value: integer `5000000000`",
         ),
         (
             "\nidentity = ",
@@ -90,4 +102,215 @@ fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() 
         assert!(message.contains(place), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
+}
+
+#[test]
+fn a_value_beyond_its_limit_is_named_with_its_unit_and_its_line() {
+    let text = ChainSpec::new(common::spec_fields(2)).unwrap().to_toml();
+    let line = |part: &str, text: &str| 1 + text[..text.find(part).unwrap()].matches('\n').count();
+    for (from, to, field, problem) in [
+        (
+            "payload_bytes_max = 65536",
+            "payload_bytes_max = 0",
+            "limits.payload_bytes_max",
+            "0 bytes is not between 1 and 16777216 bytes",
+        ),
+        (
+            "body_bytes_max = 16777216",
+            "body_bytes_max = 268435457",
+            "limits.body_bytes_max",
+            "268435457 bytes is not between 1 and 268435456 bytes",
+        ),
+        (
+            "witnesses_min = 1",
+            "witnesses_min = 9",
+            "rules.witnesses_min",
+            "9 witnesses are demanded",
+        ),
+        (
+            "name = \"hub-1\"",
+            "name = \"hub-0\" # again",
+            "consensus.authorities",
+            "\"hub-0\" is listed twice",
+        ),
+        (
+            "[rules]",
+            "[accounts]\nfirst.balance = 0\nsecond.balance = 7\n[rules]",
+            "accounts",
+            "\"second\" holds a balance of 7 but names no key",
+        ),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        let error = ChainSpec::from_toml(&changed).unwrap_err();
+        assert_eq!(error.field, field, "{error}");
+        let written = to.lines().nth(2).unwrap_or(to);
+        let place = format!("line {}, column ", line(written, &changed));
+        assert!(error.problem.starts_with(&place), "{error}");
+        assert!(error.problem.contains(problem), "{error}");
+    }
+}
+
+/// What is to be found in a specification of two hubs after `change`; it is a specification all the same.
+#[track_caller]
+fn contradiction(change: impl FnOnce(&mut SpecFields)) -> Option<(&'static str, String)> {
+    let mut fields = common::spec_fields(2);
+    change(&mut fields);
+    let spec = ChainSpec::new(fields).expect("within the limits of the format");
+    assert_eq!(ChainSpec::decode(spec.bytes()).unwrap(), spec);
+    let mut found = spec.contradictions();
+    let again = ChainSpec::from_toml(&spec.to_toml());
+    assert!(found.len() <= 1, "{found:?}");
+    match found.pop() {
+        Some(found) => {
+            let refused = again.expect_err("a contradiction as text");
+            assert_eq!(refused.field, found.field);
+            let told = refused.problem.ends_with(&found.problem);
+            assert!(told && refused.problem.starts_with("line "), "{refused}");
+            Some((found.field, found.problem))
+        }
+        None => {
+            assert_eq!(again.unwrap(), spec);
+            None
+        }
+    }
+}
+
+fn authorities(fields: &mut SpecFields) -> &mut Vec<Authority> {
+    let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+        unreachable!("the only consensus");
+    };
+    &mut consensus.authorities
+}
+
+#[test]
+fn a_body_has_to_hold_every_transaction_within_the_other_limits() {
+    let found = contradiction(|fields| fields.limits.payload_bytes_max = 16 << 20);
+    let (field, problem) = found.unwrap();
+    assert_eq!(field, "limits.body_bytes_max");
+    assert!(problem.starts_with("16777216 bytes, "), "{problem}");
+    assert!(problem.contains("can take 16777951 bytes"), "{problem}");
+    let body = |body_bytes_max| {
+        contradiction(|fields| {
+            fields.limits.payload_bytes_max = 1000;
+            fields.limits.name_bytes_max = 20;
+            fields.limits.witnesses_max = 2;
+            fields.limits.body_bytes_max = body_bytes_max;
+        })
+    };
+    // 37 of frame, kind and chain; 48 of names; 9 of operation and amount; 1,004, 32 and 1; and two witnesses of 97.
+    assert_eq!(body(1325), None);
+    assert!(body(1324).is_some());
+    assert!(body(1).is_some());
+}
+
+#[test]
+fn a_clock_has_to_hold_every_authority() {
+    assert_eq!(
+        contradiction(|fields| fields.limits.clock_entries_max = 2),
+        None
+    );
+    let found = contradiction(|fields| fields.limits.clock_entries_max = 1);
+    let (field, problem) = found.unwrap();
+    assert_eq!(field, "limits.clock_entries_max");
+    assert!(
+        problem.starts_with("1 entries, but there are 2 authorities"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn authorities_and_accounts_need_keys_that_can_sign() {
+    let bad = |hexadecimal: &str| hexadecimal.parse::<PublicKey>().unwrap();
+    let keys = [
+        // The identity; p + 1, which stands for the same; y = 2, which no point has.
+        (format!("01{}", "00".repeat(31)), "small order"),
+        (format!("ee{}7f", "ff".repeat(30)), "canonical"),
+        (format!("02{}", "00".repeat(31)), "not a point on the curve"),
+    ];
+    for (key, reason) in keys {
+        let found = contradiction(|fields| authorities(fields)[1].key = bad(&key));
+        let (field, problem) = found.unwrap();
+        assert_eq!(field, "consensus.authorities");
+        assert!(problem.contains("\"hub-1\" could never seal"), "{problem}");
+        assert!(
+            problem.contains(&key) && problem.contains(reason),
+            "{problem}"
+        );
+        let found = contradiction(|fields| {
+            let account = InitialAccount {
+                key: Some(bad(&key)),
+                balance: 0,
+            };
+            fields.accounts.insert("treasury".to_owned(), account);
+        });
+        let (field, problem) = found.unwrap();
+        assert_eq!(field, "accounts");
+        assert!(
+            problem.contains("\"treasury\" could never sign"),
+            "{problem}"
+        );
+    }
+    let all = crowded(300).contradictions();
+    let kinds: Vec<_> = all.iter().map(|found| found.field).collect();
+    assert_eq!(
+        kinds,
+        ["consensus.authorities", "accounts"],
+        "one line for each kind"
+    );
+    assert!(all[0].problem.contains(" others)"), "{}", all[0]);
+}
+
+#[test]
+fn a_chain_begins_before_the_year_10000_and_stays_there() {
+    const END: u64 = hubledger::clock::TIME_US_MAX;
+    let genesis = |time, drift| {
+        contradiction(|fields| {
+            fields.genesis_time = time;
+            fields.rules.clock_drift_max_us = drift;
+        })
+    };
+    assert_eq!(genesis(0, END), None);
+    assert_eq!(genesis(END, 0), None);
+    let nanoseconds = genesis(common::GENESIS_TIME * 1000, 0).unwrap();
+    assert_eq!(nanoseconds.0, "genesis_time");
+    assert!(
+        nanoseconds.1.starts_with("1700000000000000000 µs"),
+        "{}",
+        nanoseconds.1
+    );
+    assert_eq!(genesis(END + 1, 0).unwrap().0, "genesis_time");
+    assert_eq!(genesis(1, END).unwrap().0, "rules.clock_drift_max_us");
+}
+
+#[test]
+fn nobody_is_asked_for_witnesses_or_fees_that_nobody_can_have() {
+    let witnesses = |identity, least, named| {
+        contradiction(|fields| {
+            fields.rules.identity = identity;
+            fields.rules.witnesses_min = least;
+            fields
+                .accounts
+                .extend([common::account("named", 0)].into_iter().filter(|_| named));
+        })
+    };
+    assert_eq!(witnesses(Identity::Key, 1, true), None);
+    assert_eq!(witnesses(Identity::Open, 2, true), None);
+    assert_eq!(witnesses(Identity::Pinned, 2, false), None);
+    for found in [
+        witnesses(Identity::Key, 2, false),
+        witnesses(Identity::Pinned, 2, true),
+    ] {
+        assert_eq!(found.unwrap().0, "rules.witnesses_min");
+    }
+    let fee = |fee_min, balances| {
+        contradiction(|fields| {
+            fields.rules.fee_min = fee_min;
+            fields.rules.balances = balances;
+            let balance = u64::from(balances) * 5;
+            fields.accounts.extend([common::account("rich", balance)]);
+        })
+    };
+    assert_eq!(fee(5, true), None);
+    assert_eq!(fee(6, false), None);
+    assert_eq!(fee(6, true).unwrap().0, "rules.fee_min");
 }

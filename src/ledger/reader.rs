@@ -67,7 +67,8 @@ pub enum Lookup {
 }
 
 impl ChainReader {
-    /// Reads the chain in `store`.
+    /// Reads the chain in `store`. A specification that [contradicts itself](crate::spec::SpecFields::contradictions) is
+    /// only warned about.
     ///
     /// # Errors
     /// A store without a chain, with an incomplete copy of one, or with a damaged specification.
@@ -80,6 +81,10 @@ impl ChainReader {
         })?;
         if store.extent()?.is_empty() {
             return Err(LedgerError::Uninitialised);
+        }
+        // The chain exists, and most of it works; nobody would be helped if it couldn't be opened.
+        for contradiction in spec.contradictions() {
+            tracing::warn!(chain = %spec.id(), %contradiction, "the chain's specification contradicts itself");
         }
         Ok(Self::from_parts(spec, store))
     }

@@ -15,6 +15,7 @@ pub use block::{BODY_BYTES_MAX, Block, TRANSACTION_BYTES_MIN};
 pub use header::{HEADER_BYTES_MAX, Header, HeaderFields};
 pub use original::Original;
 pub use seal::{OriginalHeader, SEAL_BYTES_MAX, Seal};
+pub(crate) use transaction::transaction_bytes_max;
 pub use transaction::{
     Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Scheme, Transaction, WITNESSES_MAX, Witness,
 };

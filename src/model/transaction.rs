@@ -27,6 +27,15 @@ const WITNESS_BYTES: usize = 97;
 const ID_TAG: &[u8] = b"hubledger/tx/v1";
 const MESSAGE_TAG: &[u8; 7] = b"hl/tx/1";
 
+/// The longest encoding of a native transaction with two names, a payload and witnesses of at most these sizes, in bytes:
+/// that of a transfer, which alone has an amount.
+pub(crate) const fn transaction_bytes_max(name: u64, payload: u64, witnesses: u64) -> u64 {
+    let names = 2 * (4 + name);
+    let (head, operation) = (CHAIN_AT as u64 + 32, 1 + 8);
+    let body = head + names + operation + 4 + payload + NUMBERS_BYTES as u64;
+    body + 1 + witnesses * WITNESS_BYTES as u64
+}
+
 /// Where a transaction comes from, which fixes what its payload is and what its witness signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -600,4 +609,33 @@ fn read_witness(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         last = Some(order);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_transaction_within_the_limits_is_longer_than_the_longest() {
+        let keys: Vec<KeyPair> = (0..3).map(|n| KeyPair::from_seed(&[n; 32])).collect();
+        let keys: Vec<&KeyPair> = keys.iter().collect();
+        let draft = Draft {
+            kind: Kind::Native,
+            chain: ChainId::ZERO,
+            sender: "s".repeat(11),
+            receiver: "r".repeat(11),
+            operation: Operation::Transfer,
+            amount: 1,
+            payload: vec![7; 123],
+            timestamp: 1,
+            expiry: 1,
+            fee: 1,
+            nonce: 1,
+        };
+        let longest = draft.sign(&keys).expect("within the limits");
+        assert_eq!(
+            longest.bytes().len() as u64,
+            transaction_bytes_max(11, 123, 3)
+        );
+    }
 }

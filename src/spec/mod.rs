@@ -2,23 +2,25 @@
 //!
 //! People write it as TOML (`toml.rs`); its canonical encoding (`encoding.rs`) is what is hashed, stored, and put at
 //! the head of block files. The hash is the [`ChainId`] that every header and transaction carries, so two hubs whose
-//! specifications differ in anything can't exchange one block. A [`ChainSpec`] is valid by construction.
+//! specifications differ in anything can't exchange one block. A [`ChainSpec`] is valid by construction: every field is
+//! within the format's limits. Whether the fields also make sense together is another question, which
+//! [`SpecFields::contradictions`] answers: TOML that contradicts itself is refused, so that no such chain is begun, but an
+//! encoded specification may be that of a chain that exists, and is read all the same.
 
+mod check;
 mod encoding;
 mod toml;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::{FieldError, NAME_BYTES_MAX};
+use crate::codec::FieldError;
 use crate::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::merkle;
-use crate::model::{
-    BODY_BYTES_MAX, Block, CLOCK_ENTRIES_MAX, Header, HeaderFields, PAYLOAD_BYTES_MAX, Seal,
-    VectorClock,
-};
+use crate::model::{self, Block, Header, HeaderFields, Seal, VectorClock};
 use crate::signature::PublicKey;
 
+use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::toml::SpecFileError;
 
@@ -32,7 +34,8 @@ pub const SPEC_ENTRIES_MAX: usize = 100_000;
 pub struct SpecFields {
     /// Name of the chain, for people and in records of the source; the [`ChainId`] is what binds.
     pub name: String,
-    /// Timestamp of genesis in microseconds since the Unix epoch.
+    /// Timestamp of genesis in microseconds since the Unix epoch; at most
+    /// [`TIME_US_MAX`](crate::clock::TIME_US_MAX), the end of the year 9999, makes sense.
     pub genesis_time: u64,
     /// Who may seal blocks.
     pub consensus: Consensus,
@@ -61,6 +64,22 @@ impl SpecFields {
             .iter()
             .enumerate()
             .find(|(_, authority)| authority.name == name)
+    }
+
+    /// What in it contradicts itself, so that a chain couldn't do what the specification says it does: at most one line of
+    /// each kind, with the field, its value and what that is against. O(names), and a square root for each key.
+    ///
+    /// - a body that can't hold every transaction within the other limits;
+    /// - fewer clock entries than authorities, each of which needs one;
+    /// - authorities whose keys can seal nothing, and accounts whose keys can sign nothing (see
+    ///   [`check_key`](crate::signature::check_key));
+    /// - a genesis, or what the clock drift allows after it, beyond the year 9999;
+    /// - more witnesses demanded than the senders' identities can have;
+    /// - a smallest fee that no account can pay.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<FieldError> {
+        let problems = check::contradictions(self).into_iter();
+        problems.map(FieldError::from).collect()
     }
 }
 
@@ -96,16 +115,29 @@ pub struct Authority {
 pub struct Limits {
     /// Transactions in a block.
     pub transactions_max: u32,
-    /// Bytes of a block's body.
+    /// Bytes of a block's body; at least [`Limits::transaction_bytes_max`] makes sense.
     pub body_bytes_max: u32,
     /// Bytes of a transaction's payload.
     pub payload_bytes_max: u32,
     /// Bytes of the name of a sender, receiver, producer or clock entry.
     pub name_bytes_max: u32,
-    /// Entries of a block's vector clock.
+    /// Entries of a block's vector clock; at least as many as there are authorities makes sense.
     pub clock_entries_max: u32,
     /// Witnesses of a transaction.
     pub witnesses_max: u8,
+}
+
+impl Limits {
+    /// The longest encoding of a native transaction within these limits, in bytes. A body that is shorter makes some of
+    /// them impossible.
+    #[must_use]
+    pub const fn transaction_bytes_max(&self) -> u64 {
+        model::transaction_bytes_max(
+            self.name_bytes_max as u64,
+            self.payload_bytes_max as u64,
+            self.witnesses_max as u64,
+        )
+    }
 }
 
 impl Default for Limits {
@@ -201,14 +233,25 @@ pub struct ChainSpec {
 }
 
 impl ChainSpec {
-    /// Checks, encodes and hashes a specification.
+    /// Checks, encodes and hashes a specification. Whoever begins a chain also asks for its
+    /// [contradictions](SpecFields::contradictions).
     ///
     /// # Errors
-    /// Names the field that is out of its limits or contradicts another.
+    /// Names the field that is out of the format's limits.
     pub fn new(fields: SpecFields) -> Result<Self, FieldError> {
-        check(&fields)?;
+        Ok(Self::build(fields)?)
+    }
+
+    fn build(fields: SpecFields) -> Result<Self, Problem> {
+        check::check(&fields)?;
         let bytes: Arc<[u8]> = encoding::encode(&fields).into();
-        FieldError::check_length("specification", bytes.len(), SPEC_BYTES_MAX)?;
+        if bytes.len() > SPEC_BYTES_MAX {
+            let problem = format!(
+                "encoded it is {} bytes long, at most {SPEC_BYTES_MAX} bytes are allowed",
+                bytes.len()
+            );
+            return Err(Problem::new("specification", problem));
+        }
         let id = ChainId(sha256(&[HASH_TAG, &bytes]));
         Ok(Self {
             places: places_by_name(fields.authorities()),
@@ -304,161 +347,4 @@ fn places_by_name(authorities: &[Authority]) -> Arc<[u32]> {
     let mut places: Vec<u32> = (0u32..).take(authorities.len()).collect();
     places.sort_unstable_by_key(|place| &authorities[*place as usize].name);
     places.into()
-}
-
-fn check(fields: &SpecFields) -> Result<(), FieldError> {
-    FieldError::check_name("name", &fields.name)?;
-    number("genesis_time", fields.genesis_time)?;
-    number("fee_min", fields.rules.fee_min)?;
-    number("clock_drift_max_us", fields.rules.clock_drift_max_us)?;
-    number("clock_advance_max", fields.rules.clock_advance_max)?;
-    check_limits(&fields.limits)?;
-    let names = fields.limits.name_bytes_max as usize;
-    let Consensus::ProofOfAuthority(consensus) = &fields.consensus;
-    check_authorities(consensus, names)?;
-    if consensus.authorities.is_empty() && fields.import.is_none() {
-        return Err(FieldError::new(
-            "authorities",
-            "nobody could ever seal a block",
-        ));
-    }
-    check_accounts(fields, names)?;
-    if fields.rules.witnesses_min > fields.limits.witnesses_max {
-        return Err(FieldError::new(
-            "witnesses_min",
-            "above limits.witnesses_max",
-        ));
-    }
-    if fields.rules.identity == Identity::Key && fields.limits.name_bytes_max < 64 {
-        return Err(FieldError::new(
-            "name_bytes_max",
-            "names are keys of 64 hexadecimal digits",
-        ));
-    }
-    fields.import.as_ref().map_or(Ok(()), check_import)
-}
-
-fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), FieldError> {
-    const FIELD: &str = "accounts";
-    FieldError::check_length(FIELD, fields.accounts.len(), SPEC_ENTRIES_MAX)?;
-    let authorities: HashSet<&str> = fields
-        .authorities()
-        .iter()
-        .map(|authority| authority.name.as_str())
-        .collect();
-    let mut total = 0u64;
-    for (name, account) in &fields.accounts {
-        FieldError::check_name(FIELD, name)?;
-        FieldError::check_length(FIELD, name.len(), names)?;
-        let is_authority = authorities.contains(name.as_str());
-        let open_to_all = fields.rules.identity == Identity::Pinned && account.key.is_none();
-        if account.balance > 0 && open_to_all && !is_authority {
-            let problem =
-                format!("{name:?} holds a balance but names no key: anybody could take it");
-            return Err(FieldError::new(FIELD, problem));
-        }
-        if account.key.is_some() && is_authority {
-            let problem = format!("{name:?} is an authority, whose key is listed there");
-            return Err(FieldError::new(FIELD, problem));
-        }
-        total = number(FIELD, account.balance)?
-            .checked_add(total)
-            .filter(|total| *total <= NUMBER_MAX)
-            .ok_or_else(|| FieldError::new(FIELD, "the balances add up to more than 2^63 - 1"))?;
-    }
-    if total > 0 && !fields.rules.balances {
-        return Err(FieldError::new(
-            FIELD,
-            "balances are listed, but rules.balances is off",
-        ));
-    }
-    Ok(())
-}
-
-/// TOML's integers end here, so no number of a specification is larger.
-const NUMBER_MAX: u64 = i64::MAX as u64;
-
-fn number(field: &'static str, value: u64) -> Result<u64, FieldError> {
-    if value > NUMBER_MAX {
-        return Err(FieldError::new(
-            field,
-            format!("{value} is above the limit of 2^63 - 1"),
-        ));
-    }
-    Ok(value)
-}
-
-fn check_limits(limits: &Limits) -> Result<(), FieldError> {
-    let bounds: [(&'static str, u64, u64); 6] = [
-        (
-            "transactions_max",
-            limits.transactions_max.into(),
-            u32::MAX.into(),
-        ),
-        (
-            "body_bytes_max",
-            limits.body_bytes_max.into(),
-            BODY_BYTES_MAX as u64,
-        ),
-        (
-            "payload_bytes_max",
-            limits.payload_bytes_max.into(),
-            PAYLOAD_BYTES_MAX as u64,
-        ),
-        (
-            "name_bytes_max",
-            limits.name_bytes_max.into(),
-            NAME_BYTES_MAX as u64,
-        ),
-        (
-            "clock_entries_max",
-            limits.clock_entries_max.into(),
-            CLOCK_ENTRIES_MAX as u64,
-        ),
-        ("witnesses_max", limits.witnesses_max.into(), u8::MAX.into()),
-    ];
-    for (field, value, limit) in bounds {
-        if value == 0 || value > limit {
-            return Err(FieldError::new(
-                field,
-                format!("{value} is not between 1 and {limit}"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_authorities(consensus: &ProofOfAuthority, names: usize) -> Result<(), FieldError> {
-    const FIELD: &str = "authorities";
-    let authorities = &consensus.authorities;
-    FieldError::check_length(FIELD, authorities.len(), SPEC_ENTRIES_MAX)?;
-    let mut seen_names = HashSet::new();
-    let mut seen_keys = HashSet::new();
-    for authority in authorities {
-        FieldError::check_name(FIELD, &authority.name)?;
-        FieldError::check_length(FIELD, authority.name.len(), names)?;
-        if !seen_names.insert(&authority.name) || !seen_keys.insert(authority.key) {
-            let problem = format!("{:?} or its key is listed twice", authority.name);
-            return Err(FieldError::new(FIELD, problem));
-        }
-    }
-    Ok(())
-}
-
-fn check_import(import: &Import) -> Result<(), FieldError> {
-    if !cfg!(feature = "mpreg") {
-        return Err(FieldError::new(
-            "import",
-            "this build was made without the feature `mpreg`",
-        ));
-    }
-    FieldError::check_name("import.chain", &import.chain)?;
-    number("import.blocks", import.blocks)?;
-    if import.blocks == 0 {
-        return Err(FieldError::new(
-            "import.blocks",
-            "a record has at least one block",
-        ));
-    }
-    Ok(())
 }

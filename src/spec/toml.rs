@@ -1,12 +1,16 @@
-//! Chain specifications as people write them: TOML files in which every unknown field is an error.
+//! Chain specifications as people write them: TOML files in which every unknown field is an error, and so is every
+//! contradiction, for what is written begins a chain. Errors name the place in the text.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use ::toml::Spanned;
+use ::toml::de::{DeTable, DeValue};
 use serde::{Deserialize, Serialize};
 
+use super::check::{Problem, Step, contradictions};
 use super::{
     Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, ProofOfAuthority, Rules,
     SpecFields,
@@ -37,12 +41,12 @@ pub enum SpecFileError {
         /// Line, column and reason.
         message: String,
     },
-    /// A field is out of its limits.
+    /// A field is out of its limits or contradicts another.
     #[error("{}: {source}", path.display())]
     Field {
         /// The file.
         path: PathBuf,
-        /// Which field, and why.
+        /// Which field, in which line, and why.
         source: FieldError,
     },
 }
@@ -63,14 +67,20 @@ struct SpecToml {
     import: Option<Import>,
 }
 
+/// Not an enum with its kind as a tag: that would be read in two steps, and the second doesn't know the lines any more.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum ConsensusToml {
-    ProofOfAuthority {
-        #[serde(default)]
-        round_robin: bool,
-        authorities: Vec<AuthorityToml>,
-    },
+#[serde(deny_unknown_fields)]
+struct ConsensusToml {
+    kind: Kind,
+    #[serde(default)]
+    round_robin: bool,
+    authorities: Vec<AuthorityToml>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    ProofOfAuthority,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,15 +90,24 @@ struct AuthorityToml {
     key: PublicKey,
 }
 
+impl SpecFields {
+    /// Reads the fields from TOML text, without asking whether they are within any limits or fit each other.
+    ///
+    /// # Errors
+    /// A message that names line and column, and the field where it is known.
+    pub fn from_toml(text: &str) -> Result<Self, FieldError> {
+        parse(text).map_err(|message| FieldError::new("TOML", message))
+    }
+}
+
 impl ChainSpec {
     /// Reads a specification from TOML text.
     ///
     /// # Errors
-    /// A message that names line and field, for syntax; the field and its limit, for values.
+    /// A message that names line and field, for syntax; the field and its limit, for values; the same for the first of the
+    /// [contradictions](SpecFields::contradictions).
     pub fn from_toml(text: &str) -> Result<Self, FieldError> {
-        let spec: SpecToml = ::toml::from_str(text)
-            .map_err(|error| FieldError::new("TOML", one_line(text, &error)))?;
-        Self::new(spec.into())
+        Self::from_fields(SpecFields::from_toml(text)?, text)
     }
 
     /// Reads a specification file.
@@ -101,17 +120,27 @@ impl ChainSpec {
             source,
         };
         let text = read_text(path).map_err(read)?;
-        let spec: SpecToml = ::toml::from_str(&text).map_err(|error| SpecFileError::Syntax {
+        let fields = parse(&text).map_err(|message| SpecFileError::Syntax {
             path: path.into(),
-            message: one_line(&text, &error),
+            message,
         })?;
-        Self::new(spec.into()).map_err(|source| SpecFileError::Field {
+        Self::from_fields(fields, &text).map_err(|source| SpecFileError::Field {
             path: path.into(),
             source,
         })
     }
 
-    /// The specification as TOML text, from which [`ChainSpec::from_toml`] reads the same one.
+    /// The specification of fields that were read from `text`, if they don't contradict each other.
+    fn from_fields(fields: SpecFields, text: &str) -> Result<Self, FieldError> {
+        let spec = Self::build(fields).map_err(|problem| placed(problem, text))?;
+        match contradictions(&spec).into_iter().next() {
+            Some(contradiction) => Err(placed(contradiction, text)),
+            None => Ok(spec),
+        }
+    }
+
+    /// The specification as TOML text, from which [`ChainSpec::from_toml`] reads the same one, unless it contradicts
+    /// itself; [`SpecFields::from_toml`] reads the same fields in any case.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let Consensus::ProofOfAuthority(consensus) = &self.consensus;
@@ -122,7 +151,8 @@ impl ChainSpec {
         let spec = SpecToml {
             name: self.name.clone(),
             genesis_time: self.genesis_time,
-            consensus: ConsensusToml::ProofOfAuthority {
+            consensus: ConsensusToml {
+                kind: Kind::ProofOfAuthority,
                 round_robin: consensus.round_robin,
                 authorities: authorities.collect(),
             },
@@ -135,15 +165,98 @@ impl ChainSpec {
     }
 }
 
+fn parse(text: &str) -> Result<SpecFields, String> {
+    let spec: Result<SpecToml, _> = ::toml::from_str(text);
+    spec.map(SpecFields::from)
+        .map_err(|error| one_line(text, &error))
+}
+
 /// What is wrong and where, without the picture of the place that [`::toml`] draws over several lines.
 fn one_line(text: &str, error: &::toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', ", ");
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+    let Some(place) = error.span().and_then(|span| line_of(text, span.start)) else {
         return message;
     };
+    let document = DeTable::parse(text).ok();
+    let field = document
+        .and_then(|document| field_at(document.get_ref(), error.span()?.start))
+        .map(|field| format!("{field}: "));
+    format!("{place}: {}{message}", field.unwrap_or_default())
+}
+
+fn line_of(text: &str, offset: usize) -> Option<String> {
+    let before = text.get(..offset)?;
     let line = 1 + before.matches('\n').count();
     let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
-    format!("line {line}, column {column}: {message}")
+    Some(format!("line {line}, column {column}"))
+}
+
+/// The path of the number, text or truth value that lies at `offset`, such as `limits.name_bytes_max`.
+fn field_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let within = |path: &str| match path {
+            "" => key.get_ref().to_string(),
+            path => format!("{}.{path}", key.get_ref()),
+        };
+        path_to(value, offset).map(|path| within(&path))
+    })
+}
+
+fn path_to(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Table(table) => field_at(table, offset),
+        DeValue::Array(values) => values.iter().find_map(|value| path_to(value, offset)),
+        _ => value.span().contains(&offset).then(String::new),
+    }
+}
+
+/// The error about a problem, with the line of the field in `text`, or of the other field that has part in it.
+fn placed(problem: Problem, text: &str) -> FieldError {
+    let document = DeTable::parse(text).ok();
+    let place = document.and_then(|document| {
+        let at = |field| offset_of(document.get_ref(), field, &problem.within);
+        let offset = at(problem.error.field).or_else(|| at(problem.beside?));
+        line_of(text, offset?)
+    });
+    let FieldError { field, problem } = problem.error;
+    match place {
+        Some(place) => FieldError::new(field, format!("{place}: {problem}")),
+        None => FieldError::new(field, problem),
+    }
+}
+
+/// Where a field is written, or the last of the steps within it that is.
+fn offset_of(document: &DeTable<'_>, field: &str, within: &[Step]) -> Option<usize> {
+    let mut keys = field.split('.');
+    let mut found = child_of(document, keys.next()?)?;
+    for key in keys {
+        found = step_down(found.1, &Step::Key(key.to_owned()))?;
+    }
+    let steps = within.iter();
+    let deepest = steps.scan(found, |found, step| {
+        *found = step_down(found.1, step)?;
+        Some(found.0)
+    });
+    Some(deepest.last().unwrap_or(found.0))
+}
+
+/// A value with the offset of what names it.
+type Placed<'a, 'i> = (usize, &'a Spanned<DeValue<'i>>);
+
+fn child_of<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<Placed<'a, 'i>> {
+    let (key, value) = table.get_key_value(key)?;
+    Some((key.span().start, value))
+}
+
+fn step_down<'a, 'i>(value: &'a Spanned<DeValue<'i>>, step: &Step) -> Option<Placed<'a, 'i>> {
+    match (value.get_ref(), step) {
+        (DeValue::Table(table), Step::Key(key)) => child_of(table, key),
+        (DeValue::Array(values), Step::Index(place)) => {
+            let value = values.get(*place)?;
+            Some((value.span().start, value))
+        }
+        _ => None,
+    }
 }
 
 /// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).
@@ -160,7 +273,8 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 impl From<SpecToml> for SpecFields {
     fn from(spec: SpecToml) -> Self {
-        let ConsensusToml::ProofOfAuthority {
+        let ConsensusToml {
+            kind: Kind::ProofOfAuthority,
             round_robin,
             authorities,
         } = spec.consensus;
