@@ -1,13 +1,19 @@
 //! The same rules for transactions that are in no block yet: whether one could be in the next, and which of many go into it.
 
+use std::collections::HashSet;
+
 use super::transaction_rules::Accounts;
 use super::{Fault, Validator};
 use crate::digest::{BlockHash, Digest};
-use crate::model::{BODY_BYTES_MAX, HeaderFields, Transaction, VectorClock};
+use crate::model::{HeaderFields, TRANSACTION_BYTES_MIN, Transaction, VectorClock};
 use crate::rejection::Reason;
 
+/// So many candidates are passed over at most, since whoever chooses holds up everybody else.
+const PASSED_OVER_MAX: usize = 4096;
+
 impl Validator {
-    /// Whether `transaction` alone could be in a block made now, by every rule but its signatures. O(its length).
+    /// Whether `transaction` alone could be in a block made now, by every rule but its signatures. One that is longer than
+    /// any body of this chain breaks a `limit`. O(its length).
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -22,6 +28,9 @@ impl Validator {
 
     /// Those of `candidates` that the next block can hold together, made now by `producer`, as many as the chain's limits
     /// allow and in their order; and those that break a rule. Their signatures are not checked.
+    ///
+    /// One that finds no room behind those before it is passed over, and so are all that its sender has behind it: a
+    /// later nonce in this block would make the earlier one invalid for ever. After some thousands of these it is enough.
     pub fn choose<'a>(
         &self,
         producer: &str,
@@ -30,16 +39,23 @@ impl Validator {
     ) -> (Vec<Transaction>, Vec<Transaction>) {
         let header = self.next_header(producer, now_us);
         let limits = &self.spec.limits;
-        let bytes_max = (limits.body_bytes_max as usize).min(BODY_BYTES_MAX);
+        let room_max = limits.body_bytes_max as usize;
         let mut accounts = Accounts::new(&self.spec, &self.state, &header);
-        let (mut chosen, mut refused, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut chosen, mut refused, mut room) = (Vec::new(), Vec::new(), room_max);
+        let (mut waiting, mut passed_over) = (HashSet::new(), 0);
         for transaction in candidates {
-            let length = transaction.bytes().len();
-            if chosen.len() == limits.transactions_max as usize || bytes + length > bytes_max {
+            let is_full = chosen.len() == limits.transactions_max as usize;
+            if is_full || room < TRANSACTION_BYTES_MIN || passed_over == PASSED_OVER_MAX {
                 break;
             }
-            if accounts.check(transaction, &chosen).is_ok() {
-                bytes += length;
+            let length = transaction.bytes().len();
+            // What no block has room for is left to the rules, which refuse it.
+            let fits_later = length > room && length <= room_max;
+            if fits_later || waiting.contains(transaction.sender()) {
+                waiting.insert(transaction.sender());
+                passed_over += 1;
+            } else if accounts.check(transaction, &chosen).is_ok() {
+                room -= length;
                 chosen.push(transaction.clone());
             } else {
                 refused.push(transaction.clone());

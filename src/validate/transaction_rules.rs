@@ -131,6 +131,12 @@ impl<'a> Accounts<'a> {
                 limits.payload_bytes_max,
             ),
             ("witnesses", witnesses, limits.witnesses_max.into()),
+            // No body of this chain holds a longer one: what waited for a block would wait for ever.
+            (
+                "bytes of transaction",
+                transaction.bytes().len(),
+                limits.body_bytes_max,
+            ),
         ];
         for (what, size, limit) in sizes {
             if size > limit as usize {
