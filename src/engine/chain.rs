@@ -13,9 +13,8 @@ use std::sync::atomic::Ordering;
 use super::EngineError;
 use super::parcel::{Outcome, Parcel};
 use super::sync::Arc;
-use crate::codec::DecodeError;
 use crate::digest::BlockHash;
-use crate::ledger::{self, ChainReader, LedgerError, compare_with_held, malformed};
+use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
 use crate::rejection::Rejected;
 use crate::validate::{Depth, Journal, Prepared, Ruling, ValidBlock, Validator};
 
@@ -134,7 +133,7 @@ impl Chain {
                     height = Some(prepared.block().height());
                     self.judge(prepared, now_us(), &mut journal)?
                 }
-                Err(error) => Judged::Rejected(self.malformed(height, error)),
+                Err(unreadable) => Judged::Rejected(self.refuse(height, unreadable)),
             };
             let is_sound = match &verdict {
                 Judged::Ruled(ruling) => ruling.is_sound(),
@@ -178,10 +177,11 @@ impl Chain {
         Ok(Judged::Ruled(ruling))
     }
 
-    /// Where a block that can't be read was expected: after the one before it in its call, or after the head.
-    fn malformed(&self, before: Option<u64>, error: &DecodeError) -> Rejected {
+    /// A block that can't be read, and perhaps doesn't say which it is, was expected after the one before it in its call, or
+    /// after the head.
+    fn refuse(&self, before: Option<u64>, unreadable: &Unreadable) -> Rejected {
         let before = before.unwrap_or_else(|| self.validator.state().height());
-        malformed(before.saturating_add(1), error)
+        unreadable.rejected(before.saturating_add(1))
     }
 
     fn hash_at(&self, height: u64) -> Result<BlockHash, EngineError> {
@@ -269,7 +269,7 @@ impl Chain {
 }
 
 /// The height of the last block that can be read.
-fn last_height(blocks: &[Result<Prepared, DecodeError>]) -> Option<u64> {
+fn last_height(blocks: &[Result<Prepared, Unreadable>]) -> Option<u64> {
     let mut readable = blocks.iter().rev().filter_map(|block| block.as_ref().ok());
     readable.next().map(|prepared| prepared.block().height())
 }

@@ -10,8 +10,8 @@ use hubledger_storage::Receipt;
 use super::permits::Permit;
 use super::sync::{Arc, lock_std as lock};
 use super::ticket::Promise;
-use crate::codec::DecodeError;
 use crate::digest::BlockHash;
+use crate::ledger::Unreadable;
 use crate::model::Block;
 use crate::rejection::Rejected;
 use crate::validate::{Claims, Prepared, Signatures};
@@ -92,7 +92,7 @@ pub(super) struct Parcel {
     answer: Mutex<Option<Promise<Vec<Outcome>>>>,
     offered: Mutex<Vec<Offered>>,
     pub(super) bytes: usize,
-    prepared: OnceLock<Vec<Result<Prepared, DecodeError>>>,
+    prepared: OnceLock<Vec<Result<Prepared, Unreadable>>>,
     claims: OnceLock<Claims>,
     batches_left: AtomicUsize,
     found: Mutex<Vec<Signatures>>,
@@ -129,14 +129,14 @@ impl Parcel {
     }
 
     /// The blocks with their hashes, once they are known.
-    pub(super) fn prepared(&self) -> Option<&[Result<Prepared, DecodeError>]> {
+    pub(super) fn prepared(&self) -> Option<&[Result<Prepared, Unreadable>]> {
         self.prepared.get().map(Vec::as_slice)
     }
 
     /// Hands on what follows from the bytes; `batches` of signatures have to be checked.
     pub(super) fn set_prepared(
         &self,
-        prepared: Vec<Result<Prepared, DecodeError>>,
+        prepared: Vec<Result<Prepared, Unreadable>>,
         claims: Claims,
         batches: usize,
     ) {

@@ -19,8 +19,7 @@ use super::metrics::{Load, Stage};
 use super::parcel::{Offered, Parcel};
 use super::shared::Shared;
 use super::sync::Arc;
-use crate::codec::DecodeError;
-use crate::ledger::EncodedState;
+use crate::ledger::{EncodedState, Unreadable};
 use crate::model::Block;
 use crate::validate::{Claims, Prepared};
 
@@ -114,9 +113,9 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     check(shared, parcel, 0..count.min(batch), stage);
 }
 
-fn decode(offered: Offered) -> Result<Block, DecodeError> {
+fn decode(offered: Offered) -> Result<Block, Unreadable> {
     match offered {
-        Offered::Encoded(bytes) => Block::decode(&bytes),
+        Offered::Encoded(bytes) => Unreadable::decode(&bytes),
         Offered::Decoded(block) => Ok(*block),
     }
 }
@@ -127,7 +126,7 @@ fn transactions(block: &Block) -> u64 {
 
 /// What the parcel's blocks claim to be signed, but for blocks that the chain has passed for good (they are compared with
 /// what is held) and for transactions that admission has checked.
-fn gather(shared: &Shared, prepared: &[Result<Prepared, DecodeError>]) -> Claims {
+fn gather(shared: &Shared, prepared: &[Result<Prepared, Unreadable>]) -> Claims {
     let mut claims = Claims::default();
     let committed = shared.committed_end();
     let (mut hits, mut misses) = (0, 0);

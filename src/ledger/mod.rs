@@ -72,6 +72,8 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     staged: Vec<ValidBlock>,
     staged_bytes: usize,
+    /// Height of the block that was handed in last.
+    last_height: Option<u64>,
 }
 
 impl Ledger {
@@ -121,6 +123,7 @@ impl Ledger {
             clock,
             staged: Vec::new(),
             staged_bytes: 0,
+            last_height: None,
         })
     }
 
@@ -158,17 +161,19 @@ impl Ledger {
         ChainReader::from_parts(self.spec().clone(), Arc::clone(&self.store))
     }
 
-    /// Decodes a block and stages it.
+    /// Decodes a block and stages it. What isn't a block is rejected at the height that its header claims; without a
+    /// readable one, after the block that was handed in last, or after the tip.
     ///
     /// # Errors
     /// As [`Ledger::stage`].
     pub fn stage_bytes(&mut self, bytes: &Bytes) -> Result<Outcome, LedgerError> {
-        match Block::decode(bytes) {
+        match Unreadable::decode(bytes) {
             Ok(block) => self.stage(&block),
-            Err(error) => Ok(Outcome::Rejected(malformed(
-                self.state().height() + 1,
-                &error,
-            ))),
+            Err(unreadable) => {
+                let before = self.last_height.unwrap_or_else(|| self.state().height());
+                let expected = before.saturating_add(1);
+                Ok(Outcome::Rejected(unreadable.rejected(expected)))
+            }
         }
     }
 
@@ -179,6 +184,7 @@ impl Ledger {
     /// # Errors
     /// The store failed. What is wrong with the *block* is an [`Outcome`].
     pub fn stage(&mut self, block: &Block) -> Result<Outcome, LedgerError> {
+        self.last_height = Some(block.height());
         if block.height() <= self.state().height() {
             return self.compare_with_held(block);
         }
@@ -290,17 +296,39 @@ pub(crate) fn compare_with_held(
     Outcome::Rejected(Rejected::block(header.height, reason, detail))
 }
 
-/// The verdict on bytes that are not a block.
-#[must_use]
-pub fn malformed(height: u64, error: &DecodeError) -> Rejected {
-    let reason = match (&error.problem, error.field) {
-        (problem, _) if problem.is_version() => Reason::Version,
-        (DecodeProblem::Truncated { .. }, _) => Reason::Malformed,
-        (_, "transaction_count") => Reason::TransactionCount,
-        (_, "body_size") => Reason::BodySize,
-        _ => Reason::Malformed,
-    };
-    Rejected::block(height, reason, error.to_string())
+/// Bytes that are not a block: why, and which one their header says they are, if there is one that can be read.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    height: Option<u64>,
+    error: DecodeError,
+}
+
+impl Unreadable {
+    /// Reads exactly one block.
+    ///
+    /// # Errors
+    /// As [`Block::decode`], with the height that the header claims.
+    pub fn decode(bytes: &Bytes) -> Result<Block, Self> {
+        Block::decode(bytes).map_err(|error| {
+            let header = Block::decode_header(bytes).ok();
+            let height = header.map(|header| header.height);
+            Self { height, error }
+        })
+    }
+
+    /// The verdict: at the height that the header claims, as for every block that can be read; else at `expected`.
+    #[must_use]
+    pub fn rejected(&self, expected: u64) -> Rejected {
+        let error = &self.error;
+        let reason = match (&error.problem, error.field) {
+            (problem, _) if problem.is_version() => Reason::Version,
+            (DecodeProblem::Truncated { .. }, _) => Reason::Malformed,
+            (_, "transaction_count") => Reason::TransactionCount,
+            (_, "body_size") => Reason::BodySize,
+            _ => Reason::Malformed,
+        };
+        Rejected::block(self.height.unwrap_or(expected), reason, error.to_string())
+    }
 }
 
 fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {

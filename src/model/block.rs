@@ -17,6 +17,9 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The shortest transaction possible, in bytes. So a body can't hold more than its length by this.
 pub const TRANSACTION_BYTES_MIN: usize = 4 + 1 + 32 + 5 + 5 + 1 + 4 + 32 + 1;
 
+/// Where the header begins in an encoded block: behind its length.
+const HEADER_START: usize = 4;
+
 /// An immutable block. Decoded, and its hashes known; whether it is *valid* is for the
 /// [validator](crate::validate) to say. Clones are cheap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +45,23 @@ impl Block {
             (header, seal)
         };
         let body_start = reader.position();
-        let header_start = 4;
-        let seal_start = header_start + header.len() + 4;
-        let header = Header::decode(header).map_err(|error| error.at_base(header_start))?;
+        let seal_start = HEADER_START + header.len() + 4;
+        let header = Header::decode(header).map_err(|error| error.at_base(HEADER_START))?;
         Self::from_parts(header, seal, bytes.slice(body_start..)).map_err(|error| {
             match error.field {
                 "seal" => error.at_base(seal_start),
                 _ => error.at_base(body_start),
             }
         })
+    }
+
+    /// Reads the header alone, of what may be no block behind it.
+    ///
+    /// # Errors
+    /// A header that is truncated or not canonical.
+    pub fn decode_header(bytes: &Bytes) -> Result<Header, DecodeError> {
+        let header = slice(bytes, &mut Reader::new(bytes), "header", HEADER_BYTES_MAX)?;
+        Header::decode(header).map_err(|error| error.at_base(HEADER_START))
     }
 
     /// Puts a block together from a header, an encoded seal and a body, as stores keep them apart.

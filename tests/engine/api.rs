@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use hubledger::clock::Clock;
+use hubledger::clock::{Clock, TIME_US_MAX};
 use hubledger::engine::{Admission, Engine, EngineError, Event, Outcome, Stage, Ticket, WhenFull};
 use hubledger::ledger::Lookup;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
@@ -382,4 +382,182 @@ fn subscribers_follow_at_their_own_pace() {
     let kept = std::iter::from_fn(|| slow.next()).count();
     assert_eq!(lost as usize + kept, 6 + heads + rejections);
     assert_eq!(kept, 2);
+}
+
+/// Senders and nonces of a block's transactions.
+fn contents(engine: &Engine, height: u64) -> Vec<(String, u64)> {
+    let block = engine.block(height).unwrap().unwrap();
+    let transactions = block.transactions().iter();
+    transactions
+        .map(|transaction| (transaction.sender().to_owned(), transaction.nonce()))
+        .collect()
+}
+
+fn produce(engine: &Engine) -> u64 {
+    match engine.produce(&key("hub-0")).unwrap() {
+        Outcome::Committed { height, .. } => height,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_transaction_that_no_block_can_hold_is_not_admitted_and_stops_nobody() {
+    // A contradiction, with which a chain may have been begun once.
+    let chain = Chain::new(1, |fields| fields.limits.body_bytes_max = 1500);
+    let engine = engine(&chain, &reopenable(), Engine::builder().threads(2));
+    let sized = |sender, nonce, payload| {
+        chain.signed(sender, nonce, |draft| {
+            draft.payload = vec![7; payload];
+            draft.fee = payload as u64;
+        })
+    };
+    let beside = sized("alice", 1, 0).bytes().len();
+    let refused = admit(&engine, sized("alice", 1, 1501 - beside)).unwrap_err();
+    assert_eq!(refused.reason, Reason::Limit);
+    assert_eq!(
+        refused.detail,
+        "1501 bytes of transaction, at most 1500 are allowed"
+    );
+    assert!(
+        admit(&engine, sized("alice", 1, 1500 - beside)).is_ok(),
+        "a body of its own"
+    );
+    assert!(admit(&engine, sized("bob", 1, 0)).is_ok());
+    let height = produce(&engine);
+    assert_eq!(contents(&engine, height), [("alice".to_owned(), 1)]);
+    let height = produce(&engine);
+    assert_eq!(contents(&engine, height), [("bob".to_owned(), 1)]);
+    engine.shutdown().unwrap();
+}
+
+#[test]
+fn what_finds_no_room_waits_with_all_that_its_sender_has_behind_it() {
+    let chain = Chain::new(1, |fields| fields.limits.body_bytes_max = 2000);
+    let engine = engine(&chain, &reopenable(), Engine::builder().threads(2));
+    let of = |sender: &str, nonce, payload, fee| {
+        chain.signed(sender, nonce, |draft| {
+            draft.payload = vec![7; payload];
+            draft.fee = fee;
+        })
+    };
+    // Alice's second is small and pays well, but her first has no room behind bob's.
+    for transaction in [
+        of("bob", 1, 500, 9),
+        of("alice", 1, 1500, 8),
+        of("alice", 2, 10, 7),
+        of("carol", 1, 10, 6),
+        of("carol", 2, 1500, 5),
+        of("dave", 1, 10, 4),
+    ] {
+        assert!(admit(&engine, transaction).is_ok());
+    }
+    let of_block = |height| {
+        let contents = contents(&engine, height);
+        let words = contents
+            .iter()
+            .map(|(sender, nonce)| format!("{sender} {nonce}"));
+        words.collect::<Vec<_>>()
+    };
+    assert_eq!(of_block(produce(&engine)), ["bob 1", "carol 1", "dave 1"]);
+    assert_eq!(
+        engine.metrics().waiting_transactions,
+        3,
+        "nothing is dropped"
+    );
+    assert_eq!(of_block(produce(&engine)), ["alice 1", "alice 2"]);
+    assert_eq!(of_block(produce(&engine)), ["carol 2"]);
+    engine.shutdown().unwrap();
+}
+
+#[test]
+fn choosing_ends_when_enough_was_passed_over() {
+    let chain = Chain::new(1, |fields| fields.limits.body_bytes_max = 1000);
+    let sized = |sender: &str, payload| {
+        let draft = chain.signed(sender, 1, |draft| draft.payload = vec![7; payload]);
+        assert!(draft.bytes().len() <= 1000);
+        draft
+    };
+    let (first, large) = (sized("alice", 100), sized("bob", 700));
+    let looked_at = AtomicUsize::new(0);
+    let count = |transaction| {
+        looked_at.fetch_add(1, Ordering::Relaxed);
+        transaction
+    };
+    let candidates = std::iter::once(&first).chain(std::iter::repeat_n(&large, 1_000_000));
+    let (chosen, refused) = chain
+        .validator
+        .choose("hub-0", chain.now(), candidates.map(count));
+    assert_eq!((chosen.len(), refused.len()), (1, 0));
+    assert!(looked_at.load(Ordering::Relaxed) < 10_000);
+    // And at once when nothing can fit any more.
+    let full = sized("alice", 1000 - sized("alice", 0).bytes().len());
+    let candidates = [&full].into_iter().chain(std::iter::repeat(&large));
+    let (chosen, _) = chain.validator.choose("hub-0", chain.now(), candidates);
+    assert_eq!(chosen, [full]);
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_ends_no_chain() {
+    const DAY: u64 = 24 * 3600 * 1_000_000;
+    let chain = Chain::new(1, |_| {});
+    let (clock, timer) = (Arc::new(Hands::default()), Arc::new(Hands::default()));
+    // Switched on a week after the last block.
+    let opened = chain.now() + 7 * DAY;
+    clock.0.store(opened, Ordering::SeqCst);
+    let store = reopenable();
+    let builder = Engine::builder()
+        .threads(2)
+        .clock(clock.clone())
+        .timer(timer.clone());
+    // The timer stands still, so that no batch closes by time.
+    let builder = builder.settings(|settings| settings.admission_batch = 1);
+    let engine = builder.create(store.open().unwrap(), chain.spec()).unwrap();
+    assert_eq!(produce(&engine), 1);
+    let message = |nonce| chain.signed("alice", nonce, |draft| draft.expiry = opened + 90 * DAY);
+    assert!(admit(&engine, message(1)).is_ok());
+    for jump in [opened + DAY + 1, TIME_US_MAX, TIME_US_MAX + 1, u64::MAX] {
+        clock.0.store(jump, Ordering::SeqCst);
+        let Err(EngineError::Produce(problem)) = engine.produce(&key("hub-0")) else {
+            panic!("produced at {jump}");
+        };
+        for number in [jump, opened, opened + DAY] {
+            assert!(problem.contains(&format!("{number} µs")), "{problem}");
+        }
+    }
+    assert_eq!(engine.head().unwrap().height, 1);
+    assert_eq!(
+        engine.metrics().waiting_transactions,
+        1,
+        "nothing was dropped as expired"
+    );
+    // A day is believed, and so is what has passed.
+    clock.0.store(opened + DAY, Ordering::SeqCst);
+    assert_eq!(produce(&engine), 2);
+    assert_eq!(contents(&engine, 2), [("alice".to_owned(), 1)]);
+    timer.0.store(30 * DAY, Ordering::SeqCst);
+    clock.0.store(opened + 30 * DAY, Ordering::SeqCst);
+    assert_eq!(produce(&engine), 3);
+    assert_eq!(engine.head().unwrap().timestamp, opened + 30 * DAY);
+    engine.shutdown().unwrap();
+}
+
+#[test]
+fn a_clock_that_was_broken_when_the_engine_was_opened_is_bounded_by_the_year_9999() {
+    let chain = Chain::new(1, |_| {});
+    let clock = Arc::new(Hands(AtomicU64::new(u64::MAX)));
+    let builder = Engine::builder().threads(1).clock(clock.clone());
+    let engine = builder
+        .create(reopenable().open().unwrap(), chain.spec())
+        .unwrap();
+    assert!(matches!(
+        engine.produce(&key("hub-0")),
+        Err(EngineError::Produce(_))
+    ));
+    clock.0.store(chain.now(), Ordering::SeqCst);
+    assert_eq!(produce(&engine), 1);
+    engine.shutdown().unwrap();
+    // Who has a ledger and no engine gets the same bound.
+    let (spec, state) = (chain.spec(), chain.state());
+    let made = hubledger::produce::produce(spec, state, "hub-0", &key("hub-0"), &[], u64::MAX);
+    assert_eq!(made.unwrap_err().field, "timestamp");
 }

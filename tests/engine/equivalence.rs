@@ -69,18 +69,11 @@ fn sequential(trial: &Trial, store: &MemoryStore) -> Verdicts {
     let (spec, now) = (trial.chain.spec(), clock(trial.now_us));
     let mut ledger = Ledger::create(store.open().unwrap(), spec, now).unwrap();
     let mut verdicts = (Vec::new(), None);
-    let mut expected = 1;
     for bytes in &trial.blocks {
-        let outcome = match Block::decode(bytes) {
-            Ok(block) => {
-                expected = block.height().saturating_add(1);
-                ledger.stage(&block).unwrap()
-            }
-            Err(error) => ledger::Outcome::Rejected(ledger::malformed(expected, &error)),
-        };
-        match outcome {
-            ledger::Outcome::Staged => verdicts.0.push((expected - 1, true)),
-            ledger::Outcome::Held => verdicts.0.push((expected - 1, false)),
+        let height = || Block::decode(bytes).unwrap().height();
+        match ledger.stage_bytes(bytes).unwrap() {
+            ledger::Outcome::Staged => verdicts.0.push((height(), true)),
+            ledger::Outcome::Held => verdicts.0.push((height(), false)),
             ledger::Outcome::Rejected(rejected) => {
                 verdicts.1 = Some(rejected);
                 break;
@@ -130,18 +123,75 @@ fn stored(store: &MemoryStore) -> (Vec<StoredBlock>, Option<Bytes>) {
 fn compare(seed: u64, before: usize, fault: Option<Reason>, setup: Setup) -> Option<Reason> {
     let trial = trial(seed, before, fault);
     let (one, many) = (reopenable(), reopenable());
-    let expected = sequential(&trial, &one);
-    let found = parallel(&trial, &many, setup);
-    assert_eq!(
-        found, expected,
-        "seed {seed}, {before} before {fault:?}, {setup:?}"
-    );
-    assert_eq!(
-        stored(&many),
-        stored(&one),
-        "equal stores, snapshot included"
-    );
-    expected.1.map(|rejected| rejected.reason)
+    let about = format!("seed {seed}, {before} before {fault:?}, {setup:?}");
+    compare_on(&trial, (&one, &many), setup, &about).map(|rejected| rejected.reason)
+}
+
+/// The rejection that both come to, from stores that hold the same.
+#[track_caller]
+fn compare_on(
+    trial: &Trial,
+    (one, many): (&MemoryStore, &MemoryStore),
+    setup: Setup,
+    about: &str,
+) -> Option<Rejected> {
+    let expected = sequential(trial, one);
+    let found = parallel(trial, many, setup);
+    assert_eq!(found, expected, "{about}");
+    assert_eq!(stored(many), stored(one), "equal stores, snapshot included");
+    expected.1
+}
+
+/// The header and seal of one block before the body of another.
+fn swapped(block: &Block, other: &Block) -> Bytes {
+    let encoded = block.encode();
+    let own = encoded.len() - block.body().len();
+    [&encoded[..own], other.body()].concat().into()
+}
+
+#[test]
+fn a_block_with_the_body_of_another_is_rejected_at_its_own_height_wherever_the_chain_is() {
+    let setup = Setup {
+        threads: 2,
+        batch: 3,
+        parcel_blocks: 2,
+        group_blocks: 3,
+        delays: None,
+    };
+    let mut reasons = HashSet::new();
+    for seed in 0..12 {
+        let whole = trial(seed, 8, None);
+        let (one, many) = (reopenable(), reopenable());
+        compare_on(&whole, (&one, &many), setup, "the chain");
+        let blocks = &whole.chain.blocks;
+        for (height, other) in [(1, 2), (4, 8), (8, 3), (5, 6), (2, 7)] {
+            let (block, other) = (&blocks[height], &blocks[other]);
+            if block.body() == other.body() {
+                continue;
+            }
+            // Alone, behind held blocks, and where the chain isn't there yet.
+            let fresh = (&reopenable(), &reopenable());
+            let held = (&one, &many);
+            for (before, stores) in [(0, held), (height - 1, held), (height - 1, fresh)] {
+                let mut offered: Vec<Bytes> = blocks[1..=before]
+                    .iter()
+                    .map(|block| block.encode().into())
+                    .collect();
+                offered.push(swapped(block, other));
+                let trial = Trial {
+                    chain: whole.chain.clone(),
+                    blocks: offered,
+                    now_us: whole.now_us,
+                };
+                let about = format!("seed {seed}, height {height} behind {before}");
+                let rejected = compare_on(&trial, stores, setup, &about).expect(&about);
+                assert_eq!(rejected.height, height as u64, "{about}: {rejected}");
+                reasons.insert(rejected.reason);
+            }
+        }
+    }
+    assert!(reasons.contains(&Reason::BodySize), "{reasons:?}");
+    assert!(reasons.contains(&Reason::MerkleRoot), "{reasons:?}");
 }
 
 #[test]
