@@ -287,6 +287,38 @@ impl BlockFileWriter {
     }
 }
 
+/// Writes a block file to wherever bytes go one after the other, such as a pipe.
+pub struct BlockStream<W: Write>(W);
+
+impl<W: Write> BlockStream<W> {
+    /// Begins with the specification.
+    ///
+    /// # Errors
+    /// `out` takes no more.
+    pub fn new(mut out: W, spec: &ChainSpec) -> io::Result<Self> {
+        put_head(&mut out, spec)?;
+        Ok(Self(out))
+    }
+
+    /// Appends a block.
+    ///
+    /// # Errors
+    /// `out` takes no more.
+    pub fn append(&mut self, block: &Block) -> io::Result<()> {
+        put_block(&mut self.0, block)?;
+        Ok(())
+    }
+
+    /// Flushes what is left and gives the writer back. Without it the file may lack its end.
+    ///
+    /// # Errors
+    /// `out` takes no more.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.0.flush()?;
+        Ok(self.0)
+    }
+}
+
 /// Writes what a block file begins with; returns the number of bytes.
 pub(crate) fn put_head(out: &mut impl Write, spec: &ChainSpec) -> io::Result<u64> {
     out.write_all(MAGIC)?;

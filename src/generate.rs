@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::codec::FieldError;
 use crate::digest::sha256;
-use crate::model::{Block, Draft, Kind, Operation, Transaction};
+use crate::model::{
+    BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
+    Transaction,
+};
 use crate::produce::produce;
 use crate::signature::KeyPair;
 use crate::spec::{Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields};
@@ -60,11 +63,7 @@ impl Generator {
     pub fn new(recipe: Recipe) -> Result<Self, FieldError> {
         let producer = "hub-0".to_owned();
         let seal_key = key(recipe.seed, "authority", 0);
-        let defaults = Limits::default();
-        let transaction_bytes = u64::from(recipe.payload_bytes) + 512;
-        let body_bytes = transaction_bytes.saturating_mul(recipe.per_block.into());
-        let body_bytes = u32::try_from(body_bytes)
-            .map_err(|_| FieldError::new("per_block", "such blocks are above 4 GiB"))?;
+        let limits = limits_for(&recipe)?;
         let spec = ChainSpec::new(SpecFields {
             name: format!("generated-{}", recipe.seed),
             genesis_time: GENESIS_TIME,
@@ -75,12 +74,7 @@ impl Generator {
                 }],
                 round_robin: false,
             }),
-            limits: Limits {
-                transactions_max: recipe.per_block.max(defaults.transactions_max),
-                body_bytes_max: body_bytes.max(defaults.body_bytes_max),
-                payload_bytes_max: recipe.payload_bytes.max(defaults.payload_bytes_max),
-                ..defaults
-            },
+            limits,
             rules: Rules::default(),
             accounts: BTreeMap::new(),
             import: None,
@@ -91,7 +85,9 @@ impl Generator {
     /// A generator for the chain of `spec`, sealed by the authority that holds `seal_key`.
     ///
     /// # Errors
-    /// A number of the recipe is zero; the key belongs to none of the chain's authorities; turns are kept.
+    /// A number of the recipe is zero or above a limit of the chain; the specification
+    /// [contradicts itself](SpecFields::contradictions); the key belongs to none of the chain's authorities; turns are
+    /// kept.
     pub fn for_spec(
         recipe: Recipe,
         spec: ChainSpec,
@@ -131,6 +127,10 @@ impl Generator {
             }
         }
         FieldError::check_length("keys", recipe.keys as usize, 1_000_000)?;
+        if let Some(contradiction) = spec.contradictions().into_iter().next() {
+            return Err(contradiction);
+        }
+        check_sizes(&recipe, &spec.limits)?;
         let by_key = spec.rules.identity == crate::spec::Identity::Key;
         let senders = (0..recipe.keys)
             .map(|index| {
@@ -221,6 +221,75 @@ impl Generator {
     }
 }
 
+/// What a generated transaction takes beside its payload, at most.
+const BESIDE_PAYLOAD: u64 = 512;
+
+/// The limits of the recipe's own chain: the defaults, or as much more as the recipe needs.
+fn limits_for(recipe: &Recipe) -> Result<Limits, FieldError> {
+    let payload = recipe.payload_bytes;
+    if payload as usize > PAYLOAD_BYTES_MAX {
+        return Err(payload_above(payload, PAYLOAD_BYTES_MAX));
+    }
+    let defaults = Limits::default();
+    let mut limits = Limits {
+        transactions_max: recipe.per_block.max(defaults.transactions_max),
+        payload_bytes_max: payload.max(defaults.payload_bytes_max),
+        ..defaults
+    };
+    let transaction = u64::from(payload) + BESIDE_PAYLOAD;
+    let bodies = [
+        limits.body_bytes_max.into(),
+        limits.transaction_bytes_max(),
+        transaction.saturating_mul(recipe.per_block.into()),
+    ];
+    let body = bodies.into_iter().max().unwrap_or_default();
+    limits.body_bytes_max = u32::try_from(body)
+        .ok()
+        .filter(|body| *body as usize <= BODY_BYTES_MAX)
+        .ok_or_else(|| body_above(recipe, recipe.per_block, transaction, BODY_BYTES_MAX))?;
+    Ok(limits)
+}
+
+/// That the chain can hold what the recipe asks for, before all of it is made. The last word is the validator's.
+fn check_sizes(recipe: &Recipe, limits: &Limits) -> Result<(), FieldError> {
+    let payload = recipe.payload_bytes;
+    if payload > limits.payload_bytes_max {
+        return Err(payload_above(payload, limits.payload_bytes_max as usize));
+    }
+    let together = u64::from(recipe.per_block).min(recipe.transactions);
+    // Not more than the recipe's own number.
+    let together = u32::try_from(together).unwrap_or(recipe.per_block);
+    if together > limits.transactions_max {
+        let most = limits.transactions_max;
+        let problem =
+            format!("{together} transactions, a block of this chain holds at most {most}");
+        return Err(FieldError::new("per_block", problem));
+    }
+    let transaction = u64::from(payload) + TRANSACTION_BYTES_MIN as u64;
+    let body = limits.body_bytes_max;
+    if transaction * u64::from(together) > body.into() {
+        return Err(body_above(recipe, together, transaction, body as usize));
+    }
+    Ok(())
+}
+
+fn payload_above(payload: u32, limit: usize) -> FieldError {
+    let problem = format!("{payload} bytes, at most {limit} bytes are allowed");
+    FieldError::new("payload", problem)
+}
+
+/// Neither number is at fault alone.
+fn body_above(recipe: &Recipe, together: u32, transaction: u64, limit: usize) -> FieldError {
+    let problem = format!(
+        "{together} transactions of {} bytes of payload take {} bytes, a block's body at most {limit} bytes: so large \
+         ones go {} into a block",
+        recipe.payload_bytes,
+        transaction.saturating_mul(together.into()),
+        limit as u64 / transaction,
+    );
+    FieldError::new("payload and per_block", problem)
+}
+
 fn key(seed: u64, role: &str, index: u32) -> KeyPair {
     KeyPair::from_seed(&sha256(&[
         b"hubledger/generate/key",
@@ -250,6 +319,67 @@ fn payload(seed: u64, number: u64, length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_do_not_fit_a_block_are_named_for_what_they_are() {
+        let made = |payload_bytes, per_block| {
+            let recipe = Recipe {
+                payload_bytes,
+                per_block,
+                transactions: 1,
+                ..Recipe::default()
+            };
+            Generator::new(recipe).map(|mut generator| generator.next_block())
+        };
+        let error = |payload, per_block| {
+            let error = made(payload, per_block).expect_err("it can't be made");
+            error.to_string()
+        };
+        assert!(made(16 << 20, 1).is_ok_and(|block| block.is_ok()));
+        assert!(made(16 << 20, 15).is_ok());
+        assert_eq!(
+            error((16 << 20) + 1, 1000),
+            "payload: 16777217 bytes, at most 16777216 bytes are allowed"
+        );
+        assert_eq!(
+            error(16 << 20, 1000),
+            "payload and per_block: 1000 transactions of 16777216 bytes of payload take 16777728000 bytes, a block's body \
+             at most 268435456 bytes: so large ones go 15 into a block"
+        );
+        assert!(error(200, u32::MAX).starts_with("payload and per_block: 4294967295 transactions"));
+    }
+
+    #[test]
+    fn a_given_chain_is_asked_for_its_limits_before_anything_is_made() {
+        let sealer = || key(0, "authority", 0);
+        let error = |recipe: Recipe, change: fn(&mut SpecFields)| {
+            let mut fields = (**Generator::new(Recipe::default()).expect("valid").spec()).clone();
+            change(&mut fields);
+            let spec = ChainSpec::new(fields).expect("within the format's limits");
+            let made = Generator::for_spec(recipe, spec, sealer());
+            made.err().map(|error| error.to_string())
+        };
+        let recipe = |payload_bytes, per_block| Recipe {
+            payload_bytes,
+            per_block,
+            ..Recipe::default()
+        };
+        assert_eq!(error(recipe(65_536, 200), |_| {}), None);
+        assert_eq!(
+            error(recipe(65_537, 200), |_| {}).as_deref(),
+            Some("payload: 65537 bytes, at most 65536 bytes are allowed")
+        );
+        let crowded = error(recipe(1, 10_000), |fields| {
+            fields.limits.transactions_max = 9_999
+        });
+        assert!(crowded.is_some_and(|text| text.starts_with("per_block: 10000 transactions")));
+        let heavy = error(recipe(65_536, 300), |_| {});
+        assert!(heavy.is_some_and(|text| text.starts_with("payload and per_block: ")));
+        let contradiction = error(Recipe::default(), |fields| {
+            fields.limits.body_bytes_max = 500
+        });
+        assert!(contradiction.is_some_and(|text| text.starts_with("limits.body_bytes_max: ")));
+    }
 
     #[test]
     fn a_chain_that_keeps_turns_among_several_is_refused() {

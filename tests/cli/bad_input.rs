@@ -376,3 +376,137 @@ fn a_proof_replaces_nothing_but_a_proof() {
     ok(folder, &["verify", "--store", "sqlite:s.db"]);
     assert_eq!(std::fs::read(folder.join("good.hlb")).unwrap(), whole);
 }
+
+/// A specification by a new key `hub.pem`, with these lines at its end.
+fn specification(folder: &Path, more: &str) -> String {
+    if !folder.join("hub.pem").exists() {
+        let key = ok(folder, &["keygen", "--out", "hub.pem"])["public_key"].clone();
+        std::fs::write(folder.join("hub.key"), key.to_string()).unwrap();
+    }
+    let key = std::fs::read_to_string(folder.join("hub.key")).unwrap();
+    format!(
+        "name = \"own\"\ngenesis_time = 1\n[consensus]\nkind = \"proof_of_authority\"\n\
+         [[consensus.authorities]]\nname = \"hub\"\nkey = {key}\n{more}"
+    )
+}
+
+#[test]
+fn a_specification_that_contradicts_itself_begins_no_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = specification(folder, "[limits]\npayload_bytes_max = 16777216\n");
+    std::fs::write(folder.join("own.toml"), &text).unwrap();
+    let generate = [
+        "generate",
+        "--transactions",
+        "1",
+        "--out",
+        "own.hlb",
+        "--key",
+        "hub.pem",
+    ];
+    for args in [
+        &["init", "--store", "sqlite:own.db", "--spec", "own.toml"][..],
+        &[&generate[..], &["--spec", "own.toml"]].concat(),
+    ] {
+        let run = run(folder, args);
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        let expected = "own.toml: limits.body_bytes_max: line 9, column 1: 16777216 bytes, but";
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    assert!(!folder.join("own.db").exists() && !folder.join("own.hlb").exists());
+}
+
+#[test]
+fn a_chain_whose_specification_contradicts_itself_still_opens_with_a_warning() {
+    use hubledger::blockfile::BlockFileWriter;
+    use hubledger::spec::{ChainSpec, SpecFields};
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = specification(folder, "[limits]\nbody_bytes_max = 100\n");
+    let spec = ChainSpec::new(SpecFields::from_toml(&text).unwrap()).unwrap();
+    let file = BlockFileWriter::create(&folder.join("old.hlb"), &spec).unwrap();
+    file.finish().unwrap();
+    for args in [
+        &["import", "old.hlb", "--store", "sqlite:old.db"][..],
+        &["get", "--store", "sqlite:old.db", "--head"],
+        &["import", "old.hlb", "--store", "sqlite:old.db"],
+    ] {
+        let run = run(folder, args);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("limits.body_bytes_max: 100 bytes"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_payload_beyond_its_limit_is_blamed_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let attempt = |payload, per_block| {
+        let args = [
+            "generate",
+            "--transactions",
+            "1",
+            "--out",
+            "a.hlb",
+            "--payload",
+            payload,
+        ];
+        run(
+            folder.path(),
+            &[&args[..], &["--per-block", per_block]].concat(),
+        )
+    };
+    assert_eq!(attempt("16777216", "1").code, 0);
+    let above = attempt("16777217", "1000");
+    assert_eq!(above.code, 1);
+    assert!(
+        above.stderr.contains("payload: 16777217 bytes"),
+        "{}",
+        above.stderr
+    );
+    let together = attempt("16777216", "1000");
+    assert_eq!(together.code, 1);
+    assert!(
+        together.stderr.contains("15 into a block"),
+        "{}",
+        together.stderr
+    );
+}
+
+#[test]
+fn a_dash_is_no_file_of_that_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "0".repeat(64);
+    for args in [
+        &["keygen", "--out", "-"][..],
+        &["get", "--store", "sqlite:a", "--tx", "b", "--out", "-"],
+        &[
+            "prove",
+            "--store",
+            "sqlite:a",
+            "--extends",
+            &head,
+            "--out",
+            "-",
+        ],
+    ] {
+        let output = crate::support::program(folder.path(), args)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            stderr.contains("--out") && stderr.contains("./-"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(run(folder.path(), &["keygen", "--out", "./-"]).code, 0);
+}

@@ -5,6 +5,7 @@ mod retention;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
@@ -13,6 +14,14 @@ pub(crate) use self::retention::{Backup, Check, Migrate, Prune, Restore};
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt.\nLogs go to standard error; RUST_LOG chooses how much.";
+
+/// A file to write, where `-` would be taken for standard output, which isn't written to.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("only a file is written; ./- is one of that name"),
+        false => Ok(path),
+    })
+}
 
 /// Validates, stores, finds and proves chains of signed transactions.
 #[derive(Parser)]
@@ -147,7 +156,7 @@ pub(crate) struct Generate {
     /// The same seed gives the same file
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The block file to write
+    /// The block file to write; - writes it to standard output, and the report to standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Generate for this chain instead of one of its own
@@ -161,7 +170,7 @@ pub(crate) struct Generate {
 #[derive(Args)]
 pub(crate) struct Keygen {
     /// The PEM file to write; an existing file is never replaced
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub(crate) out: PathBuf,
 }
 
@@ -226,7 +235,7 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) head: bool,
     /// Also write the transaction's bytes to a new file: with them it can be proved when its block is pruned
-    #[arg(long, value_name = "FILE", requires = "tx")]
+    #[arg(long, value_name = "FILE", requires = "tx", value_parser = file())]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -274,7 +283,7 @@ pub(crate) struct Prove {
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<BlockHash>,
     /// The proof to write; JSON if the name ends in .json
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub(crate) out: PathBuf,
 }
 

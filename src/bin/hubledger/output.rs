@@ -11,6 +11,8 @@ use crate::failure::{Failure, verdict};
 pub(crate) struct Output {
     json: bool,
     is_lost: Cell<bool>,
+    /// Standard output carries data.
+    is_diverted: Cell<bool>,
 }
 
 impl Output {
@@ -18,7 +20,13 @@ impl Output {
         Self {
             json,
             is_lost: Cell::new(false),
+            is_diverted: Cell::new(false),
         }
+    }
+
+    /// From now on everything goes to standard error, because the command's data goes to standard output.
+    pub(crate) fn divert(&self) {
+        self.is_diverted.set(true);
     }
 
     /// Whether something that was to be printed couldn't be.
@@ -51,6 +59,11 @@ impl Output {
 
     /// Writes bytes that are neither for machines' nor for people's form.
     pub(crate) fn raw(&self, bytes: &[u8]) {
+        if self.is_diverted.get() {
+            // Where that is closed there is nobody to tell.
+            let _ = io::stderr().lock().write_all(bytes);
+            return;
+        }
         let mut stdout = io::stdout().lock();
         let result = stdout.write_all(bytes).and_then(|()| stdout.flush());
         // A reader that went away (a closed pipe) has what it wanted.

@@ -1,8 +1,14 @@
 //! `generate` and `keygen`.
 
-use hubledger::blockfile::BlockFileWriter;
+use std::io::{self, BufWriter, StdoutLock};
+use std::path::Path;
+
+use anyhow::Context;
+use hubledger::blockfile::{BlockFileWriter, BlockStream};
 use hubledger::generate::{Generator, Recipe};
+use hubledger::model::Block;
 use hubledger::signature::KeyPair;
+use hubledger::spec::ChainSpec;
 use serde_json::json;
 
 use super::{read_key, read_spec};
@@ -23,7 +29,7 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,
         _ => Generator::new(recipe)?,
     };
-    let mut file = BlockFileWriter::create(&args.out, generator.spec())?;
+    let mut file = Sink::open(&args.out, generator.spec(), output)?;
     let mut progress = Progress::new("generate", Some(args.transactions));
     let (mut blocks, mut transactions) = (1u64, 0u64);
     let mut head = generator.spec().genesis().hash();
@@ -44,6 +50,43 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         "seconds": progress.finish(),
     }));
     Ok(())
+}
+
+/// Where the blocks go.
+enum Sink {
+    File(BlockFileWriter),
+    Stdout(BlockStream<BufWriter<StdoutLock<'static>>>),
+}
+
+const STDOUT: &str = "standard output";
+
+impl Sink {
+    /// A new file, or standard output for `-`; the report then goes to standard error.
+    fn open(path: &Path, spec: &ChainSpec, output: &Output) -> Result<Self> {
+        if path.as_os_str() != "-" {
+            return Ok(Self::File(BlockFileWriter::create(path, spec)?));
+        }
+        output.divert();
+        let stdout = BufWriter::new(io::stdout().lock());
+        let stream = BlockStream::new(stdout, spec).context(STDOUT)?;
+        Ok(Self::Stdout(stream))
+    }
+
+    fn append(&mut self, block: &Block) -> Result {
+        match self {
+            Self::File(file) => file.append(block)?,
+            Self::Stdout(stream) => stream.append(block).context(STDOUT)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result {
+        match self {
+            Self::File(file) => file.finish()?,
+            Self::Stdout(stream) => drop(stream.finish().context(STDOUT)?),
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn keygen(args: &Keygen, output: &Output) -> Result {
