@@ -3,11 +3,12 @@
 //! which shuttle reports.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hubledger_storage::{Durability, MemoryStore};
-use shuttle::scheduler::RandomScheduler;
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
 use super::sync::{Arc, thread};
@@ -174,16 +175,40 @@ fn shut_down_under(
     }
 }
 
+/// Walks at random, and then with threads that are passed over for long.
 fn walk(times: usize, work: impl Fn() + Send + Sync + 'static) {
     chain();
-    let mut config = Config::new();
-    // Checking signatures takes more than a small one.
-    config.stack_size = 1 << 20;
-    Runner::new(RandomScheduler::new(times), config).run(work);
+    let config = || {
+        let mut config = Config::new();
+        // Checking signatures takes more than a small one.
+        config.stack_size = 1 << 20;
+        config
+    };
+    let work = Arc::new(work);
+    let again = Arc::clone(&work);
+    Runner::new(RandomScheduler::new(times), config()).run(move || again());
+    Runner::new(PctScheduler::new(3, times), config()).run(move || work());
 }
 
 const fn is_stopped(error: &EngineError) -> bool {
     matches!(error, EngineError::Stopped)
+}
+
+/// Two threads, of which one panics when `stage` is entered for another time after so many. Batches of one transaction, so that
+/// several are judged at once.
+fn panicking(stage: Stage, after: usize) -> EngineBuilder {
+    let entered = AtomicUsize::new(0);
+    let probe = move |at| {
+        let is_next = at == stage && entered.fetch_add(1, Ordering::SeqCst) == after;
+        assert!(!is_next, "a test's panic");
+    };
+    let builder = builder().settings(|settings| settings.admission_batch = 1);
+    builder.threads(2).probe(Arc::new(probe))
+}
+
+/// If the shutdown came first, the stage may have had no more time to panic.
+const fn is_panic(error: &EngineError) -> bool {
+    is_stopped(error) || matches!(error, EngineError::Panicked { .. })
 }
 
 #[test]
@@ -196,7 +221,7 @@ fn submitting_while_it_shuts_down_ends() {
 
 #[test]
 fn commands_while_it_shuts_down_end() {
-    walk(300, || {
+    walk(1000, || {
         let callers: [Caller; 4] = [sync, prune, sync, wait];
         shut_down_under(&open(builder()), &callers, is_stopped);
     });
@@ -220,12 +245,24 @@ fn whatever_is_done_while_it_shuts_down_ends() {
 #[test]
 fn whatever_is_done_while_a_stage_panics_ends_with_that_or_with_the_shutdown() {
     for stage in Stage::ALL {
-        walk(60, move || {
-            let probe = move |at| assert!(at != stage, "a test's panic");
-            let builder = builder().threads(2).probe(Arc::new(probe));
-            shut_down_under(&open(builder), &CALLERS, |error| {
-                is_stopped(error) || matches!(error, EngineError::Panicked { .. })
+        for after in 0..3 {
+            walk(30, move || {
+                shut_down_under(&open(panicking(stage, after)), &CALLERS, is_panic);
             });
+        }
+    }
+}
+
+#[test]
+fn submitting_while_a_batch_before_panics_ends() {
+    for after in 0..3 {
+        walk(200, move || {
+            let callers: [Caller; 2] = [submit, submit];
+            shut_down_under(
+                &open(panicking(Stage::Signatures, after)),
+                &callers,
+                is_panic,
+            );
         });
     }
 }

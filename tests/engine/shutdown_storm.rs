@@ -249,9 +249,11 @@ fn round(seed: u64, supply: &Arc<Supply>) {
             assert!(matches!(error, EngineError::Stopped), "{error}");
         }));
     }
+    // Now and then much later.
+    let latest = 1500 << numbers.below(4);
     for _ in 0..1 + numbers.below(2) {
         let engine = Arc::clone(&engine);
-        let moment = Duration::from_micros(numbers.below(1500));
+        let moment = Duration::from_micros(numbers.below(latest));
         threads.push(start(&done, move |diary| {
             thread::sleep(moment);
             diary.note("shutting down");
