@@ -3,15 +3,17 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
+use super::EngineError;
+use super::channel::{Receiver, RecvTimeoutError};
+use super::error::message_of;
 use super::metrics::{Load, Stage};
 use super::permits::Permit;
 use super::pool::Entered;
 use super::shared::Shared;
-use super::sync::lock_std as lock;
+use super::sync::lock;
 use super::ticket::Promise;
 use super::worker::Job;
 use crate::digest::TransactionId;
@@ -45,9 +47,10 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
-    /// Drops what waits.
-    pub(super) fn clear(&mut self) {
-        self.judged.clear();
+    /// Gives away what waits, to be dropped once nothing is locked.
+    #[must_use]
+    pub(super) fn clear(&mut self) -> BTreeMap<u64, (Batch, Vec<Option<Fault>>)> {
+        std::mem::take(&mut self.judged)
     }
 }
 
@@ -91,27 +94,41 @@ impl<T> Batcher<T> {
     }
 }
 
-/// Gathers submissions until it is told that no more will come.
+/// The time by which batches close. A timer that panics stops the engine, for which any time will do.
+fn time(shared: &Shared) -> u64 {
+    if shared.latch.is_set() {
+        return 0;
+    }
+    let told = catch_unwind(AssertUnwindSafe(|| shared.timer.now_us()));
+    told.unwrap_or_else(|payload| {
+        let message = message_of(payload);
+        shared.fail(EngineError::AdmissionPanicked { message });
+        0
+    })
+}
+
+/// Gathers submissions until it is told that no more will come. Once the budget is closed, nobody waits for others.
 pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>) {
     let settings = &shared.settings;
     let mut batcher = Batcher::new(settings.admission_batch, settings.admission_linger);
     let mut number = 0;
     loop {
-        let received = match batcher.due_in_us(shared.timer.now_us()) {
+        let received = match batcher.due_in_us(time(shared)) {
             None => submissions
                 .recv()
                 .map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => submissions.recv_timeout(Duration::from_micros(due).min(GLANCE)),
         };
-        let now_us = shared.timer.now_us();
+        let now_us = time(shared);
         let is_over = matches!(received, Ok(None) | Err(RecvTimeoutError::Disconnected));
+        let is_closed = received.is_err() && shared.admission_memory.is_closed();
         let full = match received {
             Ok(Some(submission)) => batcher.push(submission, now_us),
             _ => None,
         };
         let batch = match full {
             Some(batch) => Some(batch),
-            None if is_over => Some(std::mem::take(&mut batcher.open)),
+            None if is_over || is_closed => Some(std::mem::take(&mut batcher.open)),
             None => batcher.close_if_due(now_us),
         };
         if let Some(batch) = batch
@@ -177,49 +194,63 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     in_order
         .judged
         .insert(number, (std::mem::take(batch), faults));
+    let mut entered = Vec::new();
     while let Some((batch, faults)) = {
         let next = in_order.next;
         in_order.judged.remove(&next)
     } {
         in_order.next += 1;
-        answer(shared, batch, faults);
+        entered.push(enter(shared, batch, faults));
     }
     // What waits for a batch that will never come; whoever stops the engine clears what came before.
-    if shared.latch.is_set() {
-        in_order.clear();
+    let lost = shared.latch.is_set().then(|| in_order.clear());
+    drop(in_order);
+    drop(lost);
+    for judged in entered {
+        answer(shared, judged);
     }
 }
 
-fn answer(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) {
+/// What became of a batch, yet to be told.
+struct Judged {
+    answers: Vec<(Promise<Admission>, Instant, Admission)>,
+    permits: Vec<Permit>,
+}
+
+/// Lets what is good of a batch into the pool.
+fn enter(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) -> Judged {
     let mut answers = Vec::with_capacity(batch.len());
     let mut permits = Vec::with_capacity(batch.len());
-    {
-        let mut pool = lock(&shared.pool);
-        for (submission, fault) in batch.into_iter().zip(faults) {
-            let id = submission.transaction.id();
-            let admission = match fault {
-                Some(fault) => Err(fault),
-                None => match pool.enter(submission.transaction) {
-                    Entered::Waits => Ok(id),
-                    Entered::Again => Err(Fault::new(
-                        Reason::Duplicate,
-                        format!("{id} waits for a block already"),
-                    )),
-                    Entered::Taken => Err(Fault::new(
-                        Reason::Nonce,
-                        "another transaction of this sender waits with this nonce",
-                    )),
-                    Entered::Full => Err(Fault::new(
-                        Reason::Limit,
-                        "too many transactions wait for a block",
-                    )),
-                },
-            };
-            answers.push((submission.answer, submission.since, admission));
-            permits.push(submission.permit);
-        }
+    let mut pool = lock(&shared.pool);
+    for (submission, fault) in batch.into_iter().zip(faults) {
+        let id = submission.transaction.id();
+        let admission = match fault {
+            Some(fault) => Err(fault),
+            None => match pool.enter(submission.transaction) {
+                Entered::Waits => Ok(id),
+                Entered::Again => Err(Fault::new(
+                    Reason::Duplicate,
+                    format!("{id} waits for a block already"),
+                )),
+                Entered::Taken => Err(Fault::new(
+                    Reason::Nonce,
+                    "another transaction of this sender waits with this nonce",
+                )),
+                Entered::Full => Err(Fault::new(
+                    Reason::Limit,
+                    "too many transactions wait for a block",
+                )),
+            },
+        };
+        answers.push((submission.answer, submission.since, admission));
+        permits.push(submission.permit);
     }
-    shared.admission_memory.take_back(permits);
+    Judged { answers, permits }
+}
+
+fn answer(shared: &Shared, judged: Judged) {
+    shared.admission_memory.take_back(judged.permits);
+    let answers = judged.answers;
     let latencies = answers.iter().map(|(_, since, _)| since.elapsed());
     shared.meters.admission(latencies);
     for (answer, _, admission) in answers {

@@ -1,16 +1,16 @@
 //! Opening an engine.
 
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
 use hubledger_storage::{Durability, Store};
 
 use super::chain::Chain;
-use super::handle::Threads;
+use super::channel::bounded;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
 use super::sync::Arc;
+use super::sync::thread::{self, JoinHandle};
+use super::threads::Threads;
 use super::{Engine, EngineError, admission, commit, worker};
 use crate::archive::ArchiveWriter;
 use crate::clock::{Clock, MonotonicClock, SystemClock};
@@ -120,7 +120,9 @@ impl EngineBuilder {
     fn start(self, ledger: Ledger) -> Result<Engine, EngineError> {
         let mut settings = self.settings;
         settings.threads = settings.threads_to_start();
+        // What is on its way holds a share of them.
         settings.memory_bytes = settings.memory_bytes.max(1);
+        settings.admission_bytes = settings.admission_bytes.max(1);
         let signatures = signature::Settings::default();
         let verifier = Verifier::new(&signatures);
         let verifier = verifier.map_err(|error| EngineError::Signatures(Arc::new(error)))?;
@@ -147,34 +149,37 @@ impl EngineBuilder {
             commands,
             submissions,
         }));
-        let start = |name: String, work: Box<dyn FnOnce(&Shared) + Send>| {
-            let shared = Arc::clone(&shared);
-            let thread = thread::Builder::new().name(name);
-            let started = thread.spawn(move || work(&shared));
-            started.map_err(|error| EngineError::Threads(Arc::new(error)))
-        };
-        let commit = start(
-            "hubledger-commit".to_owned(),
-            Box::new(move |shared| commit::run(shared, committer, &next_command)),
-        )?;
-        let admission = start(
-            "hubledger-admit".to_owned(),
-            Box::new(move |shared| admission::gather(shared, &next_submission)),
-        )?;
-        let workers: Result<Vec<JoinHandle<()>>, EngineError> = (0..workers)
-            .map(|number| {
+        let mut threads = Threads::default();
+        let start_all = || {
+            threads.commit = Some(start(&shared, "commit", move |shared| {
+                commit::run(shared, committer, &next_command);
+            })?);
+            threads.admission = Some(start(&shared, "admit", move |shared| {
+                admission::gather(shared, &next_submission);
+            })?);
+            for number in 0..workers {
                 let (urgent, jobs) = (next_urgent.clone(), next_job.clone());
-                start(
-                    format!("hubledger-{number}"),
-                    Box::new(move |shared| worker::work(shared, &urgent, &jobs)),
-                )
-            })
-            .collect();
-        let threads = Threads {
-            admission,
-            workers: workers?,
-            commit,
+                let name = number.to_string();
+                let work = move |shared: &Shared| worker::work(shared, &urgent, &jobs);
+                threads.workers.push(start(&shared, &name, work)?);
+            }
+            Ok(())
         };
-        Ok(Engine::new(shared, threads))
+        let started = start_all();
+        // If not all could be started, dropping it ends the others.
+        let engine = Engine::new(shared, threads);
+        started.map(|()| engine)
     }
+}
+
+/// Starts a thread of the engine.
+fn start(
+    shared: &Arc<Shared>,
+    name: &str,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) -> Result<JoinHandle<()>, EngineError> {
+    let shared = Arc::clone(shared);
+    let thread = thread::Builder::new().name(format!("hubledger-{name}"));
+    let started = thread.spawn(move || work(&shared));
+    started.map_err(|error| EngineError::Threads(Arc::new(error)))
 }

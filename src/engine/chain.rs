@@ -28,7 +28,8 @@ pub(super) struct Chain {
     recent: VecDeque<BlockHash>,
 }
 
-struct Slot {
+/// A parcel on its way.
+pub(super) struct Slot {
     parcel: Arc<Parcel>,
     judged: Vec<Judged>,
     journal: Option<Journal>,
@@ -87,10 +88,11 @@ impl Chain {
         });
     }
 
-    /// Drops everything that is on its way.
-    pub(super) fn clear(&mut self) {
-        self.slots.clear();
+    /// Gives away everything that is on its way, to be dropped once nothing is locked: whoever waits for it is told then.
+    #[must_use]
+    pub(super) fn clear(&mut self) -> VecDeque<Slot> {
         self.ruled = 0;
+        std::mem::take(&mut self.slots)
     }
 
     /// Parcels without a verdict.

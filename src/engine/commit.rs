@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use hubledger_storage::Receipt;
 
 use super::EngineError;
 use super::chain::{Settled, Verdict};
-use super::error::panicked;
+use super::channel::{Receiver, RecvTimeoutError};
+use super::error::message_of;
 use super::metrics::{Load, Stage};
 use super::parcel::Outcome;
 use super::shared::Shared;
@@ -33,6 +33,8 @@ pub(super) enum Command {
     Prune(Box<Pruning>),
     /// Make everything before as durable as the store can.
     Sync(Promise<Receipt>),
+    /// Drop what is kept for later, since the engine failed.
+    Failed,
     /// Keep the encoded state, if there is one, make everything durable, and end.
     Stop(Option<EncodedState>, Promise<Receipt>),
 }
@@ -60,11 +62,18 @@ impl Group {
     }
 }
 
+/// What callers wait for, at most one of each: whoever asks for one waits for it before anybody else may. Outside of what may
+/// panic, so that they learn the reason.
+#[derive(Default)]
+struct Asked {
+    pruning: Option<Pruning>,
+    sync: Option<Promise<Receipt>>,
+}
+
 /// Commits until it is told to stop.
 pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver<Command>) {
     let mut next = None;
-    // At most one: whoever asks for one waits for it before anybody else may.
-    let mut pruning = None;
+    let mut asked = Asked::default();
     loop {
         let waiting = Instant::now();
         let Some(command) = next.take().or_else(|| commands.recv().ok()) else {
@@ -73,11 +82,13 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
         shared.meters.commit_idle.add(waiting.elapsed());
         if shared.latch.is_set() {
             // Whoever waits for an answer learns why there is none.
+            asked = Asked::default();
             match command {
                 Command::Stop(..) => return,
                 _ => continue,
             }
         }
+        let is_last = matches!(command, Command::Stop(..));
         // Outside of what may panic, so that those who wait for it learn the reason.
         let mut group = Group::default();
         let done = catch_unwind(AssertUnwindSafe(|| match command {
@@ -87,15 +98,20 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
                 if committer.wants_snapshot() || committer.is_pruning_due() {
                     ask_for_snapshot(shared);
                 }
-                Ok(true)
+                Ok(())
             }
-            command => obey(shared, &mut committer, &mut pruning, command),
+            command => obey(shared, &mut committer, &mut asked, command),
         }));
         match done {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => return,
+            Ok(Ok(())) => {}
             Ok(Err(error)) => shared.fail(EngineError::from(error)),
-            Err(payload) => shared.fail(panicked(Stage::Commit, &*payload)),
+            Err(payload) => shared.fail(EngineError::Panicked {
+                stage: Stage::Commit,
+                message: message_of(payload),
+            }),
+        }
+        if is_last {
+            return;
         }
     }
 }
@@ -107,19 +123,19 @@ fn ask_for_snapshot(shared: &Shared) {
     }
 }
 
-/// A command that is no block. Whether to go on.
+/// A command that is no block.
 fn obey(
     shared: &Shared,
     committer: &mut Committer,
-    pruning: &mut Option<Pruning>,
+    asked: &mut Asked,
     command: Command,
-) -> Result<bool, LedgerError> {
+) -> Result<(), LedgerError> {
     match command {
-        Command::Settled(_) => {}
+        Command::Settled(_) | Command::Failed => {}
         Command::Snapshot(state) => {
             let now_us = shared.clock.now_us();
             committer.put_snapshot(state.clone())?;
-            if let Some(mut pruning) = pruning.take() {
+            if let Some(pruning) = &mut asked.pruning {
                 let report = committer.prune(
                     &pruning.policy,
                     now_us,
@@ -127,34 +143,40 @@ fn obey(
                     pruning.archive.as_mut(),
                     &mut |_| ControlFlow::Continue(()),
                 );
-                pruning.answer.fulfil(report.map_err(EngineError::from));
+                if let Some(pruning) = asked.pruning.take() {
+                    pruning.answer.fulfil(report.map_err(EngineError::from));
+                }
             }
             committer.retain(now_us, &|| state.clone())?;
         }
-        Command::Prune(asked) => {
-            *pruning = Some(*asked);
+        Command::Prune(pruning) => {
+            asked.pruning = Some(*pruning);
             ask_for_snapshot(shared);
         }
-        Command::Sync(answer) => sync(shared, committer, answer),
+        Command::Sync(answer) => sync(shared, committer, asked, answer)?,
         Command::Stop(state, answer) => {
             if let Some(state) = state.filter(|_| committer.has_news()) {
                 committer.put_snapshot(state)?;
             }
-            sync(shared, committer, answer);
-            return Ok(false);
+            sync(shared, committer, asked, answer)?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-fn sync(shared: &Shared, committer: &mut Committer, answer: Promise<Receipt>) {
-    match committer.sync() {
-        Ok(receipt) => {
-            shared.watermark.advance(&receipt);
-            answer.fulfil(receipt);
-        }
-        Err(error) => shared.fail(error.into()),
+fn sync(
+    shared: &Shared,
+    committer: &mut Committer,
+    asked: &mut Asked,
+    answer: Promise<Receipt>,
+) -> Result<(), LedgerError> {
+    asked.sync = Some(answer);
+    let receipt = committer.sync()?;
+    shared.watermark.advance(&receipt);
+    if let Some(answer) = asked.sync.take() {
+        answer.fulfil(receipt);
     }
+    Ok(())
 }
 
 /// Takes in what is settled until the group is large enough, nothing more is on its way, or its first parcel has waited long

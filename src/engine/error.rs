@@ -24,6 +24,13 @@ pub enum EngineError {
         /// What it said.
         message: String,
     },
+    /// What gathers transactions for admission panicked, such as an injected timer. What was acknowledged is durable; the
+    /// engine has to be opened again.
+    #[error("admission panicked: {message}")]
+    AdmissionPanicked {
+        /// What it said.
+        message: String,
+    },
     /// There is no room at the moment, and the caller didn't want to wait.
     #[error("busy: no room at the moment")]
     Busy,
@@ -79,12 +86,18 @@ impl Latch {
     }
 }
 
-/// The error for a panic that was caught.
-pub(super) fn panicked(stage: Stage, payload: &(dyn Any + Send)) -> EngineError {
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    EngineError::Panicked { stage, message }
+/// What a panic that was caught said.
+pub(super) fn message_of(payload: Box<dyn Any + Send>) -> String {
+    let payload = match payload.downcast::<&str>() {
+        Ok(message) => return (*message).to_owned(),
+        Err(payload) => payload,
+    };
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => {
+            // It may be anything, and panic again when it is dropped.
+            std::mem::forget(payload);
+            "no message".to_owned()
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! The object that a hub embeds.
 
 use std::sync::Mutex;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,9 +10,9 @@ use super::admission::Submission;
 use super::commit::{Command, Pruning};
 use super::parcel::Offered;
 use super::shared::Shared;
-use super::sync::{Arc, lock_std as lock};
+use super::sync::{Arc, lock, lock_std, thread};
+use super::threads::Threads;
 use super::ticket::{Promise, ticket};
-use super::worker::Job;
 use super::{
     Admission, EngineBuilder, EngineError, EngineMetrics, Import, Outcome, Subscription, Ticket,
     WhenFull,
@@ -22,7 +21,7 @@ use crate::archive::ArchiveWriter;
 use crate::clock;
 use crate::digest::{BlockHash, TransactionId};
 use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{ChainReader, EncodedState, LedgerError, Lookup, PruneReport};
+use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
 use crate::model::{Block, Header, Transaction};
 use crate::produce;
 use crate::proof::{ExtensionProof, TransactionProof};
@@ -37,17 +36,8 @@ const PRODUCE_ATTEMPTS: usize = 8;
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
-    /// Held by whoever has a command on its way to the commit thread.
-    commanding: Mutex<()>,
     /// What the clocks read when the engine was opened.
     start: clock::Start,
-}
-
-/// The engine's threads, which [`Engine::shutdown`] waits for.
-pub(super) struct Threads {
-    pub(super) admission: JoinHandle<()>,
-    pub(super) workers: Vec<JoinHandle<()>>,
-    pub(super) commit: JoinHandle<()>,
 }
 
 impl Engine {
@@ -56,7 +46,6 @@ impl Engine {
             start: clock::Start::of(&*shared.clock, &*shared.timer),
             shared,
             threads: Mutex::new(Some(threads)),
-            commanding: Mutex::default(),
         }
     }
 
@@ -324,9 +313,9 @@ impl Engine {
     }
 
     fn command<T>(&self, command: impl FnOnce(Promise<T>) -> Command) -> Result<T, EngineError> {
-        // One at a time, so that the channel keeps room for every parcel.
-        let _turn = lock(&self.commanding);
         self.shared.latch.check()?;
+        let permit = self.shared.commanding.acquire(1);
+        let _permit = permit.ok_or_else(|| self.shared.latch.reason())?;
         let (answer, ticket) = ticket(&self.shared.latch);
         self.shared.send_commit(command(answer));
         ticket.wait()
@@ -360,47 +349,42 @@ impl Engine {
     }
 
     /// Takes in no more, finishes what is on its way, keeps the state, makes everything durable, and ends the threads. Later
-    /// calls that change something fail with [`EngineError::Stopped`]; reading goes on.
+    /// calls that change something fail with [`EngineError::Stopped`], and so do those that come meanwhile; reading goes on.
+    ///
+    /// A thread of the engine, in which a [`Waker`](std::task::Waker) or a [`Clock`](crate::clock::Clock) of the caller's is
+    /// called, can't wait for its own end: there this only begins it, and gives [`EngineError::Stopped`].
     ///
     /// # Errors
-    /// Why the engine failed, if it did; the store failed now.
+    /// Why the engine failed, if it did; the store failed now; another call has shut it down or is about to.
     pub fn shutdown(&self) -> Result<Receipt, EngineError> {
-        let Some(threads) = lock(&self.threads).take() else {
+        let Some(threads) = lock_std(&self.threads).take() else {
             return Err(self.shared.latch.reason());
         };
-        let shared = &self.shared;
-        shared.memory.close();
-        shared.admission_memory.close();
-        let _ = shared.submissions.send(None);
-        let _ = threads.admission.join();
-        shared.memory.wait_idle();
-        shared.admission_memory.wait_idle();
-        for _ in &threads.workers {
-            let _ = shared.jobs.send(Job::Stop);
+        if !threads.have_caller() {
+            return threads.stop(&self.shared);
         }
-        for worker in threads.workers {
-            let _ = worker.join();
-        }
-        let state = (!shared.latch.is_set())
-            .then(|| EncodedState::from(shared.lock_chain().validator().state()));
-        let (answer, ticket) = ticket(&shared.latch);
-        shared.send_commit(Command::Stop(state, answer));
-        let receipt = ticket.wait();
-        let _ = threads.commit.join();
-        let outcome = shared.latch.check().and(receipt);
-        shared.latch.set(EngineError::Stopped);
-        shared.watermark.close();
-        shared.subscribers.close();
-        outcome
+        let shared = Arc::clone(&self.shared);
+        let ending = thread::Builder::new().name("hubledger-end".to_owned());
+        let ending = ending.spawn(move || note(threads.stop(&shared)));
+        ending.map_err(|error| EngineError::Threads(Arc::new(error)))?;
+        Err(EngineError::Stopped)
+    }
+}
+
+/// Notes an end that nobody waits for.
+fn note(ended: Result<Receipt, EngineError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the engine ended with an error");
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if lock(&self.threads).is_some()
-            && let Err(error) = self.shutdown()
-        {
-            tracing::error!(%error, "the engine ended with an error");
+        if lock_std(&self.threads).is_some() {
+            match self.shutdown() {
+                Err(EngineError::Stopped) => {}
+                ended => note(ended),
+            }
         }
     }
 }

@@ -40,6 +40,9 @@
 //! - Nothing is unbounded: memory is granted before a parcel is taken in, and every channel has room for all parcels in
 //!   flight, so that no stage waits for a later one, and nobody can be in a circle of those who wait.
 //! - A stage that fails or panics stops the engine, and everybody who waits gets that as the error.
+//! - What is on its way holds a permit from before it is sent until it is answered. Stopping closes the budgets, waits until
+//!   nothing is out of them, and tells the threads only then: so no call that comes meanwhile is left without an answer.
+//! - Nothing of a caller's, such as a waker, is run while something is locked, and its panic is nobody else's.
 //!
 //! # The modules
 //!
@@ -50,11 +53,13 @@
 //! | `import`, `admission`, `pool`, `verified` | blocks and transactions coming in, waiting, and known to be signed |
 //! | `parcel`, `chain`, `worker`, `commit` | what goes through the stages, in which order, and by whom |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
-//! | `shared` | what all threads share |
+//! | `shared`, `threads` | what all threads share, and how they end |
+//! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
 
 mod admission;
 mod builder;
 mod chain;
+mod channel;
 mod commit;
 mod error;
 mod handle;
@@ -68,9 +73,12 @@ mod settings;
 mod shared;
 mod subscription;
 mod sync;
+mod threads;
 mod ticket;
 mod turn;
 mod verified;
+#[cfg(test)]
+mod walk;
 mod watermark;
 mod worker;
 

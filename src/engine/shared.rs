@@ -2,14 +2,13 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
-use crossbeam_channel::Sender;
 use hubledger_storage::Durability;
 
 use super::EngineError;
 use super::admission::{InOrder, Submission};
 use super::chain::Chain;
+use super::channel::Sender;
 use super::commit::Command;
 use super::error::Latch;
 use super::metrics::{Meters, Stage};
@@ -18,7 +17,7 @@ use super::permits::Permits;
 use super::pool::Pool;
 use super::settings::Settings;
 use super::subscription::Subscribers;
-use super::sync::{Arc, lock_std as lock};
+use super::sync::{Arc, Mutex, MutexGuard, lock};
 use super::turn::Turn;
 use super::verified::Verified;
 use super::watermark::Watermark;
@@ -42,6 +41,8 @@ pub(super) struct Shared {
     pub(super) meters: Meters,
     pub(super) memory: Arc<Permits>,
     pub(super) admission_memory: Arc<Permits>,
+    /// One permit, for whoever has a command on its way to the commit thread: so its channel keeps room for every parcel.
+    pub(super) commanding: Arc<Permits>,
     pub(super) verified: Verified,
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
@@ -87,8 +88,9 @@ impl Shared {
             meters: Meters::default(),
             memory: Permits::new(settings.memory_bytes),
             admission_memory: Permits::new(settings.admission_bytes),
+            commanding: Permits::new(1),
             verified: Verified::new(settings.verified_transactions),
-            judged: Mutex::default(),
+            judged: Mutex::new(InOrder::default()),
             pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
             watermark: Watermark::new(end),
             subscribers: Subscribers::default(),
@@ -172,21 +174,35 @@ impl Shared {
         }
     }
 
-    /// Notes a failure without touching the chain, which the caller has locked.
-    pub(super) fn latch_error(&self, error: EngineError) {
-        tracing::error!(%error, "the engine stops");
-        if self.latch.set(error) {
-            self.memory.close();
-            self.admission_memory.close();
-            self.watermark.close();
-            self.subscribers.close();
+    /// Takes nothing more in: sends away everybody who waits to hand something in, or comes to.
+    pub(super) fn close(&self) {
+        for permits in [&self.memory, &self.admission_memory, &self.commanding] {
+            permits.close();
         }
     }
 
-    /// Stops everything for a failure: everybody who waits learns of it.
+    /// Waits, once closed, until all that was taken in is answered. Whoever hands something in takes a permit before it is
+    /// sent anywhere, and the permit goes with it; so after this nobody is about to send anything either.
+    pub(super) fn wait_idle(&self) {
+        for permits in [&self.memory, &self.admission_memory, &self.commanding] {
+            permits.wait_idle();
+        }
+    }
+
+    /// Stops everything for a failure: everybody who waits learns of it. The threads go on, to drop what still comes. Called
+    /// with nothing locked.
     pub(super) fn fail(&self, error: EngineError) {
-        self.latch_error(error);
-        self.lock_chain().clear();
-        lock(&self.judged).clear();
+        if self.latch.set(error.clone()) {
+            self.close();
+            self.watermark.close();
+            self.subscribers.close();
+            // There is room for it, and a thread that has been told to stop keeps nothing for later.
+            let _ = self.commands.try_send(Command::Failed);
+            tracing::error!(%error, "the engine stops");
+        }
+        let parcels = self.lock_chain().clear();
+        drop(parcels);
+        let batches = lock(&self.judged).clear();
+        drop(batches);
     }
 }

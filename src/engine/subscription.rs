@@ -1,8 +1,9 @@
 //! What happens in the engine, for those who want to follow it, each at its own pace.
 //!
-//! Invariants: telling never waits for a subscriber; one that is slow loses its oldest events, and learns how many.
+//! Invariants: telling never waits for a subscriber; one that is slow loses its oldest events, and learns how many; who has gone is
+//! forgotten at once; who comes after the end finds it. Locked are all rings first, then one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hubledger_storage::Receipt;
 
@@ -42,6 +43,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Subscription {
     ring: Arc<Ring>,
+    number: u64,
+    rings: Arc<Mutex<Rings>>,
 }
 
 #[derive(Debug)]
@@ -57,8 +60,6 @@ struct State {
     lost: u64,
     /// No more events will come.
     is_over: bool,
-    /// Nobody will take them.
-    is_dropped: bool,
 }
 
 impl State {
@@ -93,42 +94,72 @@ impl Subscription {
     }
 }
 
+/// O(log subscriptions).
 impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.ring.state).is_dropped = true;
+        lock(&self.rings).open.remove(&self.number);
     }
 }
 
 /// All subscriptions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscribers {
-    rings: Mutex<Vec<Arc<Ring>>>,
+    rings: Arc<Mutex<Rings>>,
+}
+
+#[derive(Debug)]
+struct Rings {
+    /// By number, so in the order in which they came.
+    open: BTreeMap<u64, Arc<Ring>>,
+    /// How many there ever were.
+    count: u64,
+    /// No more events will come.
+    is_over: bool,
+}
+
+impl Default for Subscribers {
+    fn default() -> Self {
+        let rings = Rings {
+            open: BTreeMap::new(),
+            count: 0,
+            is_over: false,
+        };
+        Self {
+            rings: Arc::new(Mutex::new(rings)),
+        }
+    }
 }
 
 impl Subscribers {
-    /// A subscription that holds at most `capacity` events, at least 1.
+    /// A subscription that holds at most `capacity` events, at least 1. O(log subscriptions).
     pub(super) fn add(&self, capacity: usize) -> Subscription {
+        let mut rings = lock(&self.rings);
         let ring = Arc::new(Ring {
             state: Mutex::new(State {
                 events: VecDeque::new(),
                 capacity: capacity.max(1),
                 lost: 0,
-                is_over: false,
-                is_dropped: false,
+                is_over: rings.is_over,
             }),
             told: Condvar::new(),
         });
-        lock(&self.rings).push(Arc::clone(&ring));
-        Subscription { ring }
+        let number = rings.count;
+        rings.count += 1;
+        if !rings.is_over {
+            rings.open.insert(number, Arc::clone(&ring));
+        }
+        drop(rings);
+        Subscription {
+            ring,
+            number,
+            rings: Arc::clone(&self.rings),
+        }
     }
 
     /// Tells everybody. O(subscribers), and no waiting but for each one's lock.
     pub(super) fn tell(&self, event: &Event) {
-        lock(&self.rings).retain(|ring| {
+        for ring in lock(&self.rings).open.values() {
             let mut state = lock(&ring.state);
-            if state.is_dropped {
-                return false;
-            }
             if state.events.len() == state.capacity {
                 state.events.pop_front();
                 state.lost += 1;
@@ -136,13 +167,14 @@ impl Subscribers {
             state.events.push_back(event.clone());
             drop(state);
             ring.told.notify_all();
-            true
-        });
+        }
     }
 
     /// Nothing will happen any more.
     pub(super) fn close(&self) {
-        for ring in lock(&self.rings).drain(..) {
+        let mut rings = lock(&self.rings);
+        rings.is_over = true;
+        for ring in std::mem::take(&mut rings.open).into_values() {
             lock(&ring.state).is_over = true;
             ring.told.notify_all();
         }
@@ -193,15 +225,50 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_that_is_dropped_costs_nothing_more() {
+    fn a_subscription_that_is_dropped_is_forgotten_at_once() {
         shuttle::check_random(
             || {
-                let subscribers = Subscribers::default();
-                drop(subscribers.add(1));
+                let subscribers = Arc::new(Subscribers::default());
+                let kept = subscribers.add(4);
+                let coming_and_going: Vec<_> = (0..2)
+                    .map(|_| {
+                        let subscribers = Arc::clone(&subscribers);
+                        thread::spawn(move || {
+                            for _ in 0..3 {
+                                drop(subscribers.add(1));
+                            }
+                        })
+                    })
+                    .collect();
                 subscribers.tell(&head(0));
-                assert!(lock(&subscribers.rings).is_empty());
+                for thread in coming_and_going {
+                    thread.join().expect("no panic");
+                }
+                let held = |subscribers: &Subscribers| lock(&subscribers.rings).open.len();
+                assert_eq!(held(&subscribers), 1, "without another event");
+                assert_eq!(kept.next(), Some(head(0)));
+                drop(kept);
+                assert_eq!(held(&subscribers), 0);
             },
-            10,
+            300,
+        );
+    }
+
+    #[test]
+    fn a_subscription_at_the_end_or_after_it_finds_it() {
+        shuttle::check_random(
+            || {
+                let subscribers = Arc::new(Subscribers::default());
+                let coming = {
+                    let subscribers = Arc::clone(&subscribers);
+                    thread::spawn(move || subscribers.add(1).next())
+                };
+                subscribers.close();
+                assert_eq!(subscribers.add(1).next(), None);
+                assert_eq!(coming.join().expect("no panic"), None);
+                assert!(lock(&subscribers.rings).open.is_empty());
+            },
+            300,
         );
     }
 }

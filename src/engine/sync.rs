@@ -5,10 +5,14 @@
 pub(super) use shuttle::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(test)]
 pub(super) use shuttle::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(test)]
+pub(super) use shuttle::thread;
 #[cfg(not(test))]
 pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(test))]
 pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(test))]
+pub(super) use std::thread;
 
 pub(super) use std::sync::Arc;
 use std::sync::PoisonError;
@@ -30,7 +34,7 @@ pub(super) fn wait_until<'a, T>(
     guard
 }
 
-/// The same for what needs no walk through interleavings.
+/// The same for what needs no walk through interleavings: nothing here may wait while it is locked.
 pub(super) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

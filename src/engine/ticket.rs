@@ -2,15 +2,17 @@
 //! awaits it in whatever runtime.
 //!
 //! Invariants: an answer is given once and taken once; a promise that is dropped unfulfilled answers too, with the reason
-//! why the engine stopped, so that nobody waits for ever.
+//! why the engine stopped, so that nobody waits for ever; nothing of a caller's runs while a lock is held here, and if it panics
+//! in a thread of the engine, that is the caller's loss alone.
 
 use std::future::Future;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::EngineError;
-use super::error::Latch;
+use super::error::{Latch, message_of};
 use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
 
 /// What a caller holds until its answer comes.
@@ -77,7 +79,7 @@ impl<T> Slot<T> {
         let before = mem::replace(&mut *lock(&self.state), State::Answered(answer));
         match before {
             State::Waited => self.answered.notify_all(),
-            State::Awaited(waker) => waker.wake(),
+            State::Awaited(waker) => wake(waker),
             _ => {}
         }
     }
@@ -94,6 +96,17 @@ impl<T> Slot<T> {
     }
 }
 
+/// Wakes whoever awaits an answer.
+fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        let message = message_of(payload);
+        tracing::warn!(
+            message,
+            "the waker of somebody who awaits a ticket panicked"
+        );
+    }
+}
+
 impl<T> Ticket<T> {
     /// Waits for the answer.
     ///
@@ -101,17 +114,20 @@ impl<T> Ticket<T> {
     /// [`EngineError`]: the engine stopped before it could answer.
     pub fn wait(self) -> Result<T, EngineError> {
         let mut answer = None;
+        let mut before = State::Open;
         drop(wait_until(
             &self.slot.answered,
             lock(&self.slot.state),
             |state| {
                 answer = Slot::take(state);
                 if matches!(state, State::Open | State::Awaited(_)) {
-                    *state = State::Waited;
+                    before = mem::replace(state, State::Waited);
                 }
                 answer.is_some() || matches!(state, State::Taken)
             },
         ));
+        // A waker, if it was polled before.
+        drop(before);
         answer.unwrap_or(Err(EngineError::Stopped))
     }
 
@@ -135,10 +151,20 @@ impl<T> Future for Ticket<T> {
             return Poll::Ready(answer);
         }
         match &*state {
-            State::Taken => {}
-            State::Awaited(held) if held.will_wake(context.waker()) => {}
-            _ => *state = State::Awaited(context.waker().clone()),
+            State::Taken => return Poll::Pending,
+            State::Awaited(held) if held.will_wake(context.waker()) => return Poll::Pending,
+            _ => drop(state),
         }
+        let waker = context.waker().clone();
+        let mut state = lock(&self.slot.state);
+        // It may have come meanwhile.
+        if let Some(answer) = Slot::take(&mut state) {
+            drop(state);
+            return Poll::Ready(answer);
+        }
+        let before = mem::replace(&mut *state, State::Awaited(waker));
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }

@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, select_biased};
-
+use super::EngineError;
 use super::admission::{self, Batch};
+use super::channel::{Receiver, recv_biased};
 use super::commit::Command;
-use super::error::panicked;
+use super::error::message_of;
 use super::metrics::{Load, Stage};
 use super::parcel::{Offered, Parcel};
 use super::shared::Shared;
@@ -39,15 +39,12 @@ pub(super) enum Job {
 pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>) {
     loop {
         let waiting = Instant::now();
-        let job = select_biased! {
-            recv(urgent) -> job => job,
-            recv(jobs) -> job => job,
-        };
+        let job = recv_biased(urgent, jobs);
         shared.meters.workers_idle.add(waiting.elapsed());
         // Outside of what may panic, so that those who wait for it learn the reason.
         let mut job = match job {
-            Ok(Job::Stop) | Err(_) => return,
-            Ok(job) => job,
+            Some(Job::Stop) | None => return,
+            Some(job) => job,
         };
         if shared.latch.is_set() {
             continue;
@@ -60,7 +57,10 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
             Job::Stop => {}
         }));
         if let Err(payload) = done {
-            shared.fail(panicked(stage.get(), &*payload));
+            shared.fail(EngineError::Panicked {
+                stage: stage.get(),
+                message: message_of(payload),
+            });
         }
     }
 }
@@ -175,44 +175,44 @@ fn check(shared: &Shared, parcel: &Parcel, range: Range<usize>, stage: &Cell<Sta
 /// Rules and settles what is ready; called with every piece of news.
 pub(super) fn advance(shared: &Shared) {
     shared.turn.take(|| {
-        let mut chain = shared.lock_chain();
-        loop {
-            if shared.latch.is_set() {
-                chain.clear();
-                return;
-            }
-            let started = Instant::now();
-            if let Some(settled) = chain.settle() {
-                let load = Load {
-                    blocks: settled.verdicts.len() as u64,
-                    transactions: settled.valid.iter().map(|b| transactions(b.block())).sum(),
-                    bytes: settled.parcel.bytes as u64,
-                };
-                shared.forget_used(&settled.valid);
-                shared.meters.stage(Stage::Validate, started, load);
-                shared.send_commit(Command::Settled(settled));
-                continue;
-            }
-            if shared.snapshot_is_due.load(Ordering::Acquire) {
-                // A snapshot is of a state without unsettled blocks, so that rules wait until it is taken.
-                if chain.ruled() > 0 {
-                    return;
-                }
-                let state = EncodedState::from(chain.validator().state());
-                shared.snapshot_is_due.store(false, Ordering::Release);
-                shared.send_commit(Command::Snapshot(state));
-            }
-            let Some(parcel) = chain.next_to_rule() else {
-                return;
-            };
-            let now_us = || shared.clock.now_us();
-            if let Err(error) = chain.rule(&parcel, now_us, shared.committed_end()) {
-                shared.latch_error(error);
-                continue;
-            }
-            shared
-                .meters
-                .stage(Stage::Validate, started, Load::default());
+        if let Err(error) = rule_and_settle(shared) {
+            shared.fail(error);
         }
     });
+}
+
+/// A round of it.
+fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
+    let mut chain = shared.lock_chain();
+    loop {
+        shared.latch.check()?;
+        let started = Instant::now();
+        if let Some(settled) = chain.settle() {
+            let load = Load {
+                blocks: settled.verdicts.len() as u64,
+                transactions: settled.valid.iter().map(|b| transactions(b.block())).sum(),
+                bytes: settled.parcel.bytes as u64,
+            };
+            shared.forget_used(&settled.valid);
+            shared.meters.stage(Stage::Validate, started, load);
+            shared.send_commit(Command::Settled(settled));
+            continue;
+        }
+        if shared.snapshot_is_due.load(Ordering::Acquire) {
+            // A snapshot is of a state without unsettled blocks, so that rules wait until it is taken.
+            if chain.ruled() > 0 {
+                return Ok(());
+            }
+            let state = EncodedState::from(chain.validator().state());
+            shared.snapshot_is_due.store(false, Ordering::Release);
+            shared.send_commit(Command::Snapshot(state));
+        }
+        let Some(parcel) = chain.next_to_rule() else {
+            return Ok(());
+        };
+        let now_us = || shared.clock.now_us();
+        chain.rule(&parcel, now_us, shared.committed_end())?;
+        let meters = &shared.meters;
+        meters.stage(Stage::Validate, started, Load::default());
+    }
 }

@@ -1,10 +1,15 @@
 //! Stopping: by the caller, by a failing store, by a panicking stage. Nobody waits for ever, and the store opens and goes on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::panic_any;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hubledger::clock::Clock;
 use hubledger::engine::{Engine, EngineError, Outcome, Stage, WhenFull};
 use hubledger_storage::{
     Block, BlockWriter, Durability, Error, MemoryStore, Part, PruneReceipt, Receipt, Result, Store,
@@ -13,21 +18,31 @@ use hubledger_storage::{
 use crate::common::{Chain, clock, reopenable};
 use crate::support::{delays, encoded, engine, messages, outcomes};
 
-/// A writer whose appends fail after so many.
+/// A writer whose appends fail after so many, and everything once it is broken.
 struct Failing {
     writer: Box<dyn BlockWriter>,
     appends_left: usize,
+    is_broken: Arc<AtomicBool>,
+}
+
+impl Failing {
+    fn check(&self, operation: &'static str) -> Result<()> {
+        match self.is_broken.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err(Error::Poisoned {
+                operation,
+                earlier: "sync",
+                path: "a test's disk".into(),
+            }),
+        }
+    }
 }
 
 impl BlockWriter for Failing {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        if self.appends_left == 0 {
-            return Err(Error::Poisoned {
-                operation: "append",
-                earlier: "sync",
-                path: "a test's disk".into(),
-            });
-        }
+        let is_last = self.appends_left == 0;
+        self.is_broken.fetch_or(is_last, Ordering::SeqCst);
+        self.check("append")?;
         self.appends_left -= 1;
         self.writer.append(run, durability)
     }
@@ -41,10 +56,12 @@ impl BlockWriter for Failing {
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        self.check("put_meta")?;
         self.writer.put_meta(key, value, durability)
     }
 
     fn sync(&mut self) -> Result<Receipt> {
+        self.check("sync")?;
         self.writer.sync()
     }
 }
@@ -77,6 +94,7 @@ fn a_failing_store_is_an_error_for_everybody_and_loses_nothing_acknowledged() {
         let writer = Box::new(Failing {
             writer,
             appends_left,
+            is_broken: Arc::default(),
         });
         let builder = Engine::builder().threads(2).settings(|settings| {
             settings.parcel_blocks = 2;
@@ -132,12 +150,12 @@ fn a_stage_that_panics_is_an_error_and_not_lost() {
                 Err(EngineError::Panicked { stage: at, message }) => {
                     assert_eq!((at, message.as_str()), (stage, "a test's panic"));
                 }
-                // One turn may have taken all parcels through a stage.
-                Ok(Outcome::Committed { .. })
-                    if (1..=after).contains(&calls.load(Ordering::Relaxed)) =>
-                {
-                    continue;
-                }
+                // One turn may have taken all parcels through a stage, or others took them while it panicked.
+                Ok(Outcome::Committed { .. }) => match calls.load(Ordering::Relaxed) {
+                    0 => panic!("{stage} is never entered"),
+                    calls if calls <= after => continue,
+                    _ => {}
+                },
                 other => panic!("{stage}: {other:?}"),
             }
             assert!(engine.shutdown().is_err());
@@ -196,4 +214,230 @@ fn shutting_down_finishes_what_was_taken_in_and_refuses_the_rest() {
     assert!(matches!(engine.shutdown(), Err(EngineError::Stopped)));
     assert!(engine.sync().is_err());
     assert_eq!(engine.head().unwrap().height, 20, "reading goes on");
+}
+
+/// What `work` gives, unless it never comes back.
+#[track_caller]
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = channel();
+    std::thread::spawn(move || done.send(work()));
+    let given = ended.recv_timeout(Duration::from_secs(60));
+    given.expect("it comes back")
+}
+
+#[test]
+fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
+    let (chain, blocks) = messages(3, 2);
+    let store = reopenable();
+    let Store { reader, writer } = store.open().unwrap();
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let writer = Box::new(Failing {
+        writer,
+        appends_left: usize::MAX,
+        is_broken: Arc::clone(&is_broken),
+    });
+    let engine = Engine::builder()
+        .threads(1)
+        .clock(clock(chain.now()))
+        .create(Store { reader, writer }, chain.spec())
+        .unwrap();
+    assert_eq!(outcomes(&engine, &encoded(&blocks)).len(), 3);
+    is_broken.store(true, Ordering::SeqCst);
+    let ended = in_time(move || engine.shutdown());
+    assert!(matches!(ended, Err(EngineError::Ledger(_))));
+    goes_on(&store, &chain, &encoded(&blocks));
+}
+
+#[test]
+fn who_subscribes_after_the_end_or_a_failure_finds_it() {
+    let (chain, blocks) = messages(2, 2);
+    let probe = |at| assert!(at != Stage::Hash, "a test's panic");
+    for is_to_fail in [false, true] {
+        let builder = Engine::builder().threads(1);
+        let builder = match is_to_fail {
+            true => builder.probe(Arc::new(probe)),
+            false => builder,
+        };
+        let engine = engine(&chain, &reopenable(), builder);
+        let early = engine.subscribe(100);
+        match is_to_fail {
+            true => assert!(
+                engine
+                    .import(encoded(&blocks))
+                    .any(|outcome| outcome.is_err())
+            ),
+            false => drop(engine.shutdown().unwrap()),
+        }
+        let late = engine.subscribe(1);
+        assert_eq!(in_time(move || late.next()), None);
+        assert_eq!(in_time(move || early.next()), None);
+    }
+}
+
+/// A timer that stands still, and panics after so many looks at it.
+struct Brittle(AtomicUsize);
+
+impl Clock for Brittle {
+    fn now_us(&self) -> u64 {
+        let left = |left: usize| left.checked_sub(1);
+        let left = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        assert!(left.is_ok(), "a test's timer");
+        0
+    }
+}
+
+#[test]
+fn a_timer_that_panics_is_everybodys_error() {
+    let (chain, blocks) = messages(4, 2);
+    let blocks = encoded(&blocks);
+    let is_told = |error: &EngineError| matches!(error, EngineError::AdmissionPanicked { message } if message == "a test's timer");
+    for looks in 0..6 {
+        let store = reopenable();
+        let timer = Arc::new(Brittle(AtomicUsize::new(looks)));
+        let builder = Engine::builder().threads(1).timer(timer);
+        let builder = builder.settings(|settings| {
+            settings.admission_linger = Duration::from_secs(3600);
+        });
+        let engine = Arc::new(engine(&chain, &store, builder));
+        let following = engine.subscribe(1);
+        // The batch stays open, so that the timer is looked at again and again.
+        let submit = |name: &str| engine.submit(chain.message(name, 1), WhenFull::Wait);
+        for ticket in ["alice", "bob", "carol"].map(submit) {
+            let error = ticket.and_then(|ticket| in_time(|| ticket.wait()));
+            assert!(is_told(&error.unwrap_err()), "{looks}");
+        }
+        let error = submit("dave").map(drop).unwrap_err();
+        assert!(is_told(&error), "{looks}: {error}");
+        let error = engine
+            .import(blocks.clone())
+            .find_map(|outcome| outcome.err());
+        assert!(is_told(&error.unwrap()), "{looks}");
+        assert!(is_told(&engine.sync().unwrap_err()), "{looks}");
+        assert_eq!(in_time(move || following.next()), None);
+        let ended = in_time(move || engine.shutdown());
+        assert!(is_told(&ended.unwrap_err()), "{looks}");
+        goes_on(&store, &chain, &blocks);
+    }
+}
+
+/// What a waker does that it shouldn't.
+#[derive(Clone, Copy)]
+enum Rudeness {
+    Panics,
+    /// With something that panics again when it is dropped.
+    PanicsTwice,
+    PanicsWhenDropped,
+}
+
+struct Rude(Rudeness, Arc<AtomicUsize>);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a test's bomb");
+    }
+}
+
+impl Wake for Rude {
+    fn wake(self: Arc<Self>) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        match self.0 {
+            Rudeness::Panics => panic!("a test's waker"),
+            Rudeness::PanicsTwice => panic_any(Bomb),
+            Rudeness::PanicsWhenDropped => {}
+        }
+    }
+}
+
+impl Drop for Rude {
+    fn drop(&mut self) {
+        let is_rude = matches!(self.0, Rudeness::PanicsWhenDropped);
+        assert!(!is_rude, "a test's waker is dropped");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_is_the_loss_of_its_caller_alone() {
+    let (chain, blocks) = messages(6, 2);
+    let blocks = encoded(&blocks);
+    for rudeness in [
+        Rudeness::Panics,
+        Rudeness::PanicsTwice,
+        Rudeness::PanicsWhenDropped,
+    ] {
+        // Commits wait until the first outcome is awaited.
+        let is_open = Arc::new(AtomicBool::new(false));
+        let gate = Arc::clone(&is_open);
+        let probe = Arc::new(move |stage| {
+            while stage == Stage::Commit && !gate.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+        });
+        let timer = Arc::new(Brittle(AtomicUsize::new(usize::MAX)));
+        let builder = Engine::builder().threads(1).timer(timer).probe(probe);
+        let builder = builder.settings(|settings| {
+            settings.admission_linger = Duration::from_secs(3600);
+            settings.admission_batch = 2;
+        });
+        let engine = engine(&chain, &reopenable(), builder);
+        let woken = Arc::new(AtomicUsize::new(0));
+        let waker = Waker::from(Arc::new(Rude(rudeness, Arc::clone(&woken))));
+        let mut context = Context::from_waker(&waker);
+        let submit = |name: &str| {
+            let submitted = engine.submit(chain.message(name, 1), WhenFull::Wait);
+            submitted.unwrap()
+        };
+        let mut first = submit("alice");
+        assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+        let mut offered = engine.offer(blocks[..2].to_vec(), WhenFull::Wait).unwrap();
+        assert!(Pin::new(&mut offered).poll(&mut context).is_pending());
+        is_open.store(true, Ordering::SeqCst);
+        // The engine drops the last ones.
+        std::mem::forget(waker);
+        assert!(submit("bob").wait().unwrap().is_ok());
+        assert_eq!(outcomes(&engine, &blocks).len(), 6);
+        assert!(first.wait().unwrap().is_ok(), "its answer is there");
+        assert_eq!(offered.wait().unwrap().len(), 2);
+        assert_eq!(engine.shutdown().unwrap().end, 7);
+        assert_eq!(woken.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[test]
+fn an_engine_whose_own_thread_drops_it_ends() {
+    /// Whoever awaits owns the engine, and goes when it is woken.
+    struct Owner(Mutex<Option<Engine>>);
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+    let (chain, blocks) = messages(3, 2);
+    let timer = Arc::new(Brittle(AtomicUsize::new(usize::MAX)));
+    let held = Arc::downgrade(&timer);
+    let store = reopenable();
+    let builder = Engine::builder().threads(1).timer(timer);
+    let engine = engine(&chain, &store, builder);
+    let owner = Arc::new(Owner(Mutex::default()));
+    let waker = Waker::from(Arc::clone(&owner));
+    // Until the engine is handed over, its lock keeps whoever wakes.
+    let mut own = owner.0.lock().unwrap();
+    let offered = engine.offer(encoded(&blocks), WhenFull::Wait);
+    let mut offered = offered.unwrap();
+    let polled = Pin::new(&mut offered).poll(&mut Context::from_waker(&waker));
+    *own = Some(engine);
+    drop(own);
+    if polled.is_ready() {
+        // It was quicker than we: nobody is woken.
+        drop(owner.0.lock().unwrap().take());
+    }
+    in_time(move || {
+        while held.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    });
+    goes_on(&store, &chain, &encoded(&blocks));
 }

@@ -1,0 +1,62 @@
+//! The engine's threads, and the order in which they end.
+//!
+//! Invariant: a thread takes what comes until it is told to stop, also after a failure, and it is told only when nobody can
+//! send to it any more. So nothing stays behind in a channel, and nobody waits for what it would have answered.
+
+use hubledger_storage::Receipt;
+
+use super::EngineError;
+use super::commit::Command;
+use super::shared::Shared;
+use super::sync::thread::{self, JoinHandle};
+use super::ticket::ticket;
+use super::worker::Job;
+use crate::ledger::EncodedState;
+
+/// Those that were started.
+#[derive(Default)]
+pub(super) struct Threads {
+    pub(super) admission: Option<JoinHandle<()>>,
+    pub(super) workers: Vec<JoinHandle<()>>,
+    pub(super) commit: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Whether the caller is one of them.
+    pub(super) fn have_caller(&self) -> bool {
+        let own = thread::current().id();
+        let all = self.workers.iter().chain(&self.admission);
+        let mut all = all.chain(&self.commit);
+        all.any(|thread| thread.thread().id() == own)
+    }
+
+    /// Ends them: takes nothing more in, finishes what is on its way, keeps the state, and makes everything durable.
+    pub(super) fn stop(self, shared: &Shared) -> Result<Receipt, EngineError> {
+        shared.close();
+        shared.wait_idle();
+        let _ = shared.submissions.send(None);
+        join(self.admission);
+        for _ in &self.workers {
+            let _ = shared.jobs.send(Job::Stop);
+        }
+        join(self.workers);
+        let state = (!shared.latch.is_set())
+            .then(|| EncodedState::from(shared.lock_chain().validator().state()));
+        let (answer, ticket) = ticket(&shared.latch);
+        shared.send_commit(Command::Stop(state, answer));
+        let receipt = ticket.wait();
+        join(self.commit);
+        let outcome = shared.latch.check().and(receipt);
+        shared.latch.set(EngineError::Stopped);
+        shared.watermark.close();
+        shared.subscribers.close();
+        outcome
+    }
+}
+
+/// Waits for threads to end. Whatever panics in one is caught there.
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
