@@ -27,6 +27,7 @@ const OPTIONS: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 400,
     index_in_background: false,
+    filter_bytes: 256,
 };
 const NAMES: [&str; 2] = ["a", "b"];
 

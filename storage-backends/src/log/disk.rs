@@ -51,12 +51,23 @@ impl GrowingFile {
 /// The heads of a run that were written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads<'a> {
-    /// Offsets of the records.
-    pub(super) records: &'a [u64],
+    /// The frame.
+    pub(super) frame: &'a [u8],
+    /// Where in it the records begin.
+    pub(super) records: &'a [usize],
+    /// The frame's offset in the file of heads.
+    pub(super) start: u64,
     /// The end of the file of heads.
     pub(super) end: u64,
     /// Checksum of the frame.
     pub(super) content: u32,
+}
+
+impl<'a> Heads<'a> {
+    /// The records' offsets in the file of heads.
+    pub(super) fn offsets(self) -> impl Iterator<Item = u64> + 'a {
+        self.records.iter().map(move |at| self.start + *at as u64)
+    }
 }
 
 #[derive(Debug)]
@@ -108,7 +119,7 @@ impl Disk {
         &mut self,
         run: &[Block],
         is_to_sync: bool,
-        then: impl FnOnce(&Site, Heads<'_>) -> Result<()>,
+        then: impl FnOnce(Heads<'_>) -> Result<()>,
     ) -> Result<()> {
         let (salt, bodies_at) = (self.site.salt, self.bodies.end);
         let way = match is_to_sync {
@@ -117,21 +128,21 @@ impl Disk {
             false => Way::Cached,
         };
         let height = run.first().map_or(0, |block| block.height);
-        let (site, heads, content) = (&self.site, &mut self.heads, &mut self.content);
+        let (heads, content) = (&mut self.heads, &mut self.content);
         let spare = &mut self.spare;
         let write_heads = |checksums: &[u32]| {
             let mut draft = RunDraft::new(std::mem::take(spare), run, checksums, bodies_at, salt);
             let start = heads.end;
             let what = (FrameKind::Run, height);
             write_frame(heads, content, salt, "append", what, &mut draft.frame)?;
-            let offsets = draft.records.iter();
-            let records: Vec<_> = offsets.map(|offset| start + *offset as u64).collect();
             let written = Heads {
-                records: &records,
+                frame: &draft.frame,
+                records: &draft.records,
+                start,
                 end: heads.end,
                 content: *content,
             };
-            then(site, written)?;
+            then(written)?;
             if draft.frame.capacity() <= SPARE_BYTES_MAX {
                 *spare = draft.frame;
             }

@@ -1,4 +1,4 @@
-//! The backend `log:DIR`: an append-log in a directory, written with positioned writes and read through maps.
+//! The backend `log:DIR`: an append-log in a directory, written and read with positioned writes and reads.
 //!
 //! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; written anew when
 //! enough of them is pruned) and a file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
@@ -34,18 +34,21 @@ mod check_segment;
 mod crash;
 mod disk;
 mod files;
+mod filters;
 mod format;
 mod home;
 mod indexer;
 mod load;
-mod map;
 mod mark;
 mod names;
+mod open_files;
 mod options;
 mod place;
 mod prune;
+mod read_file;
 mod reader;
 mod record;
+mod records;
 mod recover;
 mod repair;
 mod roll;

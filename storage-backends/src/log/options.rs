@@ -39,6 +39,9 @@ pub struct LogOptions {
     /// Whether index files are written by a thread of their own, rather than within the append that ends a
     /// segment. True by default.
     pub index_in_background: bool,
+    /// Bytes of memory that the filters of index files may take: without them every look-up reads each file once more. About
+    /// 1.6 bytes an index entry; beyond this, filters are read from the files. 64 MiB by default.
+    pub filter_bytes: u64,
 }
 
 impl Default for LogOptions {
@@ -49,19 +52,12 @@ impl Default for LogOptions {
             index_fanout: 8,
             direct_bytes: 4 << 20,
             index_in_background: true,
+            filter_bytes: 64 << 20,
         }
     }
 }
 
-/// Maps of open files have room for this much at most; a file that grows larger is mapped again.
-const MAP_BYTES_MAX: u64 = 1 << 32;
-
 impl LogOptions {
-    /// How much an open segment's maps have room for at first.
-    pub(super) fn map_bytes(&self) -> u64 {
-        self.segment_bytes.min(MAP_BYTES_MAX)
-    }
-
     /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
     ///
     /// # Errors

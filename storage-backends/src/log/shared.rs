@@ -1,16 +1,20 @@
 //! What the halves of one open store share, and the options it was opened with.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
 use super::files::Files;
+use super::filters::FilterRoom;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
+use super::read_file::ReadFile;
 use super::state::State;
 use crate::table::KeyHash;
+use crate::{Error, Place, Result};
 
 /// Which store it is, and how its files are reached.
 #[derive(Debug, Clone)]
@@ -21,6 +25,46 @@ pub(super) struct Site {
     pub(super) salt: Salt,
     pub(super) hash: KeyHash,
     pub(super) options: LogOptions,
+    /// Room for the filters of its index files.
+    pub(super) filter_room: Arc<FilterRoom>,
+}
+
+impl Site {
+    /// What is known of a store and how it is opened.
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        directory: &Path,
+        store: StoreId,
+        seed: [u64; 2],
+        options: LogOptions,
+    ) -> Self {
+        Self {
+            files,
+            directory: directory.to_owned(),
+            store,
+            salt: Salt::new(&store),
+            hash: KeyHash { seed },
+            options,
+            filter_room: Arc::new(FilterRoom::new(options.filter_bytes)),
+        }
+    }
+
+    /// Opens a file of the store to read; one that is missing, or can't be a store's, is damage.
+    pub(super) fn open_to_read(&self, path: &Path) -> Result<ReadFile> {
+        open_to_read(&*self.files, path)
+    }
+}
+
+/// The same, of a store of which nothing is known yet.
+pub(super) fn open_to_read(files: &dyn Files, path: &Path) -> Result<ReadFile> {
+    ReadFile::open(files, path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => missing_file(path),
+        _ => Error::system("open", path, source),
+    })
+}
+
+pub(super) fn missing_file(path: &Path) -> Error {
+    Error::corrupt(path, Place::Structure, "the file is missing")
 }
 
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use super::format::{FrameKind, Named};
 use super::home::Hold;
 use super::indexer::Indexer;
 use super::load::clip_all;
+use super::read_file::ReadFile;
 use super::record::{Record, bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
-use super::segment::{HeightTable, MappedFile};
-use super::shared::{Shared, Site};
+use super::segment::HeightTable;
+use super::shared::Shared;
 use super::state::State;
-use super::values::map_values;
 use crate::latch::Latch;
 use crate::table::HEIGHT_MAX;
 use crate::{
@@ -118,11 +118,11 @@ impl Inner {
             }
             let (shared, entries) = (&self.shared, entries_of(run));
             // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
-            self.disk.write_run(run, disk, |site, heads| {
-                show_heads(shared, site, heads, entries)?;
-                index_records(shared, heads.records)
+            self.disk.write_run(run, disk, |heads| {
+                show_heads(shared, heads, entries);
+                index_records(shared, heads)
             })?;
-            self.show_bodies()?;
+            self.show_bodies();
             if disk {
                 self.disk.sync("append")?;
             }
@@ -163,14 +163,13 @@ impl Inner {
     }
 
     /// Lets bodies that were written be looked at, which no reader does before they are published.
-    fn show_bodies(&self) -> Result<()> {
+    fn show_bodies(&self) {
         let mut state = self.shared.write();
         let open = state.open_mut();
-        if let Some(bodies) = &mut open.bodies {
-            extend(&self.disk.site, bodies, self.disk.bodies.end)?;
+        if let Some(bodies) = &open.bodies {
+            bodies.show(self.disk.bodies.end);
         }
         open.bodies_bytes = self.disk.bodies.end;
-        Ok(())
     }
 
     fn publish(&self, run: &[Block]) {
@@ -210,9 +209,9 @@ impl Inner {
             .try_for_each(|file| self.unlink("truncate", file))
     }
 
-    pub(super) fn unlink(&self, operation: &'static str, file: &MappedFile) -> Result<()> {
-        let removed = self.disk.site.files.remove(&file.path);
-        removed.map_err(|source| Error::system(operation, &file.path, source))
+    pub(super) fn unlink(&self, operation: &'static str, file: &ReadFile) -> Result<()> {
+        let removed = self.disk.site.files.remove(file.path());
+        removed.map_err(|source| Error::system(operation, file.path(), source))
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
@@ -230,12 +229,7 @@ impl Inner {
             self.disk.sync("put_meta")?;
         }
         let mut state = self.shared.write();
-        let file = &mut state.values.file;
-        if file.map.capacity() < self.disk.values.end {
-            file.map = Arc::new(map_values(&self.disk.site, &path, self.disk.values.end)?);
-        } else {
-            file.map.grow(self.disk.values.end);
-        }
+        state.values.file.show(self.disk.values.end);
         state.values.places.insert(key.to_owned(), place);
         self.disk.values.count(&state.values.places);
         Ok(())
@@ -265,41 +259,28 @@ fn cut_open(state: &mut State, end: u64) {
 }
 
 /// Lets heads that were written be looked at, which no reader does before they are published.
-fn show_heads(shared: &Shared, site: &Site, written: Heads<'_>, entries: usize) -> Result<()> {
+fn show_heads(shared: &Shared, written: Heads<'_>, entries: usize) {
     let mut state = shared.write();
     let open = state.open_mut();
-    extend(site, &mut open.heads, written.end)?;
+    open.heads.show(written.end);
     open.entries += entries as u64;
     open.content = written.content;
     if let HeightTable::Listed(offsets) = &mut open.table {
-        offsets.extend_from_slice(written.records);
+        offsets.extend(written.offsets());
     }
-    Ok(())
 }
 
-/// Has a map reach to the end of its file.
-fn extend(site: &Site, file: &mut MappedFile, end: u64) -> Result<()> {
-    if file.map.capacity() >= end {
-        file.map.grow(end);
-        return Ok(());
-    }
-    let capacity = (file.map.capacity() * 2).max(end);
-    let map = site.files.map(&file.path, capacity);
-    let map = map.map_err(|source| Error::system("map", &file.path, source))?;
-    file.map = Arc::new(map);
-    Ok(())
-}
-
-fn index_records(shared: &Shared, records: &[u64]) -> Result<()> {
-    for offset in records {
+/// Indexes the records of a frame that was written, from memory.
+fn index_records(shared: &Shared, written: Heads<'_>) -> Result<()> {
+    for at in written.records {
+        let bytes = &written.frame[*at..];
+        let (offset, room) = (written.start + *at as u64, bytes.len() as u64);
         let mut state = shared.write();
-        let open = state.open();
-        let record =
-            Record::decode(open.heads.map.all(), *offset, state.salt).ok_or_else(|| {
-                open.heads
-                    .corrupt(*offset, "the record is not what was written")
-            })?;
-        state.index(&record)?;
+        let record = Record::decode(bytes, offset, room, state.salt).ok_or_else(|| {
+            let reason = "the record is not what was to be written";
+            state.open().heads.corrupt(offset, reason)
+        })?;
+        state.index(&record, record.keys_of(bytes))?;
     }
     Ok(())
 }
