@@ -7,6 +7,8 @@
 //!    frame that is damaged although it had been on the disk is told from a torn one.
 //! 3. A segment is sealed and on the disk before the next one gets its name.
 //! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
+//! 5. What a failed mutation wrote behind what counts is cut off again. On a disk that is full it would be in the way of
+//!    whoever goes on, with holes where the disk had no room.
 
 use std::path::PathBuf;
 
@@ -70,6 +72,14 @@ impl<'a> Heads<'a> {
     }
 }
 
+/// Where the files end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    heads: u64,
+    bodies: u64,
+    values: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) site: Site,
@@ -80,6 +90,7 @@ pub(super) struct Disk {
     pub(super) content: u32,
     pub(super) values: ValueFile,
     pub(super) mark: MarkFile,
+    kept: Ends,
     buffers: Buffers,
     /// What the last frame was put together in: fresh memory for each costs more than the copying.
     spare: Vec<u8>,
@@ -95,7 +106,7 @@ impl Disk {
         values: ValueFile,
         mark: MarkFile,
     ) -> Self {
-        Self {
+        let mut disk = Self {
             site,
             segment,
             heads,
@@ -103,8 +114,40 @@ impl Disk {
             content,
             values,
             mark,
+            kept: Ends::default(),
             buffers: Buffers::default(),
             spare: Vec::new(),
+        };
+        disk.keep();
+        disk
+    }
+
+    /// Notes that everything written so far counts: it is published, or on the disk.
+    pub(super) fn keep(&mut self) {
+        self.kept = Ends {
+            heads: self.heads.end,
+            bodies: self.bodies.end,
+            values: self.values.end,
+        };
+    }
+
+    /// Cuts off what was written since, as far as the system lets it. The files end where opening would have them end.
+    pub(super) fn cut_back(&self) {
+        let Ends {
+            heads,
+            bodies,
+            values,
+        } = self.kept;
+        let files = [
+            (&self.heads.file, heads),
+            (&self.bodies.file, bodies),
+            (&self.values.file, values),
+        ];
+        for (file, end) in files {
+            // What stays behind is a torn tail, which opening cuts.
+            if let Err(error) = file.cut(end) {
+                tracing::debug!(%error, "a tail that doesn't count stays");
+            }
         }
     }
 
@@ -209,6 +252,7 @@ impl Disk {
         self.heads.synced = self.heads.end;
         self.bodies.synced = self.bodies.end;
         self.values.synced = self.values.end;
+        self.keep();
         self.write_mark(operation)
     }
 
@@ -235,6 +279,7 @@ impl Disk {
         heads.path = name_heads(&self.site, self.segment)?;
         self.heads = heads;
         self.content = content;
+        self.keep();
         self.write_mark("prune")
     }
 
@@ -280,6 +325,7 @@ impl Disk {
         self.heads = heads;
         self.bodies = bodies;
         self.content = content;
+        self.keep();
         self.write_mark("append")?;
         self.sync_mark("append")
     }

@@ -1,9 +1,9 @@
 //! Pruning: the floor first, then the space.
 //!
 //! Keys and headers go when files of heads (`strip`) and index files (`indexer`) are written anew without them. Files of
-//! bodies that are all below the floor are unlinked. Readers that hold bytes of a file keep it until they let go. In the
-//! file that the floor of bodies is in, a hole is punched, which readers would see; so that is done only while no reader
-//! holds any bytes of it, and made up for by the next call otherwise.
+//! bodies that are all below the floor are unlinked; in the one that the floor is in, a hole is punched. What readers were
+//! given are copies; a reading that is under way meanwhile finds something else than it should, and then that the block was
+//! pruned.
 
 use std::ops::Range;
 
@@ -106,32 +106,27 @@ impl Inner {
         };
         let heads = site.open_to_read(&path)?;
         let after = self.allocated(&heads)?;
-        let old = {
-            let mut state = self.shared.write();
-            let segment = &mut state.segments[number as usize];
-            segment.table = rest.table;
-            segment.stripped = rest.stripped;
-            if is_open {
-                segment.content = rest.checksum;
-            }
-            std::mem::replace(&mut segment.heads, heads)
-        };
-        Ok(match is_let_go(old) {
-            true => before.saturating_sub(after),
-            false => 0,
-        })
+        let mut state = self.shared.write();
+        let segment = &mut state.segments[number as usize];
+        segment.table = rest.table;
+        segment.stripped = rest.stripped;
+        if is_open {
+            segment.content = rest.checksum;
+        }
+        segment.heads = heads;
+        Ok(before.saturating_sub(after))
     }
 
     /// Removes a file of which all is pruned; gives the bytes that the file system has back.
     fn give_back(&self, file: ReadFile) -> Result<u64> {
         let allocated = self.allocated(&file)?;
         self.unlink("prune", &file)?;
-        Ok(if is_let_go(file) { allocated } else { 0 })
+        Ok(allocated)
     }
 
     /// Punches the pruned part out of the file that the floor is in.
     fn punch(&self) -> Result<u64> {
-        let Some(partial) = partial(&mut self.shared.write())? else {
+        let Some(partial) = partial(&self.shared.read())? else {
             return Ok(0);
         };
         let fault = |source| Error::system("prune", partial.file.path(), source);
@@ -159,15 +154,6 @@ impl Inner {
         let allocated = self.disk.site.files.allocated(file.path());
         allocated.map_err(|source| Error::system("measure", file.path(), source))
     }
-}
-
-/// Whether nobody else holds a file that lost its name.
-fn is_let_go(file: ReadFile) -> bool {
-    let last = file.is_held_once();
-    if !last {
-        tracing::debug!(file = %file.path().display(), "a reader still holds pruned bytes");
-    }
-    last
 }
 
 fn part_bytes(state: &State, part: Part, heights: Range<u64>) -> Result<u64> {
@@ -205,9 +191,9 @@ fn take_bodies(state: &mut State) -> Vec<ReadFile> {
         .collect()
 }
 
-/// The file that the floor is in, if there is something to punch and nobody else has it. Readers come by it only
-/// under the state's lock, and from now on only for what is above the floor.
-fn partial(state: &mut State) -> Result<Option<Partial>> {
+/// The file that the floor is in, if there is something to punch. Readers come by it only under the state's lock, and from
+/// now on only for what is above the floor.
+fn partial(state: &State) -> Result<Option<Partial>> {
     let (floor, salt) = (state.extent.floor, state.salt);
     let segment = match state.segment_of(floor) {
         Some(segment) => segment,
@@ -221,7 +207,7 @@ fn partial(state: &mut State) -> Result<Option<Partial>> {
     let Some(file) = &segment.bodies else {
         return Ok(None);
     };
-    if !file.is_held_once() || kept_from <= SUPERBLOCK_BYTES as u64 {
+    if kept_from <= SUPERBLOCK_BYTES as u64 {
         return Ok(None);
     }
     Ok(Some(Partial {

@@ -74,11 +74,6 @@ impl ReadFile {
         self.inner.length.store(length, Ordering::Release);
     }
 
-    /// Whether nobody else holds it.
-    pub(super) fn is_held_once(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1
-    }
-
     /// Keeps the file open until it is dropped: another one is about to get its name.
     pub(super) fn pin(&self) -> Result<()> {
         let pinned = self.inner.handle.pin();

@@ -50,12 +50,31 @@ impl LogWriter {
     }
 }
 
+impl LogWriter {
+    /// Runs a mutation unless an earlier one failed. What a failed one wrote is cut off again.
+    fn mutate<T>(
+        &mut self,
+        operation: &'static str,
+        mutation: impl FnOnce(&mut Inner) -> Result<T>,
+    ) -> Result<T> {
+        let inner = &mut self.inner;
+        self.latch.guard(operation, || {
+            let outcome = mutation(inner);
+            match &outcome {
+                Ok(_) => inner.disk.keep(),
+                Err(error) if error.is_argument() => {}
+                Err(_) => inner.disk.cut_back(),
+            }
+            outcome
+        })
+    }
+}
+
 impl Drop for LogWriter {
     /// What was committed is the operating system's already; that it is on the disk too makes the next opening
     /// short, and damage told from a crash.
     fn drop(&mut self) {
-        let inner = &mut self.inner;
-        let synced = self.latch.guard("close", || inner.disk.sync("close"));
+        let synced = self.mutate("close", |inner| inner.disk.sync("close"));
         if let Err(error) = synced
             && !error.is_poisoned()
         {
@@ -66,30 +85,23 @@ impl Drop for LogWriter {
 
 impl BlockWriter for LogWriter {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("append", || inner.append(run, durability))
+        self.mutate("append", |inner| inner.append(run, durability))
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("truncate", || inner.truncate(above))
+        self.mutate("truncate", |inner| inner.truncate(above))
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("prune", || inner.prune(part, below, limit))
+        self.mutate("prune", |inner| inner.prune(part, below, limit))
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("put_meta", || inner.put_meta(key, value, durability))
+        self.mutate("put_meta", |inner| inner.put_meta(key, value, durability))
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("sync", || {
+        self.mutate("sync", |inner| {
             inner.disk.sync("sync")?;
             Ok(inner.receipt(Durability::Disk))
         })
@@ -239,6 +251,7 @@ impl Inner {
         let held = self.shared.read().values.clone();
         let (file, values) = self.disk.values.rewrite(&self.disk.site, &held)?;
         self.disk.values = file;
+        self.disk.keep();
         self.shared.write().values = values;
         self.disk.write_mark("put_meta")?;
         self.unlink("put_meta", &held.file)
