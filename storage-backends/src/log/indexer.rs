@@ -14,7 +14,7 @@ use super::options::LogOptions;
 use super::run::{Cover, Run};
 use super::run_writer::{NextEntry, Site, Written, merged, write_run};
 use super::segment::Segment;
-use super::shared::Shared;
+use super::shared::{Failure, Shared};
 use super::state::{Frozen, State, hashed_entries, same_key};
 use crate::table::{Entry, Table};
 use crate::{Error, Place, Result};
@@ -100,11 +100,7 @@ impl Indexer {
         });
         match failed {
             None => Ok(()),
-            Some(reason) => Err(Error::Io {
-                operation: "index",
-                path: self.shared.site.directory.clone(),
-                source: std::io::Error::other(reason),
-            }),
+            Some(failure) => Err(failure.error(&self.shared.site.directory)),
         }
     }
 }
@@ -128,7 +124,7 @@ impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0
-                .tell(|work| work.failed = Some("the indexing thread panicked".to_owned()));
+                .tell(|work| work.failed = Some(Failure::panicked()));
         }
     }
 }
@@ -143,7 +139,7 @@ fn index_when_due(shared: &Shared, fanout: usize) {
         });
         if let Err(error) = index(shared, fanout) {
             tracing::error!(%error, "indexing failed");
-            shared.tell(|work| work.failed = Some(error.to_string()));
+            shared.tell(|work| work.failed = Some(Failure::from(&error)));
             return;
         }
         if stop {

@@ -77,13 +77,48 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
 }
 
+/// Why indexing ended.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    reason: String,
+    /// For want of room on the disk.
+    is_full: bool,
+}
+
+impl Failure {
+    pub(super) fn panicked() -> Self {
+        Self {
+            reason: "the indexing thread panicked".to_owned(),
+            is_full: false,
+        }
+    }
+
+    /// What whoever waits for the index of a store in a directory is told.
+    pub(super) fn error(&self, directory: &Path) -> Error {
+        let kind = match self.is_full {
+            true => io::ErrorKind::StorageFull,
+            false => io::ErrorKind::Other,
+        };
+        Error::system("index", directory, io::Error::new(kind, self.reason.clone()))
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            is_full: matches!(error, Error::Full { .. }),
+        }
+    }
+}
+
 /// What the indexing thread and others tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     /// Something may have to be done.
     pub(super) due: bool,
     /// Why indexing ended; it begins again when the store is opened again.
-    pub(super) failed: Option<String>,
+    pub(super) failed: Option<Failure>,
     /// Bytes by which merging made index files smaller.
     pub(super) freed_bytes: u64,
 }
