@@ -31,7 +31,7 @@ const SMALL: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 100_000,
     index_in_background: true,
-    filter_bytes: 64,
+    cache_bytes: 40_000,
 };
 
 fn run(program: &str, arguments: &[&str]) {
@@ -61,7 +61,10 @@ impl Mounted {
         fs::create_dir(place.path().join("mounted")).unwrap();
         let mounted = Self { place };
         let size = format!("size={bytes}");
-        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", text(&mounted.path())]);
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &size, "tmpfs", text(&mounted.path())],
+        );
         mounted
     }
 
@@ -72,7 +75,10 @@ impl Mounted {
         let image = mounted.image();
         File::create(&image).unwrap().set_len(bytes).unwrap();
         run(make[0], &[&make[1..], &[text(&image)]].concat());
-        run("mount", &["-o", "loop", text(&image), text(&mounted.path())]);
+        run(
+            "mount",
+            &["-o", "loop", text(&image), text(&mounted.path())],
+        );
         mounted
     }
 
@@ -289,7 +295,10 @@ fn files_may_be_cut_and_punched_under_running_readers() {
         let run = [block(height, body_bytes)];
         store.writer.append(&run, Durability::Os).unwrap();
     }
-    store.writer.put_meta("name", b"value", Durability::Disk).unwrap();
+    store
+        .writer
+        .put_meta("name", b"value", Durability::Disk)
+        .unwrap();
     drop(store);
     let reader = options.open_read_only(&directory).unwrap();
     let mut files: Vec<PathBuf> = fs::read_dir(&directory)
@@ -300,7 +309,9 @@ fn files_may_be_cut_and_punched_under_running_readers() {
     let (stop, answers, errors) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let mut dice = 1_u64;
     let mut below = |end: u64| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        dice = dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (dice >> 33) % end
     };
     thread::scope(|scope| {
@@ -331,8 +342,8 @@ fn files_may_be_cut_and_punched_under_running_readers() {
             if round % 2 == 0 {
                 file.set_len(from).unwrap();
             } else {
-                let flags = rustix::fs::FallocateFlags::PUNCH_HOLE
-                    | rustix::fs::FallocateFlags::KEEP_SIZE;
+                let flags =
+                    rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
                 rustix::fs::fallocate(&file, flags, at, 1 + below(length)).unwrap();
             }
             let read = answers.load(Ordering::Relaxed) + errors.load(Ordering::Relaxed);

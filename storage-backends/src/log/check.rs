@@ -15,8 +15,8 @@ use super::home::{Home, lock_to_read, open_home};
 use super::load::Listing;
 use super::mark::{Mark, Slots, read_all};
 use super::options::LogOptions;
-use super::reader::LogReader;
 use super::read_file::{Pieces, ReadFile, Unreadable};
+use super::reader::LogReader;
 use super::scan::{Frame, check_tail, frame_at, next_head, payload_is_sound};
 use super::shared::Site;
 use super::values::decode_value;
@@ -169,7 +169,11 @@ fn check_values(
     let mut pieces = Pieces::going_on(&file);
     for frame in &frames.frames {
         if decode_value(&mut pieces, frame)?.is_none() {
-            report.damage(file.path(), Place::Offset(frame.at), "the frame is no value");
+            report.damage(
+                file.path(),
+                Place::Offset(frame.at),
+                "the frame is no value",
+            );
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) fn check_index_file(
     let Some(file) = report.sound(site.open_to_read(&path))? else {
         return Ok(());
     };
-    let run = report.sound(Run::open(file, first, last, &site.store, &site.filter_room))?;
+    let run = report.sound(Run::open(file, first, last, &site.store, &site.cache))?;
     let Some(run) = run else {
         return Ok(());
     };

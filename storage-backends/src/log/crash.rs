@@ -27,7 +27,7 @@ const OPTIONS: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 400,
     index_in_background: false,
-    filter_bytes: 256,
+    cache_bytes: 3000,
 };
 const NAMES: [&str; 2] = ["a", "b"];
 
@@ -569,7 +569,10 @@ fn ask_of_damaged(reader: &dyn BlockReader, content: &Content, known: &[Block]) 
             Ok(held) => {
                 let held = held.unwrap();
                 assert_eq!(held.id, block.id);
-                assert_eq!(held.body == Held::Present(block.body.clone()), !pruned(Part::Body));
+                assert_eq!(
+                    held.body == Held::Present(block.body.clone()),
+                    !pruned(Part::Body)
+                );
                 let whole = held.header == Held::Present(block.header.clone());
                 assert_eq!(whole, !pruned(Part::Header));
             }

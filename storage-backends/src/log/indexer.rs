@@ -123,8 +123,7 @@ struct PanicNotice<'a>(&'a Shared);
 impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0
-                .tell(|work| work.failed = Some(Failure::panicked()));
+            self.0.tell(|work| work.failed = Some(Failure::panicked()));
         }
     }
 }
@@ -376,7 +375,7 @@ fn allocated<'a>(shared: &Shared, paths: impl Iterator<Item = &'a Path>) -> Resu
 fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<Run>> {
     let site = &shared.site;
     let file = site.open_to_read(path)?;
-    let run = Run::open(file, first, last, &site.store, &site.filter_room)?;
+    let run = Run::open(file, first, last, &site.store, &site.cache)?;
     run.map(Arc::new).ok_or_else(|| {
         Error::corrupt(
             path,

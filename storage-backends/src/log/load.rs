@@ -8,14 +8,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::format::{
-    FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer,
-};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
 use super::mark::Mark;
-use super::run::Run;
 use super::read_file::{Pieces, ReadFile};
 use super::records::Records;
+use super::run::Run;
 use super::scan::{Scan, check_tail, record_at};
 use super::segment::{HeightTable, Segment, table_start};
 use super::shared::{Site, missing_file};
@@ -98,12 +96,7 @@ impl Listing {
 }
 
 /// Opens a file of the store and checks its superblock.
-fn open(
-    site: &Site,
-    named: Named,
-    kind: FileKind,
-    number: u64,
-) -> Result<(ReadFile, Superblock)> {
+fn open(site: &Site, named: Named, kind: FileKind, number: u64) -> Result<(ReadFile, Superblock)> {
     let file = site.open_to_read(&named.path(&site.directory))?;
     let superblock = Superblock::decode(file.path(), &file.head()?, kind, Some(&site.store))?;
     if superblock.number != number {
@@ -275,7 +268,9 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
     let (bodies, _) = open(site, Named::Bodies(number), FileKind::Bodies, number)?;
     let mut scan = Scan::read(&heads, heads.length(), &superblock, site.salt)?;
     if scan.is_rest_of_sealed() {
-        return Err(missing_file(&Named::Heads(number + 1).path(&site.directory)));
+        return Err(missing_file(
+            &Named::Heads(number + 1).path(&site.directory),
+        ));
     }
     let mut synced = scan.synced;
     if mark.segment == number {
@@ -388,7 +383,7 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
     for (first, last) in std::mem::take(&mut listing.indexes) {
         let path = Named::Index(first, last).path(&site.directory);
         let file = site.open_to_read(&path)?;
-        let run = Run::open(file, first, last, &site.store, &site.filter_room)?;
+        let run = Run::open(file, first, last, &site.store, &site.cache)?;
         let at = runs.partition_point(|held| held.first < first);
         let overlaps = at
             .checked_sub(1)

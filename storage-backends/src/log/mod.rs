@@ -27,6 +27,7 @@ compile_error!(
 );
 
 mod bodies;
+mod cache;
 mod check;
 mod check_index;
 mod check_segment;
@@ -34,7 +35,6 @@ mod check_segment;
 mod crash;
 mod disk;
 mod files;
-mod filters;
 mod format;
 mod home;
 mod indexer;

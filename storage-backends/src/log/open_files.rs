@@ -124,7 +124,9 @@ fn open_regular(path: &Path) -> io::Result<(File, (u64, u64), u64)> {
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let code = error.raw_os_error();
-    [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&code)
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&code)
 }
 
 fn enlist(file: &Arc<OpenFile>) {
@@ -136,7 +138,10 @@ fn enlist(file: &Arc<OpenFile>) {
 }
 
 fn close_down_to(count: usize) {
-    close_some(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner), count);
+    close_some(
+        &mut OPEN.lock().unwrap_or_else(PoisonError::into_inner),
+        count,
+    );
 }
 
 /// Closes files, those that nobody reads first, until so many are open, or all others are being read.
@@ -194,7 +199,9 @@ mod tests {
                 assert_eq!(first_byte(file).unwrap(), number, "round {round}");
             }
         }
-        let open = files.iter().filter(|file| file.file.read().unwrap().is_some());
+        let open = files
+            .iter()
+            .filter(|file| file.file.read().unwrap().is_some());
         // Other tests of this process have theirs.
         assert!(open.count() <= OPEN_MAX);
     }

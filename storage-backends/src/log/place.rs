@@ -142,7 +142,13 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
     };
     let seed = [superblock.fields[0], superblock.fields[1]];
     let options = LogOptions::default();
-    let site = Site::new(Arc::clone(&files), directory, superblock.store, seed, options);
+    let site = Site::new(
+        Arc::clone(&files),
+        directory,
+        superblock.store,
+        seed,
+        options,
+    );
     create_segment(&site, 0, Extent::default())?;
     ValueFile::create(&site, 0)?;
     let mark = MarkFile::create(&*files, directory, &superblock.store)?;

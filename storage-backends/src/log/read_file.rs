@@ -143,12 +143,18 @@ impl ReadFile {
     }
 
     fn ends_within(&self, offset: u64, length: usize) -> Error {
-        self.corrupt(offset, format!("the file ends within {length} bytes that should be here"))
+        self.corrupt(
+            offset,
+            format!("the file ends within {length} bytes that should be here"),
+        )
     }
 
     fn failure(&self, offset: u64, length: usize, error: io::Error) -> Error {
         if is_of_the_medium(&error) {
-            return self.corrupt(offset, format!("{length} bytes can't be read here: {error}"));
+            return self.corrupt(
+                offset,
+                format!("{length} bytes can't be read here: {error}"),
+            );
         }
         let source = io::Error::new(error.kind(), format!("at byte {offset}: {error}"));
         Error::system("read", self.path(), source)
@@ -217,7 +223,10 @@ impl<'a> Pieces<'a> {
 
     /// The places that could not be read so far, and forgets them.
     pub(super) fn take_unreadable(&mut self) -> Vec<Unreadable> {
-        self.unreadable.as_mut().map(std::mem::take).unwrap_or_default()
+        self.unreadable
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Some bytes; `None` if the file ends before them or within.
@@ -308,9 +317,8 @@ fn read_around(
 
 /// Places side by side are one; one that is met again is known.
 fn note(unreadable: &mut Vec<Unreadable>, offset: u64, length: u64, reason: String) {
-    let holds = |held: &Unreadable| {
-        held.offset <= offset && offset + length <= held.offset + held.length
-    };
+    let holds =
+        |held: &Unreadable| held.offset <= offset && offset + length <= held.offset + held.length;
     if unreadable.iter().any(holds) {
         return;
     }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::format::Salt;
 use super::home::Home;
-use super::record::Record;
 use super::read_file::ReadFile;
+use super::record::Record;
 use super::segment::Segment;
 use super::state::ValuePlace;
 use super::values::read_value;
@@ -32,11 +32,7 @@ impl LogReader {
     /// The reading itself goes on after the lock is let go, so that a slow disk holds up nobody who writes. Meanwhile the
     /// part may be pruned, or the file written anew and the old one closed; a reading that failed is tried again if the
     /// block is in another file by now, or no longer there.
-    fn reading<T>(
-        &self,
-        height: u64,
-        read: impl Fn(&Found) -> Result<T>,
-    ) -> Result<Option<T>> {
+    fn reading<T>(&self, height: u64, read: impl Fn(&Found) -> Result<T>) -> Result<Option<T>> {
         loop {
             let Some(found) = self.find(height)? else {
                 return Ok(None);

@@ -74,7 +74,8 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
     while at < scan.frames_end {
         let piece = pieces.next(at)?;
         let length = (scan.frames_end - at).min(piece.len() as u64);
-        file.write_at(&piece[..length as usize], at).map_err(fault)?;
+        file.write_at(&piece[..length as usize], at)
+            .map_err(fault)?;
         at += length;
     }
     file.write_at(&footer, scan.frames_end).map_err(fault)?;
@@ -125,7 +126,7 @@ fn drop_indexes(site: &Site, listing: &Listing, done: &mut dyn FnMut(Repaired)) 
         let path = Named::Index(*first, *last).path(&site.directory);
         let file = site.open_to_read(&path)?;
         let mut damaged = false;
-        match Run::open(file, *first, *last, &site.store, &site.filter_room)? {
+        match Run::open(file, *first, *last, &site.store, &site.cache)? {
             Some(run) => check_run(&run, Some(&state), &mut |_, _| damaged = true),
             None => damaged = true,
         }

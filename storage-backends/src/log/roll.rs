@@ -7,8 +7,8 @@ use super::read_file::ReadFile;
 use super::segment::{HeightTable, Segment, table_start};
 use super::shared::Shared;
 use super::state::{Frozen, State};
-use crate::table::Table;
 use crate::Result;
+use crate::table::Table;
 
 /// Seals the open segment and begins the next.
 pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::cache::{Cache, CachedFile};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
-use super::filters::{FilterRoom, Filters};
 use super::read_file::{Pieces, ReadFile};
 use crate::table::{Entry, IndexPlace};
 use crate::{Error, Place, Result};
@@ -130,8 +130,7 @@ pub(super) type Sound<T> = std::result::Result<T, Damaged>;
 
 #[derive(Debug)]
 pub(super) struct Run {
-    file: ReadFile,
-    filters: Filters,
+    file: CachedFile,
     pub(super) first: u64,
     /// Keys of blocks below this height were left out.
     pub(super) keys_from: u64,
@@ -143,17 +142,17 @@ pub(super) struct Run {
 
 impl Run {
     /// Reads an index file's head. A file of another store or version is an error; `None` if the file is torn
-    /// or damaged, and so no loss. Its filters are kept in memory where there is `room`.
+    /// or damaged, and so no loss.
     pub(super) fn open(
         file: ReadFile,
         first: u64,
         last: u64,
         store: &StoreId,
-        room: &Arc<FilterRoom>,
+        cache: &Arc<Cache>,
     ) -> Result<Option<Self>> {
-        let decoded = file.head().and_then(|head| {
-            Superblock::decode(file.path(), &head, FileKind::Index, Some(store))
-        });
+        let decoded = file
+            .head()
+            .and_then(|head| Superblock::decode(file.path(), &head, FileKind::Index, Some(store)));
         let head = match decoded {
             Ok(head) => head,
             Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
@@ -170,8 +169,7 @@ impl Run {
         let span = last.checked_sub(first).and_then(|more| more.checked_add(1));
         let whole = span == Some(covers.len() as u64) && layout.file_bytes() == Some(file.length());
         Ok(whole.then(|| Self {
-            filters: Filters::new(layout.filters_at(), layout.filters, room),
-            file,
+            file: CachedFile::new(file, cache),
             first,
             keys_from,
             covers,
@@ -183,11 +181,11 @@ impl Run {
 
     /// Keeps the file open until it is dropped.
     pub(super) fn pin(&self) -> Result<()> {
-        self.file.pin()
+        self.file.file().pin()
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.file.path()
+        self.file.file().path()
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -222,12 +220,12 @@ impl Run {
     /// Whether a key of this hash may be here. One cache line.
     pub(super) fn may_have(&self, hash: u64) -> Sound<bool> {
         let number = self.layout.filter_of(hash);
-        let may_have = |block: &[u8]| {
+        let may_have = |block: &[u8; FILTER_BYTES]| {
             let sound = self.is_filter(number, block);
             let is_set = |bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1;
             sound.then(|| filter_bits(hash).all(is_set)).ok_or(Damaged)
         };
-        let answer = self.filters.with(&self.file, number, may_have);
+        let answer = self.file.with(self.layout.filter_at(number), may_have);
         answer.map_err(|_| Damaged)?
     }
 
@@ -240,13 +238,14 @@ impl Run {
         let head = HEAD_BYTES + self.covers.len() * COVER_BYTES;
         let zeros = self.layout.filters_at() as usize - head;
         self.file
+            .file()
             .read(head as u64, zeros)
             .is_ok_and(|zeros| zeros.iter().all(|byte| *byte == 0))
     }
 
     /// Reads the file from front to back.
     pub(super) const fn pieces(&self) -> Pieces<'_> {
-        Pieces::new(&self.file)
+        Pieces::new(self.file.file())
     }
 
     /// Reads a filter block as the file has it, and checks it.
@@ -284,8 +283,10 @@ impl Run {
     /// A bucket, checked.
     pub(super) fn bucket(&self, number: u64) -> Sound<Bucket> {
         let offset = self.layout.bucket_at(number);
-        let bytes = self.file.array(offset).map_err(|_| Damaged)?;
-        Bucket::decode(bytes, number, self.salt)
+        let bucket = self.file.with(offset, |bytes: &[u8; BUCKET_BYTES]| {
+            Bucket::decode(*bytes, number, self.salt)
+        });
+        bucket.map_err(|_| Damaged)?
     }
 
     /// The same, for those who read one after the other.
@@ -361,7 +362,9 @@ fn read_head(file: &ReadFile, salt: Salt) -> Result<Option<(Layout, Vec<Cover>)>
         return Ok(None);
     };
     let segments = u32_at(&bytes, 4) as usize;
-    let whole = segments.checked_mul(COVER_BYTES).and_then(|covers| covers.checked_add(fixed));
+    let whole = segments
+        .checked_mul(COVER_BYTES)
+        .and_then(|covers| covers.checked_add(fixed));
     let Some(bytes) = whole.map(read).transpose()?.flatten() else {
         return Ok(None);
     };

@@ -295,8 +295,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
+    use super::super::cache::Cache;
     use super::super::files::SystemFiles;
-    use super::super::filters::FilterRoom;
     use super::super::read_file::ReadFile;
     use super::*;
     use crate::table::IndexPlace;
@@ -339,8 +339,9 @@ mod tests {
 
     fn open(path: &Path, first: u64, last: u64) -> Option<Run> {
         let file = ReadFile::open(&SystemFiles, path).unwrap();
-        let room = Arc::new(FilterRoom::new(300));
-        Run::open(file, first, last, &STORE, &room).ok().flatten()
+        Run::open(file, first, last, &STORE, &Cache::new(2000))
+            .ok()
+            .flatten()
     }
 
     fn places(run: &Run, hash: u64) -> Vec<u64> {

@@ -110,12 +110,7 @@ impl Scan {
         }
     }
 
-    fn run(
-        &mut self,
-        pieces: &mut Pieces<'_>,
-        frame: &Frame,
-        salt: Salt,
-    ) -> Result<Option<()>> {
+    fn run(&mut self, pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<Option<()>> {
         if frame.head.height != self.extent.end {
             return Ok(None);
         }
@@ -150,12 +145,7 @@ impl Scan {
     }
 
     /// What was left of a sealed segment: all that it holds is in this frame.
-    fn rest(
-        &mut self,
-        pieces: &mut Pieces<'_>,
-        frame: &Frame,
-        salt: Salt,
-    ) -> Result<Option<()>> {
+    fn rest(&mut self, pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<Option<()>> {
         let head = &frame.head;
         if frame.at != SUPERBLOCK_BYTES as u64 || head.height > self.low {
             return Ok(None);
@@ -285,7 +275,10 @@ pub(super) fn frame_at(
     end: u64,
     salt: Salt,
 ) -> Result<Option<Frame>> {
-    if at.checked_add(FRAME_BYTES as u64).is_none_or(|head_end| head_end > end) {
+    if at
+        .checked_add(FRAME_BYTES as u64)
+        .is_none_or(|head_end| head_end > end)
+    {
         return Ok(None);
     }
     let Some(bytes) = pieces.get(at, FRAME_BYTES)? else {
@@ -317,11 +310,7 @@ pub(super) fn whole_frame(
 }
 
 /// Whether a frame's payload has its checksum. Takes no more memory than a stride, however large the payload.
-pub(super) fn payload_is_sound(
-    pieces: &mut Pieces<'_>,
-    frame: &Frame,
-    salt: Salt,
-) -> Result<bool> {
+pub(super) fn payload_is_sound(pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<bool> {
     let mut checksum = salt.checksum(&[]);
     let mut at = frame.payload();
     while at < frame.payload_end() {
@@ -348,11 +337,7 @@ pub(super) fn record_at(
 }
 
 /// The trailer that ends at an offset, if there is one.
-pub(super) fn trailer_at(
-    pieces: &mut Pieces<'_>,
-    end: u64,
-    salt: Salt,
-) -> Result<Option<Trailer>> {
+pub(super) fn trailer_at(pieces: &mut Pieces<'_>, end: u64, salt: Salt) -> Result<Option<Trailer>> {
     let Some(start) = end.checked_sub(TRAILER_BYTES as u64) else {
         return Ok(None);
     };
@@ -362,12 +347,7 @@ pub(super) fn trailer_at(
 
 /// Decides whether the bytes from `end` to `length`, of which valid frames end at `end`, are a torn tail, of which nobody was
 /// promised that it would survive, or damage, which is an error. `synced` bytes are known to have been on the disk.
-pub(super) fn check_tail(
-    pieces: &mut Pieces<'_>,
-    end: u64,
-    synced: u64,
-    salt: Salt,
-) -> Result<()> {
+pub(super) fn check_tail(pieces: &mut Pieces<'_>, end: u64, synced: u64, salt: Salt) -> Result<()> {
     let file = pieces.file();
     if end < synced {
         let reason = format!("what was on the disk up to byte {synced} is damaged from here on");

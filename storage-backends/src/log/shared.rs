@@ -7,8 +7,8 @@ use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
+use super::cache::Cache;
 use super::files::Files;
-use super::filters::FilterRoom;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
 use super::read_file::ReadFile;
@@ -25,8 +25,7 @@ pub(super) struct Site {
     pub(super) salt: Salt,
     pub(super) hash: KeyHash,
     pub(super) options: LogOptions,
-    /// Room for the filters of its index files.
-    pub(super) filter_room: Arc<FilterRoom>,
+    pub(super) cache: Arc<Cache>,
 }
 
 impl Site {
@@ -45,7 +44,7 @@ impl Site {
             salt: Salt::new(&store),
             hash: KeyHash { seed },
             options,
-            filter_room: Arc::new(FilterRoom::new(options.filter_bytes)),
+            cache: Cache::new(options.cache_bytes),
         }
     }
 
@@ -99,7 +98,11 @@ impl Failure {
             true => io::ErrorKind::StorageFull,
             false => io::ErrorKind::Other,
         };
-        Error::system("index", directory, io::Error::new(kind, self.reason.clone()))
+        Error::system(
+            "index",
+            directory,
+            io::Error::new(kind, self.reason.clone()),
+        )
     }
 }
 

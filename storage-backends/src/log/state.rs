@@ -167,9 +167,7 @@ impl State {
             Err(Error::corrupt(segment.heads.path(), place, reason))
         };
         match segment.entry(&record, number, self.salt)? {
-            Some(entry) if entry.key == *key && entry.checked => {
-                Ok(Some((height, entry.position)))
-            }
+            Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
             Some(entry) if entry.key == *key => damaged(),
             // Another key of the same hash, or a stale entry, is rare enough to make sure.
             Some(_) => Segment::keys(&segment.heads, &record, self.salt).map(|_| None),

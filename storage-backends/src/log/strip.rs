@@ -162,7 +162,11 @@ fn push_records(
             Keep::Yes => record.entries as u64,
             Keep::Not => 0,
         };
-        let damaged = || segment.heads.corrupt(record.offset, "the record is damaged");
+        let damaged = || {
+            segment
+                .heads
+                .corrupt(record.offset, "the record is damaged")
+        };
         let whole = pieces.get(record.offset, record.bytes())?;
         let whole = whole.ok_or_else(damaged)?;
         record.push_rest(whole, keys, header, salt, &mut payload.buffer);

@@ -232,7 +232,7 @@ fn any_options_open_any_store() {
             index_fanout: 0,
             direct_bytes: 0,
             index_in_background: true,
-            filter_bytes: 256,
+            cache_bytes: 3000,
         };
         let mut store = options.open(&place.directory()).unwrap();
         let run = [block(end, BODY_BYTES), block(end + 1, BODY_BYTES)];
