@@ -176,6 +176,7 @@ fn small_segments() -> InLog {
         segment_entries: 16,
         index_fanout: 2,
         index_in_background: true,
+        cache_bytes: 1 << 16,
         ..LogOptions::default()
     })
 }

@@ -318,6 +318,7 @@ fn log(path: &Path, create: bool) -> Result<Store> {
         index_fanout: 2,
         direct_bytes: 800,
         index_in_background: false,
+        cache_bytes: 3000,
     };
     if create {
         options.create(path)

@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use super::check_index::check_index_file;
 use super::check_segment::{Later, check_segment};
-use super::format::{FRAME_BYTES, FileKind, FrameHead, Named, SUPERBLOCK_BYTES, Salt, Superblock};
+use super::format::{FileKind, FrameHead, Named, SUPERBLOCK_BYTES, Salt, Superblock};
 use super::home::{Home, lock_to_read, open_home};
 use super::load::Listing;
-use super::mark::{Mark, Slots};
+use super::mark::{Mark, Slots, read_all};
 use super::options::LogOptions;
+use super::read_file::{Pieces, ReadFile, Unreadable};
 use super::reader::LogReader;
-use super::scan::check_tail;
-use super::segment::MappedFile;
+use super::scan::{Frame, check_tail, frame_at, next_head, payload_is_sound};
 use super::shared::Site;
+use super::values::decode_value;
 use crate::check::{Report, walk};
 use crate::{Checked, Damage, Error, Place, Result};
 
@@ -85,38 +86,44 @@ fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report<'_>) -
     check_values(site, &listing, &mark, report)
 }
 
-/// Maps a file and checks its superblock; `None` if that or the file is damaged, which is reported.
+/// Opens a file and checks its superblock; `None` if the file is missing, which is reported. A damaged superblock is reported
+/// too.
 pub(super) fn checked_file(
     site: &Site,
     named: Named,
     kind: FileKind,
     number: u64,
     report: &mut Report<'_>,
-) -> Result<Option<(MappedFile, Option<Superblock>)>> {
+) -> Result<Option<(ReadFile, Option<Superblock>)>> {
     let path = named.path(&site.directory);
-    let map = match site.files.map(&path, 0) {
-        Ok(map) => map,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            report.damage(&path, Place::Structure, "the file is missing");
-            return Ok(None);
-        }
-        Err(error) => return Err(Error::system("open", &path, error)),
+    let Some(file) = report.sound(site.open_to_read(&path))? else {
+        return Ok(None);
     };
-    let superblock = report.sound(Superblock::decode(
-        &path,
-        map.all(),
-        kind,
-        Some(&site.store),
-    ))?;
+    let superblock = file
+        .head()
+        .and_then(|head| Superblock::decode(&path, &head, kind, Some(&site.store)));
+    let superblock = report.sound(superblock)?;
     if superblock.is_some_and(|found| found.number != number) {
         let reason = "the file has another one's name";
         report.damage(&path, Place::Offset(32), reason);
     }
-    let file = MappedFile {
-        path: Arc::new(path),
-        map: Arc::new(map),
-    };
     Ok(Some((file, superblock)))
+}
+
+/// Reports what can't be read of a file.
+pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report<'_>) {
+    for place in pieces.take_unreadable() {
+        let Unreadable {
+            offset,
+            length,
+            reason,
+        } = place;
+        let reason = match length {
+            0..=4096 => reason,
+            _ => format!("{length} bytes can't be read from here on; of the first, {reason}"),
+        };
+        report.damage(pieces.file().path(), Place::Offset(offset), reason);
+    }
 }
 
 fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
@@ -127,10 +134,13 @@ fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
     if superblock.is_none() {
         return Ok(Mark::default());
     }
-    let slots = Slots::read(file.map.all(), site.salt);
+    let Some(bytes) = report.sound(read_all(&file))? else {
+        return Ok(Mark::default());
+    };
+    let slots = Slots::read(&bytes, site.salt);
     for offset in &slots.damaged {
         report.damage(
-            &file.path,
+            file.path(),
             Place::Offset(*offset),
             "a slot is torn or damaged",
         );
@@ -156,11 +166,14 @@ fn check_values(
         false => 0,
     };
     let frames = Frames::read(&file, superblock.as_ref(), site.salt, marked, report)?;
-    for (at, head) in &frames.frames {
-        let payload = &file.map.all()[at + FRAME_BYTES..][..head.length as usize];
-        if super::values::decode_value(payload, *at, head.kind, head.height).is_none() {
-            let reason = "the frame is no value";
-            report.damage(&file.path, Place::Offset(*at as u64), reason);
+    let mut pieces = Pieces::going_on(&file);
+    for frame in &frames.frames {
+        if decode_value(&mut pieces, frame)?.is_none() {
+            report.damage(
+                file.path(),
+                Place::Offset(frame.at),
+                "the frame is no value",
+            );
         }
     }
     Ok(())
@@ -169,8 +182,7 @@ fn check_values(
 /// The frames of a file that can be read.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// Each frame's offset and head.
-    pub(super) frames: Vec<(usize, FrameHead)>,
+    pub(super) frames: Vec<Frame>,
     /// Bytes that are known to have been on the disk.
     pub(super) synced: u64,
     /// Whether all before the end, or before a torn tail, is sound.
@@ -180,85 +192,86 @@ pub(super) struct Frames {
 impl Frames {
     /// Reads all frames and reports those that are damaged. `marked`: as many bytes were synced, says the mark.
     pub(super) fn read(
-        file: &MappedFile,
+        file: &ReadFile,
         superblock: Option<&Superblock>,
         salt: Salt,
         marked: u64,
         report: &mut Report<'_>,
     ) -> Result<Self> {
-        let bytes = file.map.all();
         let before = report.checked.damage;
+        let mut pieces = Pieces::going_on(file);
+        let end = file.length();
         let mut found = Self {
             synced: superblock.map_or(0, Superblock::synced).max(marked),
             ..Self::default()
         };
-        let mut at = SUPERBLOCK_BYTES;
+        let mut at = SUPERBLOCK_BYTES as u64;
         let mut previous = superblock.map(Superblock::checksum);
-        while at < bytes.len() {
-            let Some((head, whole)) = frame_at(bytes, at, salt) else {
+        while at < end {
+            let Some(frame) = frame_at(&mut pieces, at, end, salt)? else {
                 // A tear is the end; damage is passed over.
-                let tail = check_tail(&file.path, bytes, at as u64, found.synced, salt);
+                let tail = check_tail(&mut pieces, at, found.synced, salt);
                 if report.sound(tail)?.is_some() {
                     break;
                 }
-                let Some(next) = next_frame(bytes, at + 8, salt) else {
+                let is_within = |at: u64, head: &FrameHead| {
+                    let whole = head.frame_bytes().map(|whole| whole as u64);
+                    whole.is_some_and(|whole| whole <= end - at)
+                };
+                let Some((next, _)) = next_head(&mut pieces, at + 8, salt, is_within)? else {
                     break;
                 };
                 (at, previous) = (next, None);
                 continue;
             };
-            if previous.is_some_and(|previous| previous != head.previous) {
+            if previous.is_some_and(|previous| previous != frame.head.previous) {
                 let reason = "the frame doesn't follow from those before it";
-                report.damage(&file.path, Place::Offset(at as u64), reason);
+                report.damage(file.path(), Place::Offset(at), reason);
             }
-            found.synced = found.synced.max(head.synced);
-            found.frames.push((at, head));
-            previous = Some(head.checksum);
-            at += whole;
+            found.synced = found.synced.max(frame.head.synced);
+            found.frames.push(frame);
+            previous = Some(frame.head.checksum);
+            at = frame.end();
         }
-        found.check_payloads(file, salt, report);
+        found.check_payloads(&mut pieces, salt, report)?;
+        report_unreadable(&mut pieces, report);
         found.sound = report.checked.damage == before && superblock.is_some();
         Ok(found)
     }
 
     /// Reports payloads that are damaged though they were on the disk, and forgets what was not.
-    fn check_payloads(&mut self, file: &MappedFile, salt: Salt, report: &mut Report<'_>) {
-        let bytes = file.map.all();
-        let synced = self.synced;
-        let mut torn = false;
-        self.frames.retain(|(at, head)| {
-            let payload = &bytes[at + FRAME_BYTES..][..head.length as usize];
-            if torn || salt.checksum(payload) == head.payload_checksum {
-                let padding = at + FRAME_BYTES + payload.len();
-                if !torn && !is_padding(bytes, padding) {
-                    report.damage(&file.path, Place::Offset(padding as u64), "no zero");
+    fn check_payloads(
+        &mut self,
+        pieces: &mut Pieces<'_>,
+        salt: Salt,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        let path = pieces.file().path();
+        let mut torn = None;
+        for (number, frame) in self.frames.iter().enumerate() {
+            if payload_is_sound(pieces, frame, salt)? {
+                if !is_padding(pieces, frame.payload_end())? {
+                    report.damage(path, Place::Offset(frame.payload_end()), NOT_ZERO);
                 }
-                return !torn;
-            }
-            torn = *at as u64 >= synced;
-            if !torn {
+            } else if frame.at >= self.synced {
+                torn = Some(number);
+                break;
+            } else {
                 let reason = "the frame's payload is damaged";
-                report.damage(&file.path, Place::Offset(*at as u64), reason);
+                report.damage(path, Place::Offset(frame.at), reason);
             }
-            !torn
-        });
+        }
+        self.frames.truncate(torn.unwrap_or(self.frames.len()));
+        Ok(())
     }
 }
 
+/// What an operator is told of padding that is damaged.
+pub(super) const NOT_ZERO: &str = "the bytes between this frame and the next are not zeros";
+
 /// Whether zeros follow up to a multiple of 8, or the end of the file.
-pub(super) fn is_padding(bytes: &[u8], from: usize) -> bool {
-    let end = from.next_multiple_of(8).min(bytes.len());
-    bytes[from.min(end)..end].iter().all(|byte| *byte == 0)
-}
-
-/// The frame whose head is at an offset, if all of it is within the file; with its length.
-fn frame_at(bytes: &[u8], at: usize, salt: Salt) -> Option<(FrameHead, usize)> {
-    let head = FrameHead::decode(bytes.get(at..)?, salt)?;
-    let whole = head.frame_bytes()?;
-    (whole <= bytes.len() - at).then_some((head, whole))
-}
-
-fn next_frame(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
-    let mut places = (from.next_multiple_of(8)..bytes.len()).step_by(8);
-    places.find(|at| frame_at(bytes, *at, salt).is_some())
+pub(super) fn is_padding(pieces: &mut Pieces<'_>, from: u64) -> Result<bool> {
+    let end = from.next_multiple_of(8).min(pieces.file().length());
+    let bytes = pieces.get(from, end.saturating_sub(from) as usize)?;
+    Ok(bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0)))
 }

@@ -6,7 +6,7 @@ use super::shared::Site;
 use super::state::State;
 use crate::check::Report;
 use crate::table::Entry;
-use crate::{Error, Place, Result};
+use crate::{Place, Result};
 
 /// Checks one index file, and against the segments if the store could be opened.
 pub(super) fn check_index_file(
@@ -17,11 +17,10 @@ pub(super) fn check_index_file(
     report: &mut Report<'_>,
 ) -> Result<()> {
     let path = Named::Index(first, last).path(&site.directory);
-    let map = site
-        .files
-        .map(&path, 0)
-        .map_err(|source| Error::system("open", &path, source))?;
-    let run = report.sound(Run::open(&path, map, first, last, &site.store))?;
+    let Some(file) = report.sound(site.open_to_read(&path))? else {
+        return Ok(());
+    };
+    let run = report.sound(Run::open(file, first, last, &site.store, &site.cache))?;
     let Some(run) = run else {
         return Ok(());
     };
@@ -40,14 +39,15 @@ pub(super) fn check_run(run: &Run, state: Option<&State>, damage: &mut dyn FnMut
     if !run.is_padded() {
         damage(0, "no zeros after the head");
     }
+    let mut pieces = run.pieces();
     for number in 0..run.layout.filters {
-        if run.filter(number).is_err() {
+        if run.check_filter(&mut pieces, number).is_err() {
             damage(run.layout.filter_at(number), "a filter block is damaged");
         }
     }
     for number in 0..run.layout.buckets {
         let at = run.layout.bucket_at(number);
-        let Ok(bucket) = run.bucket(number) else {
+        let Ok(bucket) = run.next_bucket(&mut pieces, number) else {
             damage(at, "a bucket is damaged");
             continue;
         };
@@ -73,10 +73,10 @@ fn leads_astray(run: &Run, state: &State, entry: Entry) -> bool {
         return false;
     };
     let segment = state.segments.get(number as usize);
-    let Some(segment) = segment.filter(|segment| segment.live.contains(&height)) else {
+    if segment.is_none_or(|segment| !segment.live.contains(&height)) {
         return false;
-    };
-    let Ok(record) = segment.record(height, state.salt) else {
+    }
+    let Ok(Some((segment, record))) = state.record(height) else {
         // The segment's damage, and reported as such.
         return false;
     };
@@ -85,9 +85,9 @@ fn leads_astray(run: &Run, state: &State, entry: Entry) -> bool {
     };
     let is_kept = height >= state.extent.index_floor && !record.has_no_keys();
     is_kept
-        && (entry_number >= record.entries
-            || state
-                .hash
-                .of_key(&record.key(segment.heads.map.all(), entry_number))
-                != entry.hash)
+        && match segment.entry(&record, entry_number, state.salt) {
+            Ok(found) => found.is_none_or(|found| state.hash.of_key(&found.key) != entry.hash),
+            // As above.
+            Err(_) => false,
+        }
 }

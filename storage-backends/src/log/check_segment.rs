@@ -1,14 +1,15 @@
 //! Checking a segment: every frame, record, header, key and body, also of truncated blocks, and the footer.
 
-use super::check::{Frames, checked_file, is_padding};
+use super::check::{Frames, NOT_ZERO, checked_file, is_padding, report_unreadable};
 use super::format::{
-    BODY_HEAD_BYTES, FRAME_BYTES, FileKind, FrameHead, FrameKind, Named, Superblock,
-    TABLE_ENTRY_BYTES, Trailer, table_offset,
+    BODY_HEAD_BYTES, FileKind, FrameKind, Named, Superblock, TABLE_ENTRY_BYTES, Trailer,
+    table_offset,
 };
 use super::mark::Mark;
+use super::read_file::{Pieces, ReadFile};
 use super::record::Record;
-use super::scan::Scan;
-use super::segment::{MappedFile, Segment, table_start};
+use super::scan::{Frame, Scan, record_at};
+use super::segment::{Segment, table_start};
 use super::shared::Site;
 use crate::check::Report;
 use crate::{Extent, Place, Result};
@@ -26,8 +27,8 @@ pub(super) struct Later {
 
 struct Checking<'a, 'b> {
     site: &'a Site,
-    heads: MappedFile,
-    bodies: Option<MappedFile>,
+    heads: ReadFile,
+    bodies: Option<ReadFile>,
     extent: Extent,
     /// Records from here on may lack their bodies: a crash explains it.
     torn_from: u64,
@@ -55,19 +56,19 @@ pub(super) fn check_segment(
     };
     // Of a segment that another follows, all was synced.
     let marked = if number < last {
-        heads.map.exists()
+        heads.length()
     } else {
         marked
     };
     let frames = Frames::read(&heads, superblock.as_ref(), site.salt, marked, report)?;
-    let live = Live::of(superblock.as_ref(), &frames.frames, &heads, site);
+    let live = Live::of(superblock.as_ref(), &frames.frames, &heads, site)?;
     if later.low.is_none() {
         later.extent = live.extent;
     }
     let begin = later.begin.filter(|(next, _)| *next == number + 1);
     if begin.is_some_and(|(_, begin)| begin != live.extent.end) && frames.sound {
         let reason = "the next segment doesn't begin where this one ends";
-        report.damage(&heads.path, Place::Structure, reason);
+        report.damage(heads.path(), Place::Structure, reason);
     }
     let clip = later.low.unwrap_or(u64::MAX);
     let extent = later.extent;
@@ -90,9 +91,9 @@ pub(super) fn check_segment(
         heads,
         report,
     };
-    for (at, head) in &frames.frames {
-        if matches!(head.kind, FrameKind::Run | FrameKind::Rest) {
-            checking.records(*at, head, clip, &live)?;
+    for frame in &frames.frames {
+        if matches!(frame.head.kind, FrameKind::Run | FrameKind::Rest) {
+            checking.records(frame, clip, &live)?;
         }
     }
     if let Some(superblock) = superblock.filter(|_| frames.sound) {
@@ -104,23 +105,25 @@ pub(super) fn check_segment(
 }
 
 impl Checking<'_, '_> {
-    fn records(&mut self, at: usize, head: &FrameHead, clip: u64, live: &Live) -> Result<()> {
-        let end = at + FRAME_BYTES + head.length as usize;
-        let mut next = at + head.records_at();
-        let mut height = head.height;
-        while next < end {
-            let bytes = &self.heads.map.all()[..end];
-            let Some(record) = Record::decode(bytes, next as u64, self.site.salt) else {
+    fn records(&mut self, frame: &Frame, clip: u64, live: &Live) -> Result<()> {
+        let heads = self.heads.clone();
+        // What can't be read was reported with the frames.
+        let mut pieces = Pieces::going_on(&heads);
+        let mut next = frame.at + frame.head.records_at() as u64;
+        let mut height = frame.head.height;
+        while next < frame.payload_end() {
+            let record = record_at(&mut pieces, next, frame.payload_end(), self.site.salt)?;
+            let Some(record) = record else {
                 // Where the next record begins can't be told; the ones behind it have checksums in their frame alone.
                 let reason = format!("the record at byte {next} is damaged");
                 let place = Place::Height(height);
-                self.report.damage(&self.heads.path, place, reason);
+                self.report.damage(heads.path(), place, reason);
                 return Ok(());
             };
-            let counts = record.height < clip && live.offset(record.height) == Some(next as u64);
+            let counts = record.height < clip && live.offset(record.height) == Some(next);
             self.record(&record, counts)?;
             height = record.height.saturating_add(1);
-            next += record.bytes();
+            next += record.bytes() as u64;
         }
         Ok(())
     }
@@ -147,14 +150,19 @@ impl Checking<'_, '_> {
             return Ok(());
         };
         let body = Segment::body(bodies, record, salt);
-        let begins = bodies.map.get(record.body_offset, 8);
-        let punched = begins.is_none_or(|begins| begins == [0; 8]);
+        let begins = bodies.array::<8>(record.body_offset);
+        let punched = begins.is_ok_and(|begins| begins == [0; 8])
+            || record.body_offset.saturating_add(8) > bodies.length();
         let needed = counts && height >= extent.floor;
         if needed && record.offset < *torn_from || !needed && !punched && height >= extent.floor {
             let sound = report.sound(body)?;
-            let end = record.body_offset as usize + BODY_HEAD_BYTES + record.body_bytes;
-            if sound.is_some() && !is_padding(bodies.map.all(), end) {
-                report.damage(&bodies.path, Place::Offset(end as u64), "no zero");
+            let end = record.body_offset + (BODY_HEAD_BYTES + record.body_bytes) as u64;
+            if sound.is_some() {
+                let mut pieces = Pieces::going_on(bodies);
+                if !is_padding(&mut pieces, end)? {
+                    report.damage(bodies.path(), Place::Offset(end), NOT_ZERO);
+                }
+                report_unreadable(&mut pieces, report);
             }
         }
         Ok(())
@@ -163,8 +171,7 @@ impl Checking<'_, '_> {
     /// Checks that footer and height table say what follows from the frames, which are sound.
     fn footer(&mut self, superblock: &Superblock, sealed: bool) -> Result<()> {
         let (heads, salt) = (&self.heads, self.site.salt);
-        let bytes = heads.map.all();
-        let scan = Scan::read(&heads.path, bytes, superblock, salt);
+        let scan = Scan::read_frames(heads, superblock, salt);
         let Some(scan) = self.report.sound(scan)? else {
             return Ok(());
         };
@@ -172,17 +179,18 @@ impl Checking<'_, '_> {
             if sealed {
                 let place = Place::Offset(scan.frames_end);
                 self.report
-                    .damage(&heads.path, place, "the footer is missing");
+                    .damage(heads.path(), place, "the footer is missing");
             }
             return Ok(());
         };
+        let mut pieces = Pieces::going_on(heads);
         for (number, (height, offset)) in (low..).zip(&scan.offsets).enumerate() {
             let at = table_start(footer) + (number * TABLE_ENTRY_BYTES) as u64;
-            let entry = heads.map.get(at, TABLE_ENTRY_BYTES);
+            let entry = pieces.get(at, TABLE_ENTRY_BYTES)?;
             if entry.and_then(|entry| table_offset(salt, height, entry)) != Some(*offset) {
                 let reason = "its entry in the height table is damaged";
                 self.report
-                    .damage(&heads.path, Place::Height(height), reason);
+                    .damage(heads.path(), Place::Height(height), reason);
             }
         }
         Ok(())
@@ -201,23 +209,25 @@ impl Live {
     /// Follows the frames, as far as they can be read. Where one is missing, those after it are taken as they are.
     fn of(
         superblock: Option<&Superblock>,
-        frames: &[(usize, FrameHead)],
-        heads: &MappedFile,
+        frames: &[Frame],
+        heads: &ReadFile,
         site: &Site,
-    ) -> Self {
-        let first = frames.first().map_or(0, |(_, head)| head.height);
+    ) -> Result<Self> {
+        let mut pieces = Pieces::going_on(heads);
+        let first = frames.first().map_or(0, |frame| frame.head.height);
         let extent = superblock.map_or(Extent::whole(first), Superblock::extent);
         let mut live = Self {
             low: extent.end,
             extent,
             offsets: Vec::new(),
         };
-        for (at, head) in frames {
+        for frame in frames {
+            let head = &frame.head;
             match head.kind {
-                FrameKind::Run => live.run(*at, head, heads, site),
+                FrameKind::Run => live.run(frame, &mut pieces, site)?,
                 FrameKind::Rest => {
                     live.begin(head.height);
-                    live.run(*at, head, heads, site);
+                    live.run(frame, &mut pieces, site)?;
                 }
                 FrameKind::Truncate => live.truncate(head.height),
                 FrameKind::Floor => live.extent.floor = head.height,
@@ -226,7 +236,7 @@ impl Live {
                 FrameKind::Footer | FrameKind::Value => {}
             }
         }
-        live
+        Ok(live)
     }
 
     fn begin(&mut self, height: u64) {
@@ -235,22 +245,21 @@ impl Live {
         self.offsets.clear();
     }
 
-    fn run(&mut self, at: usize, head: &FrameHead, heads: &MappedFile, site: &Site) {
-        if head.height != self.extent.end {
+    fn run(&mut self, frame: &Frame, pieces: &mut Pieces<'_>, site: &Site) -> Result<()> {
+        if frame.head.height != self.extent.end {
             // What was between is not known: the blocks from here on are.
-            self.begin(head.height);
+            self.begin(frame.head.height);
         }
-        let end = at + FRAME_BYTES + head.length as usize;
-        let bytes = &heads.map.all()[..end];
-        let mut next = at + head.records_at();
-        while next < end {
-            let Some(record) = Record::decode(bytes, next as u64, site.salt) else {
-                return;
+        let mut next = frame.at + frame.head.records_at() as u64;
+        while next < frame.payload_end() {
+            let Some(record) = record_at(pieces, next, frame.payload_end(), site.salt)? else {
+                break;
             };
-            self.offsets.push(next as u64);
+            self.offsets.push(next);
             self.extent.end = self.extent.end.saturating_add(1);
-            next += record.bytes();
+            next += record.bytes() as u64;
         }
+        Ok(())
     }
 
     fn truncate(&mut self, end: u64) {

@@ -27,6 +27,7 @@ const OPTIONS: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 400,
     index_in_background: false,
+    cache_bytes: 3000,
 };
 const NAMES: [&str; 2] = ["a", "b"];
 
@@ -505,6 +506,126 @@ fn fail_everywhere(seed: u64, history: fn() -> History) {
         apply(&mut store, &machine, &mut history, step).unwrap();
         drop(power_loss(&machine, &mut history, &mut dice));
     }
+}
+
+/// Readings of a workload, and of asking for everything afterwards.
+fn count_readings(seed: u64, mut history: History) -> (u64, u64) {
+    let mut dice = Dice(seed);
+    let machine = new_machine(&mut dice);
+    machine.files.set_unreadable(None);
+    let store = work(&machine, &mut history, &mut dice, STEPS).unwrap();
+    let working = machine.files.reads();
+    machine.files.set_unreadable(None);
+    ask(&*store.reader, history.last(), &history.known);
+    (working, machine.files.reads())
+}
+
+/// Of a disk on which each reading fails in turn: whatever is acknowledged is there once it can be read again.
+fn fail_to_read_everywhere(seed: u64, history: fn() -> History) -> u64 {
+    let (readings, _) = count_readings(seed, history());
+    let mut failed = 0;
+    for at in 1..=readings {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = history();
+        machine.files.set_unreadable(Some(at));
+        let worked = work(&machine, &mut history, &mut dice, STEPS);
+        failed += u64::from(worked.is_none());
+        drop(worked);
+        machine.files.set_unreadable(None);
+        let acknowledged = history
+            .contents
+            .len()
+            .saturating_sub(2)
+            .max(history.durable);
+        drop(reopen(&machine, &mut history, acknowledged).unwrap());
+    }
+    failed
+}
+
+#[test]
+fn every_reading_of_a_workload_may_fail() {
+    let failed: u64 = (10..13)
+        .map(|seed| fail_to_read_everywhere(seed, History::new))
+        .sum();
+    // What fails in an index file is made again and goes unnoticed.
+    assert!(failed > 100, "{failed} workloads ended with an error");
+    let failed = fail_to_read_everywhere(30, History::of_values);
+    assert!(failed > 10, "{failed} workloads ended with an error");
+}
+
+/// Asks for everything. Answers are right, or "not indexed", or errors that tell of damage in a file; gives how many are errors.
+fn ask_of_damaged(reader: &dyn BlockReader, content: &Content, known: &[Block]) -> u64 {
+    let mut errors = 0;
+    let mut damaged = |error: crate::Error| {
+        assert!(error.is_corrupt(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("-0000"), "no file is named: {text}");
+        errors += 1;
+    };
+    for block in &content.blocks {
+        let pruned = |part| block.height < content.extent.floor_of(part);
+        match reader.block(block.height) {
+            Ok(held) => {
+                let held = held.unwrap();
+                assert_eq!(held.id, block.id);
+                assert_eq!(
+                    held.body == Held::Present(block.body.clone()),
+                    !pruned(Part::Body)
+                );
+                let whole = held.header == Held::Present(block.header.clone());
+                assert_eq!(whole, !pruned(Part::Header));
+            }
+            Err(error) => damaged(error),
+        }
+        match reader.index(block.height) {
+            Ok(held) => {
+                let whole = held == Some(Held::Present(block.index.clone()));
+                assert_eq!(whole, !pruned(Part::Index));
+            }
+            Err(error) => damaged(error),
+        }
+    }
+    let places = content.places();
+    for block in known {
+        let held = content.blocks.get(block.height as usize);
+        let height = held
+            .filter(|held| held.id == block.id)
+            .map(|held| held.height);
+        match reader.height_of(&block.id) {
+            Ok(found) => assert_eq!(found, height),
+            Err(error) => damaged(error),
+        }
+        for entry in &block.index {
+            let places = places.get(&entry.key).map_or(&[][..], Vec::as_slice);
+            match reader.locate(&entry.key) {
+                Ok(Location::NotIndexed { .. }) => {}
+                Ok(found) => content.assert_located(places, found),
+                Err(error) => damaged(error),
+            }
+        }
+    }
+    errors
+}
+
+#[test]
+fn every_reading_of_a_reader_may_fail() {
+    let mut errors = 0;
+    for seed in 10..12 {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = History::new();
+        drop(work(&machine, &mut history, &mut dice, STEPS).unwrap());
+        let (_, readings) = count_readings(seed, History::new());
+        for at in 1..=readings {
+            let files = Arc::new(machine.files.clone());
+            let store = open_on(files, &machine.directory(), OPTIONS).unwrap();
+            machine.files.set_unreadable(Some(at));
+            errors += ask_of_damaged(&*store.reader, history.last(), &history.known);
+            machine.files.set_unreadable(None);
+        }
+    }
+    assert!(errors > 100, "{errors} answers were errors");
 }
 
 #[test]

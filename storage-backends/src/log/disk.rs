@@ -7,6 +7,8 @@
 //!    frame that is damaged although it had been on the disk is told from a torn one.
 //! 3. A segment is sealed and on the disk before the next one gets its name.
 //! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
+//! 5. What a failed mutation wrote behind what counts is cut off again. On a disk that is full it would be in the way of
+//!    whoever goes on, with holes where the disk had no room.
 
 use std::path::PathBuf;
 
@@ -51,12 +53,31 @@ impl GrowingFile {
 /// The heads of a run that were written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads<'a> {
-    /// Offsets of the records.
-    pub(super) records: &'a [u64],
+    /// The frame.
+    pub(super) frame: &'a [u8],
+    /// Where in it the records begin.
+    pub(super) records: &'a [usize],
+    /// The frame's offset in the file of heads.
+    pub(super) start: u64,
     /// The end of the file of heads.
     pub(super) end: u64,
     /// Checksum of the frame.
     pub(super) content: u32,
+}
+
+impl<'a> Heads<'a> {
+    /// The records' offsets in the file of heads.
+    pub(super) fn offsets(self) -> impl Iterator<Item = u64> + 'a {
+        self.records.iter().map(move |at| self.start + *at as u64)
+    }
+}
+
+/// Where the files end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    heads: u64,
+    bodies: u64,
+    values: u64,
 }
 
 #[derive(Debug)]
@@ -69,6 +90,7 @@ pub(super) struct Disk {
     pub(super) content: u32,
     pub(super) values: ValueFile,
     pub(super) mark: MarkFile,
+    kept: Ends,
     buffers: Buffers,
     /// What the last frame was put together in: fresh memory for each costs more than the copying.
     spare: Vec<u8>,
@@ -84,7 +106,7 @@ impl Disk {
         values: ValueFile,
         mark: MarkFile,
     ) -> Self {
-        Self {
+        let mut disk = Self {
             site,
             segment,
             heads,
@@ -92,8 +114,40 @@ impl Disk {
             content,
             values,
             mark,
+            kept: Ends::default(),
             buffers: Buffers::default(),
             spare: Vec::new(),
+        };
+        disk.keep();
+        disk
+    }
+
+    /// Notes that everything written so far counts: it is published, or on the disk.
+    pub(super) fn keep(&mut self) {
+        self.kept = Ends {
+            heads: self.heads.end,
+            bodies: self.bodies.end,
+            values: self.values.end,
+        };
+    }
+
+    /// Cuts off what was written since, as far as the system lets it. The files end where opening would have them end.
+    pub(super) fn cut_back(&self) {
+        let Ends {
+            heads,
+            bodies,
+            values,
+        } = self.kept;
+        let files = [
+            (&self.heads.file, heads),
+            (&self.bodies.file, bodies),
+            (&self.values.file, values),
+        ];
+        for (file, end) in files {
+            // What stays behind is a torn tail, which opening cuts.
+            if let Err(error) = file.cut(end) {
+                tracing::debug!(%error, "a tail that doesn't count stays");
+            }
         }
     }
 
@@ -108,7 +162,7 @@ impl Disk {
         &mut self,
         run: &[Block],
         is_to_sync: bool,
-        then: impl FnOnce(&Site, Heads<'_>) -> Result<()>,
+        then: impl FnOnce(Heads<'_>) -> Result<()>,
     ) -> Result<()> {
         let (salt, bodies_at) = (self.site.salt, self.bodies.end);
         let way = match is_to_sync {
@@ -117,21 +171,21 @@ impl Disk {
             false => Way::Cached,
         };
         let height = run.first().map_or(0, |block| block.height);
-        let (site, heads, content) = (&self.site, &mut self.heads, &mut self.content);
+        let (heads, content) = (&mut self.heads, &mut self.content);
         let spare = &mut self.spare;
         let write_heads = |checksums: &[u32]| {
             let mut draft = RunDraft::new(std::mem::take(spare), run, checksums, bodies_at, salt);
             let start = heads.end;
             let what = (FrameKind::Run, height);
             write_frame(heads, content, salt, "append", what, &mut draft.frame)?;
-            let offsets = draft.records.iter();
-            let records: Vec<_> = offsets.map(|offset| start + *offset as u64).collect();
             let written = Heads {
-                records: &records,
+                frame: &draft.frame,
+                records: &draft.records,
+                start,
                 end: heads.end,
                 content: *content,
             };
-            then(site, written)?;
+            then(written)?;
             if draft.frame.capacity() <= SPARE_BYTES_MAX {
                 *spare = draft.frame;
             }
@@ -198,6 +252,7 @@ impl Disk {
         self.heads.synced = self.heads.end;
         self.bodies.synced = self.bodies.end;
         self.values.synced = self.values.end;
+        self.keep();
         self.write_mark(operation)
     }
 
@@ -224,6 +279,7 @@ impl Disk {
         heads.path = name_heads(&self.site, self.segment)?;
         self.heads = heads;
         self.content = content;
+        self.keep();
         self.write_mark("prune")
     }
 
@@ -269,6 +325,7 @@ impl Disk {
         self.heads = heads;
         self.bodies = bodies;
         self.content = content;
+        self.keep();
         self.write_mark("append")?;
         self.sync_mark("append")
     }

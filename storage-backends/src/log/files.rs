@@ -1,6 +1,4 @@
 //! The few things that the append-log does with files, as a trait, so that tests can fail, stop and forget.
-//!
-//! Reading goes through maps and is not part of it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,11 +7,11 @@ use std::io;
 use std::iter;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use super::map::Map;
+use super::open_files::OpenFile;
 
 /// What is written past the system's cache are multiples of this, from multiples of it to multiples of it.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -26,8 +24,8 @@ pub(super) trait Files: Send + Sync + fmt::Debug {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>>;
     /// Opens a file to write to it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>>;
-    /// Maps a file; `capacity` bytes or, if that is less, all that are there.
-    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map>;
+    /// Opens a file, which has to be a regular one, to read from it.
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn ReadHandle>>;
     /// Bytes that the file system gave to a file.
     fn allocated(&self, path: &Path) -> io::Result<u64>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -57,6 +55,18 @@ pub(super) trait FileHandle: Send + Sync + fmt::Debug {
     fn begin_sync(&self, offset: u64, length: u64);
 }
 
+/// A file that is read from.
+pub(super) trait ReadHandle: Send + Sync + fmt::Debug {
+    /// Its length when it was opened.
+    fn length(&self) -> u64;
+    /// Keeps the file open from now on, so that it can be read whatever becomes of its name.
+    fn pin(&self) -> io::Result<()>;
+    /// Fills a buffer from an offset on, as far as the file has bytes; gives how many.
+    fn fill(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Appends `length` bytes from an offset on to a buffer, as far as the file has them; gives how many.
+    fn append(&self, into: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize>;
+}
+
 /// The operating system's.
 #[derive(Debug)]
 pub(super) struct SystemFiles;
@@ -82,13 +92,8 @@ impl Files for SystemFiles {
         Ok(Box::new(SystemFile::new(file)))
     }
 
-    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
-        let file = File::open(path)?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Map::new(&file, capacity, found.len())
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn ReadHandle>> {
+        Ok(Box::new(OpenFile::new(path)?))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -137,6 +142,53 @@ impl Files for SystemFiles {
 /// Names of ours are ASCII; any other one is equally not ours in whatever spelling.
 fn name_of(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
+}
+
+impl ReadHandle for Arc<OpenFile> {
+    fn length(&self) -> u64 {
+        OpenFile::length(self)
+    }
+
+    fn pin(&self) -> io::Result<()> {
+        OpenFile::pin(self)
+    }
+
+    fn fill(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < into.len() {
+            let rest = &mut into[filled..];
+            let at = offset + filled as u64;
+            match self.with(|file| Ok(rustix::io::pread(file, &mut *rest, at)?)) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn append(&self, into: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+        let start = into.len();
+        into.reserve_exact(length);
+        while into.len() - start < length {
+            let at = offset + (into.len() - start) as u64;
+            // The spare capacity is used as it is: setting it to zero first would cost as much as the copy.
+            let read = self.with(|file| {
+                let spare = rustix::buffer::spare_capacity(into);
+                Ok(rustix::io::pread(file, spare, at)?)
+            });
+            match read {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // There may have been more room than was asked for.
+        into.truncate(start + length);
+        Ok(into.len() - start)
+    }
 }
 
 #[derive(Debug)]

@@ -468,11 +468,12 @@ impl Trailer {
         bytes
     }
 
-    /// Reads the trailer at the end of a file, if there is one.
-    pub(super) fn decode(file: &[u8], salt: Salt) -> Option<Self> {
-        let start = file.len().checked_sub(TRAILER_BYTES)?;
-        let bytes = &file[start..];
-        if &bytes[..4] != TRAILER_MAGIC || u32_at(bytes, 4) != salt.checksum(&bytes[8..]) {
+    /// Reads the trailer whose bytes are at an offset of its file, if it is one.
+    pub(super) fn decode(bytes: &[u8], start: u64, salt: Salt) -> Option<Self> {
+        if bytes.len() != TRAILER_BYTES
+            || &bytes[..4] != TRAILER_MAGIC
+            || u32_at(bytes, 4) != salt.checksum(&bytes[8..])
+        {
             return None;
         }
         let trailer = Self {
@@ -487,12 +488,11 @@ impl Trailer {
             },
             content: u32_at(bytes, 64),
         };
-        let table = usize::try_from(trailer.end.checked_sub(trailer.low)?)
-            .ok()?
-            .checked_mul(TABLE_ENTRY_BYTES)?;
-        let footer = usize::try_from(trailer.footer).ok()?;
-        let fits = footer.checked_add(FRAME_BYTES)?.checked_add(table)? == start;
-        (fits && footer >= SUPERBLOCK_BYTES).then_some(trailer)
+        let heights = trailer.end.checked_sub(trailer.low)?;
+        let table = heights.checked_mul(TABLE_ENTRY_BYTES as u64)?;
+        let before = trailer.footer.checked_add(FRAME_BYTES as u64)?;
+        let fits = before.checked_add(table)? == start;
+        (fits && trailer.footer >= SUPERBLOCK_BYTES as u64).then_some(trailer)
     }
 }
 

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::files::{Files, SystemFiles};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock};
+#[cfg(test)]
+use super::files::Files;
+use super::files::SystemFiles;
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
 use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
-use super::shared::{Shared, Site};
+use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
-use crate::table::KeyHash;
 use crate::{BlockReader, Error, Result, Store};
 
 /// One open store.
@@ -182,17 +183,10 @@ pub(super) fn lock_to_write(directory: &Path) -> Result<(Site, File)> {
 /// As much as can be known of a store whose file `store` is damaged: its id is in the other files too.
 fn read_without_store(directory: &Path) -> Result<(Site, File)> {
     let path = Named::Heads(0).path(directory);
-    let fault = |source| Error::system("open", &path, source);
-    let map = SystemFiles.map(&path, 0).map_err(fault)?;
-    let Superblock { store, .. } = Superblock::decode(&path, map.all(), FileKind::Heads, None)?;
-    let site = Site {
-        files: Arc::new(SystemFiles),
-        directory: directory.to_owned(),
-        store,
-        salt: Salt::new(&store),
-        hash: KeyHash { seed: [0; 2] },
-        options: LogOptions::default(),
-    };
+    let head = open_to_read(&SystemFiles, &path)?.head()?;
+    let Superblock { store, .. } = Superblock::decode(&path, &head, FileKind::Heads, None)?;
+    let options = LogOptions::default();
+    let site = Site::new(Arc::new(SystemFiles), directory, store, [0; 2], options);
     let path = Named::Store.path(directory);
     let lock = File::open(&path).map_err(|source| Error::system("open", &path, source))?;
     Ok((site, lock))
@@ -218,9 +212,9 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let fault = |source| Error::system("open", &path, source);
     let file = File::open(&path).map_err(fault)?;
     let files = Arc::new(SystemFiles);
-    let map = files.map(&path, 0).map_err(fault)?;
-    let superblock = Superblock::decode(&path, map.all(), FileKind::Store, None)?;
-    if map.exists() != SUPERBLOCK_BYTES as u64 {
+    let read = open_to_read(&*files, &path)?;
+    let superblock = Superblock::decode(&path, &read.head()?, FileKind::Store, None)?;
+    if read.length() != SUPERBLOCK_BYTES as u64 {
         let place = crate::Place::Offset(SUPERBLOCK_BYTES as u64);
         return Err(Error::corrupt(
             &path,
@@ -228,16 +222,8 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
             "the file is longer than it should be",
         ));
     }
-    let site = Site {
-        files,
-        directory: directory.to_owned(),
-        store: superblock.store,
-        salt: Salt::new(&superblock.store),
-        hash: KeyHash {
-            seed: [superblock.fields[0], superblock.fields[1]],
-        },
-        options,
-    };
+    let seed = [superblock.fields[0], superblock.fields[1]];
+    let site = Site::new(files, directory, superblock.store, seed, options);
     Ok((site, file))
 }
 

@@ -13,7 +13,8 @@ use std::thread::{self, JoinHandle};
 use super::options::LogOptions;
 use super::run::{Cover, Run};
 use super::run_writer::{NextEntry, Site, Written, merged, write_run};
-use super::shared::Shared;
+use super::segment::Segment;
+use super::shared::{Failure, Shared};
 use super::state::{Frozen, State, hashed_entries, same_key};
 use crate::table::{Entry, Table};
 use crate::{Error, Place, Result};
@@ -99,11 +100,7 @@ impl Indexer {
         });
         match failed {
             None => Ok(()),
-            Some(reason) => Err(Error::Io {
-                operation: "index",
-                path: self.shared.site.directory.clone(),
-                source: std::io::Error::other(reason),
-            }),
+            Some(failure) => Err(failure.error(&self.shared.site.directory)),
         }
     }
 }
@@ -126,8 +123,7 @@ struct PanicNotice<'a>(&'a Shared);
 impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0
-                .tell(|work| work.failed = Some("the indexing thread panicked".to_owned()));
+            self.0.tell(|work| work.failed = Some(Failure::panicked()));
         }
     }
 }
@@ -142,7 +138,7 @@ fn index_when_due(shared: &Shared, fanout: usize) {
         });
         if let Err(error) = index(shared, fanout) {
             tracing::error!(%error, "indexing failed");
-            shared.tell(|work| work.failed = Some(error.to_string()));
+            shared.tell(|work| work.failed = Some(Failure::from(&error)));
             return;
         }
         if stop {
@@ -201,7 +197,7 @@ fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
 
 fn discard(shared: &Shared, run: &Arc<Run>) -> Result<()> {
     shared.write().runs.retain(|held| !Arc::ptr_eq(held, run));
-    remove(shared, &run.path)
+    remove(shared, run.path())
 }
 
 fn remove(shared: &Shared, path: &Path) -> Result<()> {
@@ -299,15 +295,11 @@ pub(super) fn index_record(
     let segment = &state.segments[number as usize];
     let record = segment.record(height, state.salt)?;
     let index_floor = state.extent.index_floor;
-    if height >= index_floor && !record.keys_are_sound(segment.heads.map.all(), state.salt) {
-        let place = Place::Height(height);
-        return Err(Error::corrupt(
-            &segment.heads.path,
-            place,
-            "an index key is damaged",
-        ));
-    }
-    let entries = hashed_entries(&state.hash, &segment.heads.map, &record, index_floor);
+    let keys = match height < index_floor {
+        true => Vec::new(),
+        false => Segment::keys(&segment.heads, &record, state.salt)?,
+    };
+    let entries = hashed_entries(&state.hash, state.salt, &record, &keys, index_floor);
     table.insert_all(&entries, |old, new| {
         same_key(segment, state.salt, index_floor, old, new)
     })
@@ -333,7 +325,9 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
         true => runs.iter().map(|run| run.layout.entries).sum(),
         false => merged(runs).filter(kept).count() as u64,
     };
-    let before = allocated(shared, runs.iter().map(|run| run.path.as_path()))?;
+    // Of one alone the new file gets the name, while look-ups are still at the old one.
+    runs.iter().try_for_each(|run| run.pin())?;
+    let before = allocated(shared, runs.iter().map(|run| run.path()))?;
     let entries = merged(runs).filter(kept);
     let written = write_run(
         site_of(shared),
@@ -360,8 +354,8 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
         let at = state.runs.partition_point(|held| held.first < first);
         state.runs.insert(at, run);
     }
-    for run in runs.iter().filter(|run| run.path != path) {
-        remove(shared, &run.path)?;
+    for run in runs.iter().filter(|run| run.path() != path) {
+        remove(shared, run.path())?;
     }
     let after = allocated(shared, std::iter::once(path.as_path()))?;
     shared.tell(|work| work.freed_bytes += before.saturating_sub(after));
@@ -379,12 +373,9 @@ fn allocated<'a>(shared: &Shared, paths: impl Iterator<Item = &'a Path>) -> Resu
 }
 
 fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<Run>> {
-    let map = shared
-        .site
-        .files
-        .map(path, 0)
-        .map_err(|source| Error::system("map an index file", path, source))?;
-    let run = Run::open(path, map, first, last, &shared.site.store)?;
+    let site = &shared.site;
+    let file = site.open_to_read(path)?;
+    let run = Run::open(file, first, last, &site.store, &site.cache)?;
     run.map(Arc::new).ok_or_else(|| {
         Error::corrupt(
             path,

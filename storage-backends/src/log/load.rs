@@ -5,22 +5,22 @@
 //! error that names the file.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, Trailer};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
-use super::map::Map;
 use super::mark::Mark;
+use super::read_file::{Pieces, ReadFile};
+use super::records::Records;
 use super::run::Run;
-use super::scan::{Scan, check_tail};
-use super::segment::{HeightTable, MappedFile, Segment, body_bytes, table_start};
-use super::shared::Site;
+use super::scan::{Scan, check_tail, record_at};
+use super::segment::{HeightTable, Segment, table_start};
+use super::shared::{Site, missing_file};
 use super::state::{Frozen, State};
 use super::values::FoundValues;
 use crate::table::Table;
-use crate::{Error, Place, Result};
+use crate::{Error, Result};
 
 /// A store as its files have it.
 #[derive(Debug)]
@@ -82,46 +82,27 @@ impl Listing {
             .find(|(expected, found)| expected != *found)
             .map(|(expected, _)| expected);
         if let Some(number) = missing {
-            return Err(missing_file(Named::Heads(number).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(number).path(&site.directory)));
         }
         let count = self.heads.len() as u64;
         let Some(last) = count.checked_sub(1) else {
-            return Err(missing_file(Named::Heads(0).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(0).path(&site.directory)));
         };
         if mark.segment > last {
-            return Err(missing_file(Named::Heads(count).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(count).path(&site.directory)));
         }
         Ok(last)
     }
 }
 
-fn missing_file(path: PathBuf) -> Error {
-    Error::corrupt(&path, Place::Structure, "the file is missing")
-}
-
-/// Opens a file of the store.
-fn map(
-    site: &Site,
-    named: Named,
-    kind: FileKind,
-    number: u64,
-    capacity: u64,
-) -> Result<(MappedFile, Superblock)> {
-    let path = named.path(&site.directory);
-    let map = match site.files.map(&path, capacity) {
-        Ok(map) => map,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing_file(path)),
-        Err(error) => return Err(Error::system("open", &path, error)),
-    };
-    let superblock = Superblock::decode(&path, map.all(), kind, Some(&site.store))?;
+/// Opens a file of the store and checks its superblock.
+fn open(site: &Site, named: Named, kind: FileKind, number: u64) -> Result<(ReadFile, Superblock)> {
+    let file = site.open_to_read(&named.path(&site.directory))?;
+    let superblock = Superblock::decode(file.path(), &file.head()?, kind, Some(&site.store))?;
     if superblock.number != number {
         let reason = "the file has another one's name";
-        return Err(Error::corrupt(&path, Place::Offset(32), reason));
+        return Err(file.corrupt(32, reason));
     }
-    let file = MappedFile {
-        path: Arc::new(path),
-        map: Arc::new(map),
-    };
     Ok((file, superblock))
 }
 
@@ -157,16 +138,14 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
         hash: site.hash,
         extent,
         segments,
+        records: Records::default(),
         table: Table::with_room(room.min(1 << 24)),
         frozen: Vec::new(),
         runs,
         values: values.values.clone(),
         unindexable: BTreeMap::new(),
     };
-    for height in state.open().live.clone() {
-        let record = state.open().record(height, state.salt)?;
-        state.index(&record)?;
-    }
+    index_open(&mut state)?;
     if alone {
         index_in_memory(&mut state)?;
     }
@@ -177,6 +156,25 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
         values,
         leftovers: listing.leftovers,
     })
+}
+
+/// Indexes the open segment's live blocks.
+fn index_open(state: &mut State) -> Result<()> {
+    let heads = state.open().heads.clone();
+    let mut pieces = Pieces::new(&heads);
+    let HeightTable::Listed(offsets) = &state.open().table else {
+        return Ok(());
+    };
+    let before = (state.open().live.start - state.open().low) as usize;
+    let live: Vec<u64> = offsets.iter().skip(before).copied().collect();
+    for offset in live {
+        let damaged = || heads.corrupt(offset, "the record is damaged");
+        let record = record_at(&mut pieces, offset, heads.length(), state.salt)?;
+        let record = record.ok_or_else(damaged)?;
+        let whole = pieces.get(offset, record.bytes())?.ok_or_else(damaged)?;
+        state.index(&record, record.keys_of(whole))?;
+    }
+    Ok(())
 }
 
 pub(super) fn clip_all(segments: &mut [Segment], end: u64) {
@@ -192,7 +190,7 @@ fn load_values(site: &Site, listing: &mut Listing, mark: &Mark) -> Result<FoundV
     let newest = listing.generations.last().copied();
     let expected = newest.unwrap_or(0).max(mark.generation);
     if newest != Some(expected) {
-        return Err(missing_file(Named::Meta(expected).path(&site.directory)));
+        return Err(missing_file(&Named::Meta(expected).path(&site.directory)));
     }
     let older = listing.generations.iter().filter(|held| **held != expected);
     let older: Vec<_> = older
@@ -204,11 +202,10 @@ fn load_values(site: &Site, listing: &mut Listing, mark: &Mark) -> Result<FoundV
 
 /// A segment that is followed by another one: sealed, and on the disk.
 fn load_sealed(site: &Site, number: u64, begin: u64) -> Result<Segment> {
-    let (heads, superblock) = map(site, Named::Heads(number), FileKind::Heads, number, 0)?;
+    let (heads, superblock) = open(site, Named::Heads(number), FileKind::Heads, number)?;
     check_begin(&heads, &superblock, begin)?;
-    let bytes = heads.map.all();
-    let (trailer, table) = match Trailer::decode(bytes, site.salt) {
-        Some(trailer) => (trailer, HeightTable::Mapped(table_start(trailer.footer))),
+    let (trailer, table) = match last_trailer(&heads, site.salt)? {
+        Some(trailer) => (trailer, HeightTable::InFile(table_start(trailer.footer))),
         None => rescan(site, &heads, &superblock)?,
     };
     Ok(Segment {
@@ -222,7 +219,20 @@ fn load_sealed(site: &Site, number: u64, begin: u64) -> Result<Segment> {
     })
 }
 
-fn check_begin(heads: &MappedFile, superblock: &Superblock, begin: u64) -> Result<()> {
+/// The trailer at the end of a file of heads, if there is one.
+fn last_trailer(heads: &ReadFile, salt: Salt) -> Result<Option<Trailer>> {
+    let Some(start) = heads.length().checked_sub(TRAILER_BYTES as u64) else {
+        return Ok(None);
+    };
+    match heads.array::<TRAILER_BYTES>(start) {
+        Ok(bytes) => Ok(Trailer::decode(&bytes, start, salt)),
+        // What can't be read here is made again from the rest of the file.
+        Err(Error::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_begin(heads: &ReadFile, superblock: &Superblock, begin: u64) -> Result<()> {
     let found = superblock.extent().end;
     if found != begin {
         let reason =
@@ -235,88 +245,65 @@ fn check_begin(heads: &MappedFile, superblock: &Superblock, begin: u64) -> Resul
 /// Makes the height table of a sealed segment anew, whose footer is damaged.
 fn rescan(
     site: &Site,
-    heads: &MappedFile,
+    heads: &ReadFile,
     superblock: &Superblock,
 ) -> Result<(Trailer, HeightTable)> {
-    let bytes = heads.map.all();
-    let scan = Scan::read(&heads.path, bytes, superblock, site.salt)?;
-    if scan.footer.is_none() && !scan.lacks_only_footer(bytes) {
+    let scan = Scan::read_frames(heads, superblock, site.salt)?;
+    if scan.footer.is_none() && !scan.lacks_only_footer(heads.length()) {
         return Err(heads.corrupt(scan.frames_end, "the frame here is damaged"));
     }
     tracing::warn!(
-        file = %heads.path.display(),
+        file = %heads.path().display(),
         offset = scan.frames_end,
         "the footer is damaged; the segment was read instead"
     );
-    let trailer = scan.trailer(bytes, site.salt);
+    let trailer = scan.trailer();
     Ok((trailer, HeightTable::Listed(scan.offsets)))
 }
 
 /// The last segment: its valid part, and what recovery needs to know.
 fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segment, LastSegment)> {
-    let capacity = site.options.map_bytes();
-    let (heads, superblock) = map(
-        site,
-        Named::Heads(number),
-        FileKind::Heads,
-        number,
-        capacity,
-    )?;
+    let (heads, superblock) = open(site, Named::Heads(number), FileKind::Heads, number)?;
     check_begin(&heads, &superblock, begin)?;
-    let (bodies, _) = map(
-        site,
-        Named::Bodies(number),
-        FileKind::Bodies,
-        number,
-        capacity,
-    )?;
-    let bytes = heads.map.all();
-    let mut scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
+    let (bodies, _) = open(site, Named::Bodies(number), FileKind::Bodies, number)?;
+    let mut scan = Scan::read(&heads, heads.length(), &superblock, site.salt)?;
     if scan.is_rest_of_sealed() {
-        return Err(missing_file(Named::Heads(number + 1).path(&site.directory)));
+        return Err(missing_file(
+            &Named::Heads(number + 1).path(&site.directory),
+        ));
     }
     let mut synced = scan.synced;
     if mark.segment == number {
         synced = synced.max(mark.heads);
     }
-    check_tail(&heads.path, bytes, scan.frames_end, synced, site.salt)?;
+    let mut pieces = Pieces::new(&heads);
+    check_tail(&mut pieces, scan.frames_end, synced, site.salt)?;
     // Again and again: a cut may take a floor away below which bodies needed not be there.
     while let Some(torn) = torn_run(site, &scan, &heads, &bodies, synced)? {
-        check_tail(&heads.path, bytes, torn, synced, site.salt)?;
-        let bytes = &bytes[..torn as usize];
-        scan = Scan::read(&heads.path, bytes, &superblock, site.salt)?;
+        check_tail(&mut pieces, torn, synced, site.salt)?;
+        scan = Scan::read(&heads, torn, &superblock, site.salt)?;
     }
     let last = LastSegment {
         synced,
-        heads_length: heads.map.exists(),
-        bodies_length: bodies.map.exists(),
+        heads_length: heads.length(),
+        bodies_length: bodies.length(),
         scan,
     };
     let scan = &last.scan;
-    let limit = |file: MappedFile, end| -> Result<MappedFile> {
-        let map = remap(site, &file, capacity)?;
-        Ok(MappedFile {
-            map: Arc::new(map.limited(end)),
-            ..file
-        })
-    };
+    // What is torn is shown to nobody.
+    heads.show(scan.frames_end);
+    bodies.show(scan.bodies_end);
     let segment = Segment {
-        bodies: Some(limit(bodies, scan.bodies_end)?),
+        bodies: Some(bodies),
         live: scan.low..scan.extent.end,
         table: HeightTable::Listed(scan.offsets.clone()),
         content: scan.content,
         entries: scan.entries,
-        stripped: scan.trailer(heads.map.all(), site.salt).stripped,
+        stripped: scan.trailer().stripped,
         bodies_bytes: scan.bodies_end,
-        ..Segment::new(number, limit(heads, scan.frames_end)?, scan.low)
+        ..Segment::new(number, heads, scan.low)
     };
     Ok((segment, last))
-}
-
-fn remap(site: &Site, file: &MappedFile, capacity: u64) -> Result<Map> {
-    site.files
-        .map(&file.path, capacity)
-        .map_err(|source| Error::system("map", &file.path, source))
 }
 
 /// The first run whose bodies are not whole, though its heads are: a crash came between the two. Bodies that
@@ -324,27 +311,30 @@ fn remap(site: &Site, file: &MappedFile, capacity: u64) -> Result<Map> {
 fn torn_run(
     site: &Site,
     scan: &Scan,
-    heads: &MappedFile,
-    bodies: &MappedFile,
+    heads: &ReadFile,
+    bodies: &ReadFile,
     synced: u64,
 ) -> Result<Option<u64>> {
+    let mut pieces = Pieces::new(heads);
     let pruned = scan.extent.floor.saturating_sub(scan.low) as usize;
     for offset in scan.offsets.iter().skip(pruned).copied() {
-        let record = super::record::Record::decode(heads.map.all(), offset, site.salt)
+        let record = record_at(&mut pieces, offset, heads.length(), site.salt)?
             .ok_or_else(|| heads.corrupt(offset, "the record is damaged"))?;
         if offset >= synced {
-            if body_bytes(&bodies.map, &record, site.salt).is_none() {
-                return Ok(Some(scan.run_of(offset)));
+            match Segment::body(bodies, &record, site.salt) {
+                Ok(_) => {}
+                Err(Error::Corrupt { .. }) => return Ok(Some(scan.run_of(offset))),
+                Err(error) => return Err(error),
             }
-        } else if record.body_offset + record.body_bytes as u64 > bodies.map.exists() {
+        } else if record.body_offset + record.body_bytes as u64 > bodies.length() {
             let reason = format!("the file ends within the body of height {}", record.height);
-            return Err(bodies.corrupt(bodies.map.exists(), reason));
+            return Err(bodies.corrupt(bodies.length(), reason));
         }
     }
     Ok(None)
 }
 
-/// Maps the bodies of sealed segments that have any above the floor; the files of others are left over.
+/// Opens the bodies of sealed segments that have any above the floor; the files of others are left over.
 fn attach_bodies(
     site: &Site,
     segments: &mut [Segment],
@@ -361,10 +351,10 @@ fn attach_bodies(
             }
             continue;
         }
-        let (bodies, _) = map(site, named, FileKind::Bodies, number, 0)?;
-        if bodies.map.exists() < segment.bodies_bytes {
+        let (bodies, _) = open(site, named, FileKind::Bodies, number)?;
+        if bodies.length() < segment.bodies_bytes {
             let reason = format!("the file should have {} bytes", segment.bodies_bytes);
-            return Err(bodies.corrupt(bodies.map.exists(), reason));
+            return Err(bodies.corrupt(bodies.length(), reason));
         }
         segment.bodies = Some(bodies);
     }
@@ -374,19 +364,12 @@ fn attach_bodies(
         }
         // The next segment's, whose heads didn't come into being; unless somebody took them away.
         let path = Named::Bodies(*number).path(&site.directory);
-        let map = remap_path(site, &path)?;
-        if map.exists() > SUPERBLOCK_BYTES as u64 {
-            return Err(missing_file(Named::Heads(*number).path(&site.directory)));
+        if site.open_to_read(&path)?.length() > SUPERBLOCK_BYTES as u64 {
+            return Err(missing_file(&Named::Heads(*number).path(&site.directory)));
         }
         listing.leftovers.push(path);
     }
     Ok(())
-}
-
-fn remap_path(site: &Site, path: &std::path::Path) -> Result<Map> {
-    site.files
-        .map(path, 0)
-        .map_err(|source| Error::system("open", path, source))
 }
 
 /// The index files that are whole and belong to these segments; the others are left over.
@@ -399,7 +382,8 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
     let mut runs: Vec<Arc<Run>> = Vec::new();
     for (first, last) in std::mem::take(&mut listing.indexes) {
         let path = Named::Index(first, last).path(&site.directory);
-        let run = Run::open(&path, remap_path(site, &path)?, first, last, &site.store)?;
+        let file = site.open_to_read(&path)?;
+        let run = Run::open(file, first, last, &site.store, &site.cache)?;
         let at = runs.partition_point(|held| held.first < first);
         let overlaps = at
             .checked_sub(1)

@@ -10,10 +10,12 @@ use super::files::{FileHandle, Files};
 use super::format::{
     FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, put_u32, put_u64, u32_at, u64_at,
 };
+use super::read_file::ReadFile;
 use crate::{Error, Place, Result};
 
 const SLOT_BYTES: usize = 64;
 const SLOTS: u64 = 2;
+const MARK_BYTES: u64 = SUPERBLOCK_BYTES as u64 + SLOTS * SLOT_BYTES as u64;
 
 /// What was synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,24 +61,33 @@ impl Mark {
     /// Reads the mark; nothing if it is lost or damaged.
     pub(super) fn read(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
         let path = Named::Mark.path(directory);
-        let map = match files.map(&path, 0) {
-            Ok(map) => map,
+        let file = match ReadFile::open(files, &path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "the mark is missing");
                 return Ok(Self::default());
             }
             Err(error) => return Err(Error::system("open", &path, error)),
         };
-        match Superblock::decode(&path, map.all(), FileKind::Mark, Some(store)) {
-            Ok(_) => {}
+        let decoded = read_all(&file).and_then(|bytes| {
+            Superblock::decode(&path, &bytes, FileKind::Mark, Some(store))?;
+            Ok(Slots::read(&bytes, Salt::new(store)).newest)
+        });
+        match decoded {
             Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => {
                 tracing::warn!(file = %path.display(), "the mark is damaged");
-                return Ok(Self::default());
+                Ok(Self::default())
             }
-            Err(error) => return Err(error),
+            outcome => outcome,
         }
-        Ok(Slots::read(map.all(), Salt::new(store)).newest)
     }
+}
+
+/// The bytes of a mark's file, as far as they count.
+pub(super) fn read_all(file: &ReadFile) -> Result<Vec<u8>> {
+    // A longer one is read so far that it is seen to be too long.
+    let length = file.length().min(MARK_BYTES + 1);
+    file.read(0, length as usize)
 }
 
 /// What the slots of a mark's file hold.

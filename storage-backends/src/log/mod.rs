@@ -1,4 +1,4 @@
-//! The backend `log:DIR`: an append-log in a directory, written with positioned writes and read through maps.
+//! The backend `log:DIR`: an append-log in a directory, written and read with positioned writes and reads.
 //!
 //! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; written anew when
 //! enough of them is pruned) and a file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
@@ -27,6 +27,7 @@ compile_error!(
 );
 
 mod bodies;
+mod cache;
 mod check;
 mod check_index;
 mod check_segment;
@@ -38,14 +39,16 @@ mod format;
 mod home;
 mod indexer;
 mod load;
-mod map;
 mod mark;
 mod names;
+mod open_files;
 mod options;
 mod place;
 mod prune;
+mod read_file;
 mod reader;
 mod record;
+mod records;
 mod recover;
 mod repair;
 mod roll;

@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, StoreId, Superblock};
 use super::home::lock_for_writing;
 use super::mark::MarkFile;
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
-use crate::table::KeyHash;
 use crate::{Error, Extent, Result};
 
 const CREATING: &str = "store.new";
@@ -141,16 +140,15 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         number: 0,
         fields: [random(), random(), 0, 0, 0],
     };
-    let site = Site {
-        files: Arc::clone(&files),
-        directory: directory.to_owned(),
-        store: superblock.store,
-        salt: Salt::new(&superblock.store),
-        hash: KeyHash {
-            seed: [superblock.fields[0], superblock.fields[1]],
-        },
-        options: LogOptions::default(),
-    };
+    let seed = [superblock.fields[0], superblock.fields[1]];
+    let options = LogOptions::default();
+    let site = Site::new(
+        Arc::clone(&files),
+        directory,
+        superblock.store,
+        seed,
+        options,
+    );
     create_segment(&site, 0, Extent::default())?;
     ValueFile::create(&site, 0)?;
     let mark = MarkFile::create(&*files, directory, &superblock.store)?;

@@ -1,16 +1,16 @@
 //! Pruning: the floor first, then the space.
 //!
 //! Keys and headers go when files of heads (`strip`) and index files (`indexer`) are written anew without them. Files of
-//! bodies that are all below the floor are unlinked. Readers that hold bytes of a file keep it until they let go. In the
-//! file that the floor of bodies is in, a hole is punched, which readers would see; so that is done only while no reader
-//! holds any bytes of it, and made up for by the next call otherwise.
+//! bodies that are all below the floor are unlinked; in the one that the floor is in, a hole is punched. What readers were
+//! given are copies; a reading that is under way meanwhile finds something else than it should, and then that the block was
+//! pruned.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::disk::name_heads;
 use super::format::{FrameKind, SUPERBLOCK_BYTES};
-use super::segment::{MappedFile, Segment};
+use super::read_file::ReadFile;
+use super::segment::Segment;
 use super::state::State;
 use super::strip::{is_due, strip};
 use super::writer::Inner;
@@ -21,7 +21,7 @@ const OPEN_BYTES_MIN: u64 = 64 << 10;
 
 /// A file of bodies, and where the first one above the floor begins.
 struct Partial {
-    file: MappedFile,
+    file: ReadFile,
     kept_from: u64,
 }
 
@@ -86,7 +86,7 @@ impl Inner {
         let is_open = segment.number == self.disk.segment;
         if is_open {
             let spared_min = OPEN_BYTES_MIN.min(site.options.segment_bytes / 256);
-            if segment.heads.map.exists() / 8 < spared_min {
+            if segment.heads.length() / 8 < spared_min {
                 return Ok(0);
             }
             // Opening takes the bodies that the new file speaks of for synced.
@@ -95,81 +95,65 @@ impl Inner {
         let number = segment.number;
         let before = self.allocated(&segment.heads)?;
         let rest = strip(&site, &segment, extent, is_open)?;
+        // Readers may be at the old file until the new one takes its place below.
+        segment.heads.pin()?;
         drop(segment);
-        let (path, capacity) = if is_open {
+        let path = if is_open {
             self.disk.exchange_heads(rest.file, rest.checksum)?;
-            (self.disk.heads.path.clone(), site.options.map_bytes())
+            self.disk.heads.path.clone()
         } else {
-            (name_heads(&site, number)?, 0)
+            name_heads(&site, number)?
         };
-        let map = site.files.map(&path, capacity);
-        let heads = MappedFile {
-            map: Arc::new(map.map_err(|source| Error::system("map", &path, source))?),
-            path: Arc::new(path),
-        };
+        let heads = site.open_to_read(&path)?;
         let after = self.allocated(&heads)?;
-        let old = {
-            let mut state = self.shared.write();
-            let segment = &mut state.segments[number as usize];
-            segment.table = rest.table;
-            segment.stripped = rest.stripped;
-            if is_open {
-                segment.content = rest.checksum;
-            }
-            std::mem::replace(&mut segment.heads, heads)
-        };
-        Ok(match is_let_go(old) {
-            true => before.saturating_sub(after),
-            false => 0,
-        })
+        let mut state = self.shared.write();
+        let segment = &mut state.segments[number as usize];
+        segment.table = rest.table;
+        segment.stripped = rest.stripped;
+        if is_open {
+            segment.content = rest.checksum;
+        }
+        segment.heads = heads;
+        Ok(before.saturating_sub(after))
     }
 
     /// Removes a file of which all is pruned; gives the bytes that the file system has back.
-    fn give_back(&self, file: MappedFile) -> Result<u64> {
+    fn give_back(&self, file: ReadFile) -> Result<u64> {
         let allocated = self.allocated(&file)?;
         self.unlink("prune", &file)?;
-        Ok(if is_let_go(file) { allocated } else { 0 })
+        Ok(allocated)
     }
 
     /// Punches the pruned part out of the file that the floor is in.
     fn punch(&self) -> Result<u64> {
-        let Some(partial) = partial(&mut self.shared.write())? else {
+        let Some(partial) = partial(&self.shared.read())? else {
             return Ok(0);
         };
-        let fault = |source| Error::system("prune", &partial.file.path, source);
+        let fault = |source| Error::system("prune", partial.file.path(), source);
         let before = self.allocated(&partial.file)?;
         let start = SUPERBLOCK_BYTES as u64;
         let handle = self
             .disk
             .site
             .files
-            .open(&partial.file.path)
+            .open(partial.file.path())
             .map_err(fault)?;
         let punched = handle
             .punch(start, partial.kept_from - start)
             .map_err(fault)?;
         if !punched {
             tracing::debug!(
-                file = %partial.file.path.display(),
+                file = %partial.file.path().display(),
                 "this file system can't punch holes; the space comes back with the whole file"
             );
         }
         Ok(before.saturating_sub(self.allocated(&partial.file)?))
     }
 
-    fn allocated(&self, file: &MappedFile) -> Result<u64> {
-        let allocated = self.disk.site.files.allocated(&file.path);
-        allocated.map_err(|source| Error::system("measure", &file.path, source))
+    fn allocated(&self, file: &ReadFile) -> Result<u64> {
+        let allocated = self.disk.site.files.allocated(file.path());
+        allocated.map_err(|source| Error::system("measure", file.path(), source))
     }
-}
-
-/// Whether nobody else holds a file that lost its name.
-fn is_let_go(file: MappedFile) -> bool {
-    let last = Arc::try_unwrap(file.map).is_ok();
-    if !last {
-        tracing::debug!(file = %file.path.display(), "a reader still holds pruned bytes");
-    }
-    last
 }
 
 fn part_bytes(state: &State, part: Part, heights: Range<u64>) -> Result<u64> {
@@ -197,7 +181,7 @@ fn raise_floor(state: &mut State, part: Part, floor: u64) {
 }
 
 /// Takes out the files of bodies below the floor.
-fn take_bodies(state: &mut State) -> Vec<MappedFile> {
+fn take_bodies(state: &mut State) -> Vec<ReadFile> {
     let floor = state.extent.floor;
     let sealed = state.segments.len() - 1;
     state.segments[..sealed]
@@ -207,9 +191,9 @@ fn take_bodies(state: &mut State) -> Vec<MappedFile> {
         .collect()
 }
 
-/// The file that the floor is in, if there is something to punch and nobody else has it. Readers come by it only
-/// under the state's lock, and from now on only for what is above the floor.
-fn partial(state: &mut State) -> Result<Option<Partial>> {
+/// The file that the floor is in, if there is something to punch. Readers come by it only under the state's lock, and from
+/// now on only for what is above the floor.
+fn partial(state: &State) -> Result<Option<Partial>> {
     let (floor, salt) = (state.extent.floor, state.salt);
     let segment = match state.segment_of(floor) {
         Some(segment) => segment,
@@ -223,7 +207,7 @@ fn partial(state: &mut State) -> Result<Option<Partial>> {
     let Some(file) = &segment.bodies else {
         return Ok(None);
     };
-    if Arc::strong_count(&file.map) > 1 || kept_from <= SUPERBLOCK_BYTES as u64 {
+    if kept_from <= SUPERBLOCK_BYTES as u64 {
         return Ok(None);
     }
     Ok(Some(Partial {

@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::format::Salt;
 use super::home::Home;
+use super::read_file::ReadFile;
 use super::record::Record;
-use super::segment::{MappedFile, Segment};
+use super::segment::Segment;
+use super::state::ValuePlace;
 use super::values::read_value;
 use crate::{
     BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part, Place, Result, StoredBlock,
@@ -25,19 +27,60 @@ impl LogReader {
         Self { home }
     }
 
-    /// What is needed to read a part of the block of a height; `None` from the end on.
-    fn find(&self, height: u64, part: Part) -> Result<Option<Found>> {
+    /// Reads a part of the block of a height with `read`; `None` from the end on.
+    ///
+    /// The reading itself goes on after the lock is let go, so that a slow disk holds up nobody who writes. Meanwhile the
+    /// part may be pruned, or the file written anew and the old one closed; a reading that failed is tried again if the
+    /// block is in another file by now, or no longer there.
+    fn reading<T>(&self, height: u64, read: impl Fn(&Found) -> Result<T>) -> Result<Option<T>> {
+        loop {
+            let Some(found) = self.find(height)? else {
+                return Ok(None);
+            };
+            let outcome = read(&found);
+            if outcome.is_ok() || !self.has_changed(&found)? {
+                return outcome.map(Some);
+            }
+        }
+    }
+
+    /// Where a named value is now.
+    fn value(&self, key: &str) -> Option<(Salt, ReadFile, ValuePlace)> {
+        let state = self.home.shared.read();
+        let place = state.values.places.get(key).copied()?;
+        Some((state.salt, state.values.file.clone(), place))
+    }
+
+    /// A block's record and files; `None` from the end on.
+    fn find(&self, height: u64) -> Result<Option<Found>> {
         let state = self.home.shared.read();
         let found = state.record(height)?;
-        // Holding the file would keep the space of what is pruned in it.
-        let holds_body = part == Part::Body && height >= state.extent.floor;
         Ok(found.map(|(segment, record)| Found {
             salt: state.salt,
             extent: state.extent,
             heads: segment.heads.clone(),
-            bodies: segment.bodies.clone().filter(|_| holds_body),
+            bodies: segment.bodies.clone(),
             record,
         }))
+    }
+
+    /// Whether something else would be found now.
+    fn has_changed(&self, found: &Found) -> Result<bool> {
+        let Some(now) = self.find(found.record.height)? else {
+            return Ok(true);
+        };
+        let floors = Part::ALL.map(|part| {
+            let is_pruned = |extent: Extent| found.record.height < extent.floor_of(part);
+            is_pruned(found.extent) == is_pruned(now.extent)
+        });
+        let same = floors == [true; 3]
+            && found.heads.is_same(&now.heads)
+            && found.record.offset == now.record.offset
+            && match (&found.bodies, &now.bodies) {
+                (Some(before), Some(after)) => before.is_same(after),
+                (before, after) => before.is_none() && after.is_none(),
+            };
+        Ok(!same)
     }
 }
 
@@ -45,8 +88,8 @@ impl LogReader {
 struct Found {
     salt: Salt,
     extent: Extent,
-    heads: MappedFile,
-    bodies: Option<MappedFile>,
+    heads: ReadFile,
+    bodies: Option<ReadFile>,
     record: Record,
 }
 
@@ -55,7 +98,7 @@ impl Found {
     fn held<T>(
         &self,
         part: Part,
-        read: impl FnOnce(&MappedFile, &Record, Salt) -> Result<T>,
+        read: impl FnOnce(&ReadFile, &Record, Salt) -> Result<T>,
     ) -> Result<Held<T>> {
         if self.record.height < self.extent.floor_of(part) {
             return Ok(Held::Pruned);
@@ -64,47 +107,41 @@ impl Found {
     }
 }
 
-// Each answer is found under one lock; checksums of headers and bodies are checked after it is let go, while
-// the bytes keep their map.
+// Each answer is found under one lock; headers and bodies are read and checked after it is let go.
 impl BlockReader for LogReader {
     fn extent(&self) -> Result<Extent> {
         Ok(self.home.shared.read().extent)
     }
 
     fn header(&self, height: u64) -> Result<Option<StoredHeader>> {
-        let Some(found) = self.find(height, Part::Header)? else {
-            return Ok(None);
-        };
-        Ok(Some(StoredHeader {
-            id: found.record.id,
-            bytes: found.held(Part::Header, Segment::header)?,
-        }))
+        self.reading(height, |found| {
+            Ok(StoredHeader {
+                id: found.record.id,
+                bytes: found.held(Part::Header, Segment::header)?,
+            })
+        })
     }
 
     fn block(&self, height: u64) -> Result<Option<StoredBlock>> {
-        let Some(found) = self.find(height, Part::Body)? else {
-            return Ok(None);
-        };
-        let body = |heads: &MappedFile, record: &Record, salt| {
-            let missing = || {
-                let place = Place::Height(height);
-                Error::corrupt(&heads.path, place, "the file of its body is missing")
+        self.reading(height, |found| {
+            let body = |heads: &ReadFile, record: &Record, salt| {
+                let missing = || {
+                    let place = Place::Height(height);
+                    Error::corrupt(heads.path(), place, "the file of its body is missing")
+                };
+                let bodies = found.bodies.as_ref().ok_or_else(missing)?;
+                Segment::body(bodies, record, salt)
             };
-            let bodies = found.bodies.as_ref().ok_or_else(missing)?;
-            Segment::body(bodies, record, salt)
-        };
-        Ok(Some(StoredBlock {
-            id: found.record.id,
-            header: found.held(Part::Header, Segment::header)?,
-            body: found.held(Part::Body, body)?,
-        }))
+            Ok(StoredBlock {
+                id: found.record.id,
+                header: found.held(Part::Header, Segment::header)?,
+                body: found.held(Part::Body, body)?,
+            })
+        })
     }
 
     fn index(&self, height: u64) -> Result<Option<Held<Vec<IndexEntry>>>> {
-        let found = self.find(height, Part::Index)?;
-        found
-            .map(|found| found.held(Part::Index, Segment::index))
-            .transpose()
+        self.reading(height, |found| found.held(Part::Index, Segment::index))
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
@@ -121,15 +158,17 @@ impl BlockReader for LogReader {
     }
 
     fn meta(&self, key: &str) -> Result<Option<Bytes>> {
-        let (salt, file, place) = {
-            let state = self.home.shared.read();
-            let Some(place) = state.values.places.get(key).copied() else {
+        loop {
+            let Some((salt, file, place)) = self.value(key) else {
                 return Ok(None);
             };
-            (state.salt, state.values.file.clone(), place)
-        };
-        read_value(&file, &place, salt)?;
-        Ok(file.map.share(place.offset, place.length))
+            let outcome = read_value(&file, &place, salt);
+            // The file may have been written anew meanwhile, as that of a block.
+            let is_same = |(_, now, _): &(Salt, ReadFile, ValuePlace)| now.is_same(&file);
+            if outcome.is_ok() || self.value(key).as_ref().is_some_and(is_same) {
+                return outcome.map(Some);
+            }
+        }
     }
 
     fn usage(&self) -> Result<Usage> {

@@ -8,9 +8,10 @@ use super::format::{
 };
 use crate::{Block, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, Id};
 
-const FIXED_BYTES: usize = 80;
+pub(super) const FIXED_BYTES: usize = 80;
 const KEY_BYTES: usize = 32;
 const LISTED_BYTES: usize = 40;
+pub(super) const ENTRY_BYTES_MAX: usize = LISTED_BYTES;
 const LISTED_KEY_AT: usize = LISTED_BYTES - KEY_BYTES;
 const LISTED: u32 = 1;
 const NO_KEYS: u32 = 2;
@@ -56,10 +57,10 @@ pub(super) struct RecordEntry<'a> {
 }
 
 impl Record {
-    /// Reads the fixed part at an offset of a file of heads, if one is there.
-    pub(super) fn decode(heads: &[u8], offset: u64, salt: Salt) -> Option<Self> {
-        let at = usize::try_from(offset).ok()?;
-        let bytes = heads.get(at..)?.get(..FIXED_BYTES)?;
+    /// Reads the fixed part that `bytes` begin with, if there is one. It is at an offset of a file of heads, in which `room`
+    /// bytes are left from there on.
+    pub(super) fn decode(bytes: &[u8], offset: u64, room: u64, salt: Salt) -> Option<Self> {
+        let bytes = bytes.get(..FIXED_BYTES)?;
         if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
             return None;
         }
@@ -83,7 +84,7 @@ impl Record {
             && record.flags <= LISTED | NO_KEYS | NO_HEADER
             && !(record.has_no_keys() && record.entries > 0)
             && !(record.has_no_header() && record.header_bytes > 0);
-        let whole = bounded && heads.len() - at >= record.bytes();
+        let whole = bounded && room >= record.bytes() as u64;
         whole.then_some(record)
     }
 
@@ -106,32 +107,31 @@ impl Record {
         self.flags & LISTED != 0
     }
 
-    /// Appends the record, without some of its parts, to other records.
+    /// Appends the record, whose bytes are given, without some of its parts to other records.
     pub(super) fn push_rest(
         &self,
-        heads: &[u8],
+        bytes: &[u8],
         keys: Keep,
         header: Keep,
         salt: Salt,
         into: &mut Vec<u8>,
     ) {
         let start = into.len();
-        let at = self.offset as usize;
-        into.extend_from_slice(&heads[at..at + FIXED_BYTES]);
+        into.extend_from_slice(&bytes[..FIXED_BYTES]);
         let mut flags = self.flags;
         if header == Keep::Not {
             flags |= NO_HEADER;
             put_u32(into, start + 4, 0);
             put_u32(into, start + 40, salt.checksum(&[]));
         } else {
-            into.extend_from_slice(&heads[at + FIXED_BYTES..][..self.header_bytes]);
+            into.extend_from_slice(&bytes[FIXED_BYTES..][..self.header_bytes]);
         }
         if keys == Keep::Not {
             flags |= NO_KEYS;
             put_u32(into, start + 8, 0);
             put_u32(into, start + 44, salt.checksum(&[]));
         } else {
-            into.extend_from_slice(self.keys(heads));
+            into.extend_from_slice(self.keys_of(bytes));
         }
         into.resize(start + padded(into.len() - start), 0);
         put_u32(into, start + 12, flags);
@@ -152,29 +152,37 @@ impl Record {
         }
     }
 
-    fn keys<'a>(&self, heads: &'a [u8]) -> &'a [u8] {
-        let start = self.offset as usize + FIXED_BYTES + self.header_bytes;
-        &heads[start..start + self.entries * self.entry_bytes()]
+    /// Where the entries are in the file, and how many bytes they have.
+    pub(super) fn keys_at(&self) -> (u64, usize) {
+        let start = self.header_offset() + self.header_bytes as u64;
+        (start, self.entries * self.entry_bytes())
     }
 
-    /// Whether all entries are as they were written.
-    pub(super) fn keys_are_sound(&self, heads: &[u8], salt: Salt) -> bool {
-        salt.checksum(self.keys(heads)) == self.keys_checksum
+    /// Where the entry of a number is in the file, if the record has one, and how many bytes it has.
+    pub(super) fn entry_at(&self, number: usize) -> Option<(u64, usize)> {
+        let (start, width) = (self.keys_at().0, self.entry_bytes());
+        (number < self.entries).then(|| (start + (number * width) as u64, width))
     }
 
-    /// The entry of a number, if the record has one. O(1).
-    pub(super) fn entry<'a>(
+    /// The entries' bytes, of the record's bytes.
+    pub(super) fn keys_of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let start = FIXED_BYTES + self.header_bytes;
+        &bytes[start..start + self.entries * self.entry_bytes()]
+    }
+
+    /// Whether the entries' bytes are as they were written.
+    pub(super) fn keys_are_sound(&self, keys: &[u8], salt: Salt) -> bool {
+        salt.checksum(keys) == self.keys_checksum
+    }
+
+    /// What the bytes of the entry of a number say.
+    pub(super) fn decode_entry<'a>(
         &self,
-        heads: &'a [u8],
+        bytes: &'a [u8],
         number: usize,
         salt: Salt,
-    ) -> Option<RecordEntry<'a>> {
-        if number >= self.entries {
-            return None;
-        }
-        let width = self.entry_bytes();
-        let bytes = &self.keys(heads)[number * width..][..width];
-        Some(if self.is_listed() {
+    ) -> RecordEntry<'a> {
+        if self.is_listed() {
             RecordEntry {
                 key: &bytes[LISTED_KEY_AT..],
                 position: u32_at(bytes, 4),
@@ -186,16 +194,25 @@ impl Record {
                 position: number as u32,
                 checked: true,
             }
-        })
+        }
     }
 
-    /// The key of an entry that exists.
-    pub(super) fn key(&self, heads: &[u8], number: usize) -> Id {
-        let mut key = Id::default();
-        let width = self.entry_bytes();
-        let entry = &self.keys(heads)[number * width..][..width];
-        key.copy_from_slice(&entry[width - KEY_BYTES..]);
-        key
+    /// All entries, of their bytes.
+    pub(super) fn entries<'a>(
+        &self,
+        keys: &'a [u8],
+        salt: Salt,
+    ) -> impl Iterator<Item = RecordEntry<'a>> {
+        let parts = keys.chunks_exact(self.entry_bytes()).enumerate();
+        parts.map(move |(number, bytes)| self.decode_entry(bytes, number, salt))
+    }
+}
+
+impl RecordEntry<'_> {
+    pub(super) fn id(&self) -> Id {
+        let mut id = Id::default();
+        id.copy_from_slice(self.key);
+        id
     }
 }
 
@@ -337,6 +354,19 @@ mod tests {
         RunDraft::new(Vec::new(), run, &checksums.collect::<Vec<_>>(), 64, salt)
     }
 
+    /// The first record of a draft, which has one.
+    fn decode(draft: &RunDraft, salt: Salt) -> Record {
+        let at = draft.records[0];
+        let bytes = &draft.frame[at..];
+        assert_eq!(
+            Record::decode(bytes, at as u64, bytes.len() as u64 - 1, salt)
+                .map(|record| record.height),
+            None,
+            "cut short"
+        );
+        Record::decode(bytes, at as u64, bytes.len() as u64, salt).unwrap()
+    }
+
     /// The format of version 2: these bytes never change.
     #[test]
     fn golden_bytes() {
@@ -353,7 +383,8 @@ mod tests {
         let salt = Salt::new(&[1; 16]);
         for positions in [&[0, 1, 2][..], &[5, 0, 7], &[]] {
             let draft = draft(&[block(positions)], salt);
-            let whole = Record::decode(&draft.frame, draft.records[0] as u64, salt).unwrap();
+            let bytes_of = &draft.frame[draft.records[0]..];
+            let whole = decode(&draft, salt);
             for (keys, header) in [
                 (Keep::Yes, Keep::Yes),
                 (Keep::Not, Keep::Yes),
@@ -361,8 +392,9 @@ mod tests {
                 (Keep::Not, Keep::Not),
             ] {
                 let mut bytes = Vec::new();
-                whole.push_rest(&draft.frame, keys, header, salt, &mut bytes);
-                let rest = Record::decode(&bytes, 0, salt).unwrap();
+                whole.push_rest(bytes_of, keys, header, salt, &mut bytes);
+                let room = bytes.len() as u64;
+                let rest = Record::decode(&bytes, 0, room, salt).unwrap();
                 assert_eq!(rest.bytes(), bytes.len());
                 assert_eq!(
                     (rest.height, rest.id, rest.body_offset, rest.body_checksum),
@@ -371,7 +403,7 @@ mod tests {
                 assert_eq!(rest.has_no_keys(), keys == Keep::Not);
                 assert_eq!(rest.has_no_header(), header == Keep::Not);
                 if keys == Keep::Yes {
-                    assert!(rest.keys_are_sound(&bytes, salt));
+                    assert!(rest.keys_are_sound(rest.keys_of(&bytes), salt));
                     assert_eq!(rest.entries, positions.len());
                 }
                 if header == Keep::Yes {
@@ -398,22 +430,26 @@ mod tests {
             assert_eq!(draft.frame.len(), heads_bytes(&run));
             assert_eq!(draft.bodies_end, 64 + bodies_bytes(&run));
             let offset = draft.records[0];
-            let record = Record::decode(&draft.frame, offset as u64, salt).unwrap();
+            let record = decode(&draft, salt);
             assert_eq!(
                 (record.height, record.id, record.body_offset),
                 (12, [3; 32], 64)
             );
             assert_eq!(offset + record.bytes(), draft.frame.len());
-            assert!(record.keys_are_sound(&draft.frame, salt));
+            let keys = record.keys_of(&draft.frame[offset..]);
+            assert!(record.keys_are_sound(keys, salt));
             for (number, &position) in positions.iter().enumerate() {
-                let entry = record.entry(&draft.frame, number, salt).unwrap();
+                let (at, length) = record.entry_at(number).unwrap();
+                let bytes = &draft.frame[at as usize..][..length];
+                let entry = record.decode_entry(bytes, number, salt);
+                assert_eq!(record.entries(keys, salt).nth(number), Some(entry));
                 assert_eq!(
                     (entry.key, entry.position),
                     (&[position as u8; 32][..], position)
                 );
                 assert!(entry.checked);
             }
-            assert_eq!(record.entry(&draft.frame, positions.len(), salt), None);
+            assert_eq!(record.entry_at(positions.len()), None);
         }
     }
 }

@@ -11,8 +11,8 @@ use super::disk::{Disk, GrowingFile};
 use super::files::FileHandle;
 use super::format::Named;
 use super::load::Loaded;
-use super::map::Map;
 use super::mark::MarkFile;
+use super::read_file::ReadFile;
 use super::roll::begin_after_sealed;
 use super::shared::Site;
 use super::state::State;
@@ -79,7 +79,6 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
         mark,
     );
     disk.write_mark(OPERATION)?;
-    map_anew(site, &mut state, &disk)?;
     if let Some(trailer) = scan.footer {
         begin_after_sealed(&mut state, &mut disk, trailer.footer)?;
     }
@@ -112,8 +111,8 @@ impl Tail<'_> {
         }
         let held = self.length.min(self.end);
         if self.synced < held {
-            let map = site.files.map(self.path, 0).map_err(fault)?;
-            rewrite(&*file, &map, self.synced, held).map_err(fault)?;
+            let written = site.open_to_read(self.path)?;
+            rewrite(&*file, &written, self.synced, held)?;
         }
         if self.length != self.end || self.synced < held {
             file.sync().map_err(fault)?;
@@ -127,38 +126,14 @@ impl Tail<'_> {
     }
 }
 
-fn rewrite(file: &dyn FileHandle, map: &Map, from: u64, to: u64) -> io::Result<()> {
+fn rewrite(file: &dyn FileHandle, written: &ReadFile, from: u64, to: u64) -> Result<()> {
     let mut at = from;
-    let mut chunk = Vec::new();
     while at < to {
         let length = (to - at).min(CHUNK_BYTES);
-        let bytes = map
-            .get(at, length as usize)
-            .ok_or_else(|| io::Error::other("the file became shorter"))?;
-        // A copy: a write from a map of the file that is written to would read what it is changing.
-        chunk.clear();
-        chunk.extend_from_slice(bytes);
-        file.write_at(&chunk, at)?;
+        let bytes = written.read(at, length as usize)?;
+        file.write_at(&bytes, at)
+            .map_err(|source| Error::system(OPERATION, written.path(), source))?;
         at += length;
-    }
-    Ok(())
-}
-
-/// Maps the open files again: the maps were made before the files got their length.
-fn map_anew(site: &Site, state: &mut State, disk: &Disk) -> Result<()> {
-    let capacity = site.options.map_bytes();
-    let map = |file: &GrowingFile, capacity| -> Result<std::sync::Arc<Map>> {
-        let map = site
-            .files
-            .map(&file.path, capacity)
-            .map_err(file.fault(OPERATION))?;
-        Ok(std::sync::Arc::new(map))
-    };
-    let (heads, bodies) = (map(&disk.heads, capacity)?, map(&disk.bodies, capacity)?);
-    let open = state.open_mut();
-    open.heads.map = heads;
-    if let Some(file) = &mut open.bodies {
-        file.map = bodies;
     }
     Ok(())
 }

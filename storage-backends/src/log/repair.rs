@@ -7,8 +7,9 @@ use super::check_index::check_run;
 use super::format::{FileKind, Named, Superblock};
 use super::home::lock_to_write;
 use super::load::{Listing, load};
-use super::mark::Slots;
+use super::mark::{Slots, read_all};
 use super::options::LogOptions;
+use super::read_file::{Pieces, ReadFile};
 use super::run::Run;
 use super::scan::Scan;
 use super::shared::Site;
@@ -55,22 +56,28 @@ fn remove(site: &Site, path: &Path, done: &mut dyn FnMut(Repaired), what: &str) 
 /// Writes the footer of a sealed segment again if it or the height table is damaged and all frames are sound.
 fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let path = Named::Heads(number).path(&site.directory);
-    let fault = |source| Error::system(OPERATION, &path, source);
-    let map = site.files.map(&path, 0).map_err(fault)?;
-    let bytes = map.all();
-    let superblock = Superblock::decode(&path, bytes, FileKind::Heads, Some(&site.store))?;
-    let scan = Scan::read(&path, bytes, &superblock, site.salt)?;
-    if scan.footer.is_some() || !scan.lacks_only_footer(bytes) {
+    let heads = site.open_to_read(&path)?;
+    let head = heads.head()?;
+    let superblock = Superblock::decode(&path, &head, FileKind::Heads, Some(&site.store))?;
+    let scan = Scan::read_frames(&heads, &superblock, site.salt)?;
+    if scan.footer.is_some() || !scan.lacks_only_footer(heads.length()) {
         // Sound, or damaged where nothing can be made again; then opening tells.
         return Ok(());
     }
-    let trailer = scan.trailer(bytes, site.salt);
+    let trailer = scan.trailer();
     let footer = footer(site.salt, &trailer, &scan.offsets, scan.content);
     let fresh = path.with_extension("new");
     let fault = |source| Error::system(OPERATION, &fresh, source);
     let file = site.files.create(&fresh).map_err(fault)?;
-    let frames = &bytes[..scan.frames_end as usize];
-    file.write_at(frames, 0).map_err(fault)?;
+    let mut pieces = Pieces::new(&heads);
+    let mut at = 0;
+    while at < scan.frames_end {
+        let piece = pieces.next(at)?;
+        let length = (scan.frames_end - at).min(piece.len() as u64);
+        file.write_at(&piece[..length as usize], at)
+            .map_err(fault)?;
+        at += length;
+    }
     file.write_at(&footer, scan.frames_end).map_err(fault)?;
     file.sync().map_err(fault)?;
     site.files.rename(&fresh, &path).map_err(fault)?;
@@ -84,8 +91,8 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
 /// Removes a damaged mark, which opening makes again.
 fn drop_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let path = Named::Mark.path(&site.directory);
-    let map = match site.files.map(&path, 0) {
-        Ok(map) => map,
+    let file = match ReadFile::open(&*site.files, &path) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             done(Repaired {
                 path,
@@ -95,8 +102,12 @@ fn drop_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
         }
         Err(error) => return Err(Error::system("open", &path, error)),
     };
-    let sound = match Superblock::decode(&path, map.all(), FileKind::Mark, Some(&site.store)) {
-        Ok(_) => Slots::read(map.all(), site.salt).damaged.is_empty(),
+    let decoded = read_all(&file).and_then(|bytes| {
+        Superblock::decode(&path, &bytes, FileKind::Mark, Some(&site.store))?;
+        Ok(Slots::read(&bytes, site.salt).damaged.is_empty())
+    });
+    let sound = match decoded {
+        Ok(sound) => sound,
         Err(Error::Corrupt { .. }) => false,
         Err(error) => return Err(error),
     };
@@ -113,12 +124,9 @@ fn drop_indexes(site: &Site, listing: &Listing, done: &mut dyn FnMut(Repaired)) 
     let state = load(site, true)?.state;
     for (first, last) in &listing.indexes {
         let path = Named::Index(*first, *last).path(&site.directory);
-        let map = site
-            .files
-            .map(&path, 0)
-            .map_err(|source| Error::system("open", &path, source))?;
+        let file = site.open_to_read(&path)?;
         let mut damaged = false;
-        match Run::open(&path, map, *first, *last, &site.store)? {
+        match Run::open(file, *first, *last, &site.store, &site.cache)? {
             Some(run) => check_run(&run, Some(&state), &mut |_, _| damaged = true),
             None => damaged = true,
         }

@@ -1,14 +1,14 @@
 //! Going over from a full segment to the next.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::segment::{HeightTable, MappedFile, Segment, table_start};
+use super::read_file::ReadFile;
+use super::segment::{HeightTable, Segment, table_start};
 use super::shared::Shared;
 use super::state::{Frozen, State};
+use crate::Result;
 use crate::table::Table;
-use crate::{Error, Result};
 
 /// Seals the open segment and begins the next.
 pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
@@ -43,23 +43,13 @@ pub(super) fn begin_after_sealed(state: &mut State, disk: &mut Disk, footer: u64
     Ok(())
 }
 
-/// Makes the next segment; gives the sealed one's heads in a map of their length, and the new one.
-fn begin(disk: &mut Disk, state: &State) -> Result<(MappedFile, Segment)> {
-    let (files, capacity) = (Arc::clone(&disk.site.files), disk.site.options.map_bytes());
-    let map = |path: &Path, capacity| -> Result<MappedFile> {
-        let map = files
-            .map(path, capacity)
-            .map_err(|source| Error::system("append", path, source))?;
-        Ok(MappedFile {
-            path: Arc::new(path.to_owned()),
-            map: Arc::new(map),
-        })
-    };
-    let sealed = map(&disk.heads.path, 0)?;
+/// Makes the next segment; gives the sealed one's heads in all their length, and the new one.
+fn begin(disk: &mut Disk, state: &State) -> Result<(ReadFile, Segment)> {
+    let sealed = disk.site.open_to_read(&disk.heads.path)?;
     disk.begin_segment(state.extent)?;
-    let heads = map(&disk.heads.path, capacity)?;
+    let heads = disk.site.open_to_read(&disk.heads.path)?;
     let segment = Segment {
-        bodies: Some(map(&disk.bodies.path, capacity)?),
+        bodies: Some(disk.site.open_to_read(&disk.bodies.path)?),
         content: disk.content,
         bodies_bytes: disk.bodies.end,
         ..Segment::new(disk.segment, heads, state.extent.end)
@@ -67,10 +57,10 @@ fn begin(disk: &mut Disk, state: &State) -> Result<(MappedFile, Segment)> {
     Ok((sealed, segment))
 }
 
-fn exchange(state: &mut State, sealed: MappedFile, segment: Segment, footer: u64) {
+fn exchange(state: &mut State, sealed: ReadFile, segment: Segment, footer: u64) {
     let open = state.open_mut();
     open.heads = sealed;
-    open.table = HeightTable::Mapped(table_start(footer));
+    open.table = HeightTable::InFile(table_start(footer));
     let number = open.number;
     let room = state.table.len();
     let table = std::mem::replace(&mut state.table, Table::with_room(room));

@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::cache::{Cache, CachedFile};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
-use super::map::Map;
+use super::read_file::{Pieces, ReadFile};
 use crate::table::{Entry, IndexPlace};
 use crate::{Error, Place, Result};
 
@@ -129,8 +130,7 @@ pub(super) type Sound<T> = std::result::Result<T, Damaged>;
 
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) path: PathBuf,
-    map: Arc<Map>,
+    file: CachedFile,
     pub(super) first: u64,
     /// Keys of blocks below this height were left out.
     pub(super) keys_from: u64,
@@ -144,13 +144,16 @@ impl Run {
     /// Reads an index file's head. A file of another store or version is an error; `None` if the file is torn
     /// or damaged, and so no loss.
     pub(super) fn open(
-        path: &Path,
-        map: Map,
+        file: ReadFile,
         first: u64,
         last: u64,
         store: &StoreId,
+        cache: &Arc<Cache>,
     ) -> Result<Option<Self>> {
-        let head = match Superblock::decode(path, map.all(), FileKind::Index, Some(store)) {
+        let decoded = file
+            .head()
+            .and_then(|head| Superblock::decode(file.path(), &head, FileKind::Index, Some(store)));
+        let head = match decoded {
             Ok(head) => head,
             Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
             Err(error) => return Err(error),
@@ -160,14 +163,13 @@ impl Run {
             return Ok(None);
         }
         let salt = Salt::new(store);
-        let Some((layout, covers)) = decode_head(map.all(), salt) else {
+        let Some((layout, covers)) = read_head(&file, salt)? else {
             return Ok(None);
         };
         let span = last.checked_sub(first).and_then(|more| more.checked_add(1));
-        let whole = span == Some(covers.len() as u64) && layout.file_bytes() == Some(map.exists());
+        let whole = span == Some(covers.len() as u64) && layout.file_bytes() == Some(file.length());
         Ok(whole.then(|| Self {
-            path: path.to_owned(),
-            map: Arc::new(map),
+            file: CachedFile::new(file, cache),
             first,
             keys_from,
             covers,
@@ -175,6 +177,15 @@ impl Run {
             salt,
             damaged: AtomicBool::new(false),
         }))
+    }
+
+    /// Keeps the file open until it is dropped.
+    pub(super) fn pin(&self) -> Result<()> {
+        self.file.file().pin()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.file.file().path()
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -202,33 +213,48 @@ impl Run {
 
     pub(super) fn mark_damaged(&self) {
         if !self.damaged.swap(true, Ordering::Relaxed) {
-            tracing::warn!(file = %self.path.display(), "an index file is damaged and will be written anew");
+            tracing::warn!(file = %self.path().display(), "an index file is damaged and will be written anew");
         }
     }
 
     /// Whether a key of this hash may be here. One cache line.
     pub(super) fn may_have(&self, hash: u64) -> Sound<bool> {
-        let block = self.filter(self.layout.filter_of(hash))?;
-        Ok(filter_bits(hash).all(|bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1))
+        let number = self.layout.filter_of(hash);
+        let may_have = |block: &[u8; FILTER_BYTES]| {
+            let sound = self.is_filter(number, block);
+            let is_set = |bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1;
+            sound.then(|| filter_bits(hash).all(is_set)).ok_or(Damaged)
+        };
+        let answer = self.file.with(self.layout.filter_at(number), may_have);
+        answer.map_err(|_| Damaged)?
+    }
+
+    fn is_filter(&self, number: u64, block: &[u8]) -> bool {
+        u32_at(block, 0) == block_checksum(self.salt, number, &block[4..])
     }
 
     /// Whether there are zeros between the head and the filter blocks.
     pub(super) fn is_padded(&self) -> bool {
         let head = HEAD_BYTES + self.covers.len() * COVER_BYTES;
         let zeros = self.layout.filters_at() as usize - head;
-        self.map
-            .get(head as u64, zeros)
-            .is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0))
+        self.file
+            .file()
+            .read(head as u64, zeros)
+            .is_ok_and(|zeros| zeros.iter().all(|byte| *byte == 0))
     }
 
-    /// A filter block, checked.
-    pub(super) fn filter(&self, number: u64) -> Sound<&[u8]> {
+    /// Reads the file from front to back.
+    pub(super) const fn pieces(&self) -> Pieces<'_> {
+        Pieces::new(self.file.file())
+    }
+
+    /// Reads a filter block as the file has it, and checks it.
+    pub(super) fn check_filter(&self, pieces: &mut Pieces<'_>, number: u64) -> Sound<()> {
         let offset = self.layout.filter_at(number);
-        let block = self.map.get(offset, FILTER_BYTES).ok_or(Damaged)?;
-        if u32_at(block, 0) != block_checksum(self.salt, number, &block[4..]) {
-            return Err(Damaged);
+        match pieces.get(offset, FILTER_BYTES) {
+            Ok(Some(block)) if self.is_filter(number, block) => Ok(()),
+            _ => Err(Damaged),
         }
-        Ok(block)
     }
 
     /// Calls `visit` with every place under a hash.
@@ -255,33 +281,51 @@ impl Run {
     }
 
     /// A bucket, checked.
-    pub(super) fn bucket(&self, number: u64) -> Sound<Bucket<'_>> {
+    pub(super) fn bucket(&self, number: u64) -> Sound<Bucket> {
         let offset = self.layout.bucket_at(number);
-        let bytes = self.map.get(offset, BUCKET_BYTES).ok_or(Damaged)?;
-        if u32_at(bytes, 0) != block_checksum(self.salt, number, &bytes[4..]) {
+        let bucket = self.file.with(offset, |bytes: &[u8; BUCKET_BYTES]| {
+            Bucket::decode(*bytes, number, self.salt)
+        });
+        bucket.map_err(|_| Damaged)?
+    }
+
+    /// The same, for those who read one after the other.
+    pub(super) fn next_bucket(&self, pieces: &mut Pieces<'_>, number: u64) -> Sound<Bucket> {
+        let offset = self.layout.bucket_at(number);
+        let found = pieces.get(offset, BUCKET_BYTES).ok().flatten();
+        let bytes = found.and_then(|bytes| bytes.try_into().ok());
+        Bucket::decode(bytes.ok_or(Damaged)?, number, self.salt)
+    }
+}
+
+/// A bucket's content.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    bytes: [u8; BUCKET_BYTES],
+    count: usize,
+    spilled: bool,
+}
+
+impl Bucket {
+    fn decode(bytes: [u8; BUCKET_BYTES], number: u64, salt: Salt) -> Sound<Self> {
+        if u32_at(&bytes, 0) != block_checksum(salt, number, &bytes[4..]) {
             return Err(Damaged);
         }
         let count = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
         if count > BUCKET_ENTRIES_MAX {
             return Err(Damaged);
         }
-        Ok(Bucket {
-            entries: &bytes[BUCKET_HEAD_BYTES..][..count * 16],
-            spilled: bytes[6] != 0,
+        let spilled = bytes[6] != 0;
+        Ok(Self {
+            bytes,
+            count,
+            spilled,
         })
     }
-}
 
-/// A bucket's content.
-#[derive(Debug)]
-pub(super) struct Bucket<'a> {
-    entries: &'a [u8],
-    spilled: bool,
-}
-
-impl Bucket<'_> {
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.entries.chunks_exact(16).map(|bytes| Entry {
+        let entries = &self.bytes[BUCKET_HEAD_BYTES..][..self.count * 16];
+        entries.chunks_exact(16).map(|bytes| Entry {
             hash: u64_at(bytes, 0),
             place: IndexPlace::from_bits(u64_at(bytes, 8)),
         })
@@ -305,11 +349,30 @@ pub(super) fn encode_head(layout: &Layout, covers: &[Cover], salt: Salt) -> Vec<
     bytes
 }
 
-fn decode_head(file: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
-    let fixed = file.get(SUPERBLOCK_BYTES..HEAD_BYTES)?;
-    let segments = u32_at(fixed, 4) as usize;
-    let bytes =
-        file.get(SUPERBLOCK_BYTES..HEAD_BYTES.checked_add(segments.checked_mul(COVER_BYTES)?)?)?;
+/// Reads sizes and segments; `None` if they are damaged, or the file is too short for them.
+fn read_head(file: &ReadFile, salt: Salt) -> Result<Option<(Layout, Vec<Cover>)>> {
+    let fixed = HEAD_BYTES - SUPERBLOCK_BYTES;
+    let start = SUPERBLOCK_BYTES as u64;
+    let read = |length: usize| match file.read(start, length) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Error::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(bytes) = read(fixed)? else {
+        return Ok(None);
+    };
+    let segments = u32_at(&bytes, 4) as usize;
+    let whole = segments
+        .checked_mul(COVER_BYTES)
+        .and_then(|covers| covers.checked_add(fixed));
+    let Some(bytes) = whole.map(read).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    Ok(decode_head(&bytes, segments, salt))
+}
+
+/// Reads what follows the superblock.
+fn decode_head(bytes: &[u8], segments: usize, salt: Salt) -> Option<(Layout, Vec<Cover>)> {
     if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
         return None;
     }

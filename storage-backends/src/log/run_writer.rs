@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::files::{FileHandle, Files};
 use super::format::{FileKind, Salt, StoreId, Superblock};
+use super::read_file::Pieces;
 use super::run::{
     BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
     Sound, block_checksum, encode_head, filter_bits, run_path,
@@ -123,6 +124,7 @@ pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ 
 /// A place in one index file.
 struct Cursor<'a> {
     run: &'a Arc<Run>,
+    pieces: Pieces<'a>,
     bucket: u64,
     entries: Vec<Entry>,
     next: usize,
@@ -132,6 +134,7 @@ impl<'a> Cursor<'a> {
     fn new(run: &'a Arc<Run>) -> Self {
         Self {
             run,
+            pieces: run.pieces(),
             bucket: 0,
             entries: Vec::with_capacity(BUCKET_ENTRIES_MAX),
             next: 0,
@@ -143,7 +146,7 @@ impl<'a> Cursor<'a> {
             if self.bucket == self.run.layout.buckets {
                 return Ok(None);
             }
-            let bucket = self.run.bucket(self.bucket)?;
+            let bucket = self.run.next_bucket(&mut self.pieces, self.bucket)?;
             self.entries.clear();
             self.entries.extend(bucket.entries());
             self.next = 0;
@@ -292,7 +295,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
+    use super::super::cache::Cache;
     use super::super::files::SystemFiles;
+    use super::super::read_file::ReadFile;
     use super::*;
     use crate::table::IndexPlace;
 
@@ -326,11 +331,17 @@ mod tests {
         else {
             panic!("not written");
         };
-        let map = SystemFiles.map(&path, 0).unwrap();
         let last = first + covers.len() as u64 - 1;
-        let run = Run::open(&path, map, first, last, &STORE).unwrap().unwrap();
+        let run = open(&path, first, last).unwrap();
         assert_eq!((run.keys_from, &run.covers[..]), (2, covers));
         Arc::new(run)
+    }
+
+    fn open(path: &Path, first: u64, last: u64) -> Option<Run> {
+        let file = ReadFile::open(&SystemFiles, path).unwrap();
+        Run::open(file, first, last, &STORE, &Cache::new(2000))
+            .ok()
+            .flatten()
     }
 
     fn places(run: &Run, hash: u64) -> Vec<u64> {
@@ -393,7 +404,7 @@ mod tests {
             })
             .collect();
         let run = write(directory.path(), 3, &entries);
-        let bytes = std::fs::read(&run.path).unwrap();
+        let bytes = std::fs::read(run.path()).unwrap();
         let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
         });
@@ -421,14 +432,13 @@ mod tests {
             .filter(|&number| run.may_have(mix(number)).unwrap())
             .count();
         assert!(passed < 1500, "{passed} of 100,000 misses pass the filter");
-        let bytes = std::fs::read(&run.path).unwrap();
+        let bytes = std::fs::read(run.path()).unwrap();
         for at in (0..bytes.len()).step_by(4099) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
             let path = directory.path().join("damaged");
             std::fs::write(&path, damaged).unwrap();
-            let map = SystemFiles.map(&path, 0).unwrap();
-            let Some(run) = Run::open(&path, map, 0, 0, &STORE).ok().flatten() else {
+            let Some(run) = open(&path, 0, 0) else {
                 continue;
             };
             for entry in &entries {

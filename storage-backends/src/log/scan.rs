@@ -1,19 +1,23 @@
 //! Reading a segment's heads from the first frame to the last.
 
-use std::path::Path;
-
 use super::format::{
-    FRAME_BYTES, FrameHead, FrameKind, RestHead, SUPERBLOCK_BYTES, Salt, Stripped, Superblock,
-    TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, body_frame_bytes,
+    FRAME_BYTES, FrameHead, FrameKind, REST_HEAD_BYTES, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
+    Superblock, TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, body_frame_bytes,
 };
-use super::record::Record;
-use crate::{Error, Extent, Part, Place, Result};
+use super::read_file::{Pieces, ReadFile};
+use super::record::{FIXED_BYTES, Record};
+use crate::{Error, Extent, Part, Result};
+
+/// Of a payload as much is read and checked at once.
+const STRIDE_BYTES: u64 = 1 << 20;
 
 /// What the frames of a file of heads add up to.
 #[derive(Debug)]
 pub(super) struct Scan {
     /// Offsets of the records of heights from `low` on.
     pub(super) offsets: Vec<u64>,
+    /// How many index entries each of these has, its id not counted.
+    keys: Vec<u32>,
     pub(super) low: u64,
     pub(super) extent: Extent,
     /// Where the valid frames end.
@@ -36,6 +40,7 @@ impl Scan {
     fn new(superblock: &Superblock) -> Self {
         Self {
             offsets: Vec::new(),
+            keys: Vec::new(),
             low: superblock.extent().end,
             extent: superblock.extent(),
             frames_end: SUPERBLOCK_BYTES as u64,
@@ -49,59 +54,79 @@ impl Scan {
         }
     }
 
-    /// Reads frames until the end of the bytes, a footer, or the first frame that is not whole. A frame that is
-    /// whole but can't follow those before it is damage.
+    /// Reads frames until an offset, a footer, or the first frame that is not whole. A frame that is whole but can't follow
+    /// those before it is damage, and so is what can't be read.
     pub(super) fn read(
-        path: &Path,
-        bytes: &[u8],
+        file: &ReadFile,
+        end: u64,
         superblock: &Superblock,
         salt: Salt,
     ) -> Result<Self> {
         let mut scan = Self::new(superblock);
-        while scan.footer.is_none() {
-            let at = scan.frames_end as usize;
-            let Some((head, whole)) = whole_frame(bytes, at, scan.content, salt) else {
+        scan.follow(&mut Pieces::new(file), end, salt)?;
+        Ok(scan)
+    }
+
+    fn follow(&mut self, pieces: &mut Pieces<'_>, end: u64, salt: Salt) -> Result<()> {
+        while self.footer.is_none() {
+            let at = self.frames_end;
+            let Some(frame) = whole_frame(pieces, at, end, self.content, salt)? else {
                 break;
             };
+            let head = &frame.head;
             let fits = match head.kind {
-                FrameKind::Run => scan.run(bytes, at, &head, salt),
-                FrameKind::Truncate => scan.truncate(head.height),
-                FrameKind::Floor => scan.raise_floor(Part::Body, head.height),
-                FrameKind::IndexFloor => scan.raise_floor(Part::Index, head.height),
-                FrameKind::HeaderFloor => scan.raise_floor(Part::Header, head.height),
-                FrameKind::Rest => scan.rest(bytes, at, &head, salt),
-                FrameKind::Footer => scan.seal(&bytes[..at + whole], salt),
+                FrameKind::Run => self.run(pieces, &frame, salt)?,
+                FrameKind::Truncate => self.truncate(head.height),
+                FrameKind::Floor => self.raise_floor(Part::Body, head.height),
+                FrameKind::IndexFloor => self.raise_floor(Part::Index, head.height),
+                FrameKind::HeaderFloor => self.raise_floor(Part::Header, head.height),
+                FrameKind::Rest => self.rest(pieces, &frame, salt)?,
+                FrameKind::Footer => self.seal(pieces, frame.end(), salt)?,
                 FrameKind::Value => None,
             };
             if fits.is_none() {
                 let reason = "the frame doesn't follow from those before it";
-                return Err(Error::corrupt(path, Place::Offset(at as u64), reason));
+                return Err(pieces.file().corrupt(at, reason));
             }
-            scan.synced = scan.synced.max(head.synced);
-            scan.frames_end += whole as u64;
-            if scan.footer.is_none() {
-                scan.content = head.checksum;
+            self.synced = self.synced.max(head.synced);
+            self.frames_end = frame.end();
+            if self.footer.is_none() {
+                self.content = head.checksum;
             }
         }
-        Ok(scan)
+        Ok(())
     }
 
-    fn run(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
-        if head.height != self.extent.end {
-            return None;
+    /// The same of a sealed segment whose footer may be damaged, or where it can't be read.
+    pub(super) fn read_frames(
+        file: &ReadFile,
+        superblock: &Superblock,
+        salt: Salt,
+    ) -> Result<Self> {
+        let mut scan = Self::new(superblock);
+        match scan.follow(&mut Pieces::new(file), file.length(), salt) {
+            Err(Error::Corrupt { .. }) if scan.lacks_only_footer(file.length()) => Ok(scan),
+            outcome => outcome.map(|()| scan),
         }
-        self.runs.push((at as u64, self.bodies_end));
-        let end = at + FRAME_BYTES + head.length as usize;
-        let mut next = at + FRAME_BYTES;
-        while next < end {
-            let record = Record::decode(&bytes[..end], next as u64, salt)?;
-            if record.body_offset != self.bodies_end {
-                return None;
+    }
+
+    fn run(&mut self, pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<Option<()>> {
+        if frame.head.height != self.extent.end {
+            return Ok(None);
+        }
+        self.runs.push((frame.at, self.bodies_end));
+        let mut next = frame.at + FRAME_BYTES as u64;
+        while next < frame.payload_end() {
+            let record = record_at(pieces, next, frame.payload_end(), salt)?;
+            let Some(record) = record.filter(|record| record.body_offset == self.bodies_end) else {
+                return Ok(None);
+            };
+            if self.push(&record).is_none() {
+                return Ok(None);
             }
-            self.push(&record)?;
-            next += record.bytes();
+            next += record.bytes() as u64;
         }
-        Some(())
+        Ok(Some(()))
     }
 
     fn push(&mut self, record: &Record) -> Option<()> {
@@ -109,6 +134,7 @@ impl Scan {
             return None;
         }
         self.offsets.push(record.offset);
+        self.keys.push(record.entries as u32);
         self.extent.end = self.extent.end.checked_add(1)?;
         self.bodies_end = record
             .body_offset
@@ -119,23 +145,34 @@ impl Scan {
     }
 
     /// What was left of a sealed segment: all that it holds is in this frame.
-    fn rest(&mut self, bytes: &[u8], at: usize, head: &FrameHead, salt: Salt) -> Option<()> {
-        if at != SUPERBLOCK_BYTES || head.height > self.low {
-            return None;
+    fn rest(&mut self, pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<Option<()>> {
+        let head = &frame.head;
+        if frame.at != SUPERBLOCK_BYTES as u64 || head.height > self.low {
+            return Ok(None);
         }
-        let end = at + FRAME_BYTES + head.length as usize;
-        let rest = RestHead::decode(&bytes[at + FRAME_BYTES..end])?;
+        let payload = frame.at + FRAME_BYTES as u64;
+        let length = REST_HEAD_BYTES.min(head.length as usize);
+        let Some(rest) = pieces.get(payload, length)?.and_then(RestHead::decode) else {
+            return Ok(None);
+        };
         self.low = head.height;
         self.extent.end = head.height;
-        let mut next = at + head.records_at();
-        while next < end {
-            let record = Record::decode(&bytes[..end], next as u64, salt)?;
-            self.push(&record)?;
-            next += record.bytes();
+        let mut next = frame.at + head.records_at() as u64;
+        while next < frame.payload_end() {
+            let Some(record) = record_at(pieces, next, frame.payload_end(), salt)? else {
+                return Ok(None);
+            };
+            if self.push(&record).is_none() {
+                return Ok(None);
+            }
+            next += record.bytes() as u64;
         }
         self.rest = Some(rest).filter(|rest| rest.bodies_bytes >= self.bodies_end);
-        self.bodies_end = self.rest?.bodies_bytes;
-        Some(())
+        let Some(rest) = self.rest else {
+            return Ok(None);
+        };
+        self.bodies_end = rest.bodies_bytes;
+        Ok(Some(()))
     }
 
     fn truncate(&mut self, end: u64) -> Option<()> {
@@ -145,6 +182,7 @@ impl Scan {
         self.extent.end = end;
         self.low = self.low.min(end);
         self.offsets.truncate((end - self.low) as usize);
+        self.keys.truncate((end - self.low) as usize);
         Some(())
     }
 
@@ -157,11 +195,13 @@ impl Scan {
         Some(())
     }
 
-    fn seal(&mut self, bytes: &[u8], salt: Salt) -> Option<()> {
-        let trailer = Trailer::decode(bytes, salt)?;
-        let found = self.trailer(bytes, salt);
+    fn seal(&mut self, pieces: &mut Pieces<'_>, end: u64, salt: Salt) -> Result<Option<()>> {
+        let Some(trailer) = trailer_at(pieces, end, salt)? else {
+            return Ok(None);
+        };
+        let found = self.trailer();
         self.footer = Some(trailer).filter(|trailer| *trailer == found);
-        self.footer.map(|_| ())
+        Ok(self.footer.map(|_| ()))
     }
 
     /// Whether the file was written anew after its segment was sealed.
@@ -170,15 +210,13 @@ impl Scan {
     }
 
     /// The trailer that follows from the frames.
-    pub(super) fn trailer(&self, bytes: &[u8], salt: Salt) -> Trailer {
-        let records = self.offsets.iter();
-        let records = records.filter_map(|offset| Record::decode(bytes, *offset, salt));
+    pub(super) fn trailer(&self) -> Trailer {
         Trailer {
             footer: self.frames_end,
             low: self.low,
             end: self.extent.end,
             bodies_bytes: self.bodies_end,
-            entries: records.map(|record| record.entries as u64).sum(),
+            entries: self.keys.iter().map(|keys| u64::from(*keys)).sum(),
             stripped: self.rest.map_or(Stripped::default(), |rest| rest.stripped),
             content: self
                 .rest
@@ -187,10 +225,10 @@ impl Scan {
         }
     }
 
-    /// Whether all of a sealed segment is sound but for its footer. Of `bytes` the footer is the last part.
-    pub(super) fn lacks_only_footer(&self, bytes: &[u8]) -> bool {
+    /// Whether all of a sealed segment is sound but for its footer, which is the last part of a file of this length.
+    pub(super) fn lacks_only_footer(&self, length: u64) -> bool {
         let footer = FRAME_BYTES + self.offsets.len() * TABLE_ENTRY_BYTES + TRAILER_BYTES;
-        self.footer.is_none() && self.frames_end + footer as u64 == bytes.len() as u64
+        self.footer.is_none() && self.frames_end + footer as u64 == length
     }
 
     /// Where the bodies of the runs from a frame on begin.
@@ -207,41 +245,120 @@ impl Scan {
     }
 }
 
-/// The frame at an offset, if it is whole and follows the one with the checksum `previous`; with its length.
-pub(super) fn whole_frame(
-    bytes: &[u8],
-    at: usize,
-    previous: u32,
-    salt: Salt,
-) -> Option<(FrameHead, usize)> {
-    let rest = bytes.get(at..)?;
-    let head = FrameHead::decode(rest, salt)?;
-    let whole = head.frame_bytes()?;
-    let frame = rest.get(..whole)?;
-    let payload = &frame[FRAME_BYTES..FRAME_BYTES + head.length as usize];
-    let sound = head.previous == previous
-        && head.synced <= at as u64
-        && salt.checksum(payload) == head.payload_checksum;
-    sound.then_some((head, whole))
+/// A frame that is whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) at: u64,
+    pub(super) head: FrameHead,
 }
 
-/// Decides whether the bytes from `end` on, where valid frames end, are a torn tail, of which nobody was
-/// promised that it would survive, or damage, which is an error. `synced` bytes are known to have been on the disk.
-pub(super) fn check_tail(
-    path: &Path,
-    bytes: &[u8],
+impl Frame {
+    pub(super) const fn payload(&self) -> u64 {
+        self.at + FRAME_BYTES as u64
+    }
+
+    /// Where the payload ends. All of the frame is in the file, so this is no more than its length.
+    pub(super) const fn payload_end(&self) -> u64 {
+        self.payload() + self.head.length
+    }
+
+    /// Where the frame ends.
+    pub(super) const fn end(&self) -> u64 {
+        self.payload_end().next_multiple_of(8)
+    }
+}
+
+/// The frame whose head is at an offset, if it ends before `end`; its payload isn't looked at.
+pub(super) fn frame_at(
+    pieces: &mut Pieces<'_>,
+    at: u64,
     end: u64,
-    synced: u64,
     salt: Salt,
-) -> Result<()> {
-    let corrupt = |reason| Err(Error::corrupt(path, Place::Offset(end), reason));
+) -> Result<Option<Frame>> {
+    if at
+        .checked_add(FRAME_BYTES as u64)
+        .is_none_or(|head_end| head_end > end)
+    {
+        return Ok(None);
+    }
+    let Some(bytes) = pieces.get(at, FRAME_BYTES)? else {
+        return Ok(None);
+    };
+    let head = FrameHead::decode(bytes, salt);
+    let is_within = |head: &FrameHead| {
+        let whole = head.frame_bytes().map(|whole| whole as u64);
+        whole.is_some_and(|whole| whole <= end - at)
+    };
+    Ok(head.filter(is_within).map(|head| Frame { at, head }))
+}
+
+/// The frame at an offset, if it is whole, ends before `end` and follows the one with the checksum `previous`.
+pub(super) fn whole_frame(
+    pieces: &mut Pieces<'_>,
+    at: u64,
+    end: u64,
+    previous: u32,
+    salt: Salt,
+) -> Result<Option<Frame>> {
+    let Some(frame) = frame_at(pieces, at, end, salt)? else {
+        return Ok(None);
+    };
+    let head = &frame.head;
+    let follows = head.previous == previous && head.synced <= at;
+    let sound = follows && payload_is_sound(pieces, &frame, salt)?;
+    Ok(sound.then_some(frame))
+}
+
+/// Whether a frame's payload has its checksum. Takes no more memory than a stride, however large the payload.
+pub(super) fn payload_is_sound(pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<bool> {
+    let mut checksum = salt.checksum(&[]);
+    let mut at = frame.payload();
+    while at < frame.payload_end() {
+        let length = (frame.payload_end() - at).min(STRIDE_BYTES);
+        let Some(bytes) = pieces.get(at, length as usize)? else {
+            return Ok(false);
+        };
+        checksum = salt.continued(checksum, bytes);
+        at += length;
+    }
+    Ok(checksum == frame.head.payload_checksum)
+}
+
+/// The record at an offset, if it is whole and ends before `end`.
+pub(super) fn record_at(
+    pieces: &mut Pieces<'_>,
+    at: u64,
+    end: u64,
+    salt: Salt,
+) -> Result<Option<Record>> {
+    let room = end.saturating_sub(at);
+    let fixed = pieces.get(at, FIXED_BYTES.min(room as usize))?;
+    Ok(fixed.and_then(|bytes| Record::decode(bytes, at, room, salt)))
+}
+
+/// The trailer that ends at an offset, if there is one.
+pub(super) fn trailer_at(pieces: &mut Pieces<'_>, end: u64, salt: Salt) -> Result<Option<Trailer>> {
+    let Some(start) = end.checked_sub(TRAILER_BYTES as u64) else {
+        return Ok(None);
+    };
+    let bytes = pieces.get(start, TRAILER_BYTES)?;
+    Ok(bytes.and_then(|bytes| Trailer::decode(bytes, start, salt)))
+}
+
+/// Decides whether the bytes from `end` to `length`, of which valid frames end at `end`, are a torn tail, of which nobody was
+/// promised that it would survive, or damage, which is an error. `synced` bytes are known to have been on the disk.
+pub(super) fn check_tail(pieces: &mut Pieces<'_>, end: u64, synced: u64, salt: Salt) -> Result<()> {
+    let file = pieces.file();
     if end < synced {
         let reason = format!("what was on the disk up to byte {synced} is damaged from here on");
-        return corrupt(reason);
+        return Err(file.corrupt(end, reason));
     }
-    match claim_beyond(bytes, end as usize, salt) {
-        Some(claim) => corrupt(format!(
-            "the frame here is damaged, which was on the disk before the one at byte {claim} was written"
+    match claim_beyond(pieces, end, salt)? {
+        Some(claim) => Err(file.corrupt(
+            end,
+            format!(
+                "the frame here is damaged, which was on the disk before the one at byte {claim} was written"
+            ),
         )),
         None => Ok(()),
     }
@@ -249,34 +366,58 @@ pub(super) fn check_tail(
 
 /// The offset of the first place from `from` on that reads like a frame's head and claims that the byte at
 /// `from` had been synced. Such a frame proves damage: what a crash tears was never synced.
-fn claim_beyond(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
+fn claim_beyond(pieces: &mut Pieces<'_>, from: u64, salt: Salt) -> Result<Option<u64>> {
+    let claims = |at: u64, head: &FrameHead| head.synced > from && head.synced <= at;
+    next_head(pieces, from, salt, claims).map(|found| found.map(|(at, _)| at))
+}
+
+/// The first place from `from` on that reads like a frame's head, of those that `is_meant`.
+pub(super) fn next_head(
+    pieces: &mut Pieces<'_>,
+    from: u64,
+    salt: Salt,
+    is_meant: impl Fn(u64, &FrameHead) -> bool,
+) -> Result<Option<(u64, FrameHead)>> {
     let mut at = from.next_multiple_of(8);
-    while at + FRAME_BYTES <= bytes.len() {
-        if FrameHead::decode(&bytes[at..], salt)
-            .is_some_and(|head| head.synced > from as u64 && head.synced <= at as u64)
-        {
-            return Some(at);
+    loop {
+        let bytes = pieces.next(at)?;
+        let Some(last) = bytes.len().checked_sub(FRAME_BYTES) else {
+            return Ok(None);
+        };
+        for within in (0..=last).step_by(8) {
+            let place = at + within as u64;
+            if let Some(head) = FrameHead::decode(&bytes[within..], salt)
+                && is_meant(place, &head)
+            {
+                return Ok(Some((place, head)));
+            }
         }
-        at += 8;
+        at += (last + 1).next_multiple_of(8) as u64;
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::files::SystemFiles;
     use super::super::format::finish_frame;
     use super::*;
 
+    /// Also where the claim is in a piece that is read later, or across the end of one.
     #[test]
     fn a_later_claim_proves_damage() {
         let salt = Salt::new(&[7; 16]);
-        let mut file = vec![0; 128];
-        for (synced, proves) in [(64, false), (72, true), (128, true), (136, false)] {
-            let mut frame = vec![0; FRAME_BYTES];
-            finish_frame(&mut frame, salt, FrameKind::Floor, 0, synced, 0);
-            file.truncate(128);
-            file.extend_from_slice(&frame);
-            assert_eq!(claim_beyond(&file, 64, salt).is_some(), proves, "{synced}");
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        for at in [128, 504, 552, 1104] {
+            for (synced, proves) in [(64, false), (72, true), (at, true), (at + 8, false)] {
+                let mut frame = vec![0; FRAME_BYTES];
+                finish_frame(&mut frame, salt, FrameKind::Floor, 0, synced, 0);
+                let file = [vec![0; at as usize], frame].concat();
+                std::fs::write(&path, &file).unwrap();
+                let read = ReadFile::open(&SystemFiles, &path).unwrap();
+                let claim = claim_beyond(&mut Pieces::new(&read), 64, salt).unwrap();
+                assert_eq!(claim, proves.then_some(at), "{synced} at {at}");
+            }
         }
     }
 }

@@ -2,8 +2,6 @@
 //! from heights to records.
 
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -12,22 +10,9 @@ use super::format::{
     BODY_HEAD_BYTES, FRAME_BYTES, Salt, Stripped, TABLE_ENTRY_BYTES, TRAILER_BYTES, body_head,
     table_offset,
 };
-use super::map::Map;
-use super::record::Record;
-use crate::{Error, IndexEntry, Place, Result};
-
-/// A file that is read through its map.
-#[derive(Debug, Clone)]
-pub(super) struct MappedFile {
-    pub(super) path: Arc<PathBuf>,
-    pub(super) map: Arc<Map>,
-}
-
-impl MappedFile {
-    pub(super) fn corrupt(&self, at: u64, reason: impl Into<String>) -> Error {
-        Error::corrupt(&self.path, Place::Offset(at), reason)
-    }
-}
+use super::read_file::ReadFile;
+use super::record::{ENTRY_BYTES_MAX, FIXED_BYTES, Record};
+use crate::{Error, Id, IndexEntry, Place, Result};
 
 /// Where the records are, by height from `Segment::low` on.
 #[derive(Debug, Clone)]
@@ -35,7 +20,7 @@ pub(super) enum HeightTable {
     /// Of the open segment, and of a sealed one whose footer is damaged.
     Listed(Vec<u64>),
     /// In the file of heads, from this offset on.
-    Mapped(u64),
+    InFile(u64),
 }
 
 /// Stands for "not known" in [`Segment::keys`].
@@ -44,9 +29,9 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
-    pub(super) heads: MappedFile,
+    pub(super) heads: ReadFile,
     /// `None` once all bodies of `live` were pruned.
-    pub(super) bodies: Option<MappedFile>,
+    pub(super) bodies: Option<ReadFile>,
     /// The height of the table's first entry.
     pub(super) low: u64,
     /// The heights whose valid blocks are here. Truncation takes some away, which stay in the files.
@@ -66,7 +51,7 @@ pub(super) struct Segment {
 
 impl Segment {
     /// A segment whose files begin with a superblock and nothing else, or of which the rest is set next.
-    pub(super) fn new(number: u64, heads: MappedFile, low: u64) -> Self {
+    pub(super) fn new(number: u64, heads: ReadFile, low: u64) -> Self {
         Self {
             number,
             heads,
@@ -82,27 +67,78 @@ impl Segment {
         }
     }
 
-    /// The record of a height in `live`.
+    /// The record of a height that the table has, live or not.
     pub(super) fn record(&self, height: u64, salt: Salt) -> Result<Record> {
-        let damaged =
-            |reason: &str| Error::corrupt(&self.heads.path, Place::Height(height), reason);
+        let offset = self.offset(height, salt)?;
+        let damaged = |cause: String| {
+            let reason = format!("the record at byte {offset} is damaged{cause}");
+            Error::corrupt(self.heads.path(), Place::Height(height), reason)
+        };
+        let room = self.heads.length().saturating_sub(offset);
+        let bytes = match self.heads.array::<FIXED_BYTES>(offset) {
+            Ok(bytes) => bytes,
+            Err(Error::Corrupt { reason, .. }) => return Err(damaged(format!(": {reason}"))),
+            Err(error) => return Err(error),
+        };
+        Record::decode(&bytes, offset, room, salt)
+            .filter(|record| record.height == height)
+            .ok_or_else(|| damaged(String::new()))
+    }
+
+    /// Where the record of a height is.
+    fn offset(&self, height: u64, salt: Salt) -> Result<u64> {
+        let damaged = |cause: String| {
+            let reason = format!("its entry in the height table is damaged{cause}");
+            Error::corrupt(self.heads.path(), Place::Height(height), reason)
+        };
         let number = (height - self.low) as usize;
         let offset = match &self.table {
             HeightTable::Listed(offsets) => offsets.get(number).copied(),
-            HeightTable::Mapped(start) => self
-                .heads
-                .map
-                .get(
-                    start + (number * TABLE_ENTRY_BYTES) as u64,
-                    TABLE_ENTRY_BYTES,
-                )
-                .and_then(|bytes| table_offset(salt, height, bytes)),
-        }
-        .ok_or_else(|| damaged("its entry in the height table is damaged"))?;
-        let record = Record::decode(self.heads.map.all(), offset, salt)
-            .filter(|record| record.height == height)
-            .ok_or_else(|| damaged(&format!("the record at byte {offset} is damaged")))?;
-        Ok(record)
+            HeightTable::InFile(start) => {
+                let at = start + (number * TABLE_ENTRY_BYTES) as u64;
+                match self.heads.array::<TABLE_ENTRY_BYTES>(at) {
+                    Ok(bytes) => table_offset(salt, height, &bytes),
+                    Err(Error::Corrupt { reason, .. }) => {
+                        return Err(damaged(format!(": {reason}")));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        offset.ok_or_else(|| damaged(String::new()))
+    }
+
+    /// Whether a record that was read of this height is the one that counts now. In the open segment truncation may have
+    /// put another one in its place.
+    pub(super) fn still_has(&self, record: &Record) -> bool {
+        let HeightTable::Listed(offsets) = &self.table else {
+            return true;
+        };
+        let number = record.height.checked_sub(self.low);
+        number.and_then(|number| offsets.get(number as usize)) == Some(&record.offset)
+    }
+
+    /// One entry of a record, if the record has so many.
+    pub(super) fn entry(
+        &self,
+        record: &Record,
+        number: usize,
+        salt: Salt,
+    ) -> Result<Option<FoundEntry>> {
+        let Some((offset, length)) = record.entry_at(number) else {
+            return Ok(None);
+        };
+        let mut bytes = [0; ENTRY_BYTES_MAX];
+        let bytes = &mut bytes[..length];
+        self.heads
+            .fill(bytes, offset)
+            .map_err(|error| at_height(error, record.height))?;
+        let entry = record.decode_entry(bytes, number, salt);
+        Ok(Some(FoundEntry {
+            key: entry.id(),
+            position: entry.position,
+            checked: entry.checked,
+        }))
     }
 
     /// The segment as it is now, but for its bodies.
@@ -122,8 +158,8 @@ impl Segment {
     pub(super) fn blocks(&self) -> u64 {
         match &self.table {
             HeightTable::Listed(offsets) => offsets.len() as u64,
-            HeightTable::Mapped(start) => {
-                let table = self.heads.map.exists() - TRAILER_BYTES as u64 - start;
+            HeightTable::InFile(start) => {
+                let table = self.heads.length() - TRAILER_BYTES as u64 - start;
                 table / TABLE_ENTRY_BYTES as u64
             }
         }
@@ -175,69 +211,98 @@ impl Segment {
     }
 
     /// The header of a record, checked.
-    pub(super) fn header(heads: &MappedFile, record: &Record, salt: Salt) -> Result<Bytes> {
+    pub(super) fn header(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Bytes> {
         let offset = record.header_offset();
-        heads
-            .map
-            .share(offset, record.header_bytes)
-            .filter(|_| !record.has_no_header())
-            .filter(|bytes| salt.checksum(bytes) == record.header_checksum)
-            .ok_or_else(|| {
-                let place = Place::Height(record.height);
-                let reason = format!("the header at byte {offset} is damaged");
-                Error::corrupt(&heads.path, place, reason)
-            })
+        let bytes = heads
+            .bytes(offset, record.header_bytes)
+            .map_err(|error| at_height(error, record.height))?;
+        if record.has_no_header() || salt.checksum(&bytes) != record.header_checksum {
+            let place = Place::Height(record.height);
+            let reason = format!("the header at byte {offset} is damaged");
+            return Err(Error::corrupt(heads.path(), place, reason));
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes of a record's index entries, checked.
+    pub(super) fn keys(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<u8>> {
+        let (offset, length) = record.keys_at();
+        let keys = heads
+            .read(offset, length)
+            .map_err(|error| at_height(error, record.height))?;
+        if !record.keys_are_sound(&keys, salt) {
+            let place = Place::Height(record.height);
+            return Err(Error::corrupt(heads.path(), place, KEYS_ARE_DAMAGED));
+        }
+        Ok(keys)
     }
 
     /// The index entries of a record, checked.
-    pub(super) fn index(
-        heads: &MappedFile,
-        record: &Record,
-        salt: Salt,
-    ) -> Result<Vec<IndexEntry>> {
-        let bytes = heads.map.all();
-        if record.has_no_keys() || !record.keys_are_sound(bytes, salt) {
+    pub(super) fn index(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<IndexEntry>> {
+        if record.has_no_keys() {
             let place = Place::Height(record.height);
-            let reason = "its index entries are damaged";
-            return Err(Error::corrupt(&heads.path, place, reason));
+            return Err(Error::corrupt(heads.path(), place, KEYS_ARE_DAMAGED));
         }
-        let entries = (0..record.entries).filter_map(|number| {
-            let position = record.entry(bytes, number, salt)?.position;
-            let key = record.key(bytes, number);
-            Some(IndexEntry { key, position })
+        let keys = Self::keys(heads, record, salt)?;
+        let entries = record.entries(&keys, salt).map(|entry| IndexEntry {
+            key: entry.id(),
+            position: entry.position,
         });
         Ok(entries.collect())
     }
 
     /// The body of a record, checked.
-    pub(super) fn body(bodies: &MappedFile, record: &Record, salt: Salt) -> Result<Bytes> {
-        body_bytes(&bodies.map, record, salt)
-            .and_then(|()| {
-                let offset = record.body_offset + BODY_HEAD_BYTES as u64;
-                bodies.map.share(offset, record.body_bytes)
-            })
-            .ok_or_else(|| {
-                let place = Place::Height(record.height);
-                let reason = format!("the body at byte {} is damaged", record.body_offset);
-                Error::corrupt(&bodies.path, place, reason)
-            })
+    pub(super) fn body(bodies: &ReadFile, record: &Record, salt: Salt) -> Result<Bytes> {
+        let length = BODY_HEAD_BYTES + record.body_bytes;
+        let bytes = bodies
+            .bytes(record.body_offset, length)
+            .map_err(|error| at_height(error, record.height))?;
+        if !is_body(&bytes, record, salt) {
+            let place = Place::Height(record.height);
+            let reason = format!("the body at byte {} is damaged", record.body_offset);
+            return Err(Error::corrupt(bodies.path(), place, reason));
+        }
+        Ok(bytes.slice(BODY_HEAD_BYTES..))
     }
 }
 
-/// Checks that the body of a record is there and whole.
-pub(super) fn body_bytes(bodies: &Map, record: &Record, salt: Salt) -> Option<()> {
-    let head = bodies.get(record.body_offset, BODY_HEAD_BYTES)?;
-    let expected = body_head(
-        salt,
-        u32::try_from(record.body_bytes).ok()?,
-        record.height,
-        record.body_checksum,
-    );
-    let body = bodies.get(
-        record.body_offset.checked_add(BODY_HEAD_BYTES as u64)?,
-        record.body_bytes,
-    )?;
-    (expected[..] == *head && salt.checksum(body) == record.body_checksum).then_some(())
+const KEYS_ARE_DAMAGED: &str = "its index entries are damaged";
+
+/// An index entry as its record has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FoundEntry {
+    pub(super) key: Id,
+    pub(super) position: u32,
+    /// Whether key and position are known to be undamaged.
+    pub(super) checked: bool,
+}
+
+/// Says of which block something could not be read; where in the file is in the reason.
+fn at_height(error: Error, height: u64) -> Error {
+    match error {
+        Error::Corrupt {
+            path,
+            place: Place::Offset(offset),
+            reason,
+        } => Error::Corrupt {
+            path,
+            place: Place::Height(height),
+            reason: format!("at byte {offset}: {reason}"),
+        },
+        other => other,
+    }
+}
+
+/// Whether bytes are the head and the body that a record speaks of.
+fn is_body(bytes: &[u8], record: &Record, salt: Salt) -> bool {
+    let (Ok(length), Some((head, body))) = (
+        u32::try_from(record.body_bytes),
+        bytes.split_at_checked(BODY_HEAD_BYTES),
+    ) else {
+        return false;
+    };
+    let expected = body_head(salt, length, record.height, record.body_checksum);
+    expected[..] == *head && salt.checksum(body) == record.body_checksum
 }
 
 /// Where the height table of a footer begins.

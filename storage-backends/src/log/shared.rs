@@ -1,16 +1,20 @@
 //! What the halves of one open store share, and the options it was opened with.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
+use super::cache::Cache;
 use super::files::Files;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
+use super::read_file::ReadFile;
 use super::state::State;
 use crate::table::KeyHash;
+use crate::{Error, Place, Result};
 
 /// Which store it is, and how its files are reached.
 #[derive(Debug, Clone)]
@@ -21,6 +25,45 @@ pub(super) struct Site {
     pub(super) salt: Salt,
     pub(super) hash: KeyHash,
     pub(super) options: LogOptions,
+    pub(super) cache: Arc<Cache>,
+}
+
+impl Site {
+    /// What is known of a store and how it is opened.
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        directory: &Path,
+        store: StoreId,
+        seed: [u64; 2],
+        options: LogOptions,
+    ) -> Self {
+        Self {
+            files,
+            directory: directory.to_owned(),
+            store,
+            salt: Salt::new(&store),
+            hash: KeyHash { seed },
+            options,
+            cache: Cache::new(options.cache_bytes),
+        }
+    }
+
+    /// Opens a file of the store to read; one that is missing, or can't be a store's, is damage.
+    pub(super) fn open_to_read(&self, path: &Path) -> Result<ReadFile> {
+        open_to_read(&*self.files, path)
+    }
+}
+
+/// The same, of a store of which nothing is known yet.
+pub(super) fn open_to_read(files: &dyn Files, path: &Path) -> Result<ReadFile> {
+    ReadFile::open(files, path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => missing_file(path),
+        _ => Error::system("open", path, source),
+    })
+}
+
+pub(super) fn missing_file(path: &Path) -> Error {
+    Error::corrupt(path, Place::Structure, "the file is missing")
 }
 
 #[derive(Debug)]
@@ -33,13 +76,52 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
 }
 
+/// Why indexing ended.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    reason: String,
+    /// For want of room on the disk.
+    is_full: bool,
+}
+
+impl Failure {
+    pub(super) fn panicked() -> Self {
+        Self {
+            reason: "the indexing thread panicked".to_owned(),
+            is_full: false,
+        }
+    }
+
+    /// What whoever waits for the index of a store in a directory is told.
+    pub(super) fn error(&self, directory: &Path) -> Error {
+        let kind = match self.is_full {
+            true => io::ErrorKind::StorageFull,
+            false => io::ErrorKind::Other,
+        };
+        Error::system(
+            "index",
+            directory,
+            io::Error::new(kind, self.reason.clone()),
+        )
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            is_full: matches!(error, Error::Full { .. }),
+        }
+    }
+}
+
 /// What the indexing thread and others tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     /// Something may have to be done.
     pub(super) due: bool,
     /// Why indexing ended; it begins again when the store is opened again.
-    pub(super) failed: Option<String>,
+    pub(super) failed: Option<Failure>,
     /// Bytes by which merging made index files smaller.
     pub(super) freed_bytes: u64,
 }

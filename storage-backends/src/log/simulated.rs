@@ -1,6 +1,6 @@
 //! Files that fail, stop and forget, for tests.
 //!
-//! Every operation is passed on to a real directory, so maps work as they do. Beside it is kept what a disk would
+//! Every operation is passed on to a real directory, so reading works as it does. Beside it is kept what a disk would
 //! have: for each file the content of the last sync and what was done since, for the directory the names of
 //! its last sync and what was done since. A loss of power keeps any subset of the latter, writes by sector.
 
@@ -12,10 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::files::{FileHandle, Files, SystemFiles};
-use super::map::Map;
+use super::files::{FileHandle, Files, ReadHandle, SystemFiles};
 
 const SECTOR_BYTES: usize = 64;
+/// What the system says of a sector that can't be read.
+const EIO: i32 = 5;
 
 /// A generator of numbers that looks random and can be repeated.
 #[derive(Debug, Clone)]
@@ -126,6 +127,9 @@ struct Disk {
     dice: Dice,
     operations: u64,
     fault: Option<Fault>,
+    /// Readings so far, and the number of the one that fails.
+    reads: u64,
+    unreadable: Option<u64>,
     stopped: bool,
     /// Files of heads that took the place of others: of sealed segments, and of the open one.
     stripped: [u64; 2],
@@ -184,6 +188,8 @@ impl SimulatedFiles {
                 dice,
                 operations: 0,
                 fault: None,
+                reads: 0,
+                unreadable: None,
                 stopped: false,
                 stripped: [0; 2],
                 inodes,
@@ -203,6 +209,18 @@ impl SimulatedFiles {
         let mut disk = self.disk();
         disk.operations = 0;
         disk.fault = fault;
+    }
+
+    /// Has the reading of a number, counted from now, fail as one of a bad sector does.
+    pub(super) fn set_unreadable(&self, reading: Option<u64>) {
+        let mut disk = self.disk();
+        disk.reads = 0;
+        disk.unreadable = reading;
+    }
+
+    /// Readings since that was set.
+    pub(super) fn reads(&self) -> u64 {
+        self.disk().reads
     }
 
     pub(super) fn operations(&self) -> u64 {
@@ -286,8 +304,10 @@ impl Files for SimulatedFiles {
         Ok(self.handle(inode, file))
     }
 
-    fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
-        SystemFiles.map(path, capacity)
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn ReadHandle>> {
+        let file = SystemFiles.open_to_read(path)?;
+        let files = self.clone();
+        Ok(Box::new(SimulatedRead { files, file }))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -343,6 +363,44 @@ impl Files for SimulatedFiles {
             .iter()
             .enumerate()
             .try_for_each(|(number, file)| file.sync().map_err(|error| (number, error)))
+    }
+}
+
+/// A file that is read from, of which a reading can fail.
+#[derive(Debug)]
+struct SimulatedRead {
+    files: SimulatedFiles,
+    file: Box<dyn ReadHandle>,
+}
+
+impl SimulatedRead {
+    fn turn(&self) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        disk.reads += 1;
+        match disk.unreadable == Some(disk.reads) {
+            true => Err(io::Error::from_raw_os_error(EIO)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl ReadHandle for SimulatedRead {
+    fn length(&self) -> u64 {
+        self.file.length()
+    }
+
+    fn pin(&self) -> io::Result<()> {
+        self.file.pin()
+    }
+
+    fn fill(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.turn()?;
+        self.file.fill(into, offset)
+    }
+
+    fn append(&self, into: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+        self.turn()?;
+        self.file.append(into, length, offset)
     }
 }
 

@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::format::Salt;
-use super::map::Map;
+use super::read_file::ReadFile;
 use super::record::Record;
+use super::records::Records;
 use super::run::Run;
-use super::segment::{MappedFile, Segment};
+use super::segment::Segment;
 use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
 use crate::{Error, Extent, Id, Location, Place, Result};
 
@@ -38,7 +39,7 @@ pub(super) struct ValuePlace {
 /// The named values.
 #[derive(Debug, Clone)]
 pub(super) struct Values {
-    pub(super) file: MappedFile,
+    pub(super) file: ReadFile,
     pub(super) places: BTreeMap<String, ValuePlace>,
 }
 
@@ -48,6 +49,7 @@ pub(super) struct State {
     pub(super) hash: KeyHash,
     pub(super) extent: Extent,
     pub(super) segments: Vec<Segment>,
+    pub(super) records: Records,
     /// The index of the open segment.
     pub(super) table: Table,
     pub(super) frozen: Vec<Frozen>,
@@ -85,9 +87,17 @@ impl State {
         }
         let segment = self.segment_of(height).ok_or_else(|| {
             let reason = "no segment has this height";
-            Error::corrupt(&self.open().heads.path, Place::Height(height), reason)
+            Error::corrupt(self.open().heads.path(), Place::Height(height), reason)
         })?;
-        Ok(Some((segment, segment.record(height, self.salt)?)))
+        let file = segment.heads.number();
+        if let Some(record) = self.records.get(file, height)
+            && segment.still_has(&record)
+        {
+            return Ok(Some((segment, record)));
+        }
+        let record = segment.record(height, self.salt)?;
+        self.records.put(file, record);
+        Ok(Some((segment, record)))
     }
 
     pub(super) fn height_of(&self, id: &Id) -> Result<Option<u64>> {
@@ -132,7 +142,7 @@ impl State {
         }
         let unknown = &self.segments[found.unknown_from as usize];
         if let Some(reason) = self.unindexable.get(&unknown.number) {
-            let path = &unknown.heads.path;
+            let path = unknown.heads.path();
             return Err(Error::corrupt(path, Place::Index, reason.clone()));
         }
         let watermark = unknown.live.start;
@@ -151,22 +161,18 @@ impl State {
         let Some((segment, record)) = self.record(height)? else {
             return Ok(None);
         };
-        let heads = segment.heads.map.all();
         let damaged = || {
             let place = Place::Height(height);
-            Err(Error::corrupt(
-                &segment.heads.path,
-                place,
-                "an index key is damaged",
-            ))
+            let reason = "an index key is damaged";
+            Err(Error::corrupt(segment.heads.path(), place, reason))
         };
-        match record.entry(heads, number, self.salt) {
-            Some(entry) if entry.key == key && entry.checked => Ok(Some((height, entry.position))),
-            Some(entry) if entry.key == key => damaged(),
+        match segment.entry(&record, number, self.salt)? {
+            Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
+            Some(entry) if entry.key == *key => damaged(),
             // Another key of the same hash, or a stale entry, is rare enough to make sure.
-            Some(_) if !record.keys_are_sound(heads, self.salt) => damaged(),
+            Some(_) => Segment::keys(&segment.heads, &record, self.salt).map(|_| None),
             None if record.has_no_keys() => damaged(),
-            _ => Ok(None),
+            None => Ok(None),
         }
     }
 
@@ -247,11 +253,10 @@ impl State {
         u64::MAX
     }
 
-    /// Indexes a block of the open segment, published or not.
-    pub(super) fn index(&mut self, record: &Record) -> Result<()> {
-        let map = Arc::clone(&self.open().heads.map);
+    /// Indexes a block of the open segment, published or not, whose entries' bytes are given.
+    pub(super) fn index(&mut self, record: &Record, keys: &[u8]) -> Result<()> {
         let index_floor = self.extent.index_floor;
-        let entries = hashed_entries(&self.hash, &map, record, index_floor);
+        let entries = hashed_entries(&self.hash, self.salt, record, keys, index_floor);
         let Self {
             table,
             segments,
@@ -267,9 +272,11 @@ impl State {
     /// Takes blocks of the open segment from `end` on out of its index.
     pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
         for height in end.max(self.open().live.start)..self.open().live.end {
-            let record = self.open().record(height, self.salt)?;
-            let map = Arc::clone(&self.open().heads.map);
-            for entry in hashed_entries(&self.hash, &map, &record, 0) {
+            let open = self.open();
+            let record = open.record(height, self.salt)?;
+            let (offset, length) = record.keys_at();
+            let keys = open.heads.read(offset, length)?;
+            for entry in hashed_entries(&self.hash, self.salt, &record, &keys, 0) {
                 self.table.remove(entry);
             }
         }
@@ -310,24 +317,25 @@ impl Search {
     }
 }
 
-/// The entries of one block: its id, and its keys if it isn't below the index floor.
+/// The entries of one block, whose entries' bytes are given: its id, and its keys if it isn't below the index floor.
 pub(super) fn hashed_entries(
     hash: &KeyHash,
-    heads: &Map,
+    salt: Salt,
     record: &Record,
+    keys: &[u8],
     index_floor: u64,
 ) -> Vec<Entry> {
-    let bytes = heads.all();
     let id = Entry {
         hash: hash.of_id(&record.id),
         place: IndexPlace::of_id(record.height),
     };
-    let count = match record.height < index_floor {
-        true => 0,
-        false => record.entries,
+    let keys = match record.height < index_floor {
+        true => &[],
+        false => keys,
     };
-    let keys = (0..count).map(|number| Entry {
-        hash: hash.of_key(&record.key(bytes, number)),
+    let keys = record.entries(keys, salt).enumerate();
+    let keys = keys.map(|(number, entry)| Entry {
+        hash: hash.of_key(&entry.id()),
         place: IndexPlace::of_entry(record.height, number),
     });
     std::iter::once(id).chain(keys).collect()
@@ -347,14 +355,13 @@ pub(super) fn same_key(
     let (Some(old_number), Some(new_number)) = (old.entry(), new.entry()) else {
         return Ok(Same::No);
     };
-    let heads = segment.heads.map.all();
     let (held, offered) = (
         segment.record(old.height(), salt)?,
         segment.record(new.height(), salt)?,
     );
     let entries = (
-        held.entry(heads, old_number, salt),
-        offered.entry(heads, new_number, salt),
+        segment.entry(&held, old_number, salt)?,
+        segment.entry(&offered, new_number, salt)?,
     );
     let (Some(held), Some(offered)) = entries else {
         return Ok(Same::No);

@@ -15,6 +15,7 @@ use super::format::{
     FRAME_BYTES, FileKind, FrameKind, Named, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
     Superblock, Trailer, encode_frame_head, finish_frame, table_entry,
 };
+use super::read_file::Pieces;
 use super::record::Keep;
 use super::run::is_worth_it;
 use super::segment::{HeightTable, Segment, table_start};
@@ -103,7 +104,7 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
         };
         let footer = footer(site.salt, &trailer, &offsets, checksum);
         file.push(OPERATION, &footer)?;
-        HeightTable::Mapped(table_start(end))
+        HeightTable::InFile(table_start(end))
     };
     file.file.sync().map_err(fault)?;
     Ok(Rest {
@@ -121,8 +122,13 @@ fn superblock(
     extent: Extent,
     synced: Option<u64>,
 ) -> Result<Superblock> {
-    let (path, bytes) = (&segment.heads.path, segment.heads.map.all());
-    let held = Superblock::decode(path, bytes, FileKind::Heads, Some(&site.store))?;
+    let heads = &segment.heads;
+    let held = Superblock::decode(
+        heads.path(),
+        &heads.head()?,
+        FileKind::Heads,
+        Some(&site.store),
+    )?;
     let Some(synced) = synced else {
         return Ok(held);
     };
@@ -143,7 +149,8 @@ fn push_records(
     stripped: Stripped,
 ) -> Result<(Vec<u64>, u64)> {
     let fault = |source| Error::system(OPERATION, path, source);
-    let (salt, heads) = (payload.salt, segment.heads.map.all());
+    let salt = payload.salt;
+    let mut pieces = Pieces::new(&segment.heads);
     let (mut offsets, mut entries) = (Vec::new(), 0);
     for height in segment.low..segment.low + segment.blocks() {
         let record = segment.record(height, salt)?;
@@ -155,7 +162,14 @@ fn push_records(
             Keep::Yes => record.entries as u64,
             Keep::Not => 0,
         };
-        record.push_rest(heads, keys, header, salt, &mut payload.buffer);
+        let damaged = || {
+            segment
+                .heads
+                .corrupt(record.offset, "the record is damaged")
+        };
+        let whole = pieces.get(record.offset, record.bytes())?;
+        let whole = whole.ok_or_else(damaged)?;
+        record.push_rest(whole, keys, header, salt, &mut payload.buffer);
         payload.flush(BUFFER_BYTES).map_err(fault)?;
     }
     payload.flush(0).map_err(fault)?;

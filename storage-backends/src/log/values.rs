@@ -4,8 +4,8 @@
 //! name that is looked for first only when it is whole and on the disk.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::files::FileHandle;
 use super::format::{
@@ -13,11 +13,11 @@ use super::format::{
     u32_at,
 };
 use super::mark::Mark;
-use super::scan::{check_tail, whole_frame};
-use super::segment::MappedFile;
+use super::read_file::{Pieces, ReadFile};
+use super::scan::{Frame, check_tail, whole_frame};
 use super::shared::Site;
 use super::state::{ValuePlace, Values};
-use crate::{Error, META_KEY_BYTES_MAX, Place, Result};
+use crate::{Error, META_KEY_BYTES_MAX, Result};
 
 /// Old values may always take this much; little in tests of this crate, so that they come to rewriting.
 const OLD_BYTES_MIN: u64 = if cfg!(test) { 500 } else { 1 << 20 };
@@ -40,44 +40,37 @@ impl FoundValues {
     /// Reads the file of a generation and decides where it ends.
     pub(super) fn read(site: &Site, generation: u64, mark: &Mark) -> Result<Self> {
         let path = Named::Meta(generation).path(&site.directory);
-        let map = site
-            .files
-            .map(&path, 0)
-            .map_err(|source| Error::system("open", &path, source))?;
-        let superblock = Superblock::decode(&path, map.all(), FileKind::Meta, Some(&site.store))?;
+        let file = site.open_to_read(&path)?;
+        let head = file.head()?;
+        let superblock = Superblock::decode(&path, &head, FileKind::Meta, Some(&site.store))?;
         if superblock.number != generation {
             let reason = "the file has another one's name";
-            return Err(Error::corrupt(&path, Place::Offset(32), reason));
+            return Err(file.corrupt(32, reason));
         }
-        let bytes = map.all();
+        let mut pieces = Pieces::new(&file);
+        let length = file.length();
         let mut places = BTreeMap::new();
-        let mut end = SUPERBLOCK_BYTES;
+        let mut end = SUPERBLOCK_BYTES as u64;
         let mut content = superblock.checksum();
-        let mut synced = end as u64;
+        let mut synced = end;
         if mark.generation == generation {
             synced = synced.max(mark.values);
         }
-        while let Some((head, whole)) = whole_frame(bytes, end, content, site.salt) {
-            let payload = &bytes[end + FRAME_BYTES..][..head.length as usize];
-            let Some((name, place)) = decode_value(payload, end, head.kind, head.height) else {
-                let reason = "the frame is no value";
-                return Err(Error::corrupt(&path, Place::Offset(end as u64), reason));
+        while let Some(frame) = whole_frame(&mut pieces, end, length, content, site.salt)? {
+            let Some((name, place)) = decode_value(&mut pieces, &frame)? else {
+                return Err(file.corrupt(end, "the frame is no value"));
             };
             places.insert(name, place);
-            synced = synced.max(head.synced);
-            content = head.checksum;
-            end += whole;
+            synced = synced.max(frame.head.synced);
+            content = frame.head.checksum;
+            end = frame.end();
         }
-        check_tail(&path, bytes, end as u64, synced, site.salt)?;
-        let length = map.exists();
-        let file = MappedFile {
-            path: Arc::new(path),
-            map: Arc::new(map.limited(end as u64)),
-        };
+        check_tail(&mut pieces, end, synced, site.salt)?;
+        file.show(end);
         Ok(Self {
             values: Values { file, places },
             generation,
-            frames_end: end as u64,
+            frames_end: end,
             content,
             synced,
             length,
@@ -85,27 +78,33 @@ impl FoundValues {
     }
 }
 
-/// The name and place of a value, from the payload of its frame.
+/// The name and place of a value, from its frame.
 pub(super) fn decode_value(
-    payload: &[u8],
-    frame: usize,
-    kind: FrameKind,
-    length: u64,
-) -> Option<(String, ValuePlace)> {
-    let key_bytes = u32_at(payload.get(..PAYLOAD_HEAD_BYTES)?, 0) as usize;
-    if kind != FrameKind::Value || key_bytes > META_KEY_BYTES_MAX {
+    pieces: &mut Pieces<'_>,
+    frame: &Frame,
+) -> Result<Option<(String, ValuePlace)>> {
+    let head_length = (PAYLOAD_HEAD_BYTES + META_KEY_BYTES_MAX) as u64;
+    let head_length = head_length.min(frame.head.length) as usize;
+    let head = pieces.get(frame.payload(), head_length)?;
+    Ok(head.and_then(|head| value_of_head(head, frame)))
+}
+
+/// The same, of the payload's first bytes.
+fn value_of_head(head: &[u8], frame: &Frame) -> Option<(String, ValuePlace)> {
+    let key_bytes = u32_at(head.get(..PAYLOAD_HEAD_BYTES)?, 0) as usize;
+    if frame.head.kind != FrameKind::Value || key_bytes > META_KEY_BYTES_MAX {
         return None;
     }
-    let key = payload.get(PAYLOAD_HEAD_BYTES..PAYLOAD_HEAD_BYTES + key_bytes)?;
     let start = PAYLOAD_HEAD_BYTES + key_bytes;
-    let length = usize::try_from(length).ok()?;
-    if start.checked_add(length)? != payload.len() {
+    let key = head.get(PAYLOAD_HEAD_BYTES..start)?;
+    let length = usize::try_from(frame.head.height).ok()?;
+    if start.checked_add(length)? as u64 != frame.head.length {
         return None;
     }
     let place = ValuePlace {
-        offset: (frame + FRAME_BYTES + start) as u64,
+        offset: frame.payload() + start as u64,
         length,
-        checksum: u32_at(payload, 4),
+        checksum: u32_at(head, 4),
     };
     Some((String::from_utf8(key.to_vec()).ok()?, place))
 }
@@ -204,28 +203,16 @@ impl ValueFile {
         let mut places = BTreeMap::new();
         for (key, place) in &values.places {
             let value = read_value(&values.file, place, site.salt)?;
-            let place = next.append(site.salt, key, value).map_err(fault)?;
+            let place = next.append(site.salt, key, &value).map_err(fault)?;
             places.insert(key.clone(), place);
         }
         next.file.sync().map_err(fault)?;
         next.synced = next.end;
         site.files.rename(&fresh, &path).map_err(fault)?;
         sync_directory(site)?;
-        let map = map_values(site, &path, next.end)?;
-        let file = MappedFile {
-            path: Arc::new(path),
-            map: Arc::new(map),
-        };
+        let file = site.open_to_read(&path)?;
         Ok((next, Values { file, places }))
     }
-}
-
-/// Maps a file of values with room to grow.
-pub(super) fn map_values(site: &Site, path: &Path, length: u64) -> Result<super::map::Map> {
-    let capacity = (length * 2).max(4 << 20);
-    site.files
-        .map(path, capacity)
-        .map_err(|source| Error::system("map", path, source))
 }
 
 pub(super) fn sync_directory(site: &Site) -> Result<()> {
@@ -235,15 +222,12 @@ pub(super) fn sync_directory(site: &Site) -> Result<()> {
 }
 
 /// A value, checked.
-pub(super) fn read_value<'a>(
-    file: &'a MappedFile,
-    place: &ValuePlace,
-    salt: Salt,
-) -> Result<&'a [u8]> {
-    file.map
-        .get(place.offset, place.length)
-        .filter(|value| salt.checksum(value) == place.checksum)
-        .ok_or_else(|| file.corrupt(place.offset, "a named value is damaged"))
+pub(super) fn read_value(file: &ReadFile, place: &ValuePlace, salt: Salt) -> Result<Bytes> {
+    let value = file.bytes(place.offset, place.length)?;
+    match salt.checksum(&value) == place.checksum {
+        true => Ok(value),
+        false => Err(file.corrupt(place.offset, "a named value is damaged")),
+    }
 }
 
 fn live_bytes(places: &BTreeMap<String, ValuePlace>) -> u64 {

@@ -7,12 +7,12 @@ use super::format::{FrameKind, Named};
 use super::home::Hold;
 use super::indexer::Indexer;
 use super::load::clip_all;
+use super::read_file::ReadFile;
 use super::record::{Record, bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
-use super::segment::{HeightTable, MappedFile};
-use super::shared::{Shared, Site};
+use super::segment::HeightTable;
+use super::shared::Shared;
 use super::state::State;
-use super::values::map_values;
 use crate::latch::Latch;
 use crate::table::HEIGHT_MAX;
 use crate::{
@@ -50,12 +50,31 @@ impl LogWriter {
     }
 }
 
+impl LogWriter {
+    /// Runs a mutation unless an earlier one failed. What a failed one wrote is cut off again.
+    fn mutate<T>(
+        &mut self,
+        operation: &'static str,
+        mutation: impl FnOnce(&mut Inner) -> Result<T>,
+    ) -> Result<T> {
+        let inner = &mut self.inner;
+        self.latch.guard(operation, || {
+            let outcome = mutation(inner);
+            match &outcome {
+                Ok(_) => inner.disk.keep(),
+                Err(error) if error.is_argument() => {}
+                Err(_) => inner.disk.cut_back(),
+            }
+            outcome
+        })
+    }
+}
+
 impl Drop for LogWriter {
     /// What was committed is the operating system's already; that it is on the disk too makes the next opening
     /// short, and damage told from a crash.
     fn drop(&mut self) {
-        let inner = &mut self.inner;
-        let synced = self.latch.guard("close", || inner.disk.sync("close"));
+        let synced = self.mutate("close", |inner| inner.disk.sync("close"));
         if let Err(error) = synced
             && !error.is_poisoned()
         {
@@ -66,30 +85,23 @@ impl Drop for LogWriter {
 
 impl BlockWriter for LogWriter {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("append", || inner.append(run, durability))
+        self.mutate("append", |inner| inner.append(run, durability))
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("truncate", || inner.truncate(above))
+        self.mutate("truncate", |inner| inner.truncate(above))
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("prune", || inner.prune(part, below, limit))
+        self.mutate("prune", |inner| inner.prune(part, below, limit))
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("put_meta", || inner.put_meta(key, value, durability))
+        self.mutate("put_meta", |inner| inner.put_meta(key, value, durability))
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("sync", || {
+        self.mutate("sync", |inner| {
             inner.disk.sync("sync")?;
             Ok(inner.receipt(Durability::Disk))
         })
@@ -118,11 +130,11 @@ impl Inner {
             }
             let (shared, entries) = (&self.shared, entries_of(run));
             // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
-            self.disk.write_run(run, disk, |site, heads| {
-                show_heads(shared, site, heads, entries)?;
-                index_records(shared, heads.records)
+            self.disk.write_run(run, disk, |heads| {
+                show_heads(shared, heads, entries);
+                index_records(shared, heads)
             })?;
-            self.show_bodies()?;
+            self.show_bodies();
             if disk {
                 self.disk.sync("append")?;
             }
@@ -163,14 +175,13 @@ impl Inner {
     }
 
     /// Lets bodies that were written be looked at, which no reader does before they are published.
-    fn show_bodies(&self) -> Result<()> {
+    fn show_bodies(&self) {
         let mut state = self.shared.write();
         let open = state.open_mut();
-        if let Some(bodies) = &mut open.bodies {
-            extend(&self.disk.site, bodies, self.disk.bodies.end)?;
+        if let Some(bodies) = &open.bodies {
+            bodies.show(self.disk.bodies.end);
         }
         open.bodies_bytes = self.disk.bodies.end;
-        Ok(())
     }
 
     fn publish(&self, run: &[Block]) {
@@ -210,9 +221,9 @@ impl Inner {
             .try_for_each(|file| self.unlink("truncate", file))
     }
 
-    pub(super) fn unlink(&self, operation: &'static str, file: &MappedFile) -> Result<()> {
-        let removed = self.disk.site.files.remove(&file.path);
-        removed.map_err(|source| Error::system(operation, &file.path, source))
+    pub(super) fn unlink(&self, operation: &'static str, file: &ReadFile) -> Result<()> {
+        let removed = self.disk.site.files.remove(file.path());
+        removed.map_err(|source| Error::system(operation, file.path(), source))
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
@@ -230,12 +241,7 @@ impl Inner {
             self.disk.sync("put_meta")?;
         }
         let mut state = self.shared.write();
-        let file = &mut state.values.file;
-        if file.map.capacity() < self.disk.values.end {
-            file.map = Arc::new(map_values(&self.disk.site, &path, self.disk.values.end)?);
-        } else {
-            file.map.grow(self.disk.values.end);
-        }
+        state.values.file.show(self.disk.values.end);
         state.values.places.insert(key.to_owned(), place);
         self.disk.values.count(&state.values.places);
         Ok(())
@@ -245,6 +251,7 @@ impl Inner {
         let held = self.shared.read().values.clone();
         let (file, values) = self.disk.values.rewrite(&self.disk.site, &held)?;
         self.disk.values = file;
+        self.disk.keep();
         self.shared.write().values = values;
         self.disk.write_mark("put_meta")?;
         self.unlink("put_meta", &held.file)
@@ -265,41 +272,28 @@ fn cut_open(state: &mut State, end: u64) {
 }
 
 /// Lets heads that were written be looked at, which no reader does before they are published.
-fn show_heads(shared: &Shared, site: &Site, written: Heads<'_>, entries: usize) -> Result<()> {
+fn show_heads(shared: &Shared, written: Heads<'_>, entries: usize) {
     let mut state = shared.write();
     let open = state.open_mut();
-    extend(site, &mut open.heads, written.end)?;
+    open.heads.show(written.end);
     open.entries += entries as u64;
     open.content = written.content;
     if let HeightTable::Listed(offsets) = &mut open.table {
-        offsets.extend_from_slice(written.records);
+        offsets.extend(written.offsets());
     }
-    Ok(())
 }
 
-/// Has a map reach to the end of its file.
-fn extend(site: &Site, file: &mut MappedFile, end: u64) -> Result<()> {
-    if file.map.capacity() >= end {
-        file.map.grow(end);
-        return Ok(());
-    }
-    let capacity = (file.map.capacity() * 2).max(end);
-    let map = site.files.map(&file.path, capacity);
-    let map = map.map_err(|source| Error::system("map", &file.path, source))?;
-    file.map = Arc::new(map);
-    Ok(())
-}
-
-fn index_records(shared: &Shared, records: &[u64]) -> Result<()> {
-    for offset in records {
+/// Indexes the records of a frame that was written, from memory.
+fn index_records(shared: &Shared, written: Heads<'_>) -> Result<()> {
+    for at in written.records {
+        let bytes = &written.frame[*at..];
+        let (offset, room) = (written.start + *at as u64, bytes.len() as u64);
         let mut state = shared.write();
-        let open = state.open();
-        let record =
-            Record::decode(open.heads.map.all(), *offset, state.salt).ok_or_else(|| {
-                open.heads
-                    .corrupt(*offset, "the record is not what was written")
-            })?;
-        state.index(&record)?;
+        let record = Record::decode(bytes, offset, room, state.salt).ok_or_else(|| {
+            let reason = "the record is not what was to be written";
+            state.open().heads.corrupt(offset, reason)
+        })?;
+        state.index(&record, record.keys_of(bytes))?;
     }
     Ok(())
 }

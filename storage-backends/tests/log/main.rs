@@ -30,6 +30,7 @@ const SMALL: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 1000,
     index_in_background: false,
+    cache_bytes: 3000,
 };
 
 struct Place(TempDir);

@@ -8,20 +8,16 @@ use super::support::{ask, await_index, block, id};
 use super::{BODY_BYTES, END, Place, SMALL, extent};
 
 #[test]
-fn bytes_are_given_out_without_copying_and_outlive_pruning() {
+fn bytes_outlive_pruning_and_are_not_in_its_way() {
     let place = Place::new();
     let mut store = place.url().create().unwrap();
     let run: Vec<Block> = (0..100).map(|height| block(height, 100_000)).collect();
     store.writer.append(&run, Durability::Os).unwrap();
     let held = body(&store, 3);
-    assert_eq!(held.as_ptr(), body(&store, 3).as_ptr());
     let receipt = store.writer.prune(Part::Body, 50, u64::MAX).unwrap();
-    assert_eq!(receipt.freed_bytes, 0, "a reader was in the way");
+    assert!(receipt.freed_bytes >= 49 * 100_000, "{receipt:?}");
     assert_eq!(held, run[3].body);
-    drop(held);
-    // The next call makes up for it.
-    let receipt = store.writer.prune(Part::Body, 51, u64::MAX).unwrap();
-    assert!(receipt.freed_bytes >= 50 * 100_000, "{receipt:?}");
+    store.writer.prune(Part::Body, 51, u64::MAX).unwrap();
     ask(
         &*store.reader,
         Extent {
@@ -84,7 +80,7 @@ fn pruning_the_index_gives_its_space_back() {
 }
 
 #[test]
-fn headers_outlive_the_file_that_they_were_read_from() {
+fn headers_outlive_the_file_that_they_were_read_from_and_are_not_in_its_way() {
     let place = Place::new();
     let mut store = place.url().create().unwrap();
     let chain: Vec<Block> = (0..100).map(wide_block).collect();
@@ -96,7 +92,7 @@ fn headers_outlive_the_file_that_they_were_read_from() {
     let held = header(&store, 3);
     store.writer.prune(Part::Body, 60, u64::MAX).unwrap();
     let receipt = store.writer.prune(Part::Index, 50, u64::MAX).unwrap();
-    assert_eq!(receipt.freed_bytes, 0, "a reader was in the way");
+    assert!(receipt.freed_bytes >= 50 * WIDE * 30, "{receipt:?}");
     store.writer.prune(Part::Header, 50, u64::MAX).unwrap();
     assert_eq!(held, Held::Present(chain[3].header.clone()));
     assert_eq!(header(&store, 3), Held::Pruned);
@@ -236,6 +232,7 @@ fn any_options_open_any_store() {
             index_fanout: 0,
             direct_bytes: 0,
             index_in_background: true,
+            cache_bytes: 3000,
         };
         let mut store = options.open(&place.directory()).unwrap();
         let run = [block(end, BODY_BYTES), block(end + 1, BODY_BYTES)];
