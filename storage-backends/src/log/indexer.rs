@@ -299,7 +299,10 @@ pub(super) fn index_record(
     let segment = &state.segments[number as usize];
     let record = segment.record(height, state.salt)?;
     let index_floor = state.extent.index_floor;
-    if height >= index_floor && !record.keys_are_sound(segment.heads.map.all(), state.salt) {
+    // A record of a block that was truncated has no keys; it is live again only if that was lost.
+    let is_whole =
+        !record.has_no_keys() && record.keys_are_sound(segment.heads.map.all(), state.salt);
+    if height >= index_floor && !is_whole {
         let place = Place::Height(height);
         return Err(Error::corrupt(
             &segment.heads.path,

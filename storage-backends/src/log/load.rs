@@ -19,6 +19,7 @@ use super::segment::{HeightTable, MappedFile, Segment, body_bytes, table_start};
 use super::shared::Site;
 use super::state::{Frozen, State};
 use super::values::FoundValues;
+use super::witness::check_witnesses;
 use crate::table::Table;
 use crate::{Error, Place, Result};
 
@@ -163,6 +164,7 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
         values: values.values.clone(),
         unindexable: BTreeMap::new(),
     };
+    check_witnesses(&state)?;
     for height in state.open().live.clone() {
         let record = state.open().record(height, state.salt)?;
         state.index(&record)?;
@@ -406,7 +408,11 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
             .is_some_and(|before| runs[before].last() >= first)
             || runs.get(at).is_some_and(|after| after.first <= last);
         match run {
-            Some(run) if last < sealed && !overlaps && belongs(&run, segments) => {
+            // It is made when the next segment has begun.
+            Some(_) if last >= sealed => {
+                return Err(missing_file(Named::Heads(sealed + 1).path(&site.directory)));
+            }
+            Some(run) if !overlaps && belongs(&run, segments) => {
                 runs.insert(at, Arc::new(run));
             }
             _ => {

@@ -59,6 +59,7 @@ mod simulated;
 mod state;
 mod strip;
 mod values;
+mod witness;
 mod writer;
 
 pub use options::LogOptions;

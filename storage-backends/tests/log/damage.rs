@@ -278,3 +278,127 @@ fn a_torn_tail_is_cut_by_a_writer_who_says_so() {
         assert_eq!(fs::read(place.file(name)).unwrap(), whole);
     }
 }
+
+/// Offset and kind of each frame of a file of heads.
+fn frames(heads: &[u8]) -> Vec<(usize, u32)> {
+    let (mut at, mut frames) = (80, Vec::new());
+    while at < heads.len() {
+        let kind = u32::from_le_bytes(heads[at + 4..at + 8].try_into().unwrap());
+        let length = u64::from_le_bytes(heads[at + 8..at + 16].try_into().unwrap());
+        frames.push((at, kind));
+        at += 48 + (length as usize).next_multiple_of(8);
+    }
+    frames
+}
+
+/// A closed store of [`END`] blocks, treated further by `treat`, whose mark tells of none of it.
+fn chain_of_an_old_mark(treat: impl FnOnce(&Place, Store)) -> Place {
+    let place = Place::new();
+    let mut store = SMALL.create(&place.directory()).unwrap();
+    let mark = fs::read(place.file("mark")).unwrap();
+    for height in 0..END {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Os).unwrap();
+    }
+    treat(&place, store);
+    fs::write(place.file("mark"), mark).unwrap();
+    place
+}
+
+/// The name of the last file of a kind.
+fn last_of(place: &Place, kind: &str) -> String {
+    let files = place.files();
+    files
+        .into_iter()
+        .rfind(|name| name.starts_with(kind))
+        .unwrap()
+}
+
+/// Cuts the heads of the open segment before their last frame of a kind.
+fn cut_before_frame(place: &Place, kind: u32) {
+    let path = place.file(&last_of(place, "heads"));
+    let heads = fs::read(&path).unwrap();
+    let frame = frames(&heads).into_iter().rfind(|frame| frame.1 == kind);
+    fs::write(&path, &heads[..frame.unwrap().0]).unwrap();
+}
+
+const INDEX_FLOOR_FRAME: u32 = 6;
+const HEADER_FLOOR_FRAME: u32 = 7;
+const TRUNCATE_FRAME: u32 = 2;
+
+/// Keys that were pruned from index files and heads would read as absent, if the floor were forgotten.
+#[test]
+fn a_floor_that_was_cut_away_is_told_by_what_was_made_below_it() {
+    let mut unstripped = Vec::new();
+    let whole = chain_of_an_old_mark(|place, mut store| {
+        for name in place.files() {
+            if name.starts_with("heads") && name != last_of(place, "heads") {
+                unstripped.push((name.clone(), fs::read(place.file(&name)).unwrap()));
+            }
+        }
+        for part in Part::ALL {
+            store.writer.prune(part, END / 2, u64::MAX).unwrap();
+        }
+    });
+    let last = last_of(&whole, "heads");
+    SMALL.open_read_only(&whole.directory()).unwrap();
+    for (kind, part) in [(INDEX_FLOOR_FRAME, "keys"), (HEADER_FLOOR_FRAME, "headers")] {
+        let cut = whole.copy();
+        cut_before_frame(&cut, kind);
+        let told = format!("heads-00000000 was made when the chain had been pruned of {part}");
+        cut.assert_refused(&last, &told);
+        for name in cut.files() {
+            if name.starts_with("index") {
+                fs::remove_file(cut.file(&name)).unwrap();
+            }
+        }
+        cut.assert_refused(&last, &told);
+    }
+    let cut = whole.copy();
+    cut_before_frame(&cut, INDEX_FLOOR_FRAME);
+    for (name, heads) in &unstripped {
+        fs::write(cut.file(name), heads).unwrap();
+    }
+    let index = cut
+        .files()
+        .into_iter()
+        .find(|name| name.starts_with("index"));
+    let told = format!("{} was made when", index.unwrap());
+    cut.assert_refused(&last, &told);
+}
+
+/// Blocks that came back would not be in index files that were made after they had gone.
+#[test]
+fn a_truncation_that_was_cut_away_is_told_by_the_index_files_made_after_it() {
+    let mut end = 0;
+    let place = chain_of_an_old_mark(|place, mut store| {
+        // Within the last sealed segment, so that no file of bodies is unlinked.
+        let open = fs::read(place.file(&last_of(place, "heads"))).unwrap();
+        end = u64::from_le_bytes(open[40..48].try_into().unwrap()) - 2;
+        store.writer.truncate(end - 1).unwrap();
+        drop(store);
+        for name in place.files() {
+            if name.starts_with("index") {
+                fs::remove_file(place.file(&name)).unwrap();
+            }
+        }
+        drop(SMALL.open(&place.directory()).unwrap());
+    });
+    SMALL.open_read_only(&place.directory()).unwrap();
+    cut_before_frame(&place, TRUNCATE_FRAME);
+    let last = last_of(&place, "heads");
+    place.assert_refused(&last, &format!("truncated from height {end} on"));
+}
+
+#[test]
+fn a_last_segment_that_is_gone_is_told_by_index_files() {
+    let place = chain_of_an_old_mark(|_, store| drop(store));
+    let kept = last_of(&place, "heads");
+    for _ in 0..2 {
+        for kind in ["heads", "bodies"] {
+            fs::remove_file(place.file(&last_of(&place, kind))).unwrap();
+        }
+    }
+    assert_ne!(last_of(&place, "heads"), kept);
+    place.assert_refused("heads-", "the file is missing");
+}
