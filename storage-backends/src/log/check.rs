@@ -120,20 +120,14 @@ pub(super) fn checked_file(
 }
 
 fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
-    let Some((file, superblock)) = checked_file(site, Named::Mark, FileKind::Mark, 0, report)?
-    else {
+    let slots = Slots::read(&*site.files, &site.directory, &site.store);
+    let Some(slots) = report.sound(slots)? else {
         return Ok(Mark::default());
     };
-    if superblock.is_none() {
-        return Ok(Mark::default());
-    }
-    let slots = Slots::read(file.map.all(), site.salt);
+    let path = Named::Mark.path(&site.directory);
     for offset in &slots.damaged {
-        report.damage(
-            &file.path,
-            Place::Offset(*offset),
-            "a slot is torn or damaged",
-        );
+        let place = Place::Offset(*offset);
+        report.damage(&path, place, "a slot is torn or damaged");
     }
     Ok(slots.newest)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
 use super::map::Map;
-use super::mark::Mark;
+use super::mark::{Mark, Slots};
 use super::run::Run;
 use super::scan::{Scan, check_tail};
 use super::segment::{HeightTable, MappedFile, Segment, body_bytes, table_start};
@@ -27,7 +27,7 @@ use crate::{Error, Place, Result};
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) state: State,
-    pub(super) mark: Mark,
+    pub(super) mark: Slots,
     pub(super) last: LastSegment,
     pub(super) values: FoundValues,
     /// Files that a crash left behind, of no use.
@@ -128,8 +128,14 @@ fn map(
 
 /// Reads a store. `alone`: nobody will write, so nothing will be indexed later.
 pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
+    let mark = Slots::read(&*site.files, &site.directory, &site.store)?;
+    load_marked(site, alone, mark)
+}
+
+/// Reads a store whose mark this is.
+pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Loaded> {
     let mut listing = Listing::read(site)?;
-    let mark = Mark::read(&*site.files, &site.directory, &site.store)?;
+    let mark = slots.newest;
     let last_number = listing.last_segment(site, &mark)?;
     let values = load_values(site, &mut listing, &mark)?;
     let mut segments = Vec::with_capacity(listing.heads.len());
@@ -174,7 +180,7 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
     }
     Ok(Loaded {
         state,
-        mark,
+        mark: slots,
         last,
         values,
         leftovers: listing.leftovers,

@@ -14,7 +14,7 @@ use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock};
 use super::home::lock_for_writing;
-use super::mark::MarkFile;
+use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
@@ -52,7 +52,7 @@ fn is_vacant(directory: &Path) -> bool {
         let named = Named::of(&name.to_string_lossy());
         let small = entry
             .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() <= SUPERBLOCK_BYTES as u64);
+            .is_ok_and(|found| found.is_file() && found.len() <= MARK_BYTES as u64);
         if !small || !(first.contains(&named) || named == Named::New) {
             return false;
         }
@@ -153,10 +153,12 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
     };
     create_segment(&site, 0, Extent::default())?;
     ValueFile::create(&site, 0)?;
-    let mark = MarkFile::create(&*files, directory, &superblock.store)?;
-    let mark_path = Named::Mark.path(directory);
-    mark.sync()
-        .map_err(|source| Error::system("create", &mark_path, source))?;
+    let mark = Mark {
+        heads: SUPERBLOCK_BYTES as u64,
+        values: SUPERBLOCK_BYTES as u64,
+        ..Mark::default()
+    };
+    MarkFile::create(&*files, directory, &superblock.store, mark)?;
     let fault = |source| Error::system("create", fresh, source);
     let file = files.open(fresh).map_err(fault)?;
     file.write_at(&superblock.encode(), 0).map_err(fault)?;

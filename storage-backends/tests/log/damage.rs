@@ -117,7 +117,7 @@ fn a_shorter_file_is_reported_or_made_again() {
             let place = whole.copy();
             fs::write(place.file(&name), &bytes[..kept]).unwrap();
             let outcome = read(&place);
-            if name.starts_with("index") || name == "mark" {
+            if name.starts_with("index") {
                 outcome.unwrap();
             } else {
                 let error = outcome.unwrap_err();
@@ -165,15 +165,16 @@ fn write(place: &Place) -> Result<(), Error> {
 
 /// The mark tells what was synced last; of what was synced before, the frames after it tell too.
 #[test]
-fn damage_to_what_was_durable_is_an_error_also_without_the_mark() {
+fn damage_to_what_was_durable_is_an_error_also_if_the_mark_is_old() {
     let place = Place::new();
     let mut store = place.url().create().unwrap();
+    let mark = fs::read(place.file("mark")).unwrap();
     for height in 0..8 {
         let run = [block(height, BODY_BYTES)];
         store.writer.append(&run, Durability::Disk).unwrap();
     }
     drop(store);
-    fs::remove_file(place.file("mark")).unwrap();
+    fs::write(place.file("mark"), mark).unwrap();
     let whole = fs::read(place.file("heads-00000000")).unwrap();
     for at in (100..whole.len() * 3 / 4).step_by(97) {
         let mut damaged = whole.clone();
@@ -185,20 +186,19 @@ fn damage_to_what_was_durable_is_an_error_also_without_the_mark() {
 
 /// What the frames told of it went with them when the heads of the open segment were written anew.
 #[test]
-fn damage_to_stripped_heads_of_the_open_segment_is_an_error_also_without_the_mark() {
-    let place = Place::with_chain();
-    let files = place.files();
-    let last = files.iter().rfind(|name| name.starts_with("heads"));
-    let last = last.unwrap().as_str();
-    let before = fs::metadata(place.file(last)).unwrap().len();
-    let mut store = SMALL.open(&place.directory()).unwrap();
-    for part in Part::ALL {
-        store.writer.prune(part, END - 1, u64::MAX).unwrap();
-    }
-    drop(store);
+fn damage_to_stripped_heads_of_the_open_segment_is_an_error_also_if_the_mark_is_old() {
+    let mut before = 0;
+    let place = chain_of_an_old_mark(|place, mut store| {
+        before = fs::read(place.file(&last_of(place, "heads")))
+            .unwrap()
+            .len();
+        for part in Part::ALL {
+            store.writer.prune(part, END - 1, u64::MAX).unwrap();
+        }
+    });
+    let last = &last_of(&place, "heads");
     let whole = fs::read(place.file(last)).unwrap();
-    assert!((whole.len() as u64) < before, "it was not stripped");
-    fs::remove_file(place.file("mark")).unwrap();
+    assert!(whole.len() < before, "it was not stripped");
     for at in (12..whole.len()).step_by(7) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x20;
@@ -322,6 +322,7 @@ fn cut_before_frame(place: &Place, kind: u32) {
     fs::write(&path, &heads[..frame.unwrap().0]).unwrap();
 }
 
+const RUN_FRAME: u32 = 1;
 const INDEX_FLOOR_FRAME: u32 = 6;
 const HEADER_FLOOR_FRAME: u32 = 7;
 const TRUNCATE_FRAME: u32 = 2;
@@ -401,4 +402,74 @@ fn a_last_segment_that_is_gone_is_told_by_index_files() {
     }
     assert_ne!(last_of(&place, "heads"), kept);
     place.assert_refused("heads-", "the file is missing");
+}
+
+/// What can be wrong with a mark, for each its bytes.
+fn damaged_marks(mark: &[u8]) -> [(&'static str, Option<Vec<u8>>); 6] {
+    let (superblock, slots) = mark.split_at(80);
+    let with = |slots: Vec<u8>| Some([superblock, &slots].concat());
+    [
+        ("missing", None),
+        ("empty", Some(Vec::new())),
+        ("without slots", with(Vec::new())),
+        ("without its last slot", with(slots[..64].to_vec())),
+        ("zeroed", with(vec![0; slots.len()])),
+        ("inverted", with(slots.iter().map(|byte| !byte).collect())),
+    ]
+}
+
+/// Nothing but the mark tells that there were more blocks in the last segment.
+#[test]
+fn a_log_that_was_cut_is_no_shorter_chain_though_its_mark_is_damaged_too() {
+    let whole = chain_of_an_old_mark(|_, store| drop(store));
+    cut_before_frame(&whole, RUN_FRAME);
+    for (damage, mark) in damaged_marks(&fs::read(whole.file("mark")).unwrap()) {
+        let place = whole.copy();
+        match mark {
+            None => fs::remove_file(place.file("mark")).unwrap(),
+            Some(bytes) => fs::write(place.file("mark"), bytes).unwrap(),
+        }
+        place.assert_refused("mark", "corrupt");
+        let mut found = Vec::new();
+        let check = place.url().check(&mut |damage| found.push(damage));
+        assert_eq!(check.unwrap().damage, 1, "{damage}: {found:?}");
+        assert!(found[0].path.ends_with("mark"), "{damage}: {found:?}");
+        // The way out says what it comes to.
+        let mut done = String::new();
+        let mut tell = |repaired| done += &format!("{repaired}; ");
+        place.url().repair(&mut tell).unwrap();
+        let told = format!("mark made again: {} blocks are held", END - 1);
+        assert!(done.contains(&told), "{damage}: {done}");
+        let cut = Extent::whole(END - 1);
+        ask(&*place.url().open().unwrap().reader, cut, BODY_BYTES).unwrap();
+    }
+}
+
+#[test]
+fn a_store_has_its_mark_from_the_first_on() {
+    let place = Place::new();
+    drop(place.url().create().unwrap());
+    fs::remove_file(place.file("mark")).unwrap();
+    place.assert_refused("mark", "the file is missing");
+}
+
+/// A write of the mark that was torn leaves the slot before it.
+#[test]
+fn a_mark_with_one_damaged_slot_can_be_read_and_is_told_of() {
+    let whole = Place::with_chain();
+    for slot in [80, 144] {
+        let place = whole.copy();
+        let mut mark = fs::read(place.file("mark")).unwrap();
+        mark[slot..slot + 64].fill(0);
+        fs::write(place.file("mark"), mark).unwrap();
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(warnings.clone(), || read(&place)).unwrap();
+        let told = warnings.0.lock().unwrap().join("; ");
+        let expected = format!("offset={slot}");
+        assert!(told.contains("mark") && told.contains(&expected), "{told}");
+        drop(place.url().open().unwrap());
+        let mut found = Vec::new();
+        place.url().check(&mut |damage| found.push(damage)).unwrap();
+        assert_eq!(found, []);
+    }
 }

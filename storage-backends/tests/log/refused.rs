@@ -105,8 +105,7 @@ fn a_file_of_another_store_is_refused() {
 #[test]
 fn a_missing_file_is_named() {
     let whole = Place::with_chain();
-    let needed =
-        |name: &&String| !(name.starts_with("index") || *name == "mark" || *name == "store");
+    let needed = |name: &&String| !(name.starts_with("index") || *name == "store");
     for name in whole.files().iter().filter(needed) {
         let place = whole.copy();
         fs::remove_file(place.file(name)).unwrap();
