@@ -72,8 +72,8 @@ use crate::{BlockReader, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
-    let directory = place::create(directory)?;
-    home::open(&directory, options)
+    let made = place::create(directory)?;
+    home::open(&made.directory, options).inspect_err(|_| made.take_back())
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
