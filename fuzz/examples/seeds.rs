@@ -66,6 +66,10 @@ fn main() -> io::Result<()> {
     put("log_store", "longer", &[3, 4, 2, 7, 7])?;
     put("log_store", "frame", &[4, 2, 20, 0, 0, 0])?;
     put("log_store", "run", &[5, 30, 1, 2, 9, 0, 8, 0, 8, 0])?;
+    // The mark is gone, or old, and a floor is cut away that index files were made below.
+    let floor = |old| [0x4f, 0x1a, 0x1a, 0x0a, 0x1a, 0x1a + old, 0x2d];
+    put("log_store", "floor", &floor(0))?;
+    put("log_store", "floor-old", &floor(6))?;
     let archive = GenuineArchive::of(chain);
     put("archive", "manifest", &tagged(0, &archive.manifest))?;
     put("archive", "unsummed", &tagged(1, &archive.unsummed()))?;

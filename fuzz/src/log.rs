@@ -53,13 +53,20 @@ pub fn log_block(height: u64) -> Block {
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// The files of a log that was closed.
-fn whole() -> &'static Files {
-    static WHOLE: OnceLock<Files> = OnceLock::new();
+/// A log that was closed.
+struct Whole {
+    files: Files,
+    /// Its mark when it was made, which tells of nothing that came later.
+    first_mark: Vec<u8>,
+}
+
+fn whole() -> &'static Whole {
+    static WHOLE: OnceLock<Whole> = OnceLock::new();
     WHOLE.get_or_init(|| {
         let place = temporary();
         let directory = place.path().join("log");
         let mut store = LOG_OPTIONS.create(&directory).expect("a store");
+        let first_mark = fs::read(directory.join("mark")).expect("the mark");
         for height in 0..LOG_END {
             let run = [log_block(height)];
             store
@@ -87,7 +94,7 @@ fn whole() -> &'static Files {
             })
             .collect();
         files.sort();
-        files
+        Whole { files, first_mark }
     })
 }
 
@@ -116,7 +123,7 @@ impl DamagedLog {
     /// If the temporary directory can't be written.
     #[must_use]
     pub fn of(input: &[u8]) -> Self {
-        let mut files = whole().clone();
+        let mut files = whole().files.clone();
         let mut input = Input(input);
         let mut forged = false;
         for _ in 0..EDITS_MAX {
@@ -179,6 +186,7 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
     if files.is_empty() {
         return false;
     }
+    let old_mark = kind / 6 % 2 == 1;
     match kind % 6 {
         4 => {
             let kind = u32::from(input.byte().unwrap_or(0) % 10);
@@ -193,7 +201,7 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
         }
         kind => {
             let number = usize::from(input.byte().unwrap_or(0)) % files.len();
-            let bytes = &mut files[number].1;
+            let (name, bytes) = &mut files[number];
             match kind {
                 0 => {
                     let at = input.number() % bytes.len().max(1);
@@ -205,6 +213,8 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
                     let kept = input.number() % (bytes.len() + 1);
                     bytes.truncate(kept);
                 }
+                // Every other time the mark is as if its later writes had been lost, for without one nothing is opened.
+                2 if old_mark && name == "mark" => bytes.clone_from(&whole().first_mark),
                 2 => drop(files.remove(number)),
                 _ => bytes.extend(input.bytes()),
             }

@@ -282,6 +282,32 @@ fn pruning_gives_measured_space_back() {
     .unwrap();
 }
 
+/// That it is no store would be believed without looking for a backup.
+#[test]
+fn what_damage_left_of_a_store_is_corrupt_and_no_stranger() {
+    let whole = Place::with_chain(5, 60);
+    let bytes = fs::read(whole.file()).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x11;
+        bytes
+    };
+    // SQLite's name, the application's number, and a page that is cut.
+    let damaged = [
+        flipped(0),
+        flipped(68),
+        bytes[..100].to_vec(),
+        vec![0; 4096],
+    ];
+    for bytes in damaged {
+        fs::write(whole.file(), &bytes).unwrap();
+        let error = refusal(&whole.url());
+        assert!(error.is_corrupt(), "{error}");
+        assert!(error.to_string().contains("chain.db"), "{error}");
+        assert!(fs::read(whole.file()).unwrap() == bytes, "it was changed");
+    }
+}
+
 #[test]
 fn a_truncated_file_is_reported() {
     let whole = Place::with_chain(5, 60);

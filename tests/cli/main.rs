@@ -9,6 +9,7 @@ mod kill_retention;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod places;
 mod retention;
 mod streams;
 mod support;

@@ -13,7 +13,7 @@ use super::check_segment::{Later, check_segment};
 use super::format::{FileKind, FrameHead, Named, SUPERBLOCK_BYTES, Salt, Superblock};
 use super::home::{Home, lock_to_read, open_home};
 use super::load::Listing;
-use super::mark::{Mark, Slots, read_all};
+use super::mark::{Mark, Slots};
 use super::options::LogOptions;
 use super::read_file::{Pieces, ReadFile, Unreadable};
 use super::reader::LogReader;
@@ -127,23 +127,14 @@ pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report<'_>
 }
 
 fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
-    let Some((file, superblock)) = checked_file(site, Named::Mark, FileKind::Mark, 0, report)?
-    else {
+    let slots = Slots::read(&*site.files, &site.directory, &site.store);
+    let Some(slots) = report.sound(slots)? else {
         return Ok(Mark::default());
     };
-    if superblock.is_none() {
-        return Ok(Mark::default());
-    }
-    let Some(bytes) = report.sound(read_all(&file))? else {
-        return Ok(Mark::default());
-    };
-    let slots = Slots::read(&bytes, site.salt);
+    let path = Named::Mark.path(&site.directory);
     for offset in &slots.damaged {
-        report.damage(
-            file.path(),
-            Place::Offset(*offset),
-            "a slot is torn or damaged",
-        );
+        let place = Place::Offset(*offset);
+        report.damage(&path, place, "a slot is torn or damaged");
     }
     Ok(slots.newest)
 }

@@ -283,7 +283,7 @@ impl Disk {
         self.write_mark("prune")
     }
 
-    fn sync_mark(&self, operation: &'static str) -> Result<()> {
+    pub(super) fn sync_mark(&self, operation: &'static str) -> Result<()> {
         self.mark.sync().map_err(|source| {
             let path = Named::Mark.path(&self.site.directory);
             Error::system(operation, &path, source)

@@ -225,15 +225,12 @@ impl Superblock {
         store: Option<&StoreId>,
     ) -> Result<Self> {
         let corrupt = |at, reason: &str| Err(Error::corrupt(path, Place::Offset(at), reason));
-        let foreign = kind == FileKind::Store;
         if bytes.len() < SUPERBLOCK_BYTES || &bytes[..8] != kind.magic() {
-            if foreign {
-                return Err(Error::NotAStore {
-                    path: path.to_owned(),
-                    found: "another program's file".to_owned(),
-                });
-            }
             return corrupt(0, "the file doesn't begin as it must");
+        }
+        // First, so that a damaged version is no other one: every version has its checksum here.
+        if u32_at(bytes, 12) != Self::checksum_of(bytes) {
+            return corrupt(12, "the superblock's checksum doesn't match");
         }
         let found = u32_at(bytes, 8);
         if found != VERSION {
@@ -242,9 +239,6 @@ impl Superblock {
                 found,
                 supported: VERSION,
             });
-        }
-        if u32_at(bytes, 12) != Self::checksum_of(bytes) {
-            return corrupt(12, "the superblock's checksum doesn't match");
         }
         let mut id = StoreId::default();
         id.copy_from_slice(&bytes[16..32]);

@@ -15,11 +15,12 @@ use super::files::SystemFiles;
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
 use super::options::LogOptions;
+use super::place::has_segments;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
-use crate::{BlockReader, Error, Result, Store};
+use crate::{BlockReader, Error, Place, Result, Store};
 
 /// One open store.
 #[derive(Debug)]
@@ -213,9 +214,19 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let file = File::open(&path).map_err(fault)?;
     let files = Arc::new(SystemFiles);
     let read = open_to_read(&*files, &path)?;
-    let superblock = Superblock::decode(&path, &read.head()?, FileKind::Store, None)?;
+    let superblock = match Superblock::decode(&path, &read.head()?, FileKind::Store, None) {
+        // A file of this name alone makes no store.
+        Err(Error::Corrupt {
+            place: Place::Offset(0),
+            ..
+        }) if !has_segments(directory).map_err(fault)? => {
+            let found = "another program's file".to_owned();
+            return Err(Error::NotAStore { path, found });
+        }
+        decoded => decoded?,
+    };
     if read.length() != SUPERBLOCK_BYTES as u64 {
-        let place = crate::Place::Offset(SUPERBLOCK_BYTES as u64);
+        let place = Place::Offset(SUPERBLOCK_BYTES as u64);
         return Err(Error::corrupt(
             &path,
             place,

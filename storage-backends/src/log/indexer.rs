@@ -297,7 +297,7 @@ pub(super) fn index_record(
     let index_floor = state.extent.index_floor;
     let keys = match height < index_floor {
         true => Vec::new(),
-        false => Segment::keys(&segment.heads, &record, state.salt)?,
+        false => Segment::whole_keys(&segment.heads, &record, state.salt)?,
     };
     let entries = hashed_entries(&state.hash, state.salt, &record, &keys, index_floor);
     table.insert_all(&entries, |old, new| {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
-use super::mark::Mark;
+use super::mark::{Mark, Slots};
 use super::read_file::{Pieces, ReadFile};
 use super::records::Records;
 use super::run::Run;
@@ -19,6 +19,7 @@ use super::segment::{HeightTable, Segment, table_start};
 use super::shared::{Site, missing_file};
 use super::state::{Frozen, State};
 use super::values::FoundValues;
+use super::witness::check_witnesses;
 use crate::table::Table;
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) state: State,
-    pub(super) mark: Mark,
+    pub(super) mark: Slots,
     pub(super) last: LastSegment,
     pub(super) values: FoundValues,
     /// Files that a crash left behind, of no use.
@@ -108,8 +109,14 @@ fn open(site: &Site, named: Named, kind: FileKind, number: u64) -> Result<(ReadF
 
 /// Reads a store. `alone`: nobody will write, so nothing will be indexed later.
 pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
+    let mark = Slots::read(&*site.files, &site.directory, &site.store)?;
+    load_marked(site, alone, mark)
+}
+
+/// Reads a store whose mark this is.
+pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Loaded> {
     let mut listing = Listing::read(site)?;
-    let mark = Mark::read(&*site.files, &site.directory, &site.store)?;
+    let mark = slots.newest;
     let last_number = listing.last_segment(site, &mark)?;
     let values = load_values(site, &mut listing, &mark)?;
     let mut segments = Vec::with_capacity(listing.heads.len());
@@ -145,13 +152,14 @@ pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
         values: values.values.clone(),
         unindexable: BTreeMap::new(),
     };
+    check_witnesses(&state)?;
     index_open(&mut state)?;
     if alone {
         index_in_memory(&mut state)?;
     }
     Ok(Loaded {
         state,
-        mark,
+        mark: slots,
         last,
         values,
         leftovers: listing.leftovers,
@@ -390,7 +398,11 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
             .is_some_and(|before| runs[before].last() >= first)
             || runs.get(at).is_some_and(|after| after.first <= last);
         match run {
-            Some(run) if last < sealed && !overlaps && belongs(&run, segments) => {
+            // It is made when the next segment has begun.
+            Some(_) if last >= sealed => {
+                return Err(missing_file(&Named::Heads(sealed + 1).path(&site.directory)));
+            }
+            Some(run) if !overlaps && belongs(&run, segments) => {
                 runs.insert(at, Arc::new(run));
             }
             _ => {

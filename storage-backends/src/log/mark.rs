@@ -1,8 +1,12 @@
-//! The mark: how much is known to be on the disk, written after each sync and never synced itself.
+//! The mark: how much is known to be on the disk, written after each sync and seldom synced itself.
 //!
 //! What the mark says is true whenever it can be read, since it is written only after the sync that it tells of;
-//! that it may be lost makes it say less. Frames say the same of what was synced before them; the mark adds the
+//! that a writing may be lost makes it say less. Frames say the same of what was synced before them; the mark adds the
 //! last one. Opening uses both to tell damage from a torn tail.
+//!
+//! A store has a mark from the first on, both of whose slots are on the disk before it is a store. Then the slot that counts is
+//! never written to, and a disk writes the other one, which is within one sector, whole or not at all; so after any crash
+//! a slot can be read. Without one, a log that was cut between two frames would read as a shorter one: that is damage.
 
 use std::path::Path;
 
@@ -10,17 +14,18 @@ use super::files::{FileHandle, Files};
 use super::format::{
     FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, put_u32, put_u64, u32_at, u64_at,
 };
-use super::read_file::ReadFile;
+use super::shared::open_to_read;
 use crate::{Error, Place, Result};
 
 const SLOT_BYTES: usize = 64;
 const SLOTS: u64 = 2;
-const MARK_BYTES: u64 = SUPERBLOCK_BYTES as u64 + SLOTS * SLOT_BYTES as u64;
+/// The file's length.
+pub(super) const MARK_BYTES: usize = SUPERBLOCK_BYTES + SLOTS as usize * SLOT_BYTES;
 
 /// What was synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Mark {
-    /// How many marks were written before; set when it is written.
+    /// Of this one among all that were written, from 1 on; set when it is written.
     pub(super) number: u64,
     pub(super) segment: u64,
     /// Bytes of the segment's heads, with the bodies that they speak of.
@@ -58,57 +63,51 @@ impl Mark {
         })
     }
 
-    /// Reads the mark; nothing if it is lost or damaged.
-    pub(super) fn read(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
-        let path = Named::Mark.path(directory);
-        let file = match ReadFile::open(files, &path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                tracing::warn!(file = %path.display(), "the mark is missing");
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(Error::system("open", &path, error)),
-        };
-        let decoded = read_all(&file).and_then(|bytes| {
-            Superblock::decode(&path, &bytes, FileKind::Mark, Some(store))?;
-            Ok(Slots::read(&bytes, Salt::new(store)).newest)
-        });
-        match decoded {
-            Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => {
-                tracing::warn!(file = %path.display(), "the mark is damaged");
-                Ok(Self::default())
-            }
-            outcome => outcome,
-        }
+    const fn numbered(self, number: u64) -> Self {
+        Self { number, ..self }
     }
-}
-
-/// The bytes of a mark's file, as far as they count.
-pub(super) fn read_all(file: &ReadFile) -> Result<Vec<u8>> {
-    // A longer one is read so far that it is seen to be too long.
-    let length = file.length().min(MARK_BYTES + 1);
-    file.read(0, length as usize)
 }
 
 /// What the slots of a mark's file hold.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     pub(super) newest: Mark,
-    /// Offsets of slots that were written and can't be read.
+    /// Offsets of slots that can't be read.
     pub(super) damaged: Vec<u64>,
 }
 
 impl Slots {
-    /// Reads the slots of a file whose superblock is sound.
-    pub(super) fn read(file: &[u8], salt: Salt) -> Self {
+    /// Reads the mark of a store. That it is missing, or can't be read, is damage.
+    pub(super) fn read(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
+        let path = Named::Mark.path(directory);
+        let file = open_to_read(files, &path)?;
+        // Of one that is too long no more than shows it.
+        let bytes = file.read(0, file.length().min(MARK_BYTES as u64 + 1) as usize)?;
+        Superblock::decode(&path, &bytes, FileKind::Mark, Some(store))?;
+        if bytes.len() != MARK_BYTES {
+            let place = Place::Offset(bytes.len().min(MARK_BYTES) as u64);
+            let reason = format!("the file should have {MARK_BYTES} bytes");
+            return Err(Error::corrupt(&path, place, reason));
+        }
+        let slots = Self::decode(&bytes, Salt::new(store));
+        if slots.newest.number == 0 {
+            let place = Place::Offset(SUPERBLOCK_BYTES as u64);
+            return Err(Error::corrupt(&path, place, "no slot can be read"));
+        }
+        for offset in &slots.damaged {
+            tracing::warn!(file = %path.display(), offset, "a slot of the mark is torn or damaged");
+        }
+        Ok(slots)
+    }
+
+    /// Reads the slots of a file whose superblock and length are right.
+    fn decode(file: &[u8], salt: Salt) -> Self {
         let mut slots = Self::default();
-        let parts = file[SUPERBLOCK_BYTES..].chunks(SLOT_BYTES);
+        let parts = file[SUPERBLOCK_BYTES..].chunks_exact(SLOT_BYTES);
         for (number, slot) in parts.enumerate() {
-            let whole = (slot.len() == SLOT_BYTES).then(|| Mark::decode(slot, salt));
-            match whole.flatten() {
+            match Mark::decode(slot, salt) {
                 Some(mark) if mark.number >= slots.newest.number => slots.newest = mark,
                 Some(_) => {}
-                None if slot.iter().all(|byte| *byte == 0) => {}
                 None => slots
                     .damaged
                     .push((SUPERBLOCK_BYTES + number * SLOT_BYTES) as u64),
@@ -127,16 +126,13 @@ pub(super) struct MarkFile {
 }
 
 impl MarkFile {
-    /// Opens the file to continue after the mark that was read from it, or makes a new one if there was none.
+    /// Opens the file to continue after the mark that was read from it.
     pub(super) fn continuing(
         files: &dyn Files,
         directory: &Path,
         store: &StoreId,
         newest: Mark,
     ) -> Result<Self> {
-        if newest == Mark::default() {
-            return Self::create(files, directory, store);
-        }
         let path = Named::Mark.path(directory);
         let file = files
             .open(&path)
@@ -148,30 +144,37 @@ impl MarkFile {
         })
     }
 
-    /// Makes a file of no marks, in place of any other; not synced.
-    pub(super) fn create(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
+    /// Makes a file whose slots both say `mark`, in place of any other. It is on the disk when this returns; its name is
+    /// when the directory is synced.
+    pub(super) fn create(
+        files: &dyn Files,
+        directory: &Path,
+        store: &StoreId,
+        mark: Mark,
+    ) -> Result<()> {
         let path = Named::Mark.path(directory);
-        let fault = |source| Error::system("create", &path, source);
-        let file = files.create(&path).map_err(fault)?;
+        let fresh = path.with_extension("new");
+        let fault = |source| Error::system("create", &fresh, source);
         let superblock = Superblock {
             kind: FileKind::Mark,
             store: *store,
             number: 0,
             fields: [0; 5],
         };
-        file.write_at(&superblock.encode(), 0).map_err(fault)?;
-        Ok(Self {
-            file,
-            salt: Salt::new(store),
-            newest: Mark::default(),
-        })
+        let salt = Salt::new(store);
+        let mut bytes = superblock.encode().to_vec();
+        // The number of slot 0 is even.
+        for number in [2, 1] {
+            bytes.extend_from_slice(&mark.numbered(number).encode(salt));
+        }
+        let file = files.create(&fresh).map_err(fault)?;
+        file.write_at(&bytes, 0).map_err(fault)?;
+        file.sync().map_err(fault)?;
+        files.rename(&fresh, &path).map_err(fault)
     }
 
     pub(super) fn write(&mut self, mark: Mark) -> std::io::Result<()> {
-        self.newest = Mark {
-            number: self.newest.number + 1,
-            ..mark
-        };
+        self.newest = mark.numbered(self.newest.number + 1);
         let slot = self.newest.number % SLOTS;
         let offset = SUPERBLOCK_BYTES as u64 + slot * SLOT_BYTES as u64;
         self.file.write_at(&self.newest.encode(self.salt), offset)

@@ -10,7 +10,7 @@
 //! 1. A run is one frame among the heads, and its bodies. It exists if its frame is whole, follows the frame
 //!    before, and its bodies are whole; so a crash leaves all of it or nothing. Truncation and pruning are frames
 //!    too; nothing that readers may see is ever overwritten.
-//! 2. What was synced is known from later frames and from the mark. Damage there is an error that names file and
+//! 2. What was synced is known from later frames and from the mark, which every store has. Damage there is an error that names file and
 //!    offset; only what is behind it, and torn, is cut, by a writer that opens the store, which says so.
 //! 3. Every byte that is given out was checked by a checksum on this very reading; every hit of the index was compared
 //!    with the key in the log; every miss comes from index parts that were checked on this very reading. What can't be
@@ -62,6 +62,7 @@ mod simulated;
 mod state;
 mod strip;
 mod values;
+mod witness;
 mod writer;
 
 pub use options::LogOptions;
@@ -74,8 +75,8 @@ use crate::{BlockReader, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
-    let directory = place::create(directory)?;
-    home::open(&directory, options)
+    let made = place::create(directory)?;
+    home::open(&made.directory, options).inspect_err(|_| made.take_back())
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).

@@ -1,12 +1,14 @@
 //! The directory of a store: whether there is one, and how one comes into being.
 //!
 //! A store exists once its directory has the file `store`, which gets its name last. Creating makes the others
-//! first, under a lock on `store.new`; what an interrupted creation left is recognised and made anew.
+//! first, under a lock on `store.new`; what an interrupted creation left is recognised and made anew, and one that fails
+//! leaves nothing.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,51 +16,69 @@ use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, StoreId, Superblock};
 use super::home::lock_for_writing;
-use super::mark::MarkFile;
+use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
-use crate::{Error, Extent, Result};
+use crate::{Error, Extent, Place, Result};
 
 const CREATING: &str = "store.new";
 
+/// The files that creating makes before the store has its name.
+const FIRST: [Named; 4] = [
+    Named::Bodies(0),
+    Named::Heads(0),
+    Named::Meta(0),
+    Named::Mark,
+];
+
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
-    match fs::read_dir(directory) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-        Ok(_) => !is_vacant(directory),
+    // What can't be looked into is there; why it can't be is for opening to tell.
+    is_taken(directory).unwrap_or_else(|_| directory.exists())
+}
+
+fn is_taken(directory: &Path) -> io::Result<bool> {
+    match is_vacant(directory) {
+        Ok(vacant) => Ok(!vacant),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
 /// Whether a directory is empty but for the first files of a store that never came into being.
-fn is_vacant(directory: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return false;
-    };
-    let mut count = 0;
-    let mut creating = false;
-    for entry in entries {
-        let Ok(entry) = entry else {
-            return false;
-        };
+fn is_vacant(directory: &Path) -> io::Result<bool> {
+    let (mut is_empty, mut creating) = (true, false);
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
         let name = entry.file_name();
-        let first = [
-            Named::Bodies(0),
-            Named::Heads(0),
-            Named::Meta(0),
-            Named::Mark,
-        ];
         let named = Named::of(&name.to_string_lossy());
-        let small = entry
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() <= SUPERBLOCK_BYTES as u64);
-        if !small || !(first.contains(&named) || named == Named::New) {
-            return false;
+        if !is_small(&entry) || !(FIRST.contains(&named) || named == Named::New) {
+            return Ok(false);
         }
         creating |= name == CREATING;
-        count += 1;
+        is_empty = false;
     }
-    creating || count == 0
+    Ok(creating || is_empty)
+}
+
+/// Whether it is a file as long as one that creating makes.
+fn is_small(entry: &DirEntry) -> bool {
+    entry
+        .metadata()
+        .is_ok_and(|found| found.is_file() && found.len() <= MARK_BYTES as u64)
+}
+
+/// Whether files are here that only a store has: then a file `store` that is missing or another is damage.
+pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        let named = Named::of(&entry?.file_name().to_string_lossy());
+        if matches!(named, Named::Heads(_) | Named::Bodies(_)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The canonical path of a directory that has a store.
@@ -89,30 +109,79 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     match Named::Store.path(&directory).metadata() {
         Ok(_) => Ok(directory),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let found = match is_vacant(&directory) {
-                true => "an empty directory",
-                false => "a directory without the file `store`",
-            };
-            Err(not_a_store(found))
+            if is_vacant(&directory).map_err(fault)? {
+                return Err(not_a_store("an empty directory"));
+            }
+            if has_segments(&directory).map_err(fault)? {
+                let path = Named::Store.path(&directory);
+                return Err(Error::corrupt(
+                    &path,
+                    Place::Structure,
+                    "the file is missing",
+                ));
+            }
+            Err(not_a_store("a directory without the file `store`"))
         }
         Err(error) => Err(fault(error)),
     }
 }
 
-/// Makes the files of an empty store; gives the directory's canonical path.
-pub(super) fn create(path: &Path) -> Result<PathBuf> {
-    let exists_already = || Error::Exists {
-        path: path.to_owned(),
-    };
-    if exists(path) {
-        return Err(exists_already());
+/// A store that was just made.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its canonical path.
+    pub(super) directory: PathBuf,
+    /// Whether the directory was made for it.
+    is_new: bool,
+}
+
+impl Made {
+    /// Takes the store away again that could not be opened, unless somebody else has done so and written to it.
+    pub(super) fn take_back(&self) {
+        let path = Named::Store.path(&self.directory);
+        let Ok(file) = File::open(&path) else {
+            return;
+        };
+        if file.try_lock().is_ok() && is_at(&file, &path) && is_as_made(&self.directory) {
+            take_back(&self.directory);
+            if self.is_new {
+                let _ = fs::remove_dir(&self.directory);
+            }
+        }
     }
+}
+
+/// Makes the files of an empty store. If that fails, nothing is left of them.
+pub(super) fn create(path: &Path) -> Result<Made> {
     let fault = |source| Error::system("create", path, source);
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
-        _ => {}
+    if is_taken(path).map_err(fault)? {
+        return Err(exists_already(path));
     }
-    let directory = path.canonicalize().map_err(fault)?;
+    let is_new = match fs::create_dir(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(fault(error)),
+    };
+    let made = path
+        .canonicalize()
+        .map_err(fault)
+        .and_then(|directory| make(path, &directory).map(|()| Made { directory, is_new }));
+    if made.is_err() && is_new {
+        // Goes if it is empty; else somebody else is at work in it.
+        let _ = fs::remove_dir(path);
+    }
+    made
+}
+
+fn exists_already(path: &Path) -> Error {
+    Error::Exists {
+        path: path.to_owned(),
+    }
+}
+
+/// Makes the files, in a directory that is there.
+fn make(path: &Path, directory: &Path) -> Result<()> {
+    let fault = |source| Error::system("create", path, source);
     if let Some(parent) = directory.parent() {
         SystemFiles.sync_directory(parent).map_err(fault)?;
     }
@@ -124,12 +193,54 @@ pub(super) fn create(path: &Path) -> Result<PathBuf> {
         .open(&fresh)
         .map_err(|source| Error::system("create", &fresh, source))?;
     lock_for_writing(&file, path)?;
-    // Again, now that nobody else can be creating it.
-    if exists(&directory) {
-        return Err(exists_already());
+    // Whoever had the lock before may have made the store, or failed and taken this very file away.
+    let is_held = is_at(&file, &fresh);
+    let refused = match is_taken(directory) {
+        Ok(false) if is_held => {
+            let filled = fill(Arc::new(SystemFiles), directory, &fresh);
+            return filled.inspect_err(|_| take_back(directory));
+        }
+        Ok(false) => Error::InUse {
+            path: path.to_owned(),
+        },
+        Ok(true) => exists_already(path),
+        Err(error) => fault(error),
+    };
+    if is_held {
+        let _ = fs::remove_file(&fresh);
     }
-    fill(Arc::new(SystemFiles), &directory, &fresh)?;
-    Ok(directory)
+    Err(refused)
+}
+
+/// Takes away what creating made, `store.new` last, so that what is left is vacant at any moment. What can't be removed
+/// stays, to be made anew.
+fn take_back(directory: &Path) {
+    let fresh = directory.join(CREATING);
+    let _ = fs::rename(Named::Store.path(directory), &fresh);
+    for named in FIRST {
+        let path = named.path(directory);
+        let _ = fs::remove_file(path.with_extension("new"));
+        let _ = fs::remove_file(path);
+    }
+    let _ = fs::remove_file(fresh);
+}
+
+/// Whether a store has nothing but what creating made.
+fn is_as_made(directory: &Path) -> bool {
+    let is_first = |entry: &DirEntry| {
+        let named = Named::of(&entry.file_name().to_string_lossy());
+        is_small(entry) && (FIRST.contains(&named) || named == Named::Store)
+    };
+    fs::read_dir(directory)
+        .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| is_first(&entry))))
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 /// Makes all files of a store, `fresh` being there already, and gives that one its name.
@@ -151,10 +262,12 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
     );
     create_segment(&site, 0, Extent::default())?;
     ValueFile::create(&site, 0)?;
-    let mark = MarkFile::create(&*files, directory, &superblock.store)?;
-    let mark_path = Named::Mark.path(directory);
-    mark.sync()
-        .map_err(|source| Error::system("create", &mark_path, source))?;
+    let mark = Mark {
+        heads: SUPERBLOCK_BYTES as u64,
+        values: SUPERBLOCK_BYTES as u64,
+        ..Mark::default()
+    };
+    MarkFile::create(&*files, directory, &superblock.store, mark)?;
     let fault = |source| Error::system("create", fresh, source);
     let file = files.open(fresh).map_err(fault)?;
     file.write_at(&superblock.encode(), 0).map_err(fault)?;

@@ -67,7 +67,7 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
         synced: values.synced,
     };
     let value_file = ValueFile::continuing(tail.mend(site)?.file, &values);
-    let mark = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark)?;
+    let mark_file = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark.newest)?;
     let content = scan.content;
     let mut disk = Disk::new(
         site.clone(),
@@ -76,9 +76,13 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
         bodies,
         content,
         value_file,
-        mark,
+        mark_file,
     );
     disk.write_mark(OPERATION)?;
+    if !mark.damaged.is_empty() {
+        // Before the next one is written to the only slot that could be read.
+        disk.sync_mark(OPERATION)?;
+    }
     if let Some(trailer) = scan.footer {
         begin_after_sealed(&mut state, &mut disk, trailer.footer)?;
     }

@@ -6,18 +6,20 @@ use std::path::Path;
 use super::check_index::check_run;
 use super::format::{FileKind, Named, Superblock};
 use super::home::lock_to_write;
-use super::load::{Listing, load};
-use super::mark::{Slots, read_all};
+use super::load::{Listing, load, load_marked};
+use super::mark::{Mark, MarkFile, Slots};
 use super::options::LogOptions;
-use super::read_file::{Pieces, ReadFile};
+use super::read_file::Pieces;
 use super::run::Run;
 use super::scan::Scan;
 use super::shared::Site;
 use super::strip::footer;
 use super::values::sync_directory;
-use crate::{Error, Repaired, Result};
+use crate::{Error, Place, Repaired, Result};
 
 const OPERATION: &str = "repair";
+/// Where a superblock names its store.
+const ANOTHER_STORE: Place = Place::Offset(16);
 
 pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     {
@@ -30,7 +32,7 @@ pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result
         for number in listing.heads.iter().filter(|number| **number < last) {
             mend_footer(&site, *number, done)?;
         }
-        drop_mark(&site, done)?;
+        mend_mark(&site, done)?;
         drop_indexes(&site, &listing, done)?;
         sync_directory(&site)?;
     }
@@ -88,35 +90,26 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
     Ok(())
 }
 
-/// Removes a damaged mark, which opening makes again.
-fn drop_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let path = Named::Mark.path(&site.directory);
-    let file = match ReadFile::open(&*site.files, &path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            done(Repaired {
-                path,
-                what: "mark made again".to_owned(),
-            });
-            return Ok(());
+/// Makes the mark again if it is missing or damaged, so that it says nothing: what there was before can't be told.
+fn mend_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    // What the rest says of damage must be told before anything passes for sound.
+    let (held, what) = match Slots::read(&*site.files, &site.directory, &site.store) {
+        Ok(slots) if slots.damaged.is_empty() => return Ok(()),
+        Ok(slots) => (load_marked(site, true, slots)?, "mark with a damaged slot"),
+        Err(Error::Corrupt { place, .. }) if place != ANOTHER_STORE => {
+            (load_marked(site, true, Slots::default())?, "mark")
         }
-        Err(error) => return Err(Error::system("open", &path, error)),
-    };
-    let decoded = read_all(&file).and_then(|bytes| {
-        Superblock::decode(&path, &bytes, FileKind::Mark, Some(&site.store))?;
-        Ok(Slots::read(&bytes, site.salt).damaged.is_empty())
-    });
-    let sound = match decoded {
-        Ok(sound) => sound,
-        Err(Error::Corrupt { .. }) => false,
         Err(error) => return Err(error),
     };
-    if sound {
-        return Ok(());
-    }
-    // What it says of damage must be told before it is gone.
-    load(site, true)?;
-    remove(site, &path, done, "damaged mark removed; it is made again")
+    MarkFile::create(&*site.files, &site.directory, &site.store, Mark::default())?;
+    let end = held.state.extent.end;
+    done(Repaired {
+        path: Named::Mark.path(&site.directory),
+        what: format!(
+            "{what} made again: {end} blocks are held, and whether there were more can't be told"
+        ),
+    });
+    Ok(())
 }
 
 /// Removes damaged index files, which opening makes again.

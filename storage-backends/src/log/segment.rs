@@ -237,13 +237,19 @@ impl Segment {
         Ok(keys)
     }
 
-    /// The index entries of a record, checked.
-    pub(super) fn index(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<IndexEntry>> {
+    /// The same of a block that must have its entries. A record of a block that was truncated has none; it is live again
+    /// only if that was lost.
+    pub(super) fn whole_keys(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<u8>> {
         if record.has_no_keys() {
             let place = Place::Height(record.height);
             return Err(Error::corrupt(heads.path(), place, KEYS_ARE_DAMAGED));
         }
-        let keys = Self::keys(heads, record, salt)?;
+        Self::keys(heads, record, salt)
+    }
+
+    /// The index entries of a record, checked.
+    pub(super) fn index(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<IndexEntry>> {
+        let keys = Self::whole_keys(heads, record, salt)?;
         let entries = record.entries(&keys, salt).map(|entry| IndexEntry {
             key: entry.id(),
             position: entry.position,

@@ -22,28 +22,35 @@ pub(super) fn database(directory: &Path) -> PathBuf {
 
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
-    match fs::read_dir(directory) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-        Ok(_) => !is_vacant(directory),
+    // What can't be looked into is there; why it can't be is for opening to tell.
+    is_taken(directory).unwrap_or_else(|_| directory.exists())
+}
+
+fn is_taken(directory: &Path) -> io::Result<bool> {
+    match is_vacant(directory) {
+        Ok(vacant) => Ok(!vacant),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
-fn is_vacant(directory: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return false;
-    };
-    let names: Vec<_> = entries
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect();
-    let is = |name: &io::Result<std::ffi::OsString>, expected: &str| {
-        name.as_ref().is_ok_and(|name| name == expected)
-    };
-    let creating = names.iter().any(|name| is(name, CREATING));
-    names.is_empty()
-        || creating
-            && names
-                .iter()
-                .all(|name| is(name, CREATING) || is(name, DATABASE))
+fn is_vacant(directory: &Path) -> io::Result<bool> {
+    let (mut is_empty, mut creating) = (true, false);
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if name != CREATING && name != DATABASE {
+            return Ok(false);
+        }
+        creating |= name == CREATING;
+        is_empty = false;
+    }
+    Ok(creating || is_empty)
+}
+
+/// Whether a database of RocksDB is here: then a file `store` that is missing or another is damage.
+fn has_database(directory: &Path) -> bool {
+    database(directory).join("CURRENT").is_file()
 }
 
 /// The canonical path of a directory that has a store of this version.
@@ -75,15 +82,22 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     let bytes = match read_start(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let found = match is_vacant(&directory) {
-                true => "an empty directory",
-                false => "a directory without the file `store`",
-            };
-            return Err(not_a_store(found));
+            if is_vacant(&directory).map_err(fault)? {
+                return Err(not_a_store("an empty directory"));
+            }
+            if has_database(&directory) {
+                let reason = "the file is missing";
+                return Err(Error::corrupt(&path, Place::Structure, reason));
+            }
+            return Err(not_a_store("a directory without the file `store`"));
         }
         Err(error) => return Err(Error::system("open", &path, error)),
     };
     let Some(version) = bytes.strip_prefix(MAGIC) else {
+        if has_database(&directory) {
+            let reason = "the file doesn't begin as it must";
+            return Err(Error::corrupt(&path, Place::Offset(0), reason));
+        }
         return Err(Error::NotAStore {
             path,
             found: "a file of another kind".to_owned(),
@@ -118,20 +132,36 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Makes an empty store, whose database `found` makes; gives the directory's canonical path.
+/// Makes an empty store, whose database `found` makes; gives the directory's canonical path. If that fails, nothing is left.
 pub(super) fn create(path: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let exists_already = || Error::Exists {
-        path: path.to_owned(),
-    };
-    if exists(path) {
-        return Err(exists_already());
-    }
     let fault = |source| Error::system("create", path, source);
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
-        _ => {}
+    if is_taken(path).map_err(fault)? {
+        return Err(exists_already(path));
     }
-    let directory = path.canonicalize().map_err(fault)?;
+    let is_new = match fs::create_dir(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(fault(error)),
+    };
+    let made = path
+        .canonicalize()
+        .map_err(fault)
+        .and_then(|directory| make(&directory, found).map(|()| directory));
+    if made.is_err() && is_new {
+        // Goes if it is empty; else somebody else is at work in it.
+        let _ = fs::remove_dir(path);
+    }
+    made
+}
+
+fn exists_already(path: &Path) -> Error {
+    Error::Exists {
+        path: path.to_owned(),
+    }
+}
+
+/// Makes the files, in a directory that is there.
+fn make(directory: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if let Some(parent) = directory.parent() {
         sync_directory(parent)?;
     }
@@ -143,12 +173,31 @@ pub(super) fn create(path: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Re
         .write(true)
         .open(&fresh)
         .map_err(fault)?;
-    lock(&file, &directory)?;
-    // Again, now that nobody else can be creating it.
-    if exists(&directory) {
-        return Err(exists_already());
+    lock(&file, directory)?;
+    // Whoever had the lock before may have made the store, or failed and taken this very file away.
+    let is_held = is_at(&file, &fresh);
+    let refused = match is_taken(directory) {
+        Ok(false) if is_held => {
+            let filled = fill(directory, &mut file, found);
+            return filled.inspect_err(|_| take_back(directory));
+        }
+        Ok(false) => Error::InUse {
+            path: directory.to_owned(),
+        },
+        Ok(true) => exists_already(directory),
+        Err(error) => fault(error),
+    };
+    if is_held {
+        let _ = fs::remove_file(&fresh);
     }
-    let database = database(&directory);
+    Err(refused)
+}
+
+/// Makes the database, and gives `file`, which is `store.new`, its content and name.
+fn fill(directory: &Path, file: &mut File, found: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let fresh = directory.join(CREATING);
+    let fault = |source| Error::system("create", &fresh, source);
+    let database = database(directory);
     match fs::remove_dir_all(&database) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
         _ => {}
@@ -157,10 +206,34 @@ pub(super) fn create(path: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Re
     file.write_all(MAGIC).map_err(fault)?;
     file.write_all(&VERSION.to_le_bytes()).map_err(fault)?;
     file.sync_all().map_err(fault)?;
-    sync_directory(&directory)?;
+    sync_directory(directory)?;
     fs::rename(&fresh, directory.join(STORE)).map_err(fault)?;
-    sync_directory(&directory)?;
-    Ok(directory)
+    sync_directory(directory)
+}
+
+/// Takes away what creating made, `store.new` last, so that what is left is vacant at any moment. What can't be removed
+/// stays, to be made anew.
+fn take_back(directory: &Path) {
+    let fresh = directory.join(CREATING);
+    let _ = fs::rename(directory.join(STORE), &fresh);
+    let _ = fs::remove_dir_all(database(directory));
+    let _ = fs::remove_file(fresh);
+}
+
+/// Whether an open file is the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+/// A file that is open can't be taken away.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn sync_directory(directory: &Path) -> Result<()> {
@@ -213,4 +286,51 @@ fn allocated(found: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn allocated(found: &fs::Metadata) -> u64 {
     found.len()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn found(database: &Path) -> Result<()> {
+        fs::create_dir(database).unwrap();
+        fs::write(database.join("CURRENT"), "stands in for one").unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn a_creation_that_fails_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain");
+        let fails = |database: &Path| {
+            found(database)?;
+            Err(Error::argument("create", "it fails"))
+        };
+        create(&path, fails).unwrap_err();
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        create(&path, fails).unwrap_err();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        create(&path, found).unwrap();
+        existing(&path).unwrap();
+        assert!(matches!(create(&path, fails), Err(Error::Exists { .. })));
+        existing(&path).unwrap();
+    }
+
+    #[test]
+    fn beside_a_database_a_damaged_file_store_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), found).unwrap();
+        let store = folder.path().join(STORE);
+        for content in [&b""[..], b"HLROCKX\0\x01\0\0\0", b"HLROCKS\0\x01"] {
+            fs::write(&store, content).unwrap();
+            assert!(existing(folder.path()).unwrap_err().is_corrupt());
+        }
+        fs::remove_file(&store).unwrap();
+        assert!(existing(folder.path()).unwrap_err().is_corrupt());
+        fs::remove_dir_all(database(folder.path())).unwrap();
+        let error = existing(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::NotAStore { .. }), "{error}");
+    }
 }

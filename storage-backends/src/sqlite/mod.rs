@@ -3,7 +3,8 @@
 //! Beside FILE live SQLite's `FILE-wal` and `FILE-shm`, which belong to the store and must move with it,
 //! and `FILE.lock`, which is empty. Invariants:
 //!
-//! 1. A store comes into being whole: it is made as `FILE.creating` and renamed.
+//! 1. A store comes into being whole: it is made as `FILE.creating` and renamed. If that or the first opening fails, only
+//!    `FILE.lock` is left.
 //! 2. Tables, rows and commits are those of `rows`; a commit is one SQLite transaction.
 //! 3. One process writes: the writer holds an advisory lock on `FILE.lock` for its life. Readers need no lock.
 //! 4. What is not a store of ours is inspected as an immutable file: without locks, journals or changes.
@@ -48,11 +49,21 @@ pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     let fresh = place::beside(&path, ".creating");
     place::remove_remains(&fresh)?;
     let site = Site::new(&fresh);
-    schema::create(&site, |connection| {
+    let made = schema::create(&site, |connection| {
         found(&mut SqliteBatch::new(connection, &site, "create"), &path)
-    })?;
-    place::rename_durably(&fresh, &path)?;
-    assemble(&path, lock, options)
+    });
+    let made = made
+        .and_then(|()| place::content(&fresh))
+        .and_then(|content| place::rename_durably(&fresh, &path).map(|()| content));
+    match made {
+        Ok(content) => {
+            assemble(&path, lock, options).inspect_err(|_| place::take_back(&path, &content))
+        }
+        Err(error) => {
+            let _ = place::remove_remains(&fresh);
+            Err(error)
+        }
+    }
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 
 /// Names that SQLite gives to files beside a database.
 const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -54,13 +54,27 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
     if !found.is_file() {
         return not_a_store("not a regular file");
     }
-    match found.len() {
-        0 => return not_a_store("an empty file"),
-        // SQLite itself takes a short file for an empty database, whatever is in it.
-        1..SMALLEST_PAGE_BYTES => return not_a_store("no SQLite database"),
-        _ => {}
+    if found.len() == 0 {
+        return not_a_store("an empty file");
     }
-    path.canonicalize().map_err(refused("open", path))
+    let canonical = path.canonicalize().map_err(refused("open", path))?;
+    // SQLite itself takes a short file for an empty database, whatever is in it.
+    if found.len() < SMALLEST_PAGE_BYTES {
+        if was_made(&canonical) {
+            let reason = format!(
+                "a store was made here, and it has only {} bytes",
+                found.len()
+            );
+            return Err(Error::corrupt(&canonical, Place::Structure, reason));
+        }
+        return not_a_store("no SQLite database");
+    }
+    Ok(canonical)
+}
+
+/// Whether a store was made at a canonical path: since then there is `FILE.lock`. What is no store there is what damage left.
+pub(super) fn was_made(path: &Path) -> bool {
+    beside(path, ".lock").exists()
 }
 
 /// The canonical path of a file that is to be created: its directory has to exist.
@@ -124,6 +138,23 @@ pub(super) fn remove_remains(fresh: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// All bytes of a database that nobody has open.
+pub(super) fn content(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(refused("create", path))
+}
+
+/// Takes a store away again that was made with this content and could not be opened, unless somebody else has done so and
+/// written to it.
+pub(super) fn take_back(path: &Path, made: &[u8]) {
+    let Ok(_lock) = lock(path) else {
+        return;
+    };
+    let has_no_log = matches!(size(&beside(path, "-wal")), Ok(0));
+    if has_no_log && fs::read(path).is_ok_and(|content| content == made) {
+        let _ = remove_remains(path);
+    }
 }
 
 /// Renames a file so that the new name survives loss of power.

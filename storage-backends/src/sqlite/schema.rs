@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Site;
+use super::place::was_made;
 use crate::rows::Table;
 use crate::{Error, Place, Result};
 
@@ -118,6 +119,10 @@ fn refuse_stranger(site: &Site, (application, version): (u32, u32)) -> Result<()
 }
 
 fn not_a_store<T>(site: &Site, found: String) -> Result<T> {
+    if was_made(&site.path) {
+        let reason = format!("a store was made here, and it is {found}");
+        return Err(Error::corrupt(&site.path, Place::Structure, reason));
+    }
     Err(Error::NotAStore {
         path: site.path.clone(),
         found,

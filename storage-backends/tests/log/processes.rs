@@ -91,6 +91,47 @@ fn a_full_disk_is_an_error_and_the_store_opens_again() {
         .unwrap();
 }
 
+/// The shell limits how many files the child may have open.
+#[test]
+fn a_store_is_made_whole_or_not_at_all_where_descriptors_run_out() {
+    let limited = |task: &str, limit: u32, place: &Place| {
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "processes::child", "--nocapture"])
+            .env(CHILD, format!("{task} {}", place.directory().display()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut failed = 0;
+    for limit in 4..100 {
+        let place = Place::new();
+        let is_there = limit % 2 == 0;
+        if is_there {
+            fs::create_dir(place.directory()).unwrap();
+        }
+        let told = limited("create", limit, &place);
+        if told.contains("made a store") {
+            drop(place.url().open().unwrap());
+            break;
+        }
+        assert!(told.contains("Too many open files"), "{limit}: {told}");
+        assert_eq!(place.directory().exists(), is_there, "{limit}");
+        if is_there {
+            assert!(place.files().is_empty(), "{limit}: {:?}", place.files());
+        }
+        drop(place.url().create().unwrap());
+        let told = limited("look", limit, &place);
+        assert!(
+            told.contains("Too many open files") || told.contains("opened"),
+            "{limit}: {told}"
+        );
+        failed += 1;
+    }
+    assert!((3..96).contains(&failed), "{failed}");
+}
+
 fn start_child(task: &str, directory: &Path) -> std::process::Child {
     let mut executable = std::env::current_exe().unwrap();
     // The superuser may write everywhere, so another user reads; who may not enter the folder of the build.
@@ -144,6 +185,14 @@ fn child() {
                 "{error}"
             );
         }
+        "create" => match url.create() {
+            Ok(_) => println!("made a store"),
+            Err(error) => println!("{error}"),
+        },
+        "look" => match url.open() {
+            Ok(_) => println!("opened"),
+            Err(error) => println!("{error}"),
+        },
         _ => fill(&url),
     }
 }

@@ -86,8 +86,51 @@ fn another_version_is_refused_whichever_file_has_it() {
         let place = whole.copy();
         let mut bytes = fs::read(place.file(&name)).unwrap();
         bytes[8..12].copy_from_slice(&9_u32.to_le_bytes());
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..80]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         fs::write(place.file(&name), bytes).unwrap();
         place.assert_refused(&name, "format version 9");
+    }
+}
+
+/// That it is none of this version, or no store at all, would be believed without looking for a backup.
+#[test]
+fn a_damaged_superblock_is_damage_whichever_file_has_it() {
+    let whole = Place::with_chain();
+    for (name, bytes) in whole.content() {
+        if name.starts_with("index") {
+            continue;
+        }
+        let flipped = [0, 5, 8, 11, 12, 16, 31, 32, 40, 79].map(|at| {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x11;
+            bytes
+        });
+        let zeroed = [&[0; 80], &bytes[80..]].concat();
+        let others = [Vec::new(), bytes[..79].to_vec(), zeroed];
+        for damaged in flipped.into_iter().chain(others) {
+            let place = whole.copy();
+            fs::write(place.file(&name), damaged).unwrap();
+            place.assert_refused(&name, "corrupt at byte ");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_lost_the_file_that_names_it_is_damaged() {
+    for place in [Place::with_chain(), Place::new()] {
+        if !place.directory().exists() {
+            drop(place.url().create().unwrap());
+        }
+        fs::remove_file(place.file("store")).unwrap();
+        place.assert_refused(
+            "store",
+            "corrupt at the file's structure: the file is missing",
+        );
+        assert!(matches!(
+            place.url().create().unwrap_err(),
+            Error::Exists { .. }
+        ));
     }
 }
 
@@ -105,8 +148,7 @@ fn a_file_of_another_store_is_refused() {
 #[test]
 fn a_missing_file_is_named() {
     let whole = Place::with_chain();
-    let needed =
-        |name: &&String| !(name.starts_with("index") || *name == "mark" || *name == "store");
+    let needed = |name: &&String| !(name.starts_with("index") || *name == "store");
     for name in whole.files().iter().filter(needed) {
         let place = whole.copy();
         fs::remove_file(place.file(name)).unwrap();

@@ -1,0 +1,53 @@
+//! What index files, and heads that were written anew, tell of the log.
+//!
+//! They leave out what is below a floor or was truncated, and are made only once the frame that says so is on the
+//! disk. So a log that doesn't say it has lost that frame and all behind it, however whole the rest is; and what was left
+//! out of them must not be taken for absent.
+
+use std::path::Path;
+
+use super::state::State;
+use crate::{Error, Part, Result};
+
+/// Refuses a log that was cut after others were made from it.
+pub(super) fn check_witnesses(state: &State) -> Result<()> {
+    for segment in &state.segments {
+        let path = segment.heads.path();
+        check_floor(state, path, Part::Index, segment.stripped.keys)?;
+        check_floor(state, path, Part::Header, segment.stripped.headers)?;
+    }
+    for run in &state.runs {
+        check_floor(state, run.path(), Part::Index, run.keys_from)?;
+        let covered = run.covers.iter().zip(&state.segments[run.first as usize..]);
+        for (cover, segment) in covered {
+            if !segment.live.is_empty() && cover.end < segment.live.end {
+                let what = format!("truncated from height {} on", cover.end);
+                return Err(lost(state, run.path(), &what));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `witness` lacks a part of the blocks below a height.
+fn check_floor(state: &State, witness: &Path, part: Part, below: u64) -> Result<()> {
+    if below <= state.extent.floor_of(part) {
+        return Ok(());
+    }
+    let part = match part {
+        Part::Body => "bodies",
+        Part::Index => "keys",
+        Part::Header => "headers",
+    };
+    let what = format!("pruned of {part} below height {below}");
+    Err(lost(state, witness, &what))
+}
+
+fn lost(state: &State, witness: &Path, what: &str) -> Error {
+    let heads = &state.open().heads;
+    let witness = witness.file_name().unwrap_or_default().display();
+    let reason = format!(
+        "frames that were on the disk are missing from here on: {witness} was made when the chain had been {what}"
+    );
+    heads.corrupt(heads.length(), reason)
+}
