@@ -192,7 +192,7 @@ impl Error {
 }
 
 /// Where in a store damage was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
     /// The header, body or id of the block at this height.

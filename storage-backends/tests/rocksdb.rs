@@ -197,6 +197,49 @@ fn pruning_gives_measured_space_back() {
     ask(&*store.reader, extent, size).unwrap();
 }
 
+/// Any of those of the index: each leads to one damaged place.
+#[test]
+fn a_flipped_byte_of_the_index_is_one_line_for_all_that_it_hides() {
+    let options = RocksOptions {
+        index: IndexOptions {
+            entries_in_memory: 2000,
+            fanout: 8,
+        },
+        ..OPTIONS
+    };
+    let whole = Place::new();
+    let mut store = options.create(&whole.directory()).unwrap();
+    for first in (0..900).step_by(100) {
+        let run: Vec<Block> = (first..first + 100)
+            .map(|height| block(height, 10))
+            .collect();
+        store.writer.append(&run, Durability::Os).unwrap();
+    }
+    drop(store);
+    assert_eq!(whole.check(), [""; 0]);
+    let mut most = 0;
+    for path in whole.files() {
+        // Pages and filters of 16 bytes an entry: nothing else here is as large.
+        let bytes = fs::read(&path).unwrap();
+        let is_table = path.extension().is_some_and(|extension| extension == "sst");
+        if !is_table || bytes.len() < 40_000 {
+            continue;
+        }
+        let name = path.strip_prefix(whole.directory()).unwrap();
+        for offset in (0..bytes.len() / 2).step_by(3001) {
+            let place = whole.copy();
+            let mut damaged = bytes.clone();
+            damaged[offset] ^= 1;
+            fs::write(place.directory().join(name), damaged).unwrap();
+            let mut found = Vec::new();
+            let checked = place.url().check(&mut |damage| found.push(damage)).unwrap();
+            assert!((1..=3).contains(&checked.damage), "{offset}: {found:#?}");
+            most = most.max(found.iter().map(|damage| damage.times).max().unwrap());
+        }
+    }
+    assert!(most > 100, "{most}");
+}
+
 #[test]
 fn settings_of_the_url_open_the_same_store() {
     let place = Place::with_chain();

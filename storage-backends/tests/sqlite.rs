@@ -454,3 +454,37 @@ fn flipped_bytes_of_a_store_with_runs_are_reported_or_harmless() {
     }
     assert!(reported > 50, "{reported}");
 }
+
+#[test]
+fn one_damaged_row_of_the_index_is_one_line_and_hides_no_others() {
+    let place = Place::new();
+    let options = SqliteOptions {
+        index: IndexOptions {
+            // One run, with two rows of filters.
+            entries_in_memory: 4000,
+            fanout: 8,
+        },
+        ..SqliteOptions::default()
+    };
+    let mut store = options.create(&place.file()).unwrap();
+    let blocks: Vec<Block> = (0..900).map(|height| block(height, 10)).collect();
+    for run in blocks.chunks(100) {
+        store.writer.append(run, Durability::Os).unwrap();
+    }
+    drop(store);
+    assert_eq!(check(&place.url()), [""; 0]);
+    // The first row of filters of the run.
+    let filters = "SELECT min(number) FROM runs WHERE number & 2147483648 != 0";
+    let sql = format!("UPDATE runs SET row = zeroblob(length(row)) WHERE number = ({filters})");
+    tamper(&place, &sql);
+    let found = check(&place.url());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("of runs has a checksum that doesn't match (met "));
+    // Keys that the other row leads to are found.
+    let reader = place.url().open_read_only().unwrap();
+    let keys = blocks.iter().flat_map(|block| &block.index);
+    let (right, wrong): (Vec<_>, Vec<_>) = keys
+        .map(|entry| reader.locate(&entry.key))
+        .partition(Result::is_ok);
+    assert!(right.len() > 400 && wrong.len() > 400, "{}", right.len());
+}

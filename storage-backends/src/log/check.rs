@@ -4,7 +4,6 @@
 //! Nothing is changed. Damage doesn't end the check: after a damaged frame it goes on with the next one that can be read.
 //! What a crash explains is no damage: a torn tail, a file that is not finished.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,28 +19,11 @@ use super::scan::check_tail;
 use super::segment::MappedFile;
 use super::shared::Site;
 use crate::check::{Report, walk};
-use crate::{Checked, Damage, Error, Place, Result};
+use crate::{Error, Place, Result};
 
-/// Checks a store in a directory that has one. `path` is what reports of the walk name.
-pub(super) fn check(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<()> {
-    let mut told = HashSet::new();
-    // The walk meets again what the files showed.
-    let mut once = |damage: Damage| {
-        if told.insert(damage.to_string()) {
-            report.damage(&damage.path, damage.place, damage.reason);
-        }
-    };
-    let mut inner = Report::new(&mut once);
-    let outcome = check_once(directory, path, &mut inner);
-    let checked = inner.checked;
-    report.checked = Checked {
-        damage: report.checked.damage,
-        ..checked
-    };
-    outcome
-}
-
-fn check_once(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<()> {
+/// Checks a store in a directory that has one. `path` is what reports of the walk name, which meets again what the files
+/// showed.
+pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Result<()> {
     match open_home(directory, LogOptions::default()) {
         Ok(home) => {
             // A writer in this process changes files while they are read; then only what readers see is checked.
@@ -65,7 +47,7 @@ fn check_once(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<
     }
 }
 
-fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report<'_>) -> Result<()> {
+fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report) -> Result<()> {
     let Some(listing) = report.sound(Listing::read(site))? else {
         return Ok(());
     };
@@ -91,7 +73,7 @@ pub(super) fn checked_file(
     named: Named,
     kind: FileKind,
     number: u64,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<Option<(MappedFile, Option<Superblock>)>> {
     let path = named.path(&site.directory);
     let map = match site.files.map(&path, 0) {
@@ -119,7 +101,7 @@ pub(super) fn checked_file(
     Ok(Some((file, superblock)))
 }
 
-fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
+fn check_mark(site: &Site, report: &mut Report) -> Result<Mark> {
     let Some((file, superblock)) = checked_file(site, Named::Mark, FileKind::Mark, 0, report)?
     else {
         return Ok(Mark::default());
@@ -138,12 +120,7 @@ fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
     Ok(slots.newest)
 }
 
-fn check_values(
-    site: &Site,
-    listing: &Listing,
-    mark: &Mark,
-    report: &mut Report<'_>,
-) -> Result<()> {
+fn check_values(site: &Site, listing: &Listing, mark: &Mark, report: &mut Report) -> Result<()> {
     let newest = listing.generations.last().copied().unwrap_or(0);
     let generation = newest.max(mark.generation);
     let named = Named::Meta(generation);
@@ -184,10 +161,10 @@ impl Frames {
         superblock: Option<&Superblock>,
         salt: Salt,
         marked: u64,
-        report: &mut Report<'_>,
+        report: &mut Report,
     ) -> Result<Self> {
         let bytes = file.map.all();
-        let before = report.checked.damage;
+        let before = report.met();
         let mut found = Self {
             synced: superblock.map_or(0, Superblock::synced).max(marked),
             ..Self::default()
@@ -217,12 +194,12 @@ impl Frames {
             at += whole;
         }
         found.check_payloads(file, salt, report);
-        found.sound = report.checked.damage == before && superblock.is_some();
+        found.sound = report.met() == before && superblock.is_some();
         Ok(found)
     }
 
     /// Reports payloads that are damaged though they were on the disk, and forgets what was not.
-    fn check_payloads(&mut self, file: &MappedFile, salt: Salt, report: &mut Report<'_>) {
+    fn check_payloads(&mut self, file: &MappedFile, salt: Salt, report: &mut Report) {
         let bytes = file.map.all();
         let synced = self.synced;
         let mut torn = false;

@@ -22,8 +22,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
-use crate::rows::{RowReader, RowWriter};
-use crate::{BlockReader, Result, Store};
+use crate::rows::{Remembering, RowReader, RowWriter};
+use crate::{BlockReader, Damage, Place, Result, Store};
 use home::Home;
 use rows::{RocksEngine, RocksRows};
 
@@ -65,7 +65,8 @@ pub(crate) fn exists(directory: &Path) -> bool {
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(directory: &Path, report: &mut Report<'_>) -> Result<()> {
+pub(crate) fn check(directory: &Path, report: &mut Report) -> Result<()> {
+    report.locate_by(by_block);
     let directory = place::existing(directory)?;
     let Some(home) = report.sound(home::open(&directory, RocksOptions::default()))? else {
         return Ok(());
@@ -73,9 +74,30 @@ pub(crate) fn check(directory: &Path, report: &mut Report<'_>) -> Result<()> {
     let rows = RocksRows {
         home: Arc::clone(&home),
     };
-    match report.sound(reader(home))? {
+    let index = Arc::clone(&home.index);
+    let reader = RowReader::new(Remembering::new(RocksRows { home }), index);
+    match report.sound(reader)? {
         Some(reader) => crate::rows::check(&rows, &reader, report),
         None => Ok(()),
+    }
+}
+
+/// The file and the offset that RocksDB names when it can't read a block are the place of the damage, whichever of the
+/// block's rows was asked for.
+fn by_block(damage: Damage) -> Damage {
+    let block = || {
+        let (_, after) = damage.reason.rsplit_once(" in ")?;
+        let (file, after) = after.split_once(" offset ")?;
+        let (offset, _) = after.split_once(' ')?;
+        Some((file.into(), offset.parse().ok()?))
+    };
+    match block() {
+        Some((path, offset)) => Damage {
+            path,
+            place: Place::Offset(offset),
+            ..damage
+        },
+        None => damage,
     }
 }
 

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
-use crate::rows::{RowReader, RowWriter, SharedIndex, found};
+use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, found};
 use crate::{BlockReader, Error, Place, Result, Store};
 use fault::Site;
 use pool::{Mode, Pool};
@@ -95,14 +95,14 @@ fn inspect(path: &Path) -> Result<std::path::PathBuf> {
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
+pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
     let path = inspect(path)?;
     let options = SqliteOptions::default();
     let rows = || SqliteRows::new(Pool::new(Site::new(&path), Mode::Alone, options));
     let sqlite = rows();
     let intact = sqlite.integrity(&mut |reason| report.damage(&path, Place::Structure, reason));
     report.sound(intact)?;
-    let reader = RowReader::new(rows(), Arc::default());
+    let reader = RowReader::new(Remembering::new(rows()), Arc::default());
     match report.sound(reader)? {
         Some(reader) => crate::rows::check(&sqlite, &reader, report),
         None => Ok(()),
