@@ -44,6 +44,8 @@ pub mod conformance;
 mod contract;
 mod error;
 mod ext;
+#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+mod identity;
 mod latch;
 #[cfg(feature = "log")]
 mod log;

@@ -240,6 +240,85 @@ fn a_flipped_byte_of_the_index_is_one_line_for_all_that_it_hides() {
     assert!(most > 100, "{most}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_refused_and_stays() {
+    let place = Place::new();
+    let target = place.0.path().join("unmounted");
+    std::os::unix::fs::symlink(&target, place.directory()).unwrap();
+    assert!(place.url().exists());
+    for error in [
+        refusal(&place.url()),
+        place.url().create().unwrap_err(),
+        place.url().open_or_create().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains("a symbolic link to"), "{error}");
+    }
+    assert_eq!(fs::read_link(place.directory()).unwrap(), target);
+    assert!(!target.exists());
+}
+
+/// One database, which two directories lead to.
+#[cfg(unix)]
+#[test]
+fn one_writer_through_all_names_of_a_database() {
+    let place = Place::with_chain();
+    let other = place.0.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(place.directory().join("store"), other.join("store")).unwrap();
+    std::os::unix::fs::symlink(place.directory().join("db"), other.join("db")).unwrap();
+    let mut held = place.url().open().unwrap();
+    let url = StoreUrl::Rocksdb(other, OPTIONS);
+    assert!(matches!(url.open().unwrap_err(), Error::InUse { .. }));
+    let run = [block(END, BODY_BYTES)];
+    held.writer.append(&run, Durability::Disk).unwrap();
+    let reader = url.open_read_only().unwrap();
+    ask(&*reader, Extent::whole(END + 1), BODY_BYTES).unwrap();
+}
+
+/// So several names of RocksDB's files do no harm.
+#[cfg(unix)]
+#[test]
+fn a_copy_that_is_made_of_hard_links_stays_as_it_was() {
+    fn link(from: &Path, to: &Path) {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let target = to.join(path.file_name().unwrap());
+            match path.is_dir() {
+                true => link(&path, &target),
+                false => fs::hard_link(&path, &target).unwrap(),
+            }
+        }
+    }
+    let (place, copy) = (Place::with_chain(), Place::new());
+    link(&place.directory(), &copy.directory());
+    let content = || -> Vec<_> {
+        let read = |path: PathBuf| {
+            let bytes = fs::read(&path).unwrap();
+            (path, bytes)
+        };
+        copy.files().into_iter().map(read).collect()
+    };
+    let before = content();
+    let mut store = place.url().open().unwrap();
+    // Both have one lock.
+    assert!(matches!(
+        copy.url().open().unwrap_err(),
+        Error::InUse { .. }
+    ));
+    for height in END..2 * END {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+    }
+    store.writer.prune(Part::Body, END, u64::MAX).unwrap();
+    drop(store);
+    drop(place.url().open().unwrap());
+    assert!(content() == before, "a link's file was written to");
+    copy.ask().unwrap();
+}
+
 #[test]
 fn settings_of_the_url_open_the_same_store() {
     let place = Place::with_chain();

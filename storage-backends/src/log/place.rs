@@ -18,6 +18,7 @@ use super::mark::MarkFile;
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
+use crate::identity::{count_names, leads_nowhere, look};
 use crate::table::KeyHash;
 use crate::{Error, Extent, Result};
 
@@ -26,7 +27,7 @@ const CREATING: &str = "store.new";
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
     match fs::read_dir(directory) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Err(error) => error.kind() != io::ErrorKind::NotFound || leads_nowhere(directory),
         Ok(_) => !is_vacant(directory),
     }
 }
@@ -65,19 +66,10 @@ fn is_vacant(directory: &Path) -> bool {
 /// The canonical path of a directory that has a store.
 pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     let fault = |source| Error::system("open", directory, source);
-    let found = match directory.metadata() {
-        Ok(found) => found,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(Error::Missing {
-                path: directory.to_owned(),
-            });
-        }
-        Err(error) => return Err(fault(error)),
+    let Some(found) = look("open", directory)? else {
+        return Err(Error::Missing {
+            path: directory.to_owned(),
+        });
     };
     let not_a_store = |found: &str| Error::NotAStore {
         path: directory.to_owned(),
@@ -88,7 +80,10 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     }
     let directory = directory.canonicalize().map_err(fault)?;
     match Named::Store.path(&directory).metadata() {
-        Ok(_) => Ok(directory),
+        Ok(_) => {
+            refuse_links(&directory)?;
+            Ok(directory)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let found = match is_vacant(&directory) {
                 true => "an empty directory",
@@ -100,11 +95,43 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Refuses files of a store that other directories have too, by hard links or symbolic ones: the lock is on the file
+/// `store`, so a writer there would append to them, and punch holes into them, unnoticed.
+fn refuse_links(directory: &Path) -> Result<()> {
+    let fault = |source| Error::system("open", directory, source);
+    for entry in fs::read_dir(directory).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if Named::of(&entry.file_name().to_string_lossy()) == Named::Other {
+            continue;
+        }
+        let reason = match entry.metadata() {
+            Ok(found) if found.is_symlink() => {
+                "it is a symbolic link; a store's files have to be in its directory".to_owned()
+            }
+            Ok(found) if found.is_file() && count_names(&found) > 1 => {
+                let names = count_names(&found);
+                format!(
+                    "the file has {names} names (hard links), by which another store may hold it; \
+                     copy the store in place of linking it, or remove the other names"
+                )
+            }
+            Ok(_) => continue,
+            // Removed by a writer meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(fault(error)),
+        };
+        let path = entry.path();
+        return Err(Error::Unusable { path, reason });
+    }
+    Ok(())
+}
+
 /// Makes the files of an empty store; gives the directory's canonical path.
 pub(super) fn create(path: &Path) -> Result<PathBuf> {
     let exists_already = || Error::Exists {
         path: path.to_owned(),
     };
+    look("create", path)?;
     if exists(path) {
         return Err(exists_already());
     }

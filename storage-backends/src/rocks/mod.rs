@@ -5,7 +5,9 @@
 //!
 //! 1. A store comes into being whole: `store` gets its name last.
 //! 2. Tables, rows and commits are those of `rows`; a commit is one write batch.
-//! 3. One process has a store open, in it one writer and any number of readers.
+//! 3. One process has a store open, in it one writer and any number of readers. The lock is on the file `store`; within the
+//!    process it is the directory `db` itself that counts, whatever its paths. Hard links to RocksDB's files do no
+//!    harm: it never writes to a file again that it has closed, so a copy made of links stays as it was.
 //! 4. The database is closed with nothing in its write-ahead log. While it is open, a commit that is still in the log
 //!    shares a limit with every such log: damage to its very end can't be told from a crash. Damage anywhere before
 //!    is reported.

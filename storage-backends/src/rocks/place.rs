@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::identity::{leads_nowhere, look};
 use crate::{Error, Place, Result};
 
 const STORE: &str = "store";
@@ -23,7 +24,7 @@ pub(super) fn database(directory: &Path) -> PathBuf {
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
     match fs::read_dir(directory) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Err(error) => error.kind() != io::ErrorKind::NotFound || leads_nowhere(directory),
         Ok(_) => !is_vacant(directory),
     }
 }
@@ -49,19 +50,10 @@ fn is_vacant(directory: &Path) -> bool {
 /// The canonical path of a directory that has a store of this version.
 pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     let fault = |source| Error::system("open", directory, source);
-    let found = match directory.metadata() {
-        Ok(found) => found,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(Error::Missing {
-                path: directory.to_owned(),
-            });
-        }
-        Err(error) => return Err(fault(error)),
+    let Some(found) = look("open", directory)? else {
+        return Err(Error::Missing {
+            path: directory.to_owned(),
+        });
     };
     let not_a_store = |found: &str| Error::NotAStore {
         path: directory.to_owned(),
@@ -123,6 +115,7 @@ pub(super) fn create(path: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Re
     let exists_already = || Error::Exists {
         path: path.to_owned(),
     };
+    look("create", path)?;
     if exists(path) {
         return Err(exists_already());
     }
