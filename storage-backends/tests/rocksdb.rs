@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -195,6 +196,20 @@ fn pruning_gives_measured_space_back() {
         ..Extent::whole(100)
     };
     ask(&*store.reader, extent, size).unwrap();
+}
+
+/// RocksDB keeps a diary for people, in a thread of its own.
+#[test]
+fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
+    let place = Place::with_chain();
+    let store = place.url().open().unwrap();
+    let before = store.reader.usage().unwrap();
+    assert!(before.bytes_on_disk > 60 * BODY_BYTES as u64, "{before:?}");
+    let database = place.directory().join("db");
+    let diary = fs::File::options().append(true).open(database.join("LOG"));
+    diary.unwrap().write_all(&[b'.'; 100_000]).unwrap();
+    fs::write(database.join("LOG.old.1"), [b'.'; 100_000]).unwrap();
+    assert_eq!(store.reader.usage().unwrap(), before);
 }
 
 /// Any of those of the index: each leads to one damaged place.

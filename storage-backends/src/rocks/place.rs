@@ -3,6 +3,7 @@
 //! `store` is 12 bytes: "HLROCKS\0" and a format version, u32 little-endian. It gets its name last; what an
 //! interrupted creation left is recognised and made anew.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -180,12 +181,19 @@ fn lock(file: &File, directory: &Path) -> Result<()> {
     }
 }
 
-/// Bytes that all files under a directory take, but for what is set aside for the end of a journal.
+/// Bytes that all files under a directory take, but for RocksDB's diaries, and what is set aside for the end of a journal.
+///
+/// RocksDB writes a diary for people to read (`LOG`, `LOG.old.*`), from threads of its own and at times of its own. What it
+/// says would make the size of a store differ from one moment to the next though nobody changed the store. The diaries are
+/// bounded: see [`RocksOptions`](super::RocksOptions).
 pub(super) fn bytes(directory: &Path) -> Result<u64> {
     let fault = |source| Error::system("measure", directory, source);
     let mut sum = 0;
     for entry in fs::read_dir(directory).map_err(fault)? {
         let entry = entry.map_err(fault)?;
+        if is_diary(&entry.file_name()) {
+            continue;
+        }
         match entry.metadata() {
             Ok(found) if found.is_dir() => sum += bytes(&entry.path())?,
             Ok(found) => sum += allocated(&found),
@@ -195,6 +203,11 @@ pub(super) fn bytes(directory: &Path) -> Result<u64> {
         }
     }
     Ok(sum)
+}
+
+fn is_diary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == "LOG" || name.starts_with("LOG.old.")
 }
 
 #[cfg(unix)]
