@@ -42,17 +42,22 @@ const MIB: usize = 1 << 20;
 /// What a verifier's two rooms, a store's buffers and the engine's caches take, whatever is imported.
 const FIXED: usize = 26 * MIB;
 
+/// What the disk does at a commit, when so many blocks were taken from their source.
+type Disk = fn(taken: &AtomicUsize);
+
 /// The most that was held during an import with a limit, beside what was held before.
-fn peak(generator: &Generator, blocks: &[Bytes], limit: usize) -> usize {
+fn peak(generator: &Generator, blocks: &[Bytes], limit: usize, disk: Disk) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let url: StoreUrl = format!("log:{}", directory.path().join("s").display())
         .parse()
         .unwrap();
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let slow = Arc::new(|stage| {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&taken);
+    let slow = Arc::new(move |stage| {
         if stage == Stage::Commit {
-            std::thread::sleep(Duration::from_millis(20));
+            disk(&seen);
         }
     });
     let builder = Engine::builder().threads(2).durability(Durability::Os);
@@ -62,7 +67,10 @@ fn peak(generator: &Generator, blocks: &[Bytes], limit: usize) -> usize {
         .create(url.create().unwrap(), generator.spec())
         .unwrap();
     // Copies, as if they had just been received.
-    let copies = blocks.iter().map(|block| Bytes::copy_from_slice(block));
+    let copies = blocks.iter().map(|block| {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Bytes::copy_from_slice(block)
+    });
     for outcome in engine.import(copies) {
         assert!(matches!(outcome.unwrap(), Outcome::Committed { .. }));
     }
@@ -84,9 +92,18 @@ fn an_import_holds_no_more_than_its_limit() {
         blocks.push(Bytes::from(block.encode()));
     }
     let (small, large) = (24 * MIB, 1024 * MIB);
-    let within = peak(&generator, &blocks, small);
+    let slow: Disk = |_| std::thread::sleep(Duration::from_millis(20));
+    let within = peak(&generator, &blocks, small, slow);
     assert!(within <= small + FIXED, "{within} bytes");
-    // It is the limit that held it there, and not that there was so little.
-    let without = peak(&generator, &blocks, large);
+    // It is the limit that held it there, and not that there was so little: with room for all, a disk that does nothing
+    // before all is taken in lets it come to that, however fast the rest is.
+    const BLOCKS: usize = 80;
+    assert_eq!(blocks.len(), BLOCKS);
+    let waiting: Disk = |taken| {
+        while taken.load(Ordering::Relaxed) < BLOCKS {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let without = peak(&generator, &blocks, large, waiting);
     assert!(without > small + FIXED, "{without} bytes");
 }

@@ -1,6 +1,10 @@
 //! Checking a whole store: every block, checksum and index entry is read, and all damage is reported, not just the
 //! first. What only one backend has (its files, rows, tables) it checks itself, besides this walk.
+//!
+//! One page of an index is asked for once for each key in it, and a file that is gone once for each of its blocks. So a
+//! report has one line for each damaged place, with how often the check met it, and so many lines at most.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +19,8 @@ pub struct Damage {
     pub place: Place,
     /// What is wrong there.
     pub reason: String,
+    /// How often the check came upon it, at least 1: so many blocks or index entries can't be read because of it.
+    pub times: u64,
 }
 
 impl fmt::Display for Damage {
@@ -23,8 +29,13 @@ impl fmt::Display for Damage {
             path,
             place,
             reason,
+            times,
         } = self;
-        write!(f, "{} at {place}: {reason}", path.display())
+        write!(f, "{} at {place}: {reason}", path.display())?;
+        match times {
+            0 | 1 => Ok(()),
+            times => write!(f, " (met {times} times)"),
+        }
     }
 }
 
@@ -37,9 +48,15 @@ pub struct Checked {
     pub bodies: u64,
     /// Index entries.
     pub index_entries: u64,
-    /// Damage that was reported.
+    /// Damaged places: those that were reported, and [`unlisted`](Self::unlisted) ones.
     pub damage: u64,
+    /// Damage that was met once [`DAMAGE_LISTED_MAX`] places were known, in other places. It isn't reported, and counts
+    /// as often as it was met.
+    pub unlisted: u64,
 }
+
+/// The most places that a check reports.
+pub const DAMAGE_LISTED_MAX: usize = 10_000;
 
 /// Something that a repair made again, or took away, because it follows from what is sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,30 +73,67 @@ impl fmt::Display for Repaired {
     }
 }
 
-/// Counts damage and hands it on.
-pub(crate) struct Report<'a> {
+/// Collects damage: each place once, in the order in which they were met.
+pub(crate) struct Report {
     pub(crate) checked: Checked,
-    sink: &'a mut dyn FnMut(Damage),
+    /// How often damage was met, in whatever place.
+    met: u64,
+    listed: Vec<Damage>,
+    /// Where in the list a place is.
+    known: HashMap<(PathBuf, Place, String), usize>,
+    locate: fn(Damage) -> Damage,
 }
 
-impl<'a> Report<'a> {
-    pub(crate) fn new(sink: &'a mut dyn FnMut(Damage)) -> Self {
+impl Default for Report {
+    fn default() -> Self {
         Self {
             checked: Checked::default(),
-            sink,
+            met: 0,
+            listed: Vec::new(),
+            known: HashMap::new(),
+            locate: |damage| damage,
         }
+    }
+}
+
+impl Report {
+    /// A backend that knows better where damage is than the error says tells so here, before anything is met.
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
+    pub(crate) fn locate_by(&mut self, locate: fn(Damage) -> Damage) {
+        self.locate = locate;
+    }
+
+    /// How often damage was met so far.
+    pub(crate) const fn met(&self) -> u64 {
+        self.met
     }
 
     pub(crate) fn damage(&mut self, path: &Path, place: Place, reason: impl Into<String>) {
-        self.checked.damage += 1;
-        (self.sink)(Damage {
+        self.met += 1;
+        let mut damage = (self.locate)(Damage {
             path: path.to_owned(),
             place,
             reason: reason.into(),
+            times: 1,
         });
+        let key = (damage.path.clone(), damage.place, damage.reason.clone());
+        if let Some(at) = self.known.get(&key) {
+            self.listed[*at].times += 1;
+            return;
+        }
+        self.checked.damage += 1;
+        if self.listed.len() < DAMAGE_LISTED_MAX {
+            self.known.insert(key, self.listed.len());
+            if damage.place != place {
+                damage.reason += &format!(", first met at {place}");
+            }
+            self.listed.push(damage);
+        } else {
+            self.checked.unlisted += 1;
+        }
     }
 
-    /// Hands damage on and gives what is sound; any other error ends the check.
+    /// Notes damage and gives what is sound; any other error ends the check.
     pub(crate) fn sound<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
         match outcome {
             Ok(found) => Ok(Some(found)),
@@ -94,10 +148,16 @@ impl<'a> Report<'a> {
             Err(error) => Err(error),
         }
     }
+
+    /// Hands on what was found.
+    pub(crate) fn tell(self, found: &mut dyn FnMut(Damage)) -> Checked {
+        self.listed.into_iter().for_each(found);
+        self.checked
+    }
 }
 
 /// Asks a reader for everything that it holds. `path` is where it is, for reports. O(store).
-pub(crate) fn walk(reader: &dyn BlockReader, path: &Path, report: &mut Report<'_>) -> Result<()> {
+pub(crate) fn walk(reader: &dyn BlockReader, path: &Path, report: &mut Report) -> Result<()> {
     let Some(extent) = report.sound(reader.extent())? else {
         return Ok(());
     };
@@ -113,7 +173,7 @@ fn walk_block(
     reader: &dyn BlockReader,
     path: &Path,
     height: u64,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let place = Place::Height(height);
     let header = match report.sound(reader.header(height))? {
@@ -142,7 +202,7 @@ fn walk_index(
     reader: &dyn BlockReader,
     path: &Path,
     height: u64,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let Some(Some(Held::Present(entries))) = report.sound(reader.index(height))? else {
         return Ok(());
@@ -177,5 +237,52 @@ struct Hex<'a>(&'a [u8]);
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn told(report: Report) -> (Vec<String>, Checked) {
+        let mut lines = Vec::new();
+        let checked = report.tell(&mut |damage| lines.push(damage.to_string()));
+        (lines, checked)
+    }
+
+    #[test]
+    fn one_place_is_one_line_with_a_count() {
+        let mut report = Report::default();
+        for _ in 0..19_903 {
+            report.damage("store".as_ref(), Place::Index, "torn");
+        }
+        report.damage("store".as_ref(), Place::Height(3), "torn");
+        report.damage("other".as_ref(), Place::Index, "torn");
+        assert_eq!(report.met(), 19_905);
+        let (lines, checked) = told(report);
+        let expected = [
+            "store at the index: torn (met 19903 times)",
+            "store at height 3: torn",
+            "other at the index: torn",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!((checked.damage, checked.unlisted), (3, 0));
+    }
+
+    #[test]
+    fn a_report_is_bounded_and_says_how_much_is_left_out() {
+        let mut report = Report::default();
+        let more = 7;
+        for height in 0..DAMAGE_LISTED_MAX as u64 + more {
+            report.damage("store".as_ref(), Place::Height(height), "gone");
+        }
+        // What is listed is still counted there.
+        report.damage("store".as_ref(), Place::Height(0), "gone");
+        let (lines, checked) = told(report);
+        assert_eq!(lines.len(), DAMAGE_LISTED_MAX);
+        assert_eq!(lines[0], "store at height 0: gone (met 2 times)");
+        assert_eq!(checked.unlisted, more);
+        assert_eq!(checked.damage, DAMAGE_LISTED_MAX as u64 + more);
     }
 }

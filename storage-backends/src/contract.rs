@@ -312,7 +312,7 @@ pub struct PruneReceipt {
 /// How large a store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of the store's files; 0 for a store without files.
+    /// Bytes of the store's files, without what a database engine writes for people to read; 0 for a store without files.
     pub bytes_on_disk: u64,
     /// Bodies held.
     pub blocks: u64,
@@ -367,7 +367,8 @@ pub trait BlockReader: Send + Sync {
 
     /// How large the store is. O(log n) or better.
     ///
-    /// To be correct, `bytes_on_disk` counts every file of the store, journals included.
+    /// To be correct, `bytes_on_disk` counts every file of the store, journals included, and stays the same while
+    /// nobody writes and no work is left over: the diary of a database engine, which it keeps as it likes, doesn't count.
     fn usage(&self) -> Result<Usage>;
 }
 

@@ -71,6 +71,15 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
     },
+    /// What is at the path can't be used as it is: a symbolic link that leads nowhere, a file with several names, a log that
+    /// can't be moved into its database where nothing can be written. Nothing was changed.
+    #[error("{} can't be used: {reason}", path.display())]
+    Unusable {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is in the way, and what helps.
+        reason: String,
+    },
     /// The place can't be written, and the operation needs to.
     #[error("{}: can't {operation}: it is read-only here", path.display())]
     ReadOnly {
@@ -192,7 +201,7 @@ impl Error {
 }
 
 /// Where in a store damage was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
     /// The header, body or id of the block at this height.

@@ -44,6 +44,8 @@ pub mod conformance;
 mod contract;
 mod error;
 mod ext;
+#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+mod identity;
 mod latch;
 #[cfg(feature = "log")]
 mod log;
@@ -63,7 +65,7 @@ mod url;
 pub use arguments::{
     BODY_BYTES_MAX, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, META_KEY_BYTES_MAX, META_VALUE_BYTES_MAX,
 };
-pub use check::{Checked, Damage, Repaired};
+pub use check::{Checked, DAMAGE_LISTED_MAX, Damage, Repaired};
 pub use contract::{
     Block, BlockReader, BlockWriter, Durability, Extent, Held, INDEX_ENTRY_BYTES, Id, IndexEntry,
     Location, Part, PruneReceipt, Receipt, Store, StoredBlock, StoredHeader, Usage,

@@ -99,13 +99,15 @@ impl StoreUrl {
         }
     }
 
-    /// Reads the whole store, every checksum and index entry, and reports all damage. O(store). Nothing is
-    /// changed, but for what opening a store after a crash always does.
+    /// Reads the whole store, every checksum and index entry, and reports all damage: when all is read, each damaged
+    /// place once, and [`DAMAGE_LISTED_MAX`](crate::DAMAGE_LISTED_MAX) at most. O(store). Nothing is changed, but for what
+    /// opening a store after a crash always does.
     ///
     /// # Errors
-    /// Those of [`open_read_only`](Self::open_read_only) but [`Error::Corrupt`], which is reported.
+    /// Those of [`open_read_only`](Self::open_read_only) but [`Error::Corrupt`], which is reported. What was found before
+    /// an error is reported too.
     pub fn check(&self, found: &mut dyn FnMut(Damage)) -> Result<Checked> {
-        let mut report = Report::new(found);
+        let mut report = Report::default();
         let outcome: Result<()> = match self {
             Self::Memory => Err(self.missing()),
             #[cfg(feature = "log")]
@@ -116,8 +118,9 @@ impl StoreUrl {
             Self::Rocksdb(directory, _) => rocks::check(directory, &mut report),
         };
         // Damage that ends a check is damage too.
-        report.sound(outcome)?;
-        Ok(report.checked)
+        let outcome = report.sound(outcome);
+        let checked = report.tell(found);
+        outcome.map(|_| checked)
     }
 
     /// Makes again what follows from sound parts of the store (its index, its tables of heights), and reports what

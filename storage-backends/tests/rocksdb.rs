@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -195,6 +196,142 @@ fn pruning_gives_measured_space_back() {
         ..Extent::whole(100)
     };
     ask(&*store.reader, extent, size).unwrap();
+}
+
+/// RocksDB keeps a diary for people, in a thread of its own.
+#[test]
+fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
+    let place = Place::with_chain();
+    let store = place.url().open().unwrap();
+    let before = store.reader.usage().unwrap();
+    assert!(before.bytes_on_disk > 60 * BODY_BYTES as u64, "{before:?}");
+    let database = place.directory().join("db");
+    let diary = fs::File::options().append(true).open(database.join("LOG"));
+    diary.unwrap().write_all(&[b'.'; 100_000]).unwrap();
+    fs::write(database.join("LOG.old.1"), [b'.'; 100_000]).unwrap();
+    assert_eq!(store.reader.usage().unwrap(), before);
+}
+
+/// Any of those of the index: each leads to one damaged place.
+#[test]
+fn a_flipped_byte_of_the_index_is_one_line_for_all_that_it_hides() {
+    let options = RocksOptions {
+        index: IndexOptions {
+            entries_in_memory: 2000,
+            fanout: 8,
+        },
+        ..OPTIONS
+    };
+    let whole = Place::new();
+    let mut store = options.create(&whole.directory()).unwrap();
+    for first in (0..900).step_by(100) {
+        let run: Vec<Block> = (first..first + 100)
+            .map(|height| block(height, 10))
+            .collect();
+        store.writer.append(&run, Durability::Os).unwrap();
+    }
+    drop(store);
+    assert_eq!(whole.check(), [""; 0]);
+    let mut most = 0;
+    for path in whole.files() {
+        // Pages and filters of 16 bytes an entry: nothing else here is as large.
+        let bytes = fs::read(&path).unwrap();
+        let is_table = path.extension().is_some_and(|extension| extension == "sst");
+        if !is_table || bytes.len() < 40_000 {
+            continue;
+        }
+        let name = path.strip_prefix(whole.directory()).unwrap();
+        for offset in (0..bytes.len() / 2).step_by(3001) {
+            let place = whole.copy();
+            let mut damaged = bytes.clone();
+            damaged[offset] ^= 1;
+            fs::write(place.directory().join(name), damaged).unwrap();
+            let mut found = Vec::new();
+            let checked = place.url().check(&mut |damage| found.push(damage)).unwrap();
+            assert!((1..=3).contains(&checked.damage), "{offset}: {found:#?}");
+            most = most.max(found.iter().map(|damage| damage.times).max().unwrap());
+        }
+    }
+    assert!(most > 100, "{most}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_refused_and_stays() {
+    let place = Place::new();
+    let target = place.0.path().join("unmounted");
+    std::os::unix::fs::symlink(&target, place.directory()).unwrap();
+    assert!(place.url().exists());
+    for error in [
+        refusal(&place.url()),
+        place.url().create().unwrap_err(),
+        place.url().open_or_create().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains("a symbolic link to"), "{error}");
+    }
+    assert_eq!(fs::read_link(place.directory()).unwrap(), target);
+    assert!(!target.exists());
+}
+
+/// One database, which two directories lead to.
+#[cfg(unix)]
+#[test]
+fn one_writer_through_all_names_of_a_database() {
+    let place = Place::with_chain();
+    let other = place.0.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(place.directory().join("store"), other.join("store")).unwrap();
+    std::os::unix::fs::symlink(place.directory().join("db"), other.join("db")).unwrap();
+    let mut held = place.url().open().unwrap();
+    let url = StoreUrl::Rocksdb(other, OPTIONS);
+    assert!(matches!(url.open().unwrap_err(), Error::InUse { .. }));
+    let run = [block(END, BODY_BYTES)];
+    held.writer.append(&run, Durability::Disk).unwrap();
+    let reader = url.open_read_only().unwrap();
+    ask(&*reader, Extent::whole(END + 1), BODY_BYTES).unwrap();
+}
+
+/// So several names of RocksDB's files do no harm.
+#[cfg(unix)]
+#[test]
+fn a_copy_that_is_made_of_hard_links_stays_as_it_was() {
+    fn link(from: &Path, to: &Path) {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let target = to.join(path.file_name().unwrap());
+            match path.is_dir() {
+                true => link(&path, &target),
+                false => fs::hard_link(&path, &target).unwrap(),
+            }
+        }
+    }
+    let (place, copy) = (Place::with_chain(), Place::new());
+    link(&place.directory(), &copy.directory());
+    let content = || -> Vec<_> {
+        let read = |path: PathBuf| {
+            let bytes = fs::read(&path).unwrap();
+            (path, bytes)
+        };
+        copy.files().into_iter().map(read).collect()
+    };
+    let before = content();
+    let mut store = place.url().open().unwrap();
+    // Both have one lock.
+    assert!(matches!(
+        copy.url().open().unwrap_err(),
+        Error::InUse { .. }
+    ));
+    for height in END..2 * END {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+    }
+    store.writer.prune(Part::Body, END, u64::MAX).unwrap();
+    drop(store);
+    drop(place.url().open().unwrap());
+    assert!(content() == before, "a link's file was written to");
+    copy.ask().unwrap();
 }
 
 #[test]

@@ -480,3 +480,345 @@ fn flipped_bytes_of_a_store_with_runs_are_reported_or_harmless() {
     }
     assert!(reported > 50, "{reported}");
 }
+
+#[test]
+fn one_damaged_row_of_the_index_is_one_line_and_hides_no_others() {
+    let place = Place::new();
+    let options = SqliteOptions {
+        index: IndexOptions {
+            // One run, with two rows of filters.
+            entries_in_memory: 4000,
+            fanout: 8,
+        },
+        ..SqliteOptions::default()
+    };
+    let mut store = options.create(&place.file()).unwrap();
+    let blocks: Vec<Block> = (0..900).map(|height| block(height, 10)).collect();
+    for run in blocks.chunks(100) {
+        store.writer.append(run, Durability::Os).unwrap();
+    }
+    drop(store);
+    assert_eq!(check(&place.url()), [""; 0]);
+    // The first row of filters of the run.
+    let filters = "SELECT min(number) FROM runs WHERE number & 2147483648 != 0";
+    let sql = format!("UPDATE runs SET row = zeroblob(length(row)) WHERE number = ({filters})");
+    tamper(&place, &sql);
+    let found = check(&place.url());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("of runs has a checksum that doesn't match (met "));
+    // Keys that the other row leads to are found.
+    let reader = place.url().open_read_only().unwrap();
+    let keys = blocks.iter().flat_map(|block| &block.index);
+    let (right, wrong): (Vec<_>, Vec<_>) = keys
+        .map(|entry| reader.locate(&entry.key))
+        .partition(Result::is_ok);
+    assert!(right.len() > 400 && wrong.len() > 400, "{}", right.len());
+}
+
+#[cfg(unix)]
+mod names {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[track_caller]
+    fn assert_unusable(error: &Error, told: &str) {
+        assert!(matches!(error, Error::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+
+    #[test]
+    fn a_file_with_two_names_is_refused_through_both() {
+        let place = Place::with_chain(0, 3);
+        let other = place.0.path().join("other.db");
+        fs::hard_link(place.file(), &other).unwrap();
+        let files = place.files();
+        for url in [place.url(), StoreUrl::Sqlite(other.clone())] {
+            assert_unusable(&refusal(&url), "2 names (hard links)");
+            assert_unusable(&url.check(&mut |_| {}).unwrap_err(), "2 names");
+            assert_unusable(&url.repair(&mut |_| {}).unwrap_err(), "2 names");
+        }
+        assert_eq!(place.files(), files);
+        fs::remove_file(other).unwrap();
+        ask(
+            &*place.url().open().unwrap().reader,
+            Extent::whole(3),
+            BODY_BYTES,
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn a_link_that_comes_while_a_store_is_open_lets_nobody_in() {
+        let place = Place::with_chain(0, 3);
+        let mut store = place.url().open().unwrap();
+        let other = place.0.path().join("other.db");
+        fs::hard_link(place.file(), &other).unwrap();
+        assert_unusable(&refusal(&StoreUrl::Sqlite(other)), "2 names");
+        // Whoever has it open goes on.
+        let run = [block(3, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+        ask(&*store.reader, Extent::whole(4), BODY_BYTES).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_while_it_is_open_is_not_opened_again() {
+        let place = Place::with_chain(0, 3);
+        let held = place.url().open().unwrap();
+        let other = place.0.path().join("other.db");
+        fs::rename(place.file(), &other).unwrap();
+        let url = StoreUrl::Sqlite(other.clone());
+        assert_unusable(&refusal(&url), "has the same file open as");
+        fs::rename(other, place.file()).unwrap();
+        drop(held);
+        ask(
+            &*place.url().open().unwrap().reader,
+            Extent::whole(3),
+            BODY_BYTES,
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_refused_and_stays() {
+        let place = Place::new();
+        let target = place.0.path().join("unmounted").join("chain.db");
+        symlink(&target, place.file()).unwrap();
+        let url = place.url();
+        assert!(url.exists());
+        let told = "a symbolic link to";
+        assert_unusable(&refusal(&url), told);
+        assert_unusable(&url.create().unwrap_err(), told);
+        assert_unusable(&url.open_or_create().unwrap_err(), told);
+        assert_unusable(&url.check(&mut |_| {}).unwrap_err(), told);
+        assert_eq!(place.files(), ["chain.db"]);
+        assert_eq!(fs::read_link(place.file()).unwrap(), target);
+        // One that leads to itself is no better.
+        fs::remove_file(place.file()).unwrap();
+        symlink(place.file(), place.file()).unwrap();
+        assert_unusable(&url.open_or_create().unwrap_err(), told);
+        // One to an empty file is followed, and to a store.
+        fs::remove_file(place.file()).unwrap();
+        fs::create_dir(place.0.path().join("unmounted")).unwrap();
+        fs::write(&target, "").unwrap();
+        symlink(&target, place.file()).unwrap();
+        drop(url.open_or_create().unwrap());
+        url.open().unwrap();
+        assert_eq!(fs::read_link(place.file()).unwrap(), target);
+    }
+}
+
+/// Other processes: this very binary again, with a task.
+#[cfg(target_os = "linux")]
+mod processes {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::os::unix::fs::MetadataExt;
+    use std::process::{Child, ChildStdout, Command, Stdio};
+
+    use super::support::{make_writable, where_read_only};
+    use super::*;
+
+    const CHILD: &str = "HUBLEDGER_STORAGE_SQLITE_TEST";
+
+    fn task(place: &Place, what: &str) -> String {
+        format!("{what} {}", place.file().display())
+    }
+
+    fn child_with(place: &Place, what: &str) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "processes::child", "--nocapture"]);
+        command.env(CHILD, task(place, what));
+        command
+    }
+
+    fn read_only_child(place: &Place, what: &str) -> Command {
+        let task = task(place, what);
+        where_read_only(place.0.path(), "processes::child", (CHILD, &task))
+    }
+
+    #[track_caller]
+    fn assert_done(command: &mut Command) {
+        let output = command.output().unwrap();
+        let (out, error) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{out}{error}");
+    }
+
+    /// A child that has done its task, and waits for its input to end. What else it writes goes nowhere, but has to be taken.
+    struct Holding(Child, BufReader<ChildStdout>);
+
+    fn holding(command: &mut Command) -> Holding {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "holding"), "the child ended");
+        Holding(child, output)
+    }
+
+    fn let_go(Holding(mut child, mut output): Holding) {
+        drop(child.stdin.take());
+        std::io::copy(&mut output, &mut std::io::sink()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// What children do: nothing in an ordinary test run.
+    #[test]
+    fn child() {
+        let Ok(task) = std::env::var(CHILD) else {
+            return;
+        };
+        let (task, path) = task.split_once(' ').unwrap();
+        let url = StoreUrl::Sqlite(path.into());
+        let hold = || {
+            println!("\nholding");
+            std::io::stdout().flush().unwrap();
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+        };
+        match task {
+            "write" => {
+                let _store = url.open().unwrap();
+                hold();
+            }
+            "hold" | "read" => {
+                let reader = url.open_read_only().unwrap();
+                ask(&*reader, Extent::whole(3), BODY_BYTES).unwrap();
+                assert_eq!(check(&url), [""; 0]);
+                if task != "read" {
+                    hold();
+                }
+            }
+            "read-only" => {
+                let reader = url.open_read_only().unwrap();
+                ask(&*reader, Extent::whole(3), BODY_BYTES).unwrap();
+                assert_eq!(check(&url), [""; 0]);
+                for refused in [
+                    url.open(),
+                    StoreUrl::Sqlite(format!("{path}.new").into()).create(),
+                ] {
+                    let error = refused.unwrap_err();
+                    assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+                }
+            }
+            "refused" => {
+                let error = url.open_read_only().map(drop).unwrap_err();
+                assert!(matches!(error, Error::Unusable { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains("chain.db-wal can't be used"), "{text}");
+                assert!(text.contains("where it can be written"), "{text}");
+            }
+            other => panic!("{other} is no task"),
+        }
+    }
+
+    /// The lock is on the file, not on its name, nor on the file of the lock.
+    #[test]
+    fn a_writer_keeps_others_out_whatever_the_file_is_called_by_then() {
+        let place = Place::with_chain(0, 3);
+        let child = holding(&mut child_with(&place, "write"));
+        assert!(matches!(
+            place.url().open().unwrap_err(),
+            Error::InUse { .. }
+        ));
+        fs::remove_file(place.0.path().join("chain.db.lock")).unwrap();
+        assert!(matches!(
+            place.url().open().unwrap_err(),
+            Error::InUse { .. }
+        ));
+        let other = place.0.path().join("other.db");
+        fs::rename(place.file(), &other).unwrap();
+        let error = StoreUrl::Sqlite(other.clone()).open().unwrap_err();
+        assert!(matches!(error, Error::InUse { .. }), "{error}");
+        fs::rename(other, place.file()).unwrap();
+        let_go(child);
+        place.url().open().unwrap();
+    }
+
+    /// The locks that SQLite holds on a file for this process, as the system lists them.
+    fn locks(place: &Place) -> Vec<String> {
+        let inode = fs::metadata(place.file()).unwrap().ino();
+        let owner = std::process::id().to_string();
+        let is_ours = |line: &&str| {
+            let mut words = line.split_whitespace();
+            words.any(|word| word == "POSIX")
+                && words.any(|word| word == owner)
+                && words.any(|word| word.ends_with(&format!(":{inode}")))
+        };
+        let all = fs::read_to_string("/proc/locks").unwrap();
+        let ours = all.lines().filter(is_ours);
+        ours.map(|line| line.split_once(':').unwrap().1.to_owned())
+            .collect()
+    }
+
+    /// The system drops them when the process closes any other descriptor of the file.
+    #[test]
+    fn locks_of_sqlite_stay_whatever_else_the_process_opens_and_closes() {
+        let place = Place::with_chain(0, 3);
+        let early = place.url().open_read_only().unwrap();
+        let held = locks(&place);
+        assert_eq!(held.len(), 1, "{held:?}");
+        drop(place.url().open_read_only().unwrap());
+        drop(place.url().open().unwrap());
+        assert_eq!(check(&place.url()), [""; 0]);
+        place.url().repair(&mut |_| {}).unwrap();
+        assert!(place.url().create().is_err());
+        assert_eq!(locks(&place), held);
+        drop(early);
+        assert_eq!(locks(&place), [""; 0]);
+    }
+
+    #[test]
+    fn a_store_where_nothing_can_be_written_is_read_and_says_so_to_writers() {
+        let place = Place::with_chain(0, 3);
+        fs::remove_file(place.0.path().join("chain.db.lock")).unwrap();
+        let before = fs::read(place.file()).unwrap();
+        assert_done(&mut read_only_child(&place, "read-only"));
+        make_writable(place.0.path());
+        assert_eq!(place.files(), ["chain.db"]);
+        assert!(fs::read(place.file()).unwrap() == before);
+    }
+
+    /// As a medium holds them after a crash: the database and its log.
+    #[test]
+    fn a_log_that_can_not_be_read_there_is_named() {
+        let (live, place) = (Place::with_chain(0, 2), Place::new());
+        let mut store = live.url().open().unwrap();
+        let run = [block(2, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+        let copy = |name: &str| {
+            fs::copy(live.0.path().join(name), place.0.path().join(name)).unwrap();
+        };
+        copy("chain.db");
+        copy("chain.db-wal");
+        assert_done(&mut read_only_child(&place, "refused"));
+        make_writable(place.0.path());
+        // With this one SQLite can read the log.
+        copy("chain.db-shm");
+        assert_done(&mut read_only_child(&place, "read"));
+        make_writable(place.0.path());
+        // And where it can be written it is read in any case.
+        fs::remove_file(place.0.path().join("chain.db-shm")).unwrap();
+        assert_done(&mut child_with(&place, "read"));
+    }
+
+    #[test]
+    fn readers_where_nothing_can_be_written_follow_a_writer_or_keep_it_out() {
+        let place = Place::with_chain(0, 2);
+        // A writer elsewhere has files, which are read.
+        let mut store = place.url().open().unwrap();
+        let run = [block(2, BODY_BYTES)];
+        store.writer.append(&run, Durability::Disk).unwrap();
+        assert_done(&mut read_only_child(&place, "read"));
+        make_writable(place.0.path());
+        drop(store);
+        // A reader that takes the file for immutable must be right.
+        let child = holding(&mut read_only_child(&place, "hold"));
+        make_writable(place.0.path());
+        let error = place.url().open().unwrap_err();
+        assert!(matches!(error, Error::InUse { .. }), "{error}");
+        let_go(child);
+        place.url().open().unwrap();
+    }
+}

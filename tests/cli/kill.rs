@@ -29,7 +29,7 @@ fn kill_again_and_again(store: &str, whole: &str, paths: &[&str], wanted: u32) {
     let import = ["import", "a.hlb", "--store", store];
     let started = Instant::now();
     ok(folder, &["import", "a.hlb", "--store", whole]);
-    let whole = started.elapsed();
+    let mut whole = started.elapsed();
     let mut kills = 0;
     let mut height = 0;
     // Delays grow from nothing to half an import, so that kills fall into every part of it.
@@ -44,12 +44,16 @@ fn kill_again_and_again(store: &str, whole: &str, paths: &[&str], wanted: u32) {
             .spawn()
             .unwrap();
         let delay = whole * (round % 8) / 16 + Duration::from_millis(u64::from(round));
-        let deadline = Instant::now() + delay;
-        while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+        let started = Instant::now();
+        while started.elapsed() < delay && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         child.kill().unwrap();
-        kills += u32::from(child.wait().unwrap().code().is_none());
+        match child.wait().unwrap().code() {
+            None => kills += 1,
+            // Others left it more of the processors than the first one: it takes no longer than this.
+            Some(_) => whole = whole.min(started.elapsed()),
+        }
         let after = run(folder, &["stats", "--store", store]);
         if after.code == 0 {
             let now = after.json["height"].as_u64().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{Ledger, LedgerError, Outcome, PruneReport};
-use hubledger_storage::{Durability, Extent, StoreUrl, Usage};
+use hubledger_storage::{Durability, Extent, StoreUrl};
 
 use crate::common::{SECOND, clock};
 use crate::places::{Place, chain};
@@ -167,12 +167,8 @@ fn a_budget_is_kept_down_to_the_blocks_that_must_stay() {
         assert!(report.usage.bytes_on_disk <= before / 2);
         let left = 41 - report.bodies.floor;
         assert!(left > 10, "{place}: pruned far below the budget: {left}");
-        let after = ledger.reader().usage().unwrap();
-        let counts = |usage: Usage| (usage.blocks, usage.index_entries);
-        assert_eq!(counts(after), counts(report.usage), "{place}");
-        // RocksDB goes on writing its diary.
-        let difference = after.bytes_on_disk.abs_diff(report.usage.bytes_on_disk);
-        assert!(difference < 4096, "{place}: {after:?} {report:?}");
+        // Nothing that goes on by itself counts, such as a diary of the engine.
+        assert_eq!(ledger.reader().usage().unwrap(), report.usage, "{place}");
     }
 }
 

@@ -4,7 +4,6 @@
 //! Nothing is changed. Damage doesn't end the check: after a damaged frame it goes on with the next one that can be read.
 //! What a crash explains is no damage: a torn tail, a file that is not finished.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,28 +20,11 @@ use super::scan::{Frame, check_tail, frame_at, next_head, payload_is_sound};
 use super::shared::Site;
 use super::values::decode_value;
 use crate::check::{Report, walk};
-use crate::{Checked, Damage, Error, Place, Result};
+use crate::{Error, Place, Result};
 
-/// Checks a store in a directory that has one. `path` is what reports of the walk name.
-pub(super) fn check(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<()> {
-    let mut told = HashSet::new();
-    // The walk meets again what the files showed.
-    let mut once = |damage: Damage| {
-        if told.insert(damage.to_string()) {
-            report.damage(&damage.path, damage.place, damage.reason);
-        }
-    };
-    let mut inner = Report::new(&mut once);
-    let outcome = check_once(directory, path, &mut inner);
-    let checked = inner.checked;
-    report.checked = Checked {
-        damage: report.checked.damage,
-        ..checked
-    };
-    outcome
-}
-
-fn check_once(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<()> {
+/// Checks a store in a directory that has one. `path` is what reports of the walk name, which meets again what the files
+/// showed.
+pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Result<()> {
     match open_home(directory, LogOptions::default()) {
         Ok(home) => {
             // A writer in this process changes files while they are read; then only what readers see is checked.
@@ -66,7 +48,7 @@ fn check_once(directory: &Path, path: &Path, report: &mut Report<'_>) -> Result<
     }
 }
 
-fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report<'_>) -> Result<()> {
+fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report) -> Result<()> {
     let Some(listing) = report.sound(Listing::read(site))? else {
         return Ok(());
     };
@@ -93,7 +75,7 @@ pub(super) fn checked_file(
     named: Named,
     kind: FileKind,
     number: u64,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<Option<(ReadFile, Option<Superblock>)>> {
     let path = named.path(&site.directory);
     let Some(file) = report.sound(site.open_to_read(&path))? else {
@@ -111,7 +93,7 @@ pub(super) fn checked_file(
 }
 
 /// Reports what can't be read of a file.
-pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report<'_>) {
+pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report) {
     for place in pieces.take_unreadable() {
         let Unreadable {
             offset,
@@ -126,7 +108,7 @@ pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report<'_>
     }
 }
 
-fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
+fn check_mark(site: &Site, report: &mut Report) -> Result<Mark> {
     let slots = Slots::read(&*site.files, &site.directory, &site.store);
     let Some(slots) = report.sound(slots)? else {
         return Ok(Mark::default());
@@ -139,12 +121,7 @@ fn check_mark(site: &Site, report: &mut Report<'_>) -> Result<Mark> {
     Ok(slots.newest)
 }
 
-fn check_values(
-    site: &Site,
-    listing: &Listing,
-    mark: &Mark,
-    report: &mut Report<'_>,
-) -> Result<()> {
+fn check_values(site: &Site, listing: &Listing, mark: &Mark, report: &mut Report) -> Result<()> {
     let newest = listing.generations.last().copied().unwrap_or(0);
     let generation = newest.max(mark.generation);
     let named = Named::Meta(generation);
@@ -187,9 +164,9 @@ impl Frames {
         superblock: Option<&Superblock>,
         salt: Salt,
         marked: u64,
-        report: &mut Report<'_>,
+        report: &mut Report,
     ) -> Result<Self> {
-        let before = report.checked.damage;
+        let before = report.met();
         let mut pieces = Pieces::going_on(file);
         let end = file.length();
         let mut found = Self {
@@ -226,7 +203,7 @@ impl Frames {
         }
         found.check_payloads(&mut pieces, salt, report)?;
         report_unreadable(&mut pieces, report);
-        found.sound = report.checked.damage == before && superblock.is_some();
+        found.sound = report.met() == before && superblock.is_some();
         Ok(found)
     }
 
@@ -235,7 +212,7 @@ impl Frames {
         &mut self,
         pieces: &mut Pieces<'_>,
         salt: Salt,
-        report: &mut Report<'_>,
+        report: &mut Report,
     ) -> Result<()> {
         let path = pieces.file().path();
         let mut torn = None;

@@ -14,7 +14,7 @@ pub(super) fn check_index_file(
     first: u64,
     last: u64,
     state: Option<&State>,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let path = Named::Index(first, last).path(&site.directory);
     let Some(file) = report.sound(site.open_to_read(&path))? else {

@@ -25,14 +25,14 @@ pub(super) struct Later {
     begin: Option<(u64, u64)>,
 }
 
-struct Checking<'a, 'b> {
+struct Checking<'a> {
     site: &'a Site,
     heads: ReadFile,
     bodies: Option<ReadFile>,
     extent: Extent,
     /// Records from here on may lack their bodies: a crash explains it.
     torn_from: u64,
-    report: &'a mut Report<'b>,
+    report: &'a mut Report,
 }
 
 /// Checks one segment. They come from the last to the first, since later ones tell what of earlier ones still counts.
@@ -42,7 +42,7 @@ pub(super) fn check_segment(
     last: u64,
     mark: &Mark,
     later: &mut Later,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let found = checked_file(site, Named::Heads(number), FileKind::Heads, number, report)?;
     let Some((heads, superblock)) = found else {
@@ -104,7 +104,7 @@ pub(super) fn check_segment(
     Ok(())
 }
 
-impl Checking<'_, '_> {
+impl Checking<'_> {
     fn records(&mut self, frame: &Frame, clip: u64, live: &Live) -> Result<()> {
         let heads = self.heads.clone();
         // What can't be read was reported with the frames.

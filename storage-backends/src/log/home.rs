@@ -5,7 +5,7 @@
 //! handle is gone.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -20,6 +20,7 @@ use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
+use crate::identity::Identity;
 use crate::{BlockReader, Error, Place, Result, Store};
 
 /// One open store.
@@ -94,12 +95,14 @@ impl Drop for Hold {
     }
 }
 
-static OPEN: Mutex<Vec<(PathBuf, Weak<Home>)>> = Mutex::new(Vec::new());
+/// By what their directories are: one that is mounted twice has two paths, and the lock would be in the way of ourselves.
+static OPEN: Mutex<Vec<(Identity, Weak<Home>)>> = Mutex::new(Vec::new());
 
 /// Opens a store to write, and to read.
 pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(home) = find(&mut homes, directory) {
+    let identity = Identity::of(directory)?;
+    if let Some(home) = find(&mut homes, &identity) {
         let hold = Hold::begin(&home)?;
         if let Some(lock) = &home.lock {
             lock_for_writing(lock, directory)?;
@@ -117,7 +120,7 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     lock_for_writing(&lock, directory)?;
     let (state, disk) = recover(&site, load(&site, false)?)?;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
-    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    homes.push((identity, Arc::downgrade(&home)));
     store(Hold::begin(&home)?, disk)
 }
 
@@ -146,7 +149,8 @@ pub(super) fn open_read_only(
 /// A store that is open, or is opened to read.
 pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Home>> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(home) = find(&mut homes, directory) {
+    let identity = Identity::of(directory)?;
+    if let Some(home) = find(&mut homes, &identity) {
         return Ok(home);
     }
     let (site, lock) = read_store(directory, options)?;
@@ -156,7 +160,7 @@ pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Hom
     }
     let state = load(&site, true)?.state;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
-    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    homes.push((identity, Arc::downgrade(&home)));
     Ok(home)
 }
 
@@ -199,11 +203,11 @@ fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     Ok(Store { reader, writer })
 }
 
-fn find(homes: &mut Vec<(PathBuf, Weak<Home>)>, directory: &Path) -> Option<Arc<Home>> {
+fn find(homes: &mut Vec<(Identity, Weak<Home>)>, identity: &Identity) -> Option<Arc<Home>> {
     homes.retain(|(_, home)| home.strong_count() > 0);
     homes
         .iter()
-        .filter(|(path, _)| path == directory)
+        .filter(|(found, _)| found == identity)
         .find_map(|(_, home)| home.upgrade())
 }
 

@@ -400,7 +400,9 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
         match run {
             // It is made when the next segment has begun.
             Some(_) if last >= sealed => {
-                return Err(missing_file(&Named::Heads(sealed + 1).path(&site.directory)));
+                return Err(missing_file(
+                    &Named::Heads(sealed + 1).path(&site.directory),
+                ));
             }
             Some(run) if !overlaps && belongs(&run, segments) => {
                 runs.insert(at, Arc::new(run));

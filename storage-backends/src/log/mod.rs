@@ -98,7 +98,7 @@ pub(crate) fn exists(directory: &Path) -> bool {
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
+pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
     check::check(&place::existing(path)?, path, report)
 }
 

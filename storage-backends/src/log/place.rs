@@ -20,6 +20,7 @@ use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
+use crate::identity::{count_names, leads_nowhere, look};
 use crate::{Error, Extent, Place, Result};
 
 const CREATING: &str = "store.new";
@@ -35,7 +36,7 @@ const FIRST: [Named; 4] = [
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
     // What can't be looked into is there; why it can't be is for opening to tell.
-    is_taken(directory).unwrap_or_else(|_| directory.exists())
+    leads_nowhere(directory) || is_taken(directory).unwrap_or_else(|_| directory.exists())
 }
 
 fn is_taken(directory: &Path) -> io::Result<bool> {
@@ -84,19 +85,10 @@ pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
 /// The canonical path of a directory that has a store.
 pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     let fault = |source| Error::system("open", directory, source);
-    let found = match directory.metadata() {
-        Ok(found) => found,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(Error::Missing {
-                path: directory.to_owned(),
-            });
-        }
-        Err(error) => return Err(fault(error)),
+    let Some(found) = look("open", directory)? else {
+        return Err(Error::Missing {
+            path: directory.to_owned(),
+        });
     };
     let not_a_store = |found: &str| Error::NotAStore {
         path: directory.to_owned(),
@@ -107,7 +99,10 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     }
     let directory = directory.canonicalize().map_err(fault)?;
     match Named::Store.path(&directory).metadata() {
-        Ok(_) => Ok(directory),
+        Ok(_) => {
+            refuse_links(&directory)?;
+            Ok(directory)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if is_vacant(&directory).map_err(fault)? {
                 return Err(not_a_store("an empty directory"));
@@ -151,9 +146,41 @@ impl Made {
     }
 }
 
+/// Refuses files of a store that other directories have too, by hard links or symbolic ones: the lock is on the file
+/// `store`, so a writer there would append to them, and punch holes into them, unnoticed.
+fn refuse_links(directory: &Path) -> Result<()> {
+    let fault = |source| Error::system("open", directory, source);
+    for entry in fs::read_dir(directory).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if Named::of(&entry.file_name().to_string_lossy()) == Named::Other {
+            continue;
+        }
+        let reason = match entry.metadata() {
+            Ok(found) if found.is_symlink() => {
+                "it is a symbolic link; a store's files have to be in its directory".to_owned()
+            }
+            Ok(found) if found.is_file() && count_names(&found) > 1 => {
+                let names = count_names(&found);
+                format!(
+                    "the file has {names} names (hard links), by which another store may hold it; \
+                     copy the store in place of linking it, or remove the other names"
+                )
+            }
+            Ok(_) => continue,
+            // Removed by a writer meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(fault(error)),
+        };
+        let path = entry.path();
+        return Err(Error::Unusable { path, reason });
+    }
+    Ok(())
+}
+
 /// Makes the files of an empty store. If that fails, nothing is left of them.
 pub(super) fn create(path: &Path) -> Result<Made> {
     let fault = |source| Error::system("create", path, source);
+    look("create", path)?;
     if is_taken(path).map_err(fault)? {
         return Err(exists_already(path));
     }

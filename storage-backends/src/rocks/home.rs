@@ -14,6 +14,7 @@ use super::fault::fault;
 use super::options::RocksOptions;
 use super::place;
 use super::rows::found_rows;
+use crate::identity::Identity;
 use crate::rows::{SharedIndex, Table};
 use crate::{Error, Place, Result};
 
@@ -27,21 +28,23 @@ pub(super) struct Home {
     _lock: File,
 }
 
-static OPEN: Mutex<Vec<(PathBuf, Weak<Home>)>> = Mutex::new(Vec::new());
+/// By what their databases are: RocksDB's own lock counts between processes only, and goes by names within one.
+static OPEN: Mutex<Vec<(Identity, Weak<Home>)>> = Mutex::new(Vec::new());
 
 /// Opens a store, or joins those who have it open.
 pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     homes.retain(|(_, home)| home.strong_count() > 0);
+    let path = place::database(directory);
+    let identity = Identity::of(&path)?;
     let joined = homes
         .iter()
-        .filter(|(path, _)| path == directory)
+        .filter(|(found, _)| *found == identity)
         .find_map(|(_, home)| home.upgrade());
     if let Some(home) = joined {
         return Ok(home);
     }
     let lock = place::take_lock(directory)?;
-    let path = place::database(directory);
     // A database without this file is empty to RocksDB, which would make one.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";
@@ -54,7 +57,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
         written: AtomicBool::new(false),
         _lock: lock,
     });
-    homes.push((directory.to_owned(), Arc::downgrade(&home)));
+    homes.push((identity, Arc::downgrade(&home)));
     Ok(home)
 }
 

@@ -5,7 +5,9 @@
 //!
 //! 1. A store comes into being whole: `store` gets its name last.
 //! 2. Tables, rows and commits are those of `rows`; a commit is one write batch.
-//! 3. One process has a store open, in it one writer and any number of readers.
+//! 3. One process has a store open, in it one writer and any number of readers. The lock is on the file `store`; within the
+//!    process it is the directory `db` itself that counts, whatever its paths. Hard links to RocksDB's files do no
+//!    harm: it never writes to a file again that it has closed, so a copy made of links stays as it was.
 //! 4. The database is closed with nothing in its write-ahead log. While it is open, a commit that is still in the log
 //!    shares a limit with every such log: damage to its very end can't be told from a crash. Damage anywhere before
 //!    is reported.
@@ -22,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
-use crate::rows::{RowReader, RowWriter};
-use crate::{BlockReader, Result, Store};
+use crate::rows::{Remembering, RowReader, RowWriter};
+use crate::{BlockReader, Damage, Place, Result, Store};
 use home::Home;
 use rows::{RocksEngine, RocksRows};
 
@@ -65,7 +67,8 @@ pub(crate) fn exists(directory: &Path) -> bool {
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(directory: &Path, report: &mut Report<'_>) -> Result<()> {
+pub(crate) fn check(directory: &Path, report: &mut Report) -> Result<()> {
+    report.locate_by(by_block);
     let directory = place::existing(directory)?;
     let Some(home) = report.sound(home::open(&directory, RocksOptions::default()))? else {
         return Ok(());
@@ -73,9 +76,30 @@ pub(crate) fn check(directory: &Path, report: &mut Report<'_>) -> Result<()> {
     let rows = RocksRows {
         home: Arc::clone(&home),
     };
-    match report.sound(reader(home))? {
+    let index = Arc::clone(&home.index);
+    let reader = RowReader::new(Remembering::new(RocksRows { home }), index);
+    match report.sound(reader)? {
         Some(reader) => crate::rows::check(&rows, &reader, report),
         None => Ok(()),
+    }
+}
+
+/// The file and the offset that RocksDB names when it can't read a block are the place of the damage, whichever of the
+/// block's rows was asked for.
+fn by_block(damage: Damage) -> Damage {
+    let block = || {
+        let (_, after) = damage.reason.rsplit_once(" in ")?;
+        let (file, after) = after.split_once(" offset ")?;
+        let (offset, _) = after.split_once(' ')?;
+        Some((file.into(), offset.parse().ok()?))
+    };
+    match block() {
+        Some((path, offset)) => Damage {
+            path,
+            place: Place::Offset(offset),
+            ..damage
+        },
+        None => damage,
     }
 }
 

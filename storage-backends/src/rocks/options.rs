@@ -119,8 +119,10 @@ impl RocksOptions {
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_max_background_jobs(2);
         options.set_bytes_per_sync(MIB);
+        // Two diaries of a mebibyte, and a list of files that is begun anew before it has grown to more than a few.
         options.set_keep_log_file_num(2);
         options.set_max_log_file_size(MIB as usize);
+        options.set_max_manifest_file_size(4 * MIB as usize);
         options.set_stats_dump_period_sec(0);
         options
     }

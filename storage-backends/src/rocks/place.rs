@@ -3,10 +3,12 @@
 //! `store` is 12 bytes: "HLROCKS\0" and a format version, u32 little-endian. It gets its name last; what an
 //! interrupted creation left is recognised and made anew.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::identity::{leads_nowhere, look};
 use crate::{Error, Place, Result};
 
 const STORE: &str = "store";
@@ -23,7 +25,7 @@ pub(super) fn database(directory: &Path) -> PathBuf {
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(super) fn exists(directory: &Path) -> bool {
     // What can't be looked into is there; why it can't be is for opening to tell.
-    is_taken(directory).unwrap_or_else(|_| directory.exists())
+    leads_nowhere(directory) || is_taken(directory).unwrap_or_else(|_| directory.exists())
 }
 
 fn is_taken(directory: &Path) -> io::Result<bool> {
@@ -56,19 +58,10 @@ fn has_database(directory: &Path) -> bool {
 /// The canonical path of a directory that has a store of this version.
 pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
     let fault = |source| Error::system("open", directory, source);
-    let found = match directory.metadata() {
-        Ok(found) => found,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(Error::Missing {
-                path: directory.to_owned(),
-            });
-        }
-        Err(error) => return Err(fault(error)),
+    let Some(found) = look("open", directory)? else {
+        return Err(Error::Missing {
+            path: directory.to_owned(),
+        });
     };
     let not_a_store = |found: &str| Error::NotAStore {
         path: directory.to_owned(),
@@ -134,6 +127,7 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Makes an empty store, whose database `found` makes; gives the directory's canonical path. If that fails, nothing is left.
 pub(super) fn create(path: &Path, found: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    look("create", path)?;
     let fault = |source| Error::system("create", path, source);
     if is_taken(path).map_err(fault)? {
         return Err(exists_already(path));
@@ -260,12 +254,19 @@ fn lock(file: &File, directory: &Path) -> Result<()> {
     }
 }
 
-/// Bytes that all files under a directory take, but for what is set aside for the end of a journal.
+/// Bytes that all files under a directory take, but for RocksDB's diaries, and what is set aside for the end of a journal.
+///
+/// RocksDB writes a diary for people to read (`LOG`, `LOG.old.*`), from threads of its own and at times of its own. What it
+/// says would make the size of a store differ from one moment to the next though nobody changed the store. The diaries are
+/// bounded: see [`RocksOptions`](super::RocksOptions).
 pub(super) fn bytes(directory: &Path) -> Result<u64> {
     let fault = |source| Error::system("measure", directory, source);
     let mut sum = 0;
     for entry in fs::read_dir(directory).map_err(fault)? {
         let entry = entry.map_err(fault)?;
+        if is_diary(&entry.file_name()) {
+            continue;
+        }
         match entry.metadata() {
             Ok(found) if found.is_dir() => sum += bytes(&entry.path())?,
             Ok(found) => sum += allocated(&found),
@@ -275,6 +276,11 @@ pub(super) fn bytes(directory: &Path) -> Result<u64> {
         }
     }
     Ok(sum)
+}
+
+fn is_diary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == "LOG" || name.starts_with("LOG.old.")
 }
 
 #[cfg(unix)]

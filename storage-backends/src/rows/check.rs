@@ -8,7 +8,9 @@ use super::record::{IdRow, key_rows, names};
 use super::run::{RunMaker, RunShape, entries, run_rows};
 use super::state::{Identity, State};
 use super::writer::Inner;
-use super::{Batch, Engine, IndexOptions, RowReader, Rows, Site, Table, View, catalogue};
+use super::{
+    Batch, Engine, IndexOptions, Remembering, RowReader, Rows, Site, Table, View, catalogue,
+};
 use crate::check::{Repaired, Report, walk};
 use crate::{Durability, Place, Result};
 
@@ -17,11 +19,12 @@ const RUN_ENTRIES: usize = 1 << 20;
 /// The level that such runs count as.
 const RUN_LEVEL: u64 = 1;
 
-/// Asks for everything through a reader, then looks at every row: that each is there, sound, and no other is.
+/// Asks for everything through a reader, then looks at every row: that each is there, sound, and no other is. The reader is
+/// one that remembers what is damaged, so that each page is tried once and not for each of its entries.
 pub(crate) fn check<R: Rows>(
     rows: &R,
-    reader: &RowReader<R>,
-    report: &mut Report<'_>,
+    reader: &RowReader<Remembering<R>>,
+    report: &mut Report,
 ) -> Result<()> {
     walk(reader, rows.path(), report)?;
     let view = rows.view()?;
@@ -55,7 +58,7 @@ fn check_numbers(
     view: &impl View,
     site: Site<'_>,
     (table, expected): (Table, Range<u64>),
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let mut count = 0;
     view.numbers(table, &mut |number| {
@@ -80,7 +83,7 @@ fn check_keys(
     view: &impl View,
     site: Site<'_>,
     heights: Range<u64>,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let expected = key_rows(&heights);
     view.numbers(Table::Keys, &mut |number| {
@@ -92,12 +95,7 @@ fn check_keys(
     })
 }
 
-fn check_runs(
-    view: &impl View,
-    site: Site<'_>,
-    state: &State,
-    report: &mut Report<'_>,
-) -> Result<()> {
+fn check_runs(view: &impl View, site: Site<'_>, state: &State, report: &mut Report) -> Result<()> {
     let Some(shapes) = report.sound(catalogue::read(view, site))? else {
         return Ok(());
     };
@@ -125,7 +123,7 @@ fn check_run(
     view: &impl View,
     site: Site<'_>,
     shape: &RunShape,
-    report: &mut Report<'_>,
+    report: &mut Report,
 ) -> Result<()> {
     let mut last = 0;
     for page in 0..shape.pages() {
@@ -147,7 +145,7 @@ fn check_run(
     Ok(())
 }
 
-fn check_values(view: &impl View, site: Site<'_>, report: &mut Report<'_>) -> Result<()> {
+fn check_values(view: &impl View, site: Site<'_>, report: &mut Report) -> Result<()> {
     let Some(names) = report.sound(names(view, site))? else {
         return Ok(());
     };
@@ -165,11 +163,10 @@ pub(crate) fn repair<E: Engine>(mut engine: E, done: &mut dyn FnMut(Repaired)) -
         let identity = Identity::read(&view, &path)?;
         let site = identity.at(&path);
         let state = State::read(&view, site)?;
-        let mut damaged = |_| {};
-        let mut report = Report::new(&mut damaged);
+        let mut report = Report::default();
         let outcome = check_runs(&view, site, &state, &mut report);
         report.sound(outcome)?;
-        if report.checked.damage == 0 {
+        if report.met() == 0 {
             return Ok(());
         }
         (identity, state)

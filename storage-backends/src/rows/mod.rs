@@ -22,6 +22,7 @@ mod merge;
 mod options;
 mod reader;
 mod record;
+mod remember;
 mod run;
 mod shrink;
 mod state;
@@ -37,6 +38,7 @@ pub(crate) use check::{check, repair};
 pub(crate) use index::SharedIndex;
 pub use options::IndexOptions;
 pub(crate) use reader::RowReader;
+pub(crate) use remember::Remembering;
 pub(crate) use state::found;
 pub(crate) use writer::RowWriter;
 
@@ -44,7 +46,7 @@ use crate::table::KeyHash;
 use crate::{Durability, Error, Place, Result};
 
 /// A table of rows by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Table {
     /// What the store is, how far it reaches, what its index is made of: see `state`.

@@ -136,7 +136,8 @@ pub(super) struct FilterBudget {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) shape: RunShape,
-    filters: OnceLock<Box<[u8]>>,
+    /// `None` inside if one of them is damaged: then each row is read when it is asked for.
+    filters: OnceLock<Option<Box<[u8]>>>,
 }
 
 impl Run {
@@ -149,7 +150,8 @@ impl Run {
 
     /// Bytes that its filters take in memory now.
     pub(super) fn filter_bytes_held(&self) -> u64 {
-        self.filters.get().map_or(0, |filters| filters.len() as u64)
+        let held = self.filters.get().and_then(Option::as_deref);
+        held.map_or(0, |filters| filters.len() as u64)
     }
 
     /// Calls `visit` with every place under a hash.
@@ -181,7 +183,8 @@ impl Run {
         Ok(())
     }
 
-    /// All filters, if there is room for them.
+    /// All filters, if there is room for them and all are sound. A damaged row among them is the business of those
+    /// hashes alone that lead to it.
     fn filters(
         &self,
         view: &impl View,
@@ -189,7 +192,7 @@ impl Run {
         budget: &FilterBudget,
     ) -> Result<Option<&[u8]>> {
         if let Some(filters) = self.filters.get() {
-            return Ok(Some(filters));
+            return Ok(filters.as_deref());
         }
         let bytes = self.shape.filter_bytes();
         let used = budget.used.fetch_add(bytes, Ordering::Relaxed);
@@ -206,15 +209,19 @@ impl Run {
                 Ok(row) => filters.extend_from_slice(&row),
                 Err(error) => {
                     give_up();
-                    return Err(error);
+                    if !error.is_corrupt() {
+                        return Err(error);
+                    }
+                    self.filters.get_or_init(|| None);
+                    return Ok(None);
                 }
             }
         }
-        if self.filters.set(filters.into_boxed_slice()).is_err() {
+        if self.filters.set(Some(filters.into_boxed_slice())).is_err() {
             // Another thread was faster.
             give_up();
         }
-        Ok(self.filters.get().map(|filters| &filters[..]))
+        Ok(self.filters.get().and_then(Option::as_deref))
     }
 }
 

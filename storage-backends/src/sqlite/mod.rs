@@ -6,8 +6,11 @@
 //! 1. A store comes into being whole: it is made as `FILE.creating` and renamed. If that or the first opening fails, only
 //!    `FILE.lock` is left.
 //! 2. Tables, rows and commits are those of `rows`; a commit is one SQLite transaction.
-//! 3. One process writes: the writer holds an advisory lock on `FILE.lock` for its life. Readers need no lock.
-//! 4. What is not a store of ours is inspected as an immutable file: without locks, journals or changes.
+//! 3. One process writes: the writer holds two locks for its life, one by the file's name and one by the file itself; a file
+//!    with several names is refused (see `presence`). Readers need no lock.
+//! 4. What is not a store of ours is recognised by its first bytes, before SQLite touches it.
+//! 5. Where nothing can be written, SQLite can't make `FILE-shm`, without which it reads no log. There a store is read as an
+//!    immutable file if its log is empty, and writers are kept out meanwhile.
 //!
 //! A limit comes from SQLite itself: committed transactions that are still in `FILE-wal` are dropped when their frames
 //! are damaged, or the file is taken away, since SQLite can't tell either from a crash; closing the store moves them to
@@ -17,30 +20,34 @@ mod fault;
 mod options;
 mod place;
 mod pool;
+mod presence;
 mod rows;
 mod schema;
 
 pub use options::SqliteOptions;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
-use crate::rows::{RowReader, RowWriter, SharedIndex, found};
+use crate::identity::leads_nowhere;
+use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, found};
 use crate::{BlockReader, Error, Place, Result, Store};
 use fault::Site;
 use pool::{Mode, Pool};
+use presence::{Lock, Presence};
 use rows::{SqliteBatch, SqliteEngine, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
-    if exists(path) {
+    if !leads_nowhere(path) && exists(path) {
         return Err(Error::Exists {
             path: path.to_owned(),
         });
     }
     let path = place::canonical_new(path)?;
-    let lock = place::lock(&path)?;
+    let lock = presence::lock_name(&path)?;
     // Again, now that nobody else can be creating it.
     if exists(&path) {
         return Err(Error::Exists { path });
@@ -57,7 +64,7 @@ pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
         .and_then(|content| place::rename_durably(&fresh, &path).map(|()| content));
     match made {
         Ok(content) => {
-            assemble(&path, lock, options).inspect_err(|_| place::take_back(&path, &content))
+            open_made(&path, lock, options).inspect_err(|_| place::take_back(&path, &content))
         }
         Err(error) => {
             let _ = place::remove_remains(&fresh);
@@ -66,54 +73,82 @@ pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     }
 }
 
+/// Opens a store that was just made, whose name is locked.
+fn open_made(path: &Path, lock: File, options: SqliteOptions) -> Result<Store> {
+    let presence = Presence::enter(path)?;
+    let lock = presence.lock_too(lock)?;
+    assemble(presence, lock, options)
+}
+
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
 pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
-    let path = inspect(path)?;
-    let lock = place::lock(&path)?;
-    assemble(&path, lock, options)
+    let presence = enter(path)?;
+    let lock = presence.lock()?;
+    assemble(presence, lock, options)
 }
 
-/// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
-    let path = inspect(path)?;
-    let rows = SqliteRows::new(Pool::new(Site::new(&path), Mode::Alone, options));
-    Ok(Arc::new(RowReader::new(rows, Arc::default())?))
-}
-
-/// Whether anything but an empty file is at the path.
-pub(crate) fn exists(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| !found.is_file() || found.len() > 0)
-}
-
-fn assemble(path: &Path, lock: place::Lock, options: SqliteOptions) -> Result<Store> {
+fn assemble(presence: Arc<Presence>, lock: Lock, options: SqliteOptions) -> Result<Store> {
     let index = Arc::new(SharedIndex::default());
-    let engine = SqliteEngine::open(Site::new(path), lock, options)?;
+    let engine = SqliteEngine::open(Site::new(presence.path()), lock, options)?;
     let writer = RowWriter::new(engine, Arc::clone(&index), options.index)?;
-    let rows = SqliteRows::new(Pool::new(Site::new(path), Mode::BesideWriter, options));
+    let rows = SqliteRows::new(Pool::new(presence, Mode::BesideWriter, options));
     Ok(Store {
         reader: Arc::new(RowReader::new(rows, index)?),
         writer: Box::new(writer),
     })
 }
 
-/// Refuses what is not a store of this version, without touching it; gives the path's canonical form, so
-/// that all names of a file share one lock.
-fn inspect(path: &Path) -> Result<std::path::PathBuf> {
-    let path = place::canonical_existing(path)?;
-    schema::inspect(&Site::new(&path))?;
-    Ok(path)
+/// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
+pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
+    let presence = enter(path)?;
+    let mode = reading_mode(&presence)?;
+    let rows = SqliteRows::new(Pool::new(presence, mode, options));
+    Ok(Arc::new(RowReader::new(rows, Arc::default())?))
+}
+
+/// How a store is read that is opened without a writer.
+fn reading_mode(presence: &Presence) -> Result<Mode> {
+    let path = presence.path();
+    // Beside a writer there are the files that SQLite needs, and it follows what the writer does.
+    if !place::is_read_only(path) || !presence.keep_writers_out()? {
+        return Ok(Mode::Alone);
+    }
+    match place::filled_journal(path)? {
+        None => Ok(Mode::Immutable),
+        // One that was killed has left them.
+        Some(_) if place::beside(path, "-shm").exists() => Ok(Mode::Alone),
+        Some(path) => Err(Error::Unusable {
+            path,
+            reason: "it holds commits that are not in the database yet, and SQLite can't read them where nothing can be \
+                     written; open the store once where it can be written, or copy the database and this file to such a place"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Whether anything but an empty file is at the path.
+pub(crate) fn exists(path: &Path) -> bool {
+    leads_nowhere(path)
+        || path
+            .metadata()
+            .is_ok_and(|found| !found.is_file() || found.len() > 0)
+}
+
+/// Enters a store under its canonical path, so that symbolic links make no difference.
+fn enter(path: &Path) -> Result<Arc<Presence>> {
+    Presence::enter(&place::canonical_existing(path)?)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
-    let path = inspect(path)?;
-    let options = SqliteOptions::default();
-    let rows = || SqliteRows::new(Pool::new(Site::new(&path), Mode::Alone, options));
+pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
+    let presence = enter(path)?;
+    let path = presence.path().to_owned();
+    let (mode, options) = (reading_mode(&presence)?, SqliteOptions::default());
+    let rows = || SqliteRows::new(Pool::new(Arc::clone(&presence), mode, options));
     let sqlite = rows();
     let intact = sqlite.integrity(&mut |reason| report.damage(&path, Place::Structure, reason));
     report.sound(intact)?;
-    let reader = RowReader::new(rows(), Arc::default());
+    let reader = RowReader::new(Remembering::new(rows()), Arc::default());
     match report.sound(reader)? {
         Some(reader) => crate::rows::check(&sqlite, &reader, report),
         None => Ok(()),
@@ -122,10 +157,11 @@ pub(crate) fn check(path: &Path, report: &mut Report<'_>) -> Result<()> {
 
 /// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
 pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let path = inspect(path)?;
-    let lock = place::lock(&path)?;
+    let presence = enter(path)?;
+    let lock = presence.lock()?;
+    let site = Site::new(presence.path());
     crate::rows::repair(
-        SqliteEngine::open(Site::new(&path), lock, SqliteOptions::default())?,
+        SqliteEngine::open(site, lock, SqliteOptions::default())?,
         done,
     )
 }

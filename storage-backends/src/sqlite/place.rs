@@ -1,10 +1,12 @@
-//! The files of a store in their directory: names, the writer's lock, appearance and size.
+//! The files of a store in their directory: names, appearance, size, and whether anything can be written there.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::presence::lock_name;
+use crate::identity::look;
 use crate::{Error, Place, Result};
 
 /// Names that SQLite gives to files beside a database.
@@ -12,12 +14,6 @@ const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// SQLite's smallest page: no database is smaller.
 const SMALLEST_PAGE_BYTES: u64 = 512;
-
-/// The writer's lock, held until dropped.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
-}
 
 /// The path with a suffix.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -34,19 +30,10 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
             found: found.to_owned(),
         })
     };
-    let found = match path.metadata() {
-        Ok(found) => found,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(Error::Missing {
-                path: path.to_owned(),
-            });
-        }
-        Err(error) => return Err(refused("open", path)(error)),
+    let Some(found) = look("open", path)? else {
+        return Err(Error::Missing {
+            path: path.to_owned(),
+        });
     };
     if found.is_dir() {
         return not_a_store("a directory");
@@ -79,6 +66,7 @@ pub(super) fn was_made(path: &Path) -> bool {
 
 /// The canonical path of a file that is to be created: its directory has to exist.
 pub(super) fn canonical_new(path: &Path) -> Result<PathBuf> {
+    look("create", path)?;
     // An empty file there counts as absent, but through links it may be elsewhere.
     if let Ok(canonical) = path.canonicalize() {
         return Ok(canonical);
@@ -97,33 +85,40 @@ pub(super) fn canonical_new(path: &Path) -> Result<PathBuf> {
     Ok(directory.join(name))
 }
 
-/// Takes the writer's lock.
-pub(super) fn lock(path: &Path) -> Result<Lock> {
-    let lock = beside(path, ".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
-        .map_err(refused("lock", &lock))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(refused("lock", &lock)(error)),
+/// A journal whose database is gone would be replayed into a new database of the same name.
+pub(super) fn refuse_stale_journals(path: &Path) -> Result<()> {
+    match filled_journal(path)? {
+        Some(path) => Err(Error::Exists { path }),
+        None => Ok(()),
     }
 }
 
-/// A journal whose database is gone would be replayed into a new database of the same name.
-pub(super) fn refuse_stale_journals(path: &Path) -> Result<()> {
+/// Whether nothing can be made beside a database: its file system is mounted only to read, or the directory forbids it.
+#[cfg(unix)]
+pub(super) fn is_read_only(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    use rustix::io::Errno;
+    let directory = path.parent().unwrap_or(path);
+    matches!(
+        access(directory, Access::WRITE_OK),
+        Err(Errno::ROFS | Errno::ACCESS)
+    )
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_read_only(_: &Path) -> bool {
+    false
+}
+
+/// The write-ahead log, or the journal, if there is anything in it.
+pub(super) fn filled_journal(path: &Path) -> Result<Option<PathBuf>> {
     for suffix in ["-wal", "-journal"] {
         let journal = beside(path, suffix);
         if size(&journal)? > 0 {
-            return Err(Error::Exists { path: journal });
+            return Ok(Some(journal));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Removes what a creation that was interrupted left behind.
@@ -148,7 +143,7 @@ pub(super) fn content(path: &Path) -> Result<Vec<u8>> {
 /// Takes a store away again that was made with this content and could not be opened, unless somebody else has done so and
 /// written to it.
 pub(super) fn take_back(path: &Path, made: &[u8]) {
-    let Ok(_lock) = lock(path) else {
+    let Ok(_lock) = lock_name(path) else {
         return;
     };
     let has_no_log = matches!(size(&beside(path, "-wal")), Ok(0));
@@ -187,6 +182,6 @@ fn size(path: &Path) -> Result<u64> {
     }
 }
 
-fn refused(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+pub(super) fn refused(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::system(operation, path, source)
 }

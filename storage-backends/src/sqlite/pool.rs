@@ -1,12 +1,13 @@
 //! A bounded pool of connections that read.
 
 use std::ops::Deref;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Site;
 use super::options::SqliteOptions;
+use super::presence::Presence;
 use super::schema;
 use crate::{Place, Result};
 
@@ -18,6 +19,8 @@ const CONNECTIONS_MAX: usize = 16;
 pub(super) enum Mode {
     /// Opened without a writer: can't write to the file at all.
     Alone,
+    /// Opened without a writer where SQLite can't make the files that it needs to see what writers do: there are none.
+    Immutable,
     /// Opened with the writer: the connections could write (but are told not to), so that whichever
     /// closes last moves the log into the file.
     BesideWriter,
@@ -30,6 +33,8 @@ pub(super) struct Pool {
     options: SqliteOptions,
     shared: Mutex<Connections>,
     freed: Condvar,
+    // Last, so that it outlives the connections.
+    _presence: Arc<Presence>,
 }
 
 #[derive(Default)]
@@ -39,13 +44,14 @@ struct Connections {
 }
 
 impl Pool {
-    pub(super) fn new(site: Site, mode: Mode, options: SqliteOptions) -> Self {
+    pub(super) fn new(presence: Arc<Presence>, mode: Mode, options: SqliteOptions) -> Self {
         Self {
-            site,
+            site: Site::new(presence.path()),
             mode,
             options,
             shared: Mutex::default(),
             freed: Condvar::new(),
+            _presence: presence,
         }
     }
 
@@ -77,11 +83,12 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let flags = match self.mode {
-            Mode::Alone => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Mode::BesideWriter => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        let site = &self.site;
+        let connection = match self.mode {
+            Mode::Alone => schema::connect(site, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            Mode::Immutable => schema::connect_immutable(site)?,
+            Mode::BesideWriter => schema::connect(site, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
         };
-        let connection = schema::connect(&self.site, flags)?;
         let fault = self.site.fault("open", Place::Structure);
         connection
             .pragma_update(None, "query_only", "ON")

@@ -10,8 +10,9 @@ use rusqlite::{
 
 use super::fault::Site;
 use super::options::SqliteOptions;
-use super::place::{self, Lock};
+use super::place;
 use super::pool::{Pool, Taken};
+use super::presence::Lock;
 use super::schema;
 use crate::rows::{Batch, Engine, Rows, Table, View};
 use crate::{Durability, Error, Place, Result};
@@ -371,6 +372,7 @@ mod tests {
 
     use bytes::Bytes;
 
+    use super::super::presence::Presence;
     use super::super::{create, open};
     use super::*;
     use crate::rows::{RowWriter, SharedIndex};
@@ -392,7 +394,7 @@ mod tests {
         let path = directory.path().canonicalize().unwrap().join("chain.db");
         let options = SqliteOptions::default();
         drop(create(&path, options).unwrap());
-        let lock = place::lock(&path).unwrap();
+        let lock = Presence::enter(&path).unwrap().lock().unwrap();
         let engine = SqliteEngine::open(Site::new(&path), lock, options).unwrap();
         // SQLite then reports what it does for ENOSPC.
         let limit = |_: &rusqlite::Row<'_>| Ok(());

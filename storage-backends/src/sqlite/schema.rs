@@ -17,6 +17,11 @@ use crate::{Error, Place, Result};
 const APPLICATION_ID: u32 = 0x484C_4731;
 /// The version of tables and rows.
 const SCHEMA_VERSION: u32 = 1;
+/// What an SQLite database begins with, as far as it is looked at: <https://sqlite.org/fileformat2.html#the_database_header>.
+pub(super) const HEAD_BYTES: usize = 72;
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_ID_AT: usize = 68;
 /// How long a connection waits for another one's short lock, for instance while a log is recovered.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a page of the database, chosen by measurement.
@@ -55,31 +60,41 @@ pub(super) fn create(site: &Site, fill: impl FnOnce(&Connection) -> Result<()>) 
     connection.close().map_err(|(_, error)| fault(error))
 }
 
-/// Refuses a file that is certainly not a store of this version, and leaves it and its directory alone.
-///
-/// The file is read as immutable, that is without its log and without locks, while perhaps a writer is
-/// at work on it. Both numbers stand in the first page since creation, so that is enough for them;
-/// other faults seen here may be of the moment, and are left to the connection that opens the store.
-pub(super) fn inspect(site: &Site) -> Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let verdict = Connection::open_with_flags(immutable_uri(&site.path), flags)
-        .and_then(|connection| identity(&connection));
-    match verdict {
-        Ok(identity) => refuse_stranger(site, identity),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
-            not_a_store(site, "no SQLite database".to_owned())
+/// Refuses a file that is certainly not a store of this version, by its first [`HEAD_BYTES`]. Both numbers stand
+/// there since creation, so it doesn't matter what is in the log, nor whether a writer is at work.
+pub(super) fn refuse_stranger_file(path: &Path, head: &[u8]) -> Result<()> {
+    let site = Site::new(path);
+    let number = |at: usize| {
+        let bytes = head.get(at..at + 4)?;
+        bytes.try_into().map(u32::from_be_bytes).ok()
+    };
+    match (number(APPLICATION_ID_AT), number(USER_VERSION_AT)) {
+        (Some(application), Some(version)) if head.starts_with(MAGIC) => {
+            refuse_stranger(&site, (application, version))
         }
-        Err(_) => Ok(()),
+        _ => not_a_store(&site, "no SQLite database".to_owned()),
     }
 }
 
 /// Opens a connection to an existing store.
 pub(super) fn connect(site: &Site, flags: OpenFlags) -> Result<Connection> {
+    let connection =
+        Connection::open_with_flags(&site.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    prepare(site, connection)
+}
+
+/// Opens a connection that takes the file as it is, for good: it reads no log, makes no file and takes no lock.
+pub(super) fn connect_immutable(site: &Site) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(immutable_uri(&site.path), flags);
+    prepare(site, connection)
+}
+
+fn prepare(site: &Site, connection: rusqlite::Result<Connection>) -> Result<Connection> {
     let fault = site.fault("open", Place::Structure);
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&site.path, flags).map_err(&fault)?;
+    let connection = connection.map_err(&fault)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(&fault)?;
     refuse_stranger(site, identity(&connection).map_err(&fault)?)?;
     connection

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use hubledger_storage::{Block, Durability, Error, Extent, StoreUrl};
 
 use super::support::{ask, block};
-use super::{BODY_BYTES, Place, extent};
+use super::{BODY_BYTES, END, Place, extent};
 
 /// Tells a child where its store is, and what to do.
 const CHILD: &str = "HUBLEDGER_STORAGE_LOG_TEST";
@@ -28,6 +28,29 @@ fn one_writer_through_all_names_of_a_directory() {
     drop(held);
     ask(&*reader, extent(), BODY_BYTES).unwrap();
     place.url().open().unwrap();
+}
+
+/// A directory that is mounted in two places has two paths that no link leads from one to the other. Only root can mount, and CI
+/// is root.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_store_through_two_mounts_of_a_directory() {
+    if !fs::metadata("/proc/self").is_ok_and(|own| is_root(&own)) {
+        return println!("not run: only root can mount");
+    }
+    let place = Place::with_chain();
+    let second = place.0.path().join("second");
+    fs::create_dir(&second).unwrap();
+    let mut command = Command::new("unshare");
+    let mount = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", mount]);
+    command.args([&place.directory(), &second]);
+    command.arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "processes::child", "--nocapture"]);
+    command.env(CHILD, format!("twice {}", place.directory().display()));
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
 }
 
 #[test]
@@ -193,6 +216,19 @@ fn child() {
             Ok(_) => println!("opened"),
             Err(error) => println!("{error}"),
         },
+        "twice" => {
+            let second = StoreUrl::Log(Path::new(directory).with_file_name("second"));
+            let mut store = url.open().unwrap();
+            assert!(matches!(second.open().unwrap_err(), Error::InUse { .. }));
+            let reader = second.open_read_only().unwrap();
+            let run = [block(END, BODY_BYTES)];
+            store.writer.append(&run, Durability::Os).unwrap();
+            let longer = Extent {
+                end: END + 1,
+                ..extent()
+            };
+            ask(&*reader, longer, BODY_BYTES).unwrap();
+        }
         _ => fill(&url),
     }
 }

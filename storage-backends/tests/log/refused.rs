@@ -163,3 +163,40 @@ fn a_file_under_another_ones_name_is_refused() {
     fs::copy(place.file("heads-00000003"), place.file("heads-00000002")).unwrap();
     place.assert_refused("heads-00000002", "another one's name");
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused_and_stays() {
+    let place = Place::new();
+    let target = place.0.path().join("unmounted");
+    std::os::unix::fs::symlink(&target, place.directory()).unwrap();
+    assert!(place.url().exists());
+    for error in [
+        place.url().open().unwrap_err(),
+        place.url().open_read_only().map(drop).unwrap_err(),
+        place.url().create().unwrap_err(),
+        place.url().open_or_create().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains("a symbolic link to"), "{error}");
+    }
+    assert_eq!(fs::read_link(place.directory()).unwrap(), target);
+    assert!(!target.exists());
+}
+
+/// A store that was copied as links: its files would be written to, and have holes punched into them, through either.
+#[test]
+fn files_that_another_directory_has_too_are_refused() {
+    let whole = Place::with_chain();
+    for name in whole.files() {
+        let place = whole.copy();
+        let elsewhere = place.0.path().join("elsewhere");
+        fs::hard_link(place.file(&name), &elsewhere).unwrap();
+        place.assert_refused(&name, "2 names (hard links)");
+        fs::remove_file(place.file(&name)).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, place.file(&name)).unwrap();
+        place.assert_refused(&name, "a symbolic link");
+        fs::remove_file(place.file(&name)).unwrap();
+        fs::rename(&elsewhere, place.file(&name)).unwrap();
+        place.url().open().unwrap();
+    }
+}

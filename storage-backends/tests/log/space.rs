@@ -7,6 +7,16 @@ use hubledger_storage::{
 use super::support::{ask, await_index, block, id};
 use super::{BODY_BYTES, END, Place, SMALL, extent};
 
+/// Where files are measured, no thread writes index files beside.
+const MEASURED: LogOptions = LogOptions {
+    segment_bytes: 256 << 20,
+    segment_entries: 1 << 20,
+    index_fanout: 8,
+    direct_bytes: 4 << 20,
+    index_in_background: false,
+    cache_bytes: 256 << 20,
+};
+
 #[test]
 fn bytes_outlive_pruning_and_are_not_in_its_way() {
     let place = Place::new();
@@ -37,7 +47,7 @@ fn pruning_the_index_gives_its_space_back() {
         let options = LogOptions {
             segment_bytes,
             index_fanout,
-            ..LogOptions::default()
+            ..MEASURED
         };
         let mut store = options.create(&place.directory()).unwrap();
         let chain: Vec<Block> = (0..400).map(wide_block).collect();
@@ -140,7 +150,7 @@ fn pruning_gives_measured_space_back() {
         let place = Place::new();
         let options = LogOptions {
             segment_bytes,
-            ..LogOptions::default()
+            ..MEASURED
         };
         let mut store = options.create(&place.directory()).unwrap();
         for height in 0..100 {

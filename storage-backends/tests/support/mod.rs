@@ -119,3 +119,40 @@ pub(crate) fn await_index(reader: &dyn BlockReader) {
         std::thread::yield_now();
     }
 }
+
+/// A command that runs `test`, of this very binary, where `directory` can only be read. `task` tells it what to do, in a variable.
+///
+/// The superuser may write to any directory, so there it is a mount of its own that is read-only; CI is root, and has to be
+/// able to mount. Others take the permission to write away.
+#[cfg(target_os = "linux")]
+pub(crate) fn where_read_only(
+    directory: &std::path::Path,
+    test: &str,
+    task: (&str, &str),
+) -> std::process::Command {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let executable = std::env::current_exe().unwrap();
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut command = if is_root {
+        let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", mount]).arg(directory);
+        command.arg(executable);
+        command
+    } else {
+        let mode = std::fs::Permissions::from_mode(0o555);
+        std::fs::set_permissions(directory, mode).unwrap();
+        std::process::Command::new(executable)
+    };
+    command.args(["--exact", test, "--nocapture"]);
+    command.env(task.0, task.1);
+    command
+}
+
+/// Lets a directory be written, and removed, again.
+#[cfg(target_os = "linux")]
+pub(crate) fn make_writable(directory: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(directory, mode).unwrap();
+}

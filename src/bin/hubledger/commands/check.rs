@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::ledger::{ChainReader, LedgerError, verify_store};
-use hubledger_storage::{Checked, Damage, Error, Place, StoreUrl};
+use hubledger_storage::{Checked, Damage, Place, StoreUrl};
 use serde_json::{Map, Value, json};
 
 use crate::args::Check;
 use crate::failure::{Failure, Result, verdict};
 use crate::output::{Output, complain};
 use crate::progress::Progress;
-
-/// Damage that is listed; the rest is counted.
-const LISTED_MAX: usize = 100_000;
 
 pub(crate) fn check(args: &Check, output: &Output) -> Result {
     let url = &args.store;
@@ -45,6 +42,7 @@ pub(crate) fn check(args: &Check, output: &Output) -> Result {
     let entries = found.checked.index_entries;
     report.insert("index_entries".to_owned(), entries.into());
     report.insert("damage_found".to_owned(), found.checked.damage.into());
+    report.insert("damage_unlisted".to_owned(), found.checked.unlisted.into());
     report.insert("damage".to_owned(), found.damage.into());
     report.insert("chain".to_owned(), chain);
     output.print(&Value::Object(report));
@@ -63,53 +61,29 @@ struct Found {
 
 fn read_all(url: &StoreUrl) -> Result<Found> {
     let mut damage = Vec::new();
-    let mut count = 0;
-    let outcome = url.check(&mut |found| {
-        count += 1;
-        list(&mut damage, &found);
-    });
-    let checked = match outcome {
-        Ok(checked) => checked,
-        // Damage that ended the reading.
-        Err(Error::Corrupt {
-            path,
-            place,
-            reason,
-        }) => {
-            list(
-                &mut damage,
-                &Damage {
-                    path,
-                    place,
-                    reason,
-                },
-            );
-            Checked {
-                damage: count + 1,
-                ..Checked::default()
-            }
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let checked = url.check(&mut |found| {
+        complain(&format!("damage: {found}"));
+        damage.push(describe(&found));
+    })?;
+    if checked.unlisted > 0 {
+        complain(&format!("damage: and {} more", checked.unlisted));
+    }
     Ok(Found { checked, damage })
 }
 
-fn list(damage: &mut Vec<Value>, found: &Damage) {
-    complain(&format!("damage: {found}"));
-    if damage.len() == LISTED_MAX {
-        return;
-    }
+fn describe(found: &Damage) -> Value {
     let mut value = json!({
         "file": found.path.display().to_string(),
         "place": found.place.to_string(),
         "reason": found.reason,
+        "times": found.times,
     });
     match found.place {
         Place::Height(height) => value["height"] = height.into(),
         Place::Offset(offset) => value["offset"] = offset.into(),
         _ => {}
     }
-    damage.push(value);
+    value
 }
 
 /// The verdict on the chain; nothing if the store holds none. Records that contradict each other are damage.
@@ -133,7 +107,7 @@ fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
             };
             complain(&format!("damage: {error}"));
             found.damage.push(
-                json!({ "file": url.to_string(), "place": place, "reason": error.to_string() }),
+                json!({ "file": url.to_string(), "place": place, "reason": error.to_string(), "times": 1 }),
             );
             return Ok(Value::Null);
         }

@@ -1,0 +1,249 @@
+//! The databases that this process has open, each once, by what the file is; and the locks that keep writers apart.
+//!
+//! A process holds one descriptor of a database besides those of SQLite, from before SQLite's first until after its last. It
+//! must not come and go: whenever a process closes any descriptor of a file, the system drops all of its POSIX locks on that
+//! file (<https://sqlite.org/howtocorrupt.html>, 2.2). By those SQLite tells other processes that the database is in use here,
+//! and knows whether it may remove the log.
+//!
+//! Two locks keep a second writer out:
+//!
+//! - one on `FILE.lock`, which is the same for all paths that lead to the file's one name;
+//! - on Linux, one on a byte of FILE far behind its end, where SQLite locks nothing. It belongs to the file itself, so it
+//!   also holds after the file was renamed or mounted elsewhere, and after `FILE.lock` was removed. It is of the kind that
+//!   belongs to a descriptor (OFD), and so does not end with other descriptors.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::place::{beside, refused};
+use super::schema;
+use crate::identity::{Identity, count_names};
+use crate::{Error, Result};
+
+/// One open database. SQLite's connections to it are closed before this is dropped.
+#[derive(Debug)]
+pub(super) struct Presence {
+    path: PathBuf,
+    /// To read: for the lock of readers that SQLite doesn't guard. On other systems it is only kept.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    file: File,
+    /// To write: for the writer's lock. Opened with the first writer, and kept, as all descriptors are.
+    writable: Mutex<Option<File>>,
+    written: AtomicBool,
+}
+
+static OPEN: Mutex<Vec<(Identity, Weak<Presence>)>> = Mutex::new(Vec::new());
+
+impl Presence {
+    /// Opens the database at a canonical path, or joins those who have it open. Refuses what is certainly not a store
+    /// of this version, and a file that has several names.
+    pub(super) fn enter(path: &Path) -> Result<Arc<Self>> {
+        let fault = refused("open", path);
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, presence)| presence.strong_count() > 0);
+        let found = path.metadata().map_err(&fault)?;
+        refuse_names(path, count_names(&found))?;
+        let identity = Identity::from(path, &found);
+        let joined = open
+            .iter()
+            .filter(|(known, _)| *known == identity)
+            .find_map(|(_, presence)| presence.upgrade());
+        if let Some(presence) = joined {
+            return presence.under(path);
+        }
+        let mut file = File::open(path).map_err(&fault)?;
+        if Identity::from(path, &file.metadata().map_err(&fault)?) != identity {
+            return Err(fault(io::Error::other("it was replaced meanwhile")));
+        }
+        let mut head = Vec::with_capacity(schema::HEAD_BYTES);
+        let bytes = schema::HEAD_BYTES as u64;
+        io::copy(&mut file.by_ref().take(bytes), &mut head).map_err(&fault)?;
+        schema::refuse_stranger_file(path, &head)?;
+        let presence = Arc::new(Self {
+            path: path.to_owned(),
+            file,
+            writable: Mutex::default(),
+            written: AtomicBool::new(false),
+        });
+        open.push((identity, Arc::downgrade(&presence)));
+        Ok(presence)
+    }
+
+    /// SQLite names the log after the path that a connection was opened with, so two paths would have two logs.
+    fn under(self: Arc<Self>, path: &Path) -> Result<Arc<Self>> {
+        if self.path == path {
+            return Ok(self);
+        }
+        let known = self.path.display();
+        Err(Error::Unusable {
+            path: path.to_owned(),
+            reason: format!("this process has the same file open as {known}"),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the writer's lock.
+    pub(super) fn lock(self: &Arc<Self>) -> Result<Lock> {
+        self.lock_too(lock_name(&self.path)?)
+    }
+
+    /// Takes the writer's lock where the one on the name is held already.
+    pub(super) fn lock_too(self: &Arc<Self>, by_name: File) -> Result<Lock> {
+        if self.written.swap(true, Ordering::Acquire) {
+            return Err(self.in_use());
+        }
+        // From here on, dropping gives it back, also if the next lock is refused.
+        let lock = Lock {
+            presence: Arc::clone(self),
+            _by_name: by_name,
+        };
+        let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *writable {
+            Some(file) => file,
+            none => {
+                let file = File::options().read(true).write(true).open(&self.path);
+                none.insert(file.map_err(refused("open", &self.path))?)
+            }
+        };
+        match byte::try_lock(file) {
+            Ok(true) => {}
+            Ok(false) => return Err(self.in_use()),
+            Err(error) => return Err(refused("lock", &self.path)(error)),
+        }
+        drop(writable);
+        Ok(lock)
+    }
+
+    /// Keeps writers of all processes out until the last handle of this process is gone. False if there is one.
+    #[cfg(target_os = "linux")]
+    pub(super) fn keep_writers_out(&self) -> Result<bool> {
+        byte::try_lock_shared(&self.file).map_err(refused("lock", &self.path))
+    }
+
+    /// Elsewhere all that can be told is whether SQLite's files are those of a writer.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn keep_writers_out(&self) -> Result<bool> {
+        Ok(!beside(&self.path, "-shm").exists())
+    }
+
+    fn in_use(&self) -> Error {
+        Error::InUse {
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// The writer's lock, held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    presence: Arc<Presence>,
+    _by_name: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let writable = self
+            .presence
+            .writable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*writable
+            && let Err(error) = byte::unlock(file)
+        {
+            tracing::warn!(path = %self.presence.path.display(), %error, "a lock was not given back");
+        }
+        self.presence.written.store(false, Ordering::Release);
+    }
+}
+
+/// Takes the lock on the file beside a database, which need not be there yet.
+pub(super) fn lock_name(path: &Path) -> Result<File> {
+    let lock = beside(path, ".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(refused("lock", &lock))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(refused("lock", &lock)(error)),
+    }
+}
+
+/// SQLite names its log after the database's name. Through another name it would neither find what is in the log nor see
+/// who uses it: readers would be given an older chain, and writers destroy the store.
+fn refuse_names(path: &Path, names: u64) -> Result<()> {
+    if names <= 1 {
+        return Ok(());
+    }
+    Err(Error::Unusable {
+        path: path.to_owned(),
+        reason: format!(
+            "the file has {names} names (hard links), and SQLite keeps a log beside each; remove the others, or copy the file"
+        ),
+    })
+}
+
+/// Locks on the last byte that a file could have.
+#[cfg(target_os = "linux")]
+mod byte {
+    use std::fs::File;
+    use std::io;
+
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, SEEK_SET, c_int, flock, off_t};
+
+    pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+        set(file, F_WRLCK)
+    }
+
+    pub(super) fn try_lock_shared(file: &File) -> io::Result<bool> {
+        set(file, F_RDLCK)
+    }
+
+    pub(super) fn unlock(file: &File) -> io::Result<()> {
+        set(file, F_UNLCK).map(drop)
+    }
+
+    fn set(file: &File, kind: c_int) -> io::Result<bool> {
+        let byte = flock {
+            // The constants are small.
+            l_type: kind as i16,
+            l_whence: SEEK_SET as i16,
+            l_start: off_t::MAX - 1,
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(file, FcntlArg::F_OFD_SETLK(&byte)) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Elsewhere the lock on the name has to do.
+#[cfg(not(target_os = "linux"))]
+mod byte {
+    use std::fs::File;
+    use std::io;
+
+    pub(super) fn try_lock(_: &File) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(super) fn unlock(_: &File) -> io::Result<()> {
+        Ok(())
+    }
+}
