@@ -1,10 +1,10 @@
 //! Chain specifications as people write them: TOML files in which every unknown field is an error.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use hubledger_storage::opening::open_regular_or_given;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -149,7 +149,7 @@ fn one_line(text: &str, error: &::toml::de::Error) -> String {
 /// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
+    let read = open_regular_or_given(path)?
         .take(FILE_BYTES_MAX + 1)
         .read_to_string(&mut text)?;
     if read as u64 > FILE_BYTES_MAX {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::map::Map;
+use crate::opening;
 
 /// What is written past the system's cache are multiples of this, from multiples of it to multiples of it.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -69,26 +70,17 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        let options = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .clone();
-        Ok(Box::new(SystemFile::new(options.open(path)?)))
+        Ok(Box::new(SystemFile::new(opening::create_regular(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        let file = File::options().write(true).open(path)?;
+        let file = opening::open(File::options().write(true), path)?;
         Ok(Box::new(SystemFile::new(file)))
     }
 
     fn map(&self, path: &Path, capacity: u64) -> io::Result<Map> {
-        let file = File::open(path)?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Map::new(&file, capacity, found.len())
+        let file = opening::open_regular(path)?;
+        Map::new(&file, capacity, file.metadata()?.len())
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -105,7 +97,7 @@ impl Files for SystemFiles {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        File::open(directory)?.sync_all()
+        opening::open_directory(directory)?.sync_all()
     }
 
     /// A thread for each but the first, since file systems commit concurrent syncs together: two one after the other take

@@ -17,6 +17,7 @@ use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site};
 use super::writer::LogWriter;
+use crate::opening::open_regular;
 use crate::table::KeyHash;
 use crate::{BlockReader, Error, Result, Store};
 
@@ -194,7 +195,7 @@ fn read_without_store(directory: &Path) -> Result<(Site, File)> {
         options: LogOptions::default(),
     };
     let path = Named::Store.path(directory);
-    let lock = File::open(&path).map_err(|source| Error::system("open", &path, source))?;
+    let lock = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
     Ok((site, lock))
 }
 
@@ -216,7 +217,7 @@ fn find(homes: &mut Vec<(PathBuf, Weak<Home>)>, directory: &Path) -> Option<Arc<
 fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let path = Named::Store.path(directory);
     let fault = |source| Error::system("open", &path, source);
-    let file = File::open(&path).map_err(fault)?;
+    let file = open_regular(&path).map_err(fault)?;
     let files = Arc::new(SystemFiles);
     let map = files.map(&path, 0).map_err(fault)?;
     let superblock = Superblock::decode(&path, map.all(), FileKind::Store, None)?;

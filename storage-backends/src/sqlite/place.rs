@@ -60,7 +60,21 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
         1..SMALLEST_PAGE_BYTES => return not_a_store("no SQLite database"),
         _ => {}
     }
-    path.canonicalize().map_err(refused("open", path))
+    let path = path.canonicalize().map_err(refused("open", path))?;
+    refuse_strange_journals(&path)?;
+    Ok(path)
+}
+
+/// SQLite itself opens whatever is beside the database, and waits for ever for the other end of a pipe.
+fn refuse_strange_journals(path: &Path) -> Result<()> {
+    for journal in JOURNALS.iter().map(|suffix| beside(path, suffix)) {
+        if journal.metadata().is_ok_and(|found| !found.is_file()) {
+            let reason = "it is no regular file, as a journal has to be";
+            let error = io::Error::new(io::ErrorKind::InvalidInput, reason);
+            return Err(refused("open", &journal)(error));
+        }
+    }
+    Ok(())
 }
 
 /// The canonical path of a file that is to be created: its directory has to exist.
