@@ -8,6 +8,7 @@
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
+mod budget;
 mod commit;
 mod compare;
 mod copy;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::args::Prune;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, complain};
 use crate::progress::Progress;
 
 /// A policy has eight fields; a file of more than this is something else.
@@ -54,10 +54,14 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         "within_budget": report.within_budget,
         "seconds": seconds,
     }));
-    match report.within_budget {
-        Some(false) => Err(Failure::Negative),
-        _ => Ok(()),
+    if report.within_budget == Some(false) {
+        let (bytes, floor) = (report.usage.bytes_on_disk, extent.floor);
+        complain(&format!(
+            "over the budget: all that may go is removed, bodies below block {floor} among it, and {bytes} bytes are left"
+        ));
+        return Err(Failure::Negative);
     }
+    Ok(())
 }
 
 fn removed(pruned: &Pruned) -> Value {
