@@ -9,6 +9,9 @@ mod kill_retention;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod pipes;
 mod retention;
+mod signals;
 mod streams;
 mod support;
+mod words;

@@ -3,7 +3,7 @@
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::signature::KeyPair;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{read_key, read_spec};
 use crate::args::{Generate, Keygen};
@@ -23,11 +23,20 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,
         _ => Generator::new(recipe)?,
     };
+    let stop = output.stop();
+    stop.in_order();
     let mut file = BlockFileWriter::create(&args.out, generator.spec())?;
     let mut progress = Progress::new("generate", Some(args.transactions));
     let (mut blocks, mut transactions) = (1u64, 0u64);
     let mut head = generator.spec().genesis().hash();
     while let Some(block) = generator.next_block()? {
+        if stop.is_asked() {
+            let detail = format!(
+                "nothing was written to {}; start it again",
+                args.out.display()
+            );
+            return Err(stop.failure(detail, Map::new()));
+        }
         file.append(&block)?;
         blocks += 1;
         transactions += block.transactions().len() as u64;
@@ -47,6 +56,8 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
 }
 
 pub(crate) fn keygen(args: &Keygen, output: &Output) -> Result {
+    // A file that is begun is written.
+    output.stop().in_order();
     let key = KeyPair::generate().map_err(|error| Failure::Failed(error.into()))?;
     key.write_pem(&args.out)
         .map_err(|error| Failure::Failed(error.into()))?;
