@@ -94,19 +94,31 @@ fn verifying(criterion: &mut Criterion) {
     let source = source();
     let chain = &source.chains()[0];
     let mut transactions = 0;
-    let progress = &mut |_, so_far| transactions = so_far;
+    let progress = &mut |_, so_far| {
+        transactions = so_far;
+        ControlFlow::Continue(())
+    };
     let report = verify_chain(&source, &chain.id, NOW, progress, None).unwrap();
     report.verdict.unwrap();
     let mut group = criterion.benchmark_group("verify a chain of MPREG");
     group.throughput(Throughput::Elements(transactions));
     group.bench_function("baseline: block after block", |bencher| {
-        bencher.iter(|| verify_chain(&source, &chain.id, NOW, &mut |_, _| {}, None).unwrap());
+        bencher.iter(|| {
+            verify_chain(
+                &source,
+                &chain.id,
+                NOW,
+                &mut |_, _| ControlFlow::Continue(()),
+                None,
+            )
+            .unwrap()
+        });
     });
     let cores = std::thread::available_parallelism().unwrap();
     for threads in [NonZero::<usize>::MIN, cores] {
         group.bench_function(format!("in chunks, {threads} threads"), |bencher| {
             bencher.iter(|| {
-                let progress = &mut |_, _| {};
+                let progress = &mut |_, _| ControlFlow::Continue(());
                 verify_in_parallel(&source, &chain.id, NOW, threads, progress, None).unwrap()
             });
         });

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use hubledger_storage::opening::create_regular;
 
 use crate::model::Block;
 use crate::spec::{ChainSpec, SPEC_BYTES_MAX};
@@ -73,6 +74,20 @@ impl BlockFileReader<File> {
     /// A missing or unreadable file, a directory, something that isn't a block file, another version, a
     /// specification that is damaged.
     pub fn open(path: &Path) -> Result<Self, BlockFileError> {
+        Self::open_through(path, |file| file)
+    }
+}
+
+impl<R: Read> BlockFileReader<R> {
+    /// As [`BlockFileReader::open`], reading what `through` makes of the file. That may be a stream, such as a pipe, whose
+    /// length is taken for 0.
+    ///
+    /// # Errors
+    /// As [`BlockFileReader::open`].
+    pub fn open_through(
+        path: &Path,
+        through: impl FnOnce(File) -> R,
+    ) -> Result<Self, BlockFileError> {
         let io = |source| BlockFileError::Io {
             path: path.into(),
             source,
@@ -86,11 +101,9 @@ impl BlockFileReader<File> {
         if metadata.is_dir() {
             return Err(not("it is a directory".to_owned()));
         }
-        Self::read_from(path, file, metadata.len())
+        Self::read_from(path, through(file), metadata.len())
     }
-}
 
-impl<R: Read> BlockFileReader<R> {
     /// Reads the specification of the block file that `input` holds, which is `length` bytes long; `path` is for errors.
     ///
     /// # Errors
@@ -143,6 +156,11 @@ impl<R: Read> BlockFileReader<R> {
             offset,
             length,
         })
+    }
+
+    /// What it is read from, perhaps read further than blocks were given out.
+    pub(crate) fn input_mut(&mut self) -> &mut R {
+        self.file.get_mut()
     }
 
     /// The chain's specification.
@@ -240,7 +258,10 @@ impl BlockFileWriter {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(io)?;
+        let file = create_regular(&partial).map_err(|source| BlockFileError::Io {
+            path: partial.clone(),
+            source,
+        })?;
         let mut writer = Self {
             path: path.into(),
             partial,

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -200,7 +201,9 @@ fn checking_a_store_finds_what_was_tampered_with() {
             body,
             answer,
         };
-        verify_store(Arc::new(tampered), whole.now(), &mut |_| {})
+        verify_store(Arc::new(tampered), whole.now(), &mut |_| {
+            ControlFlow::Continue(())
+        })
     };
     let sound = check(0, None, None).unwrap();
     assert_eq!(

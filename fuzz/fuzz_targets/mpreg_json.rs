@@ -33,7 +33,13 @@ fuzz_target!(|input: &[u8]| {
     };
     for chain in source.chains() {
         let mut audit = chain.config.as_ref().ok().map(Audit::new);
-        let report = verify_chain(&source, &chain.id, NOW, &mut |_, _| {}, audit.as_mut());
+        let report = verify_chain(
+            &source,
+            &chain.id,
+            NOW,
+            &mut |_, _| ControlFlow::Continue(()),
+            audit.as_mut(),
+        );
         if report.is_ok_and(|report| report.verdict.is_ok()) {
             import(&source, &chain.id);
         }
@@ -41,7 +47,14 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn import(source: &Source, chain: &str) {
-    let Ok((_, Some(Ok(spec)))) = plan(source, chain, NOW, NonZero::<usize>::MIN, None, &mut |_, _| {}) else {
+    let Ok((_, Some(Ok(spec)))) = plan(
+        source,
+        chain,
+        NOW,
+        NonZero::<usize>::MIN,
+        None,
+        &mut |_, _| ControlFlow::Continue(()),
+    ) else {
         return;
     };
     let mut validator = Validator::new(spec.clone());

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use hubledger::mpreg::{Source, verify_chain};
@@ -15,7 +16,13 @@ fuzz_target!(|input: &[u8]| {
     };
     for chain in source.chains() {
         let now = Duration::from_secs(2_000_000_000);
-        if let Ok(report) = verify_chain(&source, &chain.id, now, &mut |_, _| {}, None) {
+        if let Ok(report) = verify_chain(
+            &source,
+            &chain.id,
+            now,
+            &mut |_, _| ControlFlow::Continue(()),
+            None,
+        ) {
             assert!(report.head.is_some() || report.blocks == 0);
         }
     }

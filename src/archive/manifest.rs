@@ -1,9 +1,9 @@
 //! The manifest: which files an archive consists of and what is in them, as JSON with exactly one form.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use hubledger_storage::opening::open_regular;
 use serde::{Deserialize, Serialize};
 
 use super::{ArchiveError, MANIFEST};
@@ -101,7 +101,7 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ArchiveError> {
         let path = folder.join(MANIFEST);
         let io = ArchiveError::io(&path);
-        let file = match File::open(&path) {
+        let file = match open_regular(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(error)),

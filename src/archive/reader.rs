@@ -2,9 +2,10 @@
 //! and its blocks are compared with what the manifest says of them.
 
 use std::fs::File;
-use std::io::{self, Read, Take};
+use std::io::{self, BufRead, Read, Seek, Take};
 use std::path::{Path, PathBuf};
 
+use hubledger_storage::opening::open_regular;
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
 
@@ -98,7 +99,7 @@ pub(super) fn check_file(folder: &Path, file: &ArchivedFile) -> Result<(), Archi
     let path = file_path(folder, file.first);
     let io = ArchiveError::io(&path);
     let damaged = |reason: String| Err(ArchiveError::damaged(&path, reason));
-    let mut input = match File::open(&path) {
+    let mut input = match open_regular(&path) {
         Ok(input) => input,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return damaged("it is missing".to_owned());
@@ -150,7 +151,7 @@ impl ArchivedBlocks {
     /// Contents that are not a block file, or longer or shorter than `file` says.
     pub fn open(path: &Path, file: &ArchivedFile) -> Result<Self, ArchiveError> {
         let io = ArchiveError::io(path);
-        let mut decoder = Decoder::new(File::open(path).map_err(&io)?).map_err(&io)?;
+        let mut decoder = Decoder::new(open_regular(path).map_err(&io)?).map_err(&io)?;
         decoder.window_log_max(WINDOW_LOG_MAX).map_err(&io)?;
         // One byte more than there should be, so that contents that go on are noticed.
         let contents = decoder
@@ -179,6 +180,7 @@ impl ArchivedBlocks {
         let next = next.map_err(|error| ArchiveError::contents(&self.path, error))?;
         let Some((offset, bytes)) = next else {
             self.finish()?;
+            self.check_end()?;
             return Ok(None);
         };
         let damaged = |reason: String| {
@@ -186,8 +188,12 @@ impl ArchivedBlocks {
             ArchiveError::damaged(&self.path, reason)
         };
         let block = Block::decode(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if block.height() != self.next || self.next > self.file.last {
-            let (height, next) = (block.height(), self.next);
+        let (height, next, last) = (block.height(), self.next, self.file.last);
+        if next > last {
+            let reason = format!("block {height} after block {last}, the manifest's last");
+            return Err(damaged(reason));
+        }
+        if height != next {
             return Err(damaged(format!("block {height} where {next} should be")));
         }
         let expected = match self.last_hash {
@@ -206,6 +212,18 @@ impl ArchivedBlocks {
         self.history_root = block.header().history_root;
         self.hashes.push(history_leaf(&block.hash()));
         Ok(Some(block))
+    }
+
+    /// That the file ends with its frame, after whose end the decompressor asks for nothing more.
+    fn check_end(&mut self) -> Result<(), ArchiveError> {
+        let io = ArchiveError::io(&self.path);
+        let behind = self.blocks.input_mut().get_mut().get_mut();
+        if behind.fill_buf().map_err(&io)?.is_empty() {
+            return Ok(());
+        }
+        let end = behind.stream_position().map_err(&io)?;
+        let reason = format!("byte {end}: there is more behind its frame");
+        Err(ArchiveError::damaged(&self.path, reason))
     }
 
     fn finish(&self) -> Result<(), ArchiveError> {

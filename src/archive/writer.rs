@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hubledger_storage::opening::{create_regular, open_directory};
 use sha2::{Digest as _, Sha256};
 use zstd::stream::write::Encoder;
 
@@ -65,7 +66,7 @@ impl ArchiveWriter {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),
         }
-        let directory = File::open(folder).map_err(&io)?;
+        let directory = open_directory(folder).map_err(&io)?;
         directory.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => ArchiveError::InUse {
                 path: folder.to_owned(),
@@ -183,7 +184,8 @@ impl ArchiveWriter {
 impl Open {
     fn begin(folder: &Path, spec: &ChainSpec, block: &Block) -> Result<Self, ArchiveError> {
         let path = file_path(folder, block.height());
-        let (encoder, content_bytes) = encoder(&path, spec).map_err(ArchiveError::io(&path))?;
+        let new = partial(&path);
+        let (encoder, content_bytes) = encoder(&new, spec).map_err(ArchiveError::io(&new))?;
         Ok(Self {
             path,
             encoder,
@@ -230,7 +232,7 @@ impl Open {
 /// Begins a file, with so many bytes of contents.
 fn encoder(path: &Path, spec: &ChainSpec) -> io::Result<(Encoder<'static, Sink>, u64)> {
     let sink = Sink {
-        file: BufWriter::new(File::create(partial(path))?),
+        file: BufWriter::new(create_regular(path)?),
         hash: Sha256::new(),
         bytes: 0,
     };
@@ -279,13 +281,13 @@ fn refuse_strangers(folder: &Path) -> Result<(), ArchiveError> {
 
 /// Puts `bytes` in place of a file: durable under another name first, then renamed.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
-    let io = ArchiveError::io(path);
     let new = partial(path);
-    let mut file = File::create(&new).map_err(&io)?;
+    let io = ArchiveError::io(&new);
+    let mut file = create_regular(&new).map_err(&io)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(&io)?;
-    fs::rename(&new, path).map_err(&io)
+    fs::rename(&new, path).map_err(ArchiveError::io(path))
 }
 
 fn sync_directory(folder: &Path) -> Result<(), ArchiveError> {
@@ -293,7 +295,7 @@ fn sync_directory(folder: &Path) -> Result<(), ArchiveError> {
         true => Path::new("."),
         false => folder,
     };
-    File::open(folder)
+    open_directory(folder)
         .and_then(|directory| directory.sync_all())
         .map_err(ArchiveError::io(folder))
 }

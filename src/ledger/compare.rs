@@ -9,6 +9,8 @@ use super::{ChainReader, LedgerError};
 
 /// All blocks of a chain that is no longer than this; else so many of its beginning, its end, and from between.
 const SAMPLE_BLOCKS: u64 = 256;
+/// Ids that are compared between two steps.
+const STEP_IDS: u64 = 4096;
 /// A proof costs a hash for every block of the chain.
 const PROOFS_MAX: usize = 4;
 
@@ -26,7 +28,7 @@ pub struct Compared {
 }
 
 /// Compares what `copy` holds with what `source` holds of it: the extent `expected`, all of it in `source` but for what
-/// was pruned there since.
+/// was pruned there since. `step` is told how far it is, and its error ends it.
 ///
 /// # Errors
 /// [`LedgerError::CopyDiffers`] with the first difference; a store that failed or is damaged.
@@ -34,6 +36,7 @@ pub(super) fn compare(
     source: &ChainReader,
     copy: &ChainReader,
     expected: Extent,
+    step: &mut dyn FnMut(u64) -> Result<(), LedgerError>,
 ) -> Result<Compared, LedgerError> {
     let mut compared = Compared::default();
     let extent = copy.extent()?;
@@ -45,12 +48,16 @@ pub(super) fn compare(
             return differs(format!("block {height} is another"));
         }
         compared.ids += 1;
+        if compared.ids % STEP_IDS == 0 {
+            step(height)?;
+        }
     }
     let sample = sample(extent);
     for &height in &sample {
         compare_block(source.store(), copy.store(), height)?;
         compared.look_ups += compare_index(source.store(), copy.store(), height)?;
         compared.blocks += 1;
+        step(height)?;
     }
     let head = copy.hash_at(extent.end - 1)?;
     let bodies = sample

@@ -14,6 +14,7 @@ use hubledger_storage::{
 };
 
 use super::compare::{Compared, compare};
+use super::step::go_on;
 use super::{ChainReader, LedgerError, META_SPEC, META_STATE, leaves};
 use crate::codec::{DecodeError, DecodeProblem, Reader};
 use crate::digest::{BlockHash, ChainId};
@@ -81,7 +82,9 @@ pub fn copy_chain(
     let values = copy.values(state.as_deref())?;
     copy.prune(progress)?;
     copy.step(progress, "compare", 0)?;
-    let compared = compare(source, &copy.finished_reader(), copy.plan)?;
+    let compared = compare(source, &copy.finished_reader(), copy.plan, &mut |height| {
+        copy.step(progress, "compare", height)
+    })?;
     let Store { reader, mut writer } = copy.target;
     writer.sync()?;
     writer.put_meta(META_COPY, &[], Durability::Disk)?;
@@ -277,10 +280,7 @@ impl<'a> Copy<'a> {
             height,
             target: self.plan.end,
         };
-        match progress(step) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(LedgerError::Stopped),
-        }
+        go_on(progress(step))
     }
 
     /// The target as a chain, though it still says that it is incomplete.

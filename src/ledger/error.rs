@@ -97,6 +97,16 @@ pub enum LedgerError {
         /// The head asked for.
         head: u64,
     },
+    /// The head that is to be extended is not below the one that is to extend it.
+    #[error(
+        "block {old} is not below the head asked for (height {new}): a chain extends earlier heads only"
+    )]
+    NotExtended {
+        /// Height of the head that was to be extended.
+        old: u64,
+        /// Height of the head that was to extend it.
+        new: u64,
+    },
     /// The body that the answer needs was pruned.
     #[error("the body of block {0} was pruned")]
     Pruned(u64),

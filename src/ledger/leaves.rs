@@ -48,6 +48,11 @@ impl Directory {
         (height < chunk.1).then_some(chunk)
     }
 
+    /// Whether the leaf hashes of the block at `height` are kept.
+    pub(super) fn has(&self, height: u64) -> bool {
+        self.covering(height).is_some()
+    }
+
     /// The first height from `height` on that has no leaves.
     fn gap_from(&self, mut height: u64) -> u64 {
         while let Some((_, end)) = self.covering(height) {

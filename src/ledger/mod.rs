@@ -8,6 +8,7 @@
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
+mod budget;
 mod commit;
 mod compare;
 mod copy;
@@ -20,6 +21,7 @@ mod reader;
 mod record;
 mod restore;
 mod retention;
+mod step;
 mod verify;
 mod verify_pruned;
 
@@ -35,7 +37,8 @@ pub use self::error::LedgerError;
 pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
 pub use self::reader::{ChainReader, Lookup, Placed};
 pub use self::restore::{RestoreError, RestoreReport, restore_archive};
-pub use self::verify::{Progress, StoreReport, verify_store};
+pub use self::step::{BlockProgress, BlockStep};
+pub use self::verify::{StoreReport, verify_store};
 use crate::clock::Clock;
 use crate::codec::{DecodeError, DecodeProblem};
 use crate::digest::{BlockHash, Digest};

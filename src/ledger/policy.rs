@@ -43,7 +43,8 @@ pub struct PrunePolicy {
     pub headers: Keep,
     /// Keep the leaf hashes of pruned blocks, 32 bytes a transaction, from which new proofs are made.
     pub leaves: bool,
-    /// Prune the oldest bodies, then index entries, until the store's files fit into so many bytes.
+    /// Prune the oldest bodies, then index entries, until the store's files fit into so many bytes. One that is too small
+    /// for what must stay ([`PolicyError::BudgetTooSmall`]) is refused before anything is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_bytes: Option<u64>,
     /// Bodies that are kept whatever age and budget say; at least 1.
@@ -81,6 +82,17 @@ pub enum PolicyError {
     /// Leaf hashes prove nothing without the header that commits to them.
     #[error("leaf hashes are of use only with headers: a policy that keeps them keeps all headers")]
     LeavesWithoutHeaders,
+    /// The store's files can't become so small.
+    #[error(
+        "a budget of {budget} bytes can't be met: the bodies that must stay, and headers and ids, take about {least}, \
+         which is the smallest that can be"
+    )]
+    BudgetTooSmall {
+        /// The budget asked for.
+        budget: u64,
+        /// The smallest that can be met.
+        least: u64,
+    },
     /// Not the TOML form of a policy.
     #[error("{0}")]
     Syntax(String),
@@ -227,7 +239,7 @@ impl PrunePolicy {
     }
 
     /// The highest floor of bodies that leaves the blocks that must stay.
-    fn floor_max(&self, extent: Extent) -> u64 {
+    pub(super) fn floor_max(&self, extent: Extent) -> u64 {
         extent.end.saturating_sub(self.blocks_min.max(1))
     }
 }

@@ -11,7 +11,7 @@ use hubledger_storage::{BlockWriter, Extent, Part, Usage};
 
 use super::commit::EncodedState;
 use super::policy::{PrunePolicy, first_since};
-use super::{ChainReader, Committer, Ledger, LedgerError, leaves};
+use super::{ChainReader, Committer, Ledger, LedgerError, budget, leaves};
 use crate::archive::{ArchiveError, ArchiveWriter};
 
 /// Blocks that one call of the store prunes: what a writer is kept waiting for.
@@ -108,7 +108,7 @@ impl Ledger {
     /// every removed body is read. Memory: a block and a chunk of leaf hashes.
     ///
     /// # Errors
-    /// A policy that can't be followed (nothing is changed), an archive that can't be written or isn't of this chain
+    /// A policy that can't be followed, be it that its budget is too small (nothing is changed), an archive that can't be written or isn't of this chain
     /// (nothing is removed), a state too large for a snapshot, a failed store; then the ledger has to be opened again,
     /// and pruning again goes on where it was.
     pub fn prune(
@@ -129,6 +129,25 @@ impl Ledger {
 impl Committer {
     /// See [`Ledger::prune`]. `state` gives that after the last committed block, and is called if a snapshot of it is needed.
     pub(crate) fn prune(
+        &mut self,
+        policy: &PrunePolicy,
+        now_us: u64,
+        state: &dyn Fn() -> EncodedState,
+        archive: Option<&mut ArchiveWriter>,
+        progress: &mut PruneProgress<'_>,
+    ) -> Result<PruneReport, LedgerError> {
+        self.check_budget(policy)?;
+        self.prune_towards(policy, now_us, state, archive, progress)
+    }
+
+    /// Refuses a budget that is too small for what must stay.
+    pub(super) fn check_budget(&self, policy: &PrunePolicy) -> Result<(), LedgerError> {
+        let usage = self.chain.usage()?;
+        budget::check(policy, &self.chain, usage, self.snapshot.size)
+    }
+
+    /// As [`Committer::prune`], but a budget that can't be met is only come close to.
+    pub(super) fn prune_towards(
         &mut self,
         policy: &PrunePolicy,
         now_us: u64,

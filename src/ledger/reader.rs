@@ -258,7 +258,7 @@ impl ChainReader {
     /// O(log blocks) hashes, after a first proof of O(blocks).
     ///
     /// # Errors
-    /// An unknown block, a failed store, `new` not above `old`.
+    /// An unknown block, a failed store, `new` not above `old` ([`LedgerError::NotExtended`]).
     pub fn prove_extends(
         &self,
         old: &BlockHash,
@@ -266,9 +266,9 @@ impl ChainReader {
     ) -> Result<ExtensionProof, LedgerError> {
         let (old, new) = (self.resolve_head(Some(old))?, self.resolve_head(new)?);
         if old.height >= new.height {
-            return Err(LedgerError::AboveHead {
-                height: old.height,
-                head: new.height,
+            return Err(LedgerError::NotExtended {
+                old: old.height,
+                new: new.height,
             });
         }
         let mut leaf = |height| self.history_leaf(height);

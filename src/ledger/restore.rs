@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use hubledger_storage::Store;
 
+use super::step::{BlockProgress, BlockStep, go_on};
 use super::{ChainReader, Ledger, LedgerError, Outcome};
 use crate::archive::{Archive, ArchiveError};
 use crate::clock::Clock;
 use crate::digest::BlockHash;
-use crate::model::Block;
+use crate::model::{Block, Header};
 use crate::rejection::Rejected;
 
 /// What was restored.
@@ -67,16 +68,16 @@ impl From<hubledger_storage::Error> for RestoreError {
 /// Restores the chain of `archive` into `store`, which is empty or holds a beginning of it, and then the blocks that
 /// follow in `then`, up to the head that it has when this begins. Every file's hash, every block's hashes, seal,
 /// signatures and rules are checked. Ends in an equality check with the head of `then`. `progress` is called after
-/// every block. Memory: as the ledger's, and a block.
+/// every block, and once for a file whose blocks are all held already. Memory: as the ledger's, and a block.
 ///
 /// # Errors
-/// See [`RestoreError`]; what was restored until then is committed.
+/// See [`RestoreError`], with [`LedgerError::Stopped`] if `progress` stopped it; what was restored until then is committed.
 pub fn restore_archive(
     archive: &Archive,
     then: Option<&ChainReader>,
     store: Store,
     clock: Arc<dyn Clock>,
-    progress: &mut dyn FnMut(&Block),
+    progress: &mut BlockProgress<'_>,
 ) -> Result<RestoreReport, RestoreError> {
     let spec = archive.spec()?;
     let head = then.map(ChainReader::head).transpose()?;
@@ -91,18 +92,11 @@ pub fn restore_archive(
         ledger: Ledger::create(store, &spec, clock)?,
         progress,
     };
-    let mut archived = 0;
-    for file in &archive.manifest().files {
-        archived += restoring.file(archive, file)?;
-    }
-    let mut further = 0;
-    if let (Some(then), Some(head)) = (then, &head) {
-        for height in restoring.ledger.state().height() + 1..=head.height {
-            let block = then.block(height)?.ok_or(LedgerError::Pruned(height))?;
-            further += u64::from(restoring.stage(&block)?);
-        }
-    }
-    restoring.ledger.commit()?;
+    let restored = restoring.blocks(archive, then.zip(head.as_ref()));
+    // Also what came before a fault, and before being stopped.
+    let committed = restoring.ledger.commit();
+    let (archived, further) = restored?;
+    committed?;
     let reader = restoring.ledger.reader();
     if let Some(head) = &head {
         let found = reader.hash_at(head.height)?.unwrap_or_default();
@@ -157,12 +151,31 @@ fn check_behind(archive: &Archive, then: &ChainReader) -> Result<(), RestoreErro
     Ok(())
 }
 
-struct Restoring<'a> {
+struct Restoring<'a, 'p> {
     ledger: Ledger,
-    progress: &'a mut dyn FnMut(&Block),
+    progress: &'a mut BlockProgress<'p>,
 }
 
-impl Restoring<'_> {
+impl Restoring<'_, '_> {
+    /// Restores the archive and then what follows up to a head, and says how many blocks of each are new.
+    fn blocks(
+        &mut self,
+        archive: &Archive,
+        then: Option<(&ChainReader, &Header)>,
+    ) -> Result<(u64, u64), RestoreError> {
+        let (mut archived, mut further) = (0, 0);
+        for file in &archive.manifest().files {
+            archived += self.file(archive, file)?;
+        }
+        if let Some((then, head)) = then {
+            for height in self.ledger.state().height() + 1..=head.height {
+                let block = then.block(height)?.ok_or(LedgerError::Pruned(height))?;
+                further += u64::from(self.stage(&block)?);
+            }
+        }
+        Ok((archived, further))
+    }
+
     /// Restores a file, and says how many blocks are new. One whose last block is held is only compared with the
     /// manifest: the block's hash stands for all before it.
     fn file(
@@ -172,6 +185,10 @@ impl Restoring<'_> {
     ) -> Result<u64, RestoreError> {
         if self.ledger.reader().hash_at(file.last)? == Some(file.last_hash) {
             archive.check(file)?;
+            self.step(BlockStep {
+                height: file.last,
+                transactions: 0,
+            })?;
             return Ok(0);
         }
         let mut blocks = archive.blocks(file)?;
@@ -184,14 +201,17 @@ impl Restoring<'_> {
 
     fn stage(&mut self, block: &Block) -> Result<bool, RestoreError> {
         let outcome = self.ledger.stage(block)?;
-        (self.progress)(block);
-        match outcome {
-            Outcome::Staged => Ok(true),
-            Outcome::Held => Ok(false),
-            Outcome::Rejected(rejected) => {
-                self.ledger.commit()?;
-                Err(RestoreError::Rejected(rejected))
-            }
+        if let Outcome::Rejected(rejected) = outcome {
+            return Err(RestoreError::Rejected(rejected));
         }
+        self.step(BlockStep {
+            height: block.height(),
+            transactions: block.transactions().len() as u64,
+        })?;
+        Ok(outcome == Outcome::Staged)
+    }
+
+    fn step(&mut self, step: BlockStep) -> Result<(), RestoreError> {
+        Ok(go_on((self.progress)(step))?)
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::commit::EncodedState;
 use super::policy::{PolicyError, PrunePolicy};
-use super::{Committer, Ledger, LedgerError};
+use super::{Committer, Ledger, LedgerError, PruneReport};
 use crate::archive::ArchiveWriter;
 
 /// The policy that a ledger keeps to, and what was committed since it was last pruned.
@@ -29,7 +29,9 @@ impl Ledger {
     /// or a 32nd of the policy's budget have come in since the last time. The first commit prunes in any case.
     ///
     /// # Errors
-    /// A policy that is refused ([`PrunePolicy::validate`]); then the ledger keeps to the one it had.
+    /// A policy that is refused ([`PrunePolicy::validate`]), also because its budget is too small for what must stay of the
+    /// chain as it is; then the ledger keeps to the one it had. Headers and ids of a chain that grows may outgrow a budget
+    /// later: then it is come as close to as can be, with a warning.
     pub fn keep_to(
         &mut self,
         policy: PrunePolicy,
@@ -54,6 +56,7 @@ impl Committer {
         archive: Option<ArchiveWriter>,
     ) -> Result<(), LedgerError> {
         policy.validate()?;
+        self.check_budget(&policy)?;
         self.retention = Retention {
             policy: Some(policy),
             archive,
@@ -89,14 +92,9 @@ impl Committer {
         let outcome = match &retention.policy {
             Some(policy) => {
                 let mut go_on = |_| ControlFlow::Continue(());
-                self.prune(
-                    policy,
-                    now_us,
-                    state,
-                    retention.archive.as_mut(),
-                    &mut go_on,
-                )
-                .map(drop)
+                let archive = retention.archive.as_mut();
+                self.prune_towards(policy, now_us, state, archive, &mut go_on)
+                    .map(|report| warn_of_budget(policy, &report))
             }
             None => Ok(()),
         };
@@ -107,5 +105,15 @@ impl Committer {
             Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(()),
             outcome => outcome,
         }
+    }
+}
+
+fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
+    if report.within_budget == Some(false) {
+        tracing::warn!(
+            budget = policy.budget_bytes,
+            bytes = report.usage.bytes_on_disk,
+            "all that may go is pruned, and the store is still over its budget"
+        );
     }
 }

@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use hubledger_storage::{BlockReader, Id, Location};
 
+use super::step::{BlockProgress, BlockStep, go_on};
 use super::verify_pruned::verify_pruned;
 use super::{ChainReader, LedgerError, META_STATE, record};
 use crate::digest::BlockHash;
 use crate::model::Block;
 use crate::rejection::Rejected;
 use crate::validate::{Depth, State, Validator};
-
-/// Called after every block with its transactions and bytes.
-pub type Progress<'a> = dyn FnMut(&Block) + 'a;
 
 /// What checking a store found. Of a store that was pruned only what is there is checked: the heights say of which blocks
 /// how much, and are all 0 for a whole store.
@@ -43,11 +41,11 @@ pub struct StoreReport {
 ///
 /// # Errors
 /// The store failed or is damaged (which is not the same as holding an invalid block, see
-/// [`StoreReport::rejected`]).
+/// [`StoreReport::rejected`]); [`LedgerError::Stopped`] if `progress` stopped it.
 pub fn verify_store(
     store: Arc<dyn BlockReader>,
     now_us: u64,
-    progress: &mut Progress<'_>,
+    progress: &mut BlockProgress<'_>,
 ) -> Result<StoreReport, LedgerError> {
     let chain = ChainReader::open(Arc::clone(&store))?;
     let extent = chain.extent()?;
@@ -80,7 +78,10 @@ pub fn verify_store(
         index.check(&block)?;
         check_snapshot(snapshot.as_ref(), validator.state())?;
         blocks += 1;
-        progress(&block);
+        go_on(progress(BlockStep {
+            height,
+            transactions: block.transactions().len() as u64,
+        }))?;
     }
     let state = validator.state();
     let (transactions, head) = (state.transactions(), state.head());

@@ -4,7 +4,8 @@
 
 use hubledger_storage::{Extent, Held};
 
-use super::verify::{IndexCheck, Progress, StoreReport, missing};
+use super::step::{BlockProgress, BlockStep, go_on};
+use super::verify::{IndexCheck, StoreReport, missing};
 use super::{ChainReader, LedgerError, record};
 use crate::consensus;
 use crate::digest::BlockHash;
@@ -20,7 +21,7 @@ pub(super) fn verify_pruned(
     extent: Extent,
     snapshot: Option<State>,
     now_us: u64,
-    progress: &mut Progress<'_>,
+    progress: &mut BlockProgress<'_>,
 ) -> Result<StoreReport, LedgerError> {
     let state = snapshot.unwrap_or_else(|| State::genesis(chain.spec()));
     if state.height() + 1 < extent.floor || state.height() >= extent.end {
@@ -62,7 +63,6 @@ pub(super) fn verify_pruned(
             };
             if verdict.is_ok() {
                 index.check(&block)?;
-                progress(&block);
             }
             Ok(verdict)
         })()?;
@@ -71,6 +71,11 @@ pub(super) fn verify_pruned(
             break;
         }
         blocks += u64::from(height >= extent.header_floor);
+        let header = walk.last_header.as_ref();
+        go_on(progress(BlockStep {
+            height,
+            transactions: header.map_or(0, |header| header.transaction_count.into()),
+        }))?;
     }
     Ok(StoreReport {
         blocks,

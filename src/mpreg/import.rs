@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::verify::judge_and_show;
+use super::verify::{Progress, judge_and_show};
 use super::{Block, ChainReport, Number, RawRow, Source, SourceError, Transaction, record};
 use crate::codec::{FieldError, NAME_BYTES_MAX};
 use crate::digest::{ChainId, Digest};
@@ -38,7 +38,7 @@ pub fn micros(seconds: &Number) -> Option<u64> {
 /// native chain.
 ///
 /// # Errors
-/// The source can't be read; or, in the report, the chain is invalid or has a field that the native format can't hold
+/// The source can't be read, or `progress` stopped it; or, in the report, the chain is invalid or has a field that the native format can't hold
 /// (`limit`); or a field has no place in a specification.
 pub fn plan(
     source: &Source,
@@ -46,7 +46,7 @@ pub fn plan(
     now: Duration,
     threads: NonZero<usize>,
     after: Option<&ChainSpec>,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut Progress<'_>,
 ) -> Result<(ChainReport, Option<Result<ChainSpec, FieldError>>), SourceError> {
     let mut first = None;
     let mut unfit = None;

@@ -56,4 +56,4 @@ pub use number::{MAX_INTEGER_DIGITS, Number, NumberError};
 pub use source::{BLOCK_JSON_MAX_BYTES, ChainInfo, RawRow, RowVisitor, Source, SourceError};
 pub use summary::{Balances, Summary, Tally};
 pub use transaction::{Operation, Transaction};
-pub use verify::{ChainReport, verify_chain, verify_in_parallel};
+pub use verify::{ChainReport, Progress, verify_chain, verify_in_parallel};

@@ -9,10 +9,11 @@
 mod json;
 mod sqlite;
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+use hubledger_storage::opening::open_regular;
 
 use super::block::Block;
 use super::config::ChainConfig;
@@ -83,6 +84,12 @@ pub enum SourceError {
         path: PathBuf,
         /// SQLite's report.
         source: rusqlite::Error,
+    },
+    /// Whoever was told of the progress stopped it.
+    #[error("{}: stopped before the chain's end", path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
     },
     /// Reading failed.
     #[error("{}: {operation}: {source}", path.display())]
@@ -225,7 +232,7 @@ impl Source {
                 path: path.to_owned(),
             });
         }
-        let file = File::open(path).map_err(io_error("open"))?;
+        let file = open_regular(path).map_err(io_error("open"))?;
         let mut start = Vec::new();
         let head_bytes = SQLITE_MAGIC.len() as u64 + 4;
         file.take(head_bytes)

@@ -40,19 +40,23 @@ pub struct ChainReport {
     pub verdict: Result<(), Rejected>,
 }
 
+/// Called after every valid block with the number of those so far and of their transactions; [`ControlFlow::Break`] stops.
+pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
+
 /// Checks the chain `id` of `source` by MPREG's rules. `now` (since the Unix epoch) bounds the timestamps in the
-/// first block. `progress` hears the number of valid blocks and transactions after each block. Valid blocks
-/// are shown to `audit` too.
+/// first block. `progress` hears the number of valid blocks and transactions after each block, and stops by
+/// [`ControlFlow::Break`]. Valid blocks are shown to `audit` too.
 ///
 /// Memory: one block, and the audit's.
 ///
 /// # Errors
-/// If the source can't be read; whatever is wrong with the blocks is the report's verdict.
+/// If the source can't be read; [`SourceError::Stopped`] if `progress` stopped it; whatever is wrong with the blocks is the
+/// report's verdict.
 pub fn verify_chain(
     source: &Source,
     id: &str,
     now: Duration,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut Progress<'_>,
     mut audit: Option<&mut Audit>,
 ) -> Result<ChainReport, SourceError> {
     verify_and_show(source, id, now, progress, &mut |row, block, hash| {
@@ -74,7 +78,7 @@ pub fn verify_in_parallel(
     id: &str,
     now: Duration,
     threads: NonZero<usize>,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut Progress<'_>,
     audit: Option<&mut Audit>,
 ) -> Result<ChainReport, SourceError> {
     match audit {
@@ -97,7 +101,7 @@ fn verify_and_show(
     source: &Source,
     id: &str,
     now: Duration,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut Progress<'_>,
     visit: &mut Visit<'_, Transaction>,
 ) -> Result<ChainReport, SourceError> {
     run(source, id, now, |run| {
@@ -110,7 +114,7 @@ fn verify_and_show(
             });
             run.proceed(accepted, |run, block| {
                 visit(&row, &block, run.checker.head().unwrap_or_default());
-                progress(run.blocks, run.transactions);
+                progress(run.blocks, run.transactions)
             })
         })
     })
@@ -122,7 +126,7 @@ pub(super) fn judge_and_show<T: Entry>(
     id: &str,
     now: Duration,
     threads: NonZero<usize>,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut Progress<'_>,
     visit: &mut Visit<'_, T>,
 ) -> Result<ChainReport, SourceError> {
     run(source, id, now, |run| {
@@ -145,7 +149,7 @@ pub(super) fn judge_and_show<T: Entry>(
                 });
                 run.proceed(accepted, |run, judged| {
                     visit(&row, &judged.block, &judged.hash);
-                    progress(run.blocks, run.transactions);
+                    progress(run.blocks, run.transactions)
                 })
             },
         )
@@ -177,8 +181,13 @@ fn run(
         signatures: 0,
         blocks: 0,
         verdict: Ok(()),
+        is_stopped: false,
     };
     go(&mut run)?;
+    if run.is_stopped {
+        let path = source.path().to_owned();
+        return Err(SourceError::Stopped { path });
+    }
     if run.blocks == 0 && run.verdict.is_ok() {
         run.verdict = Err(Rejected::block(
             0,
@@ -210,6 +219,7 @@ struct Run<'a> {
     transactions: u64,
     signatures: u64,
     verdict: Result<(), Rejected>,
+    is_stopped: bool,
 }
 
 impl Run<'_> {
@@ -224,12 +234,13 @@ impl Run<'_> {
     fn proceed<B>(
         &mut self,
         accepted: Result<B, Rejected>,
-        go_on: impl FnOnce(&Self, B),
+        go_on: impl FnOnce(&Self, B) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match accepted {
             Ok(accepted) => {
-                go_on(self, accepted);
-                ControlFlow::Continue(())
+                let answer = go_on(self, accepted);
+                self.is_stopped = answer.is_break();
+                answer
             }
             Err(rejected) => {
                 self.verdict = Err(rejected);

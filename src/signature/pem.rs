@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::{LineEnding, PemLabel};
 use ed25519_dalek::pkcs8::{self, ALGORITHM_ID, OctetStringRef, PrivateKeyInfoRef, SecretDocument};
+use hubledger_storage::opening::open_regular_or_given;
 use zeroize::Zeroizing;
 
 use super::KeyPair;
@@ -94,7 +95,7 @@ impl KeyPair {
     /// that it can't be exchanged in between); [`KeyError::MalformedFile`], [`KeyError::Io`].
     pub fn read_pem(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|e| io_error("open", path, e))?;
+        let file = open_regular_or_given(path).map_err(|e| io_error("open", path, e))?;
         refuse_exposed(&file, path)?;
         let malformed = |detail| KeyError::MalformedFile {
             path: path.to_owned(),

@@ -2,12 +2,12 @@
 //! contradiction, for what is written begins a chain. Errors name the place in the text.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
+use hubledger_storage::opening::open_regular_or_given;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Problem, Step, contradictions};
@@ -262,7 +262,7 @@ fn step_down<'a, 'i>(value: &'a Spanned<DeValue<'i>>, step: &Step) -> Option<Pla
 /// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
+    let read = open_regular_or_given(path)?
         .take(FILE_BYTES_MAX + 1)
         .read_to_string(&mut text)?;
     if read as u64 > FILE_BYTES_MAX {

@@ -50,6 +50,7 @@ mod latch;
 #[cfg(feature = "log")]
 mod log;
 mod memory;
+pub mod opening;
 #[cfg(feature = "rocksdb")]
 mod rocks;
 #[cfg(any(feature = "sqlite", feature = "rocksdb"))]

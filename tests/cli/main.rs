@@ -9,7 +9,10 @@ mod kill_retention;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod pipes;
 mod places;
 mod retention;
+mod signals;
 mod streams;
 mod support;
+mod words;

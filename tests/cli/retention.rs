@@ -126,10 +126,46 @@ fn a_policy_is_read_from_a_file() {
         ];
         assert_eq!(ok(folder, &aged)["floor"], 39);
         assert_eq!(run(folder, &["prune", "--store", url]).code, 2);
-        let unmet = run(folder, &["prune", "--store", url, "--budget", "1"]);
-        assert_eq!(unmet.code, 1);
-        assert_eq!(unmet.json["within_budget"], false);
-        assert_eq!(unmet.json["index_floor"], 40);
+    }
+}
+
+#[test]
+fn a_budget_that_cannot_be_met_removes_nothing_and_the_smallest_that_can_is_met() {
+    for url in STORES {
+        for leaves in [&[][..], &["--keep-leaves"]] {
+            let folder = tempfile::tempdir().unwrap();
+            let folder = folder.path();
+            generate(folder, "a.hlb", 10_000, 50);
+            ok(folder, &["import", "a.hlb", "--store", url]);
+            let before = ok(folder, &["stats", "--store", url]);
+            let prune = |budget: &str| {
+                let args = ["prune", "--store", url, "--budget", budget];
+                run(folder, &[&args[..], leaves].concat())
+            };
+            let mut least = String::new();
+            for budget in ["0", "1", "100000"] {
+                let refused = prune(budget);
+                assert_eq!(refused.code, 1, "{url}");
+                let detail = refused.json["detail"].as_str().unwrap();
+                let named = format!("a budget of {budget} bytes can't be met");
+                assert!(detail.contains(&named), "{detail}");
+                assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+                let number = detail.split("about ").nth(1).unwrap();
+                least = number.split(',').next().unwrap().to_owned();
+                let after = ok(folder, &["stats", "--store", url]);
+                for part in ["floor", "index_floor", "header_floor", "bodies"] {
+                    assert_eq!(after[part], before[part], "{url} {budget}");
+                }
+            }
+            let on_disk = before["bytes_on_disk"].as_u64().unwrap();
+            let bytes: u64 = least.parse().unwrap();
+            assert!(bytes < on_disk * 3 / 4, "{bytes} of {on_disk}");
+            let met = prune(&least);
+            assert_eq!(met.code, 0, "{url}: {} {}", met.json, met.stderr);
+            assert_eq!(met.json["within_budget"], true);
+            assert!(met.json["bytes_on_disk"].as_u64().unwrap() <= bytes);
+            ok(folder, &["verify", "--store", url]);
+        }
     }
 }
 

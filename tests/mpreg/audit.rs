@@ -1,6 +1,7 @@
 //! The audit finds what MPREG's rules let pass.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use hubledger::mpreg::{Audit, AuditReport, FindingKind, Source, verify_chain};
@@ -17,7 +18,13 @@ fn audit_file(path: &Path, chain: &str) -> AuditReport {
         .clone()
         .expect("sound");
     let mut audit = Audit::new(&config);
-    let report = verify_chain(&source, chain, NOW, &mut |_, _| {}, Some(&mut audit));
+    let report = verify_chain(
+        &source,
+        chain,
+        NOW,
+        &mut |_, _| ControlFlow::Continue(()),
+        Some(&mut audit),
+    );
     report
         .expect("readable")
         .verdict

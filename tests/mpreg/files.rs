@@ -15,7 +15,13 @@ fn survive(path: &Path) -> Result<(), String> {
     let source = Source::open(path).map_err(|error| error.to_string())?;
     let mut said = Ok(());
     for chain in source.chains() {
-        let report = verify_chain(&source, &chain.id, NOW, &mut |_, _| {}, None);
+        let report = verify_chain(
+            &source,
+            &chain.id,
+            NOW,
+            &mut |_, _| ControlFlow::Continue(()),
+            None,
+        );
         let verdict = report.map_err(|error| error.to_string());
         said = said.and(verdict.and_then(|report| report.verdict.map_err(|r| r.to_string())));
     }
@@ -265,7 +271,14 @@ fn blocks_appended_after_opening_are_in_no_pass() {
     let source = Source::open(&path).expect("opens");
     let append = "INSERT INTO blocks SELECT * FROM held";
     writer.execute_batch(append).expect("the last block");
-    let report = verify_chain(&source, &whole.id, NOW, &mut |_, _| {}, None).expect("readable");
+    let report = verify_chain(
+        &source,
+        &whole.id,
+        NOW,
+        &mut |_, _| ControlFlow::Continue(()),
+        None,
+    )
+    .expect("readable");
     assert_eq!((report.blocks, report.verdict), (3, Ok(())));
     assert_eq!(verify(&path).blocks, 4, "another source sees it");
 }
@@ -412,7 +425,14 @@ fn a_row_that_the_index_hides_is_not_passed_over() {
     connection.execute_batch(&copy).expect("rows");
     drop(connection);
     let source = Source::open(&path).expect("opens");
-    let error = verify_chain(&source, "made", NOW, &mut |_, _| {}, None).expect_err("incomplete");
+    let error = verify_chain(
+        &source,
+        "made",
+        NOW,
+        &mut |_, _| ControlFlow::Continue(()),
+        None,
+    )
+    .expect_err("incomplete");
     let expected = matches!(
         error,
         SourceError::MissingRows {

@@ -30,7 +30,7 @@ fn import(chain: &Chain) -> Ledger {
         NOW,
         NonZero::<usize>::MIN,
         None,
-        &mut |_, _| {},
+        &mut |_, _| ControlFlow::Continue(()),
     )
     .expect("readable");
     report.verdict.expect("valid by MPREG's rules");
@@ -117,7 +117,7 @@ fn what_the_native_format_cannot_hold_is_found_before_anything_is_imported() {
             NOW,
             NonZero::<usize>::MIN,
             None,
-            &mut |_, _| {},
+            &mut |_, _| ControlFlow::Continue(()),
         )
         .expect("read");
         let rejected = report.verdict.expect_err(field);

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::ops::ControlFlow;
 
-use hubledger::mpreg::{Block, Source, verify_in_parallel};
+use hubledger::mpreg::{Block, Source, SourceError, verify_in_parallel};
 use hubledger::rejection::Reason;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -138,10 +138,33 @@ fn breaking_off_ends_the_reading() {
         "x",
         NOW,
         NonZero::<usize>::MIN,
-        &mut |_, _| {},
+        &mut |_, _| ControlFlow::Continue(()),
         None,
     );
     assert!(unknown.is_err());
+}
+
+#[test]
+fn a_verification_is_stopped_by_who_is_told_of_its_progress() {
+    let source = Source::open(&data_path("signed7.db")).expect("opens");
+    let id = source.chains()[0].id.clone();
+    for threads in 1..=3 {
+        let threads = NonZero::new(threads).expect("some");
+        let mut seen = Vec::new();
+        let stop_at_two = &mut |blocks, _| {
+            seen.push(blocks);
+            match blocks < 2 {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        };
+        let stopped = verify_in_parallel(&source, &id, NOW, threads, stop_at_two, None);
+        assert!(
+            matches!(stopped, Err(SourceError::Stopped { .. })),
+            "{threads}"
+        );
+        assert_eq!(seen, [1, 2], "{threads}");
+    }
 }
 
 /// Every block of MPREG's own stores, respelled, is the same block.

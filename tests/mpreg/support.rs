@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -279,7 +280,10 @@ pub(crate) fn verify(path: &Path) -> ChainReport {
         panic!("{} chains", source.chains().len())
     };
     let mut seen = Vec::new();
-    let mut progress = |blocks, transactions| seen.push((blocks, transactions));
+    let mut progress = |blocks, transactions| {
+        seen.push((blocks, transactions));
+        ControlFlow::Continue(())
+    };
     let report = verify_chain(&source, &chain.id, NOW, &mut progress, None)
         .unwrap_or_else(|error| panic!("{error}"));
     for threads in 1..=3 {
@@ -287,7 +291,10 @@ pub(crate) fn verify(path: &Path) -> ChainReport {
         let mut audit = chain.config.as_ref().map(Audit::new).ok();
         for audit in [None, audit.as_mut()] {
             let mut seen_too = Vec::new();
-            let mut progress = |blocks, transactions| seen_too.push((blocks, transactions));
+            let mut progress = |blocks, transactions| {
+                seen_too.push((blocks, transactions));
+                ControlFlow::Continue(())
+            };
             let in_parallel =
                 verify_in_parallel(&source, &chain.id, NOW, threads, &mut progress, audit)
                     .unwrap_or_else(|error| panic!("{error}"));

@@ -103,7 +103,13 @@ fn every_chain_is_valid_and_has_mpregs_figures() {
         let source = Source::open(&path).expect(name);
         let config = source.chain(chain).expect(name).config.clone().expect(name);
         let mut audit = Audit::new(&config);
-        let report = verify_chain(&source, chain, NOW, &mut |_, _| {}, Some(&mut audit));
+        let report = verify_chain(
+            &source,
+            chain,
+            NOW,
+            &mut |_, _| ControlFlow::Continue(()),
+            Some(&mut audit),
+        );
         let report = report.expect(name);
         report.verdict.clone().expect(name);
         compare_figures(&report, expected);

@@ -34,7 +34,9 @@ fn restore(
     now: u64,
 ) -> Result<RestoreReport, RestoreError> {
     let archive = Archive::open(folder)?;
-    restore_archive(&archive, then, store, clock(now), &mut |_| {})
+    restore_archive(&archive, then, store, clock(now), &mut |_| {
+        ControlFlow::Continue(())
+    })
 }
 
 /// A folder with an archive of the blocks 0 to 24 of a chain of 31, in several files.
@@ -387,4 +389,116 @@ fn contents_that_go_on_for_ever_are_refused() {
     }
     fs::write(&path, &genuine).unwrap();
     assert_eq!(read(file).unwrap(), file.last + 1);
+}
+
+/// Puts these bytes in place of the archive's second file, with the size and hash that belong to them.
+fn replace_second(
+    archive: &Path,
+    bytes: &[u8],
+    change: impl FnOnce(&mut serde_json::Value),
+) -> PathBuf {
+    let opened = Archive::open(archive).unwrap();
+    let first = opened.manifest().files[1].first;
+    let path = archive.join(format!("blocks-{first:012}.hlb.zst"));
+    fs::write(&path, bytes).unwrap();
+    let hash = format!("{:x}", HexDigest(Sha256::digest(bytes).into()));
+    forge(archive, |json| {
+        let file = &mut json["files"][1];
+        file["file_bytes"] = bytes.len().into();
+        file["sha256"] = hash.into();
+        change(file);
+    });
+    path
+}
+
+fn second(archive: &Path) -> Vec<u8> {
+    let first = Archive::open(archive).unwrap().manifest().files[1].first;
+    fs::read(archive.join(format!("blocks-{first:012}.hlb.zst"))).unwrap()
+}
+
+#[test]
+fn bytes_behind_the_frame_of_a_file_are_refused_by_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, archive) = archived(folder.path());
+    let genuine = second(&archive);
+    let empty_frame = zstd::encode_all(&b""[..], 3).unwrap();
+    let skippable = b"\x50\x2a\x4d\x18\x01\x00\x00\x00x";
+    for behind in [&b"x"[..], &[0; 70_000], &empty_frame, skippable, &genuine] {
+        let path = replace_second(&archive, &[&genuine[..], behind].concat(), |_| {});
+        let refused = restore(&archive, None, memory(), whole.now()).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(path.to_str().unwrap()), "{said}");
+        let place = format!("byte {}: there is more behind its frame", genuine.len());
+        assert!(said.ends_with(&place), "{said}");
+    }
+    replace_second(&archive, &genuine, |_| {});
+    restore(&archive, None, memory(), whole.now()).unwrap();
+}
+
+#[test]
+fn a_block_after_the_last_one_is_refused_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, archive) = archived(folder.path());
+    let genuine = second(&archive);
+    let opened = Archive::open(&archive).unwrap();
+    let (last, next) = (
+        opened.manifest().files[1].last,
+        opened.manifest().files[2].last,
+    );
+    // The manifest gives the file's last block to the file behind it.
+    forge(&archive, |json| {
+        json["files"][1]["last"] = (last - 1).into();
+        json["files"][2]["first"] = last.into();
+    });
+    let refused = restore(&archive, None, memory(), whole.now()).unwrap_err();
+    let said = refused.to_string();
+    let expected = format!("block {last} after block {}, the manifest's last", last - 1);
+    assert!(said.ends_with(&expected), "{said}");
+    assert!(next > last && !genuine.is_empty());
+}
+
+#[test]
+fn what_comes_before_a_fault_of_the_archive_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, archive) = archived(folder.path());
+    let opened = Archive::open(&archive).unwrap();
+    let last = opened.manifest().files[1].last;
+    let third = opened.manifest().files[2].first;
+    fs::remove_file(archive.join(format!("blocks-{third:012}.hlb.zst"))).unwrap();
+    let store = memory();
+    let reader = store.reader.clone();
+    restore(&archive, None, store, whole.now()).unwrap_err();
+    assert_eq!(reader.extent().unwrap().end, last + 1);
+}
+
+#[test]
+fn a_restoring_that_was_stopped_has_committed_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, archive) = archived(folder.path());
+    for place in Place::all() {
+        let opened = Archive::open(&archive).unwrap();
+        let mut runs = 0;
+        // Stopped again after every fifth block.
+        loop {
+            let (mut seen, store) = (0, place.open());
+            let before = store.reader.extent().unwrap().end;
+            let reader = store.reader.clone();
+            let outcome = restore_archive(&opened, None, store, clock(whole.now()), &mut |step| {
+                seen += u64::from(step.height >= before);
+                match seen < 5 {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            });
+            runs += 1;
+            match outcome {
+                Ok(report) => break assert_eq!(report.blocks, 25, "{place}"),
+                Err(RestoreError::Ledger(LedgerError::Stopped)) => {}
+                Err(error) => panic!("{place}: {error}"),
+            }
+            assert!(reader.extent().unwrap().end >= before + 4, "{place}");
+        }
+        assert!(runs > 3, "{place}: it was stopped {runs} times");
+        assert_eq!(place.again(&whole).reader().extent().unwrap().end, 25);
+    }
 }

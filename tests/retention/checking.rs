@@ -1,5 +1,6 @@
 //! Checking the chain in a pruned store: what is there, and no claim about the rest.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger::ledger::policy::{Keep, PrunePolicy};
@@ -14,7 +15,7 @@ use crate::places::{Place, chain};
 use crate::pruning::prune;
 
 fn verify(store: Arc<dyn BlockReader>, whole: &Chain) -> Result<StoreReport, LedgerError> {
-    verify_store(store, whole.now(), &mut |_| {})
+    verify_store(store, whole.now(), &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
@@ -188,5 +189,41 @@ fn a_snapshot_that_the_headers_contradict_is_damage() {
     ] {
         let error = verdict_on(&whole, &whole.blocks, state, |_| {}).unwrap_err();
         assert!(error.is_corrupt(), "{error}");
+    }
+}
+
+#[test]
+fn a_verification_tells_of_every_block_and_can_be_stopped() {
+    let whole = chain(40);
+    for place in Place::all() {
+        drop(place.ledger(&whole));
+        for keep in [41, 10] {
+            let mut ledger = place.again(&whole);
+            prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(keep)));
+            drop(ledger);
+            let store = || place.open().reader;
+            let mut steps = Vec::new();
+            verify_store(store(), whole.now(), &mut |step| {
+                steps.push((step.height, step.transactions));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            let expected: Vec<(u64, u64)> = whole
+                .blocks
+                .iter()
+                .map(|block| (block.height(), block.transactions().len() as u64))
+                .collect();
+            assert_eq!(steps, expected, "{place}");
+            let mut seen = 0;
+            let stopped = verify_store(store(), whole.now(), &mut |_| {
+                seen += 1;
+                match seen < 7 {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            });
+            assert!(matches!(stopped, Err(LedgerError::Stopped)), "{place}");
+            assert_eq!(seen, 7, "{place}");
+        }
     }
 }

@@ -45,7 +45,8 @@ fn a_chain_is_the_same_in_every_other_backend() {
             assert_eq!(compared.look_ups, transactions);
             assert_eq!(target.again(&whole).state(), whole.state(), "{what}");
             let opened = target.open().reader;
-            let verified = verify_store(opened, whole.now(), &mut |_| {}).unwrap();
+            let verified =
+                verify_store(opened, whole.now(), &mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!((verified.blocks, verified.rejected), (61, None));
         }
     }

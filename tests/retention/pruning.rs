@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hubledger::ledger::policy::{Keep, PrunePolicy};
+use hubledger::ledger::policy::{Keep, PolicyError, PrunePolicy};
 use hubledger::ledger::{Ledger, LedgerError, Outcome, PruneReport};
 use hubledger_storage::{Durability, Extent, StoreUrl};
 
@@ -275,5 +275,115 @@ fn a_live_chain_stays_within_its_budget() {
             extent.floor > 200 && extent.end - extent.floor > 20,
             "{place}: {extent:?}"
         );
+    }
+}
+
+/// A chain of so many blocks, each of `bytes`.
+fn large(blocks: u64, bytes: usize) -> crate::common::Chain {
+    let mut whole = crate::common::Chain::new(1, |_| {});
+    for nonce in 1..=blocks {
+        let big = whole.signed("alice", nonce, |draft| draft.payload = vec![7; bytes]);
+        whole.extend(&[big]);
+    }
+    whole
+}
+
+fn on_disk() -> Vec<Place> {
+    let places = Place::all().into_iter();
+    places
+        .filter(|place| place.url != StoreUrl::Memory)
+        .collect()
+}
+
+#[test]
+fn a_budget_that_cannot_be_met_is_refused_before_anything_is_removed() {
+    let whole = large(40, 40_000);
+    for place in on_disk() {
+        let mut ledger = place.ledger(&whole);
+        for (budget_bytes, blocks_min) in [(0, 1), (50_000, 1), (1_200_000, 35)] {
+            let policy = PrunePolicy {
+                bodies: Keep::Last(36),
+                budget_bytes: Some(budget_bytes),
+                blocks_min,
+                leaves: true,
+                ..PrunePolicy::default()
+            };
+            let mut steps = 0;
+            let refused = ledger.prune(&policy, None, &mut |_| {
+                steps += 1;
+                ControlFlow::Continue(())
+            });
+            let Err(LedgerError::Policy(PolicyError::BudgetTooSmall { budget, least })) = refused
+            else {
+                panic!("{place}: {refused:?}");
+            };
+            assert_eq!((budget, steps), (budget_bytes, 0), "{place}");
+            assert!(least > budget, "{place}");
+            let extent = ledger.reader().extent().unwrap();
+            assert_eq!(extent, Extent::whole(41), "{place}");
+            // Nor does a live chain take it.
+            assert!(ledger.keep_to(policy.clone(), None).is_err(), "{place}");
+            ledger.commit().unwrap();
+            assert_eq!(ledger.reader().extent().unwrap(), extent, "{place}");
+        }
+    }
+}
+
+#[test]
+fn the_smallest_budget_that_a_refusal_names_can_be_met() {
+    let shapes = [
+        (40, 40_000, false),
+        (40, 40_000, true),
+        (1_500, 300, false),
+        (300, 9_000, true),
+    ];
+    for (blocks, bytes, leaves) in shapes {
+        let whole = large(blocks, bytes);
+        // RocksDB has a journal and tables that wait for compaction besides.
+        let places = on_disk().into_iter();
+        for place in places.filter(|place| place.name != "rocksdb") {
+            let mut ledger = place.ledger(&whole);
+            let policy = |budget| PrunePolicy {
+                budget_bytes: Some(budget),
+                leaves,
+                ..PrunePolicy::default()
+            };
+            let refused = ledger.prune(&policy(0), None, &mut |_| ControlFlow::Continue(()));
+            let Err(LedgerError::Policy(PolicyError::BudgetTooSmall { least, .. })) = refused
+            else {
+                panic!("{place}: {refused:?}");
+            };
+            let report = prune(&mut ledger, &policy(least));
+            assert_eq!(
+                report.within_budget,
+                Some(true),
+                "{place}: {least} {report:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_live_chain_that_outgrows_its_budget_goes_on_without_bodies() {
+    let whole = large(900, 300);
+    for place in on_disk() {
+        let mut short = whole.clone();
+        short.blocks.truncate(2);
+        let mut ledger = place.ledger(&short);
+        let policy = PrunePolicy {
+            budget_bytes: Some(300_000),
+            ..PrunePolicy::default()
+        };
+        ledger.keep_to(policy, None).unwrap();
+        for run in whole.blocks[2..].chunks(300) {
+            for block in run {
+                assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+            }
+            ledger.commit().unwrap();
+        }
+        let extent = ledger.reader().extent().unwrap();
+        assert_eq!((extent.floor, extent.end), (900, 901), "{place}");
+        drop(ledger);
+        assert_eq!(place.again(&whole).state(), whole.state(), "{place}");
     }
 }

@@ -1,7 +1,9 @@
 //! What can be said on the command line.
 
 mod retention;
+mod text;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,9 +13,10 @@ use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::retention::{Backup, Check, Migrate, Prune, Restore};
+use self::text::text;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
-4 the store is corrupt.\nLogs go to standard error; RUST_LOG chooses how much.";
+4 the store is corrupt, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
 
 /// A file to write, where `-` would be taken for standard output, which isn't written to.
 fn file() -> impl TypedValueParser<Value = PathBuf> {
@@ -32,6 +35,14 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Whether these arguments, which may be wrong otherwise, ask for JSON.
+pub(crate) fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
+    args.into_iter()
+        .skip(1)
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json")
 }
 
 #[derive(Subcommand)]
@@ -132,7 +143,7 @@ comes back from an archive (restore) or a backup.")]
 #[derive(Args)]
 pub(crate) struct Init {
     /// The store to create: log:DIR, sqlite:FILE or rocksdb:DIR
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// The chain specification, a TOML file
     #[arg(long, value_name = "FILE")]
@@ -183,16 +194,16 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE")]
     pub(crate) mpreg: Option<PathBuf>,
     /// Which of its chains; may be left out when there is only one
-    #[arg(long, value_name = "ID", requires = "mpreg")]
+    #[arg(long, value_name = "ID", value_parser = text::<String>(), requires = "mpreg", conflicts_with = "file")]
     pub(crate) chain: Option<String>,
     /// The store; created if it isn't there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// Accept only this chain. With --mpreg: how the chain goes on after the record
     #[arg(long, value_name = "FILE")]
     pub(crate) spec: Option<PathBuf>,
     /// What a commit waits for: disk, os or memory
-    #[arg(long, value_name = "LEVEL", default_value = "disk")]
+    #[arg(long, value_name = "LEVEL", value_parser = text::<Durability>(), default_value = "disk")]
     pub(crate) durability: Durability,
     /// Threads that decode, check and validate; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
@@ -203,19 +214,20 @@ pub(crate) struct Import {
 #[command(group = ArgGroup::new("source").required(true).args(["store", "mpreg"]))]
 pub(crate) struct Verify {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: Option<StoreUrl>,
     /// A chain store that MPREG wrote, SQLite or JSON; checked by MPREG's own rules
     #[arg(long, value_name = "FILE")]
     pub(crate) mpreg: Option<PathBuf>,
     /// Only this one of its chains
-    #[arg(long, value_name = "ID", requires = "mpreg")]
+    #[arg(long, value_name = "ID", value_parser = text::<String>(), requires = "mpreg", conflicts_with = "store")]
     pub(crate) chain: Option<String>,
     /// Also report what MPREG's rules let pass
-    #[arg(long, requires = "mpreg")]
+    #[arg(long, requires = "mpreg", conflicts_with = "store")]
     pub(crate) audit: bool,
     /// Threads that check a chain of MPREG's; 0 takes one for each core
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024),
+        conflicts_with = "store")]
     pub(crate) threads: u16,
 }
 
@@ -223,19 +235,20 @@ pub(crate) struct Verify {
 #[command(group = ArgGroup::new("what").required(true).args(["tx", "block", "head"]))]
 pub(crate) struct Get {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// A transaction by its id, or by its original id in MPREG
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = text::<String>())]
     pub(crate) tx: Option<String>,
     /// A block by height or hash
-    #[arg(long, value_name = "HEIGHT|HASH")]
+    #[arg(long, value_name = "HEIGHT|HASH", value_parser = text::<BlockName>())]
     pub(crate) block: Option<BlockName>,
     /// The last block's header
     #[arg(long)]
     pub(crate) head: bool,
     /// Also write the transaction's bytes to a new file: with them it can be proved when its block is pruned
-    #[arg(long, value_name = "FILE", requires = "tx", value_parser = file())]
+    // That it requires --tx wouldn't be enough: what excludes that lifts it.
+    #[arg(long, value_name = "FILE", requires = "tx", conflicts_with_all = ["block", "head"], value_parser = file())]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -262,13 +275,13 @@ impl FromStr for BlockName {
 #[command(group = ArgGroup::new("what").required(true).args(["tx", "extends", "carry", "transaction"]))]
 pub(crate) struct Prove {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// The transaction, by its id or its original id in MPREG
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = text::<String>())]
     pub(crate) tx: Option<String>,
     /// Prove that the chain extends this earlier head
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) extends: Option<BlockHash>,
     /// Carry this proof of a transaction on to another head; works for pruned blocks
     #[arg(long, value_name = "FILE")]
@@ -277,10 +290,10 @@ pub(crate) struct Prove {
     #[arg(long, value_name = "FILE")]
     pub(crate) transaction: Option<PathBuf>,
     /// The height of its block, where the index was pruned too
-    #[arg(long, value_name = "HEIGHT", requires = "transaction")]
+    #[arg(long, value_name = "HEIGHT", requires = "transaction", conflicts_with_all = ["tx", "extends", "carry"])]
     pub(crate) height: Option<u64>,
     /// The head that the verifier trusts; the last block if left out
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) head: Option<BlockHash>,
     /// The proof to write; JSON if the name ends in .json
     #[arg(long, value_name = "FILE", value_parser = file())]
@@ -292,20 +305,20 @@ pub(crate) struct VerifyProof {
     /// The proof
     pub(crate) file: PathBuf,
     /// The head that you trust
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) head: BlockHash,
     /// The earlier head, for a proof that the chain extends it
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) extends: Option<BlockHash>,
     /// The transaction that the proof must be about
-    #[arg(long, value_name = "ID", conflicts_with = "extends")]
+    #[arg(long, value_name = "ID", value_parser = text::<String>(), conflicts_with = "extends")]
     pub(crate) tx: Option<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct Stats {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
 }
 

@@ -22,13 +22,21 @@ pub(crate) enum Failure {
     InvalidProof,
     /// The damage was printed (exit code 4).
     Damaged,
+    /// A signal stopped it in good order (exit code 128 and the signal's number).
+    Stopped {
+        signal: i32,
+        /// What was done and how to go on.
+        detail: String,
+        report: Map<String, Value>,
+    },
 }
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
 impl Failure {
-    pub(crate) const fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Self::Stopped { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             Self::Failed(_) | Self::Negative => 1,
             Self::Invalid(..) | Self::InvalidProof => 3,
             Self::Corrupt(_) | Self::Damaged => 4,

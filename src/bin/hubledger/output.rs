@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, verdict};
+use crate::stop::{Stop, name};
 
 /// How results are printed.
 pub(crate) struct Output {
@@ -13,15 +14,22 @@ pub(crate) struct Output {
     is_lost: Cell<bool>,
     /// Standard output carries data.
     is_diverted: Cell<bool>,
+    stop: Stop,
 }
 
 impl Output {
-    pub(crate) const fn new(json: bool) -> Self {
+    pub(crate) const fn new(json: bool, stop: Stop) -> Self {
         Self {
             json,
             is_lost: Cell::new(false),
             is_diverted: Cell::new(false),
+            stop,
         }
+    }
+
+    /// Whether the process was asked to stop.
+    pub(crate) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// From now on everything goes to standard error, because the command's data goes to standard output.
@@ -59,6 +67,8 @@ impl Output {
 
     /// Writes bytes that are neither for machines' nor for people's form.
     pub(crate) fn raw(&self, bytes: &[u8]) {
+        // An answer that has begun is not followed by another one.
+        self.stop.in_order();
         if self.is_diverted.get() {
             // Where that is closed there is nobody to tell.
             let _ = io::stderr().lock().write_all(bytes);
@@ -90,11 +100,24 @@ impl Output {
             }
             Failure::Corrupt(error) => error_value("corrupt", error),
             Failure::Failed(error) => error_value("failed", error),
+            Failure::Stopped {
+                signal,
+                detail,
+                report,
+            } => {
+                let signal = name(*signal);
+                complain(&format!("stopped by {signal}: {detail}"));
+                let mut value = json!({ "error": "stopped", "signal": signal, "detail": detail });
+                if let Value::Object(map) = &mut value {
+                    map.extend(report.clone());
+                }
+                value
+            }
             Failure::Negative | Failure::InvalidProof | Failure::Damaged => return,
         };
         if self.json {
             self.put(&value.to_string());
-        } else if let Failure::Invalid(..) = failure {
+        } else if let Failure::Invalid(..) | Failure::Stopped { .. } = failure {
             self.put(&people(&value));
         }
     }
@@ -121,7 +144,22 @@ fn in_one_line(error: &anyhow::Error) -> String {
 /// Writes to standard error, in one line whatever the text holds. Where that is closed there is nobody to tell.
 pub(crate) fn complain(text: &str) {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let _ = writeln!(io::stderr().lock(), "{}", lines.join(" "));
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(&lines.join(" ")));
+}
+
+/// A usage error, which is clap's to describe: in full on standard error, in one line for machines.
+pub(crate) fn usage_error(error: &clap::Error, json: bool) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = error.print();
+    if json {
+        let text = error.to_string();
+        let about: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+        let about: Vec<&str> = about.iter().map(|line| line.trim()).collect();
+        let detail = about.join(" ");
+        let detail = detail.strip_prefix("error: ").unwrap_or(&detail);
+        let value = json!({ "error": "usage", "detail": detail });
+        Output::new(true, Stop::default()).print(&value);
+    }
 }
 
 /// `key: value` lines, nested values indented.
@@ -164,19 +202,23 @@ fn entry(key: &str, value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// Texts without quotes, but with control characters escaped, so that data can't drive a terminal.
+/// With control characters escaped, so that data can't drive a terminal.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+/// Texts without quotes.
 fn scalar(value: &Value) -> String {
     match value {
-        Value::String(text) => text
-            .chars()
-            .flat_map(|c| {
-                if c.is_control() {
-                    c.escape_default().collect()
-                } else {
-                    vec![c]
-                }
-            })
-            .collect(),
+        Value::String(text) => harmless(text),
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     }

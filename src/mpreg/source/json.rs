@@ -11,6 +11,8 @@ use std::io::{self, Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use hubledger_storage::opening::open_regular;
+
 use super::{BLOCK_JSON_MAX_BYTES, ChainInfo, RawRow, RowVisitor, SourceError};
 use crate::mpreg::config::ChainConfig;
 use crate::mpreg::raw::Skip;
@@ -44,7 +46,7 @@ impl Layout {
             path: path.to_owned(),
             reason,
         };
-        let file = File::open(path).map_err(|error| SourceError::io(path, "open", error))?;
+        let file = open_regular(path).map_err(|error| SourceError::io(path, "open", error))?;
         let mut scanner = Scanner::new(file, 0);
         let mut layout = Self::default();
         let mut members = Members::default();
@@ -112,7 +114,7 @@ impl Layout {
         visit: &mut RowVisitor<'_>,
     ) -> Result<ControlFlow<()>, ScanError> {
         let mut text = Vec::new();
-        let mut file = File::open(path)?;
+        let mut file = open_regular(path)?;
         let Some(genesis_start) = self.genesis_start else {
             return Err(ScanError::Syntax("genesis_block is missing".into()));
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
@@ -35,6 +35,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens the database whose first bytes are `start`, and lists its chains.
     pub(super) fn open(path: &Path, start: &[u8]) -> Result<(Self, Vec<ChainInfo>), SourceError> {
+        refuse_strange_journals(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -172,6 +173,19 @@ fn config(row: &Row<'_>) -> rusqlite::Result<Result<ChainConfig, String>> {
         (None, _) => Err("consensus_config is no text or too long".into()),
         (_, None) => Err("crypto_config is no text or too long".into()),
     })
+}
+
+/// SQLite itself opens whatever is beside the database, and waits for ever for the other end of a pipe.
+fn refuse_strange_journals(path: &Path) -> Result<(), SourceError> {
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut journal = OsString::from(path);
+        journal.push(suffix);
+        let journal = PathBuf::from(journal);
+        if journal.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(SourceError::NotAFile { path: journal });
+        }
+    }
+    Ok(())
 }
 
 /// The database's address for SQLite.

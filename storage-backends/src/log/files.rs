@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use super::open_files::OpenFile;
+use crate::opening;
 
 /// What is written past the system's cache are multiples of this, from multiples of it to multiples of it.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -79,16 +80,11 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        let options = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .clone();
-        Ok(Box::new(SystemFile::new(options.open(path)?)))
+        Ok(Box::new(SystemFile::new(opening::create_regular(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        let file = File::options().write(true).open(path)?;
+        let file = opening::open(File::options().write(true), path)?;
         Ok(Box::new(SystemFile::new(file)))
     }
 
@@ -110,7 +106,7 @@ impl Files for SystemFiles {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        File::open(directory)?.sync_all()
+        opening::open_directory(directory)?.sync_all()
     }
 
     /// A thread for each but the first, since file systems commit concurrent syncs together: two one after the other take

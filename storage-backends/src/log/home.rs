@@ -21,6 +21,7 @@ use super::recover::recover;
 use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
 use crate::identity::Identity;
+use crate::opening::open_regular;
 use crate::{BlockReader, Error, Place, Result, Store};
 
 /// One open store.
@@ -193,7 +194,7 @@ fn read_without_store(directory: &Path) -> Result<(Site, File)> {
     let options = LogOptions::default();
     let site = Site::new(Arc::new(SystemFiles), directory, store, [0; 2], options);
     let path = Named::Store.path(directory);
-    let lock = File::open(&path).map_err(|source| Error::system("open", &path, source))?;
+    let lock = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
     Ok((site, lock))
 }
 
@@ -215,7 +216,7 @@ fn find(homes: &mut Vec<(Identity, Weak<Home>)>, identity: &Identity) -> Option<
 fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let path = Named::Store.path(directory);
     let fault = |source| Error::system("open", &path, source);
-    let file = File::open(&path).map_err(fault)?;
+    let file = open_regular(&path).map_err(fault)?;
     let files = Arc::new(SystemFiles);
     let read = open_to_read(&*files, &path)?;
     let superblock = match Superblock::decode(&path, &read.head()?, FileKind::Store, None) {

@@ -10,12 +10,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use rustix::fs::OFlags;
+use crate::opening;
 
 /// As many files are open to read at most, of the 1,024 that a process has by default; a few more while as many threads
 /// read files that were closed.
@@ -101,23 +101,16 @@ impl OpenFile {
     }
 }
 
-/// Opens a file, which has to be a regular one. Opening a pipe must not wait for somebody who writes to it.
+/// Opens a file, which has to be a regular one.
 fn open_regular(path: &Path) -> io::Result<(File, (u64, u64), u64)> {
-    let open = || {
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        File::options().read(true).custom_flags(flags).open(path)
-    };
-    let file = match open() {
+    let file = match opening::open_regular(path) {
         Err(error) if is_out_of_descriptors(&error) => {
             close_down_to(0);
-            open()?
+            opening::open_regular(path)?
         }
         outcome => outcome?,
     };
     let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     Ok((file, (found.dev(), found.ino()), found.len()))
 }
 

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::identity::{leads_nowhere, look};
+use crate::opening::open_regular;
 use crate::{Error, Place, Result};
 
 const STORE: &str = "store";
@@ -121,7 +122,7 @@ pub(super) fn existing(directory: &Path) -> Result<PathBuf> {
 fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     use io::Read;
     let mut bytes = Vec::new();
-    File::open(path)?.take(64).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -239,7 +240,7 @@ fn sync_directory(directory: &Path) -> Result<()> {
 /// Takes the lock that keeps other processes out; it is held until the file is dropped.
 pub(super) fn take_lock(directory: &Path) -> Result<File> {
     let path = directory.join(STORE);
-    let file = File::open(&path).map_err(|source| Error::system("open", &path, source))?;
+    let file = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
     lock(&file, directory)?;
     Ok(file)
 }

@@ -56,7 +56,20 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
         }
         return not_a_store("no SQLite database");
     }
+    refuse_strange_journals(&canonical)?;
     Ok(canonical)
+}
+
+/// SQLite itself opens whatever is beside the database, and waits for ever for the other end of a pipe.
+fn refuse_strange_journals(path: &Path) -> Result<()> {
+    for journal in JOURNALS.iter().map(|suffix| beside(path, suffix)) {
+        if journal.metadata().is_ok_and(|found| !found.is_file()) {
+            let reason = "it is no regular file, as a journal has to be";
+            let error = io::Error::new(io::ErrorKind::InvalidInput, reason);
+            return Err(refused("open", &journal)(error));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a store was made at a canonical path: since then there is `FILE.lock`. What is no store there is what damage left.

@@ -2,6 +2,7 @@
 
 mod store;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,7 +27,14 @@ pub(super) fn verify(path: &Path) -> Result<u64> {
     let threads = std::thread::available_parallelism()?;
     let mut transactions = 0;
     for chain in source.chains() {
-        let report = verify_in_parallel(&source, &chain.id, now, threads, &mut |_, _| {}, None)?;
+        let report = verify_in_parallel(
+            &source,
+            &chain.id,
+            now,
+            threads,
+            &mut |_, _| ControlFlow::Continue(()),
+            None,
+        )?;
         report
             .verdict
             .map_err(|rejected| anyhow!("{}: {rejected}", chain.id))?;

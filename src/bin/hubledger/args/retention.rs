@@ -6,12 +6,14 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use hubledger_storage::StoreUrl;
 
+use super::text::text;
+
 #[derive(Args)]
 #[command(group = ArgGroup::new("how").required(true).multiple(true)
     .args(["keep", "below", "older_than", "budget", "policy"]))]
 pub(crate) struct Prune {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// Keep the bodies of the last N blocks
     #[arg(long, value_name = "N", conflicts_with_all = ["below", "older_than"])]
@@ -52,37 +54,37 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "DIR")]
     pub(crate) archive: PathBuf,
     /// The store to restore into; created if it isn't there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// The store whose blocks follow the archive, such as the one that was pruned
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) then: Option<StoreUrl>,
 }
 
 #[derive(Args)]
 pub(crate) struct Migrate {
     /// The store to copy
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) from: StoreUrl,
     /// The store to copy into; created if it isn't there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) to: StoreUrl,
 }
 
 #[derive(Args)]
 pub(crate) struct Backup {
     /// The store to copy
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// The store to copy into; created if it isn't there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) to: StoreUrl,
 }
 
 #[derive(Args)]
 pub(crate) struct Check {
     /// The store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
     /// If there is damage, make again what follows from sound data, and check again
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! `check`: all damage to a store, then the verdict on the chain in it; and `check --repair`.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger::clock::{Clock, SystemClock};
@@ -12,12 +13,19 @@ use crate::failure::{Failure, Result, verdict};
 use crate::output::{Output, complain};
 use crate::progress::Progress;
 
+/// What a signal says while nothing but reading goes on.
+const UNCHANGED: &str = "nothing was changed; start it again";
+/// What it says afterwards.
+const REPAIRED: &str = "the repair has ended; start it again to see what is left";
+
 pub(crate) fn check(args: &Check, output: &Output) -> Result {
-    let url = &args.store;
+    let (url, stop) = (&args.store, output.stop());
+    stop.at_once(UNCHANGED);
     let mut found = read_all(url)?;
     let mut report = Map::new();
     report.insert("store".to_owned(), url.to_string().into());
     if args.repair && found.checked.damage > 0 {
+        stop.in_order();
         let mut repaired = Vec::new();
         let outcome = url.repair(&mut |done| {
             complain(&format!("repaired: {done}"));
@@ -28,6 +36,10 @@ pub(crate) fn check(args: &Check, output: &Output) -> Result {
         if let Err(error) = outcome {
             report.insert("repair_failed".to_owned(), error.to_string().into());
             complain(&format!("error: {error}"));
+        }
+        stop.at_once(REPAIRED);
+        if stop.is_asked() {
+            return Err(stop.failure(REPAIRED, report));
         }
         found = read_all(url)?;
     }
@@ -91,8 +103,9 @@ fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
     let store = url.open_read_only()?;
     let mut progress = Progress::new("check", store.extent()?.tip());
     let report = ChainReader::open(Arc::clone(&store)).and_then(|_| {
-        verify_store(store, SystemClock.now_us(), &mut |block| {
-            progress.block(block.transactions().len() as u64, block.height());
+        verify_store(store, SystemClock.now_us(), &mut |step| {
+            progress.block(step.transactions, step.height);
+            ControlFlow::Continue(())
         })
     });
     progress.finish();

@@ -1,10 +1,8 @@
 //! `migrate` and `backup`: a chain from one store into another.
 
-use std::ops::ControlFlow;
-
-use hubledger::ledger::{ChainReader, copy_chain};
+use hubledger::ledger::{ChainReader, LedgerError, copy_chain};
 use hubledger_storage::StoreUrl;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::failure::{Failure, Result};
 use crate::output::Output;
@@ -15,13 +13,26 @@ pub(crate) fn copy(what: &'static str, from: &StoreUrl, to: &StoreUrl, output: &
         return Err(Failure::message(format!("{to} can't be copied to itself")));
     }
     let source = ChainReader::open(from.open_read_only()?)?;
+    let stop = output.stop();
+    stop.in_order();
     let target = to.open_or_create()?;
     let reader = target.reader.clone();
     let mut progress = Progress::new(what, Some(source.extent()?.end));
     let report = copy_chain(&source, target, &mut |step| {
         progress.stage(step.stage, step.height, step.target);
-        ControlFlow::Continue(())
-    })?;
+        stop.flow()
+    });
+    let report = match report {
+        Err(LedgerError::Stopped) => {
+            let copied = reader.extent()?.end;
+            let detail = format!(
+                "{copied} blocks are copied, and {to} can't be opened before all is; start it again to go on"
+            );
+            let report = Map::from_iter([("blocks".to_owned(), copied.into())]);
+            return Err(stop.failure(detail, report));
+        }
+        report => report?,
+    };
     output.print(&json!({
         "from": from.to_string(),
         "to": to.to_string(),

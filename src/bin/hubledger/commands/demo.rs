@@ -18,6 +18,8 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 
 pub(crate) fn demo(args: &Demo, output: &Output) -> Result {
+    // The folder is removed in any case.
+    output.stop().in_order();
     let folder = Folder::create()?;
     let (file, store) = (folder.0.join("blocks.hlb"), folder.0.join("hub.db"));
     let url: StoreUrl = format!("sqlite:{}", store.display()).parse()?;
@@ -50,6 +52,18 @@ impl Report<'_> {
         self.steps.insert(name.to_owned(), figures);
     }
 
+    /// Refuses to, once the process was asked to stop.
+    fn go_on(&self) -> Result {
+        let stop = self.output.stop();
+        match stop.is_asked() {
+            true => Err(stop.failure(
+                "nothing is left of it; start it again",
+                serde_json::Map::new(),
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn finish(self) {
         self.output.document(&Value::Object(self.steps));
     }
@@ -64,6 +78,7 @@ fn generate(args: &Demo, path: &Path, report: &mut Report<'_>) -> Result {
     let mut generator = Generator::new(recipe)?;
     let mut file = BlockFileWriter::create(path, generator.spec())?;
     while let Some(block) = generator.next_block()? {
+        report.go_on()?;
         file.append(&block)?;
     }
     file.finish()?;
@@ -83,6 +98,7 @@ fn import(path: &Path, url: &StoreUrl, report: &mut Report<'_>) -> Result {
     let mut file = BlockFileReader::open(path)?;
     let mut ledger = Ledger::create(url.create()?, file.spec(), Arc::new(SystemClock))?;
     while let Some((_, bytes)) = file.next_block()? {
+        report.go_on()?;
         if let Outcome::Rejected(rejected) = ledger.stage_bytes(&bytes)? {
             return Err(Failure::invalid(rejected));
         }
@@ -105,7 +121,12 @@ fn import(path: &Path, url: &StoreUrl, report: &mut Report<'_>) -> Result {
 
 fn verify(url: &StoreUrl, report: &mut Report<'_>) -> Result {
     let started = Instant::now();
-    let found = verify_store(url.open_read_only()?, SystemClock.now_us(), &mut |_| {})?;
+    let stop = report.output.stop();
+    let found = verify_store(url.open_read_only()?, SystemClock.now_us(), &mut |_| {
+        stop.flow()
+    });
+    report.go_on()?;
+    let found = found?;
     if let Some(rejected) = found.rejected {
         return Err(Failure::invalid(rejected));
     }
@@ -157,6 +178,7 @@ fn look_up_and_prove(url: &StoreUrl, report: &mut Report<'_>) -> Result {
     report.step("prove", started, &line, json!({ "bytes": proof.len() }));
 
     let started = Instant::now();
+    report.go_on()?;
     let refused = (0..proof.len() * 8).filter(|bit| {
         let mut damaged = proof.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);

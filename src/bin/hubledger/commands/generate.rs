@@ -9,7 +9,7 @@ use hubledger::generate::{Generator, Recipe};
 use hubledger::model::Block;
 use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{read_key, read_spec};
 use crate::args::{Generate, Keygen};
@@ -29,11 +29,16 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,
         _ => Generator::new(recipe)?,
     };
+    let stop = output.stop();
+    stop.in_order();
     let mut file = Sink::open(&args.out, generator.spec(), output)?;
     let mut progress = Progress::new("generate", Some(args.transactions));
     let (mut blocks, mut transactions) = (1u64, 0u64);
     let mut head = generator.spec().genesis().hash();
     while let Some(block) = generator.next_block()? {
+        if stop.is_asked() {
+            return Err(stop.failure(file.unfinished(&args.out), Map::new()));
+        }
         file.append(&block)?;
         blocks += 1;
         transactions += block.transactions().len() as u64;
@@ -72,6 +77,16 @@ impl Sink {
         Ok(Self::Stdout(stream))
     }
 
+    /// What is left where the blocks were to go, if they end here.
+    fn unfinished(&self, path: &Path) -> String {
+        match self {
+            Self::File(_) => format!("nothing was written to {}; start it again", path.display()),
+            Self::Stdout(_) => {
+                format!("the block file that went to {STDOUT} is not whole; start it again")
+            }
+        }
+    }
+
     fn append(&mut self, block: &Block) -> Result {
         match self {
             Self::File(file) => file.append(block)?,
@@ -90,6 +105,8 @@ impl Sink {
 }
 
 pub(crate) fn keygen(args: &Keygen, output: &Output) -> Result {
+    // A file that is begun is written.
+    output.stop().in_order();
     let key = KeyPair::generate().map_err(|error| Failure::Failed(error.into()))?;
     key.write_pem(&args.out)
         .map_err(|error| Failure::Failed(error.into()))?;

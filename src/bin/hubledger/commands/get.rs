@@ -34,6 +34,8 @@ fn get_transaction(
     let (found, answer) = match reader.find(name)? {
         Lookup::Found(placed) => {
             if let Some(path) = out {
+                // A file that is begun is written.
+                output.stop().in_order();
                 write_new(path, placed.transaction().bytes())?;
             }
             (true, describe::placed(&placed))

@@ -19,6 +19,7 @@ use crate::args::Import;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::stop::{Stop, Stoppable};
 
 pub(crate) fn import(args: &Import, output: &Output) -> Result {
     match (&args.file, &args.mpreg) {
@@ -41,7 +42,8 @@ fn import_mpreg(_args: &Import, _source: &Path, _output: &Output) -> Result {
 }
 
 fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
-    let file = BlockFileReader::open(path)?;
+    let stop = output.stop();
+    let file = BlockFileReader::open_through(path, |file| Stoppable::new(file, stop.clone()))?;
     if let Some(pinned) = &args.spec {
         let pinned = read_spec(pinned)?;
         if pinned != *file.spec() {
@@ -54,10 +56,11 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
             return Err(Failure::invalid(Rejected::block(0, Reason::Chain, detail)));
         }
     }
+    stop.in_order();
     let engine = open(args, file.spec())?;
     let started = Instant::now();
     let mut progress = Progress::new("import", Some(file.length()));
-    let source = Source::new(file);
+    let source = Source::new(file, stop);
     let imported = take_in(&engine, path, &source, &mut progress)?;
     let receipt = engine.shutdown()?;
     let seconds = started.elapsed();
@@ -65,6 +68,13 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
     let mut report = imported.report(&engine)?;
     if let Some(rejected) = imported.rejected {
         return Err(Failure::Invalid(rejected, report));
+    }
+    if source.is_cut.get() {
+        let durability = receipt.durability.to_string();
+        report.insert("durability".to_owned(), durability.into());
+        let blocks = imported.taken;
+        let detail = format!("{blocks} blocks were imported and stay; start it again to go on");
+        return Err(stop.failure(detail, report));
     }
     let reading = Reading {
         busy: source.reading.get(),
@@ -95,8 +105,11 @@ fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
 }
 
 /// A block file as the engine takes it: one block after the other, with notes on where they were.
-struct Source {
-    file: RefCell<BlockFileReader>,
+struct Source<'a> {
+    file: RefCell<BlockFileReader<Stoppable>>,
+    stop: &'a Stop,
+    /// Whether blocks were left behind because the process was asked to stop.
+    is_cut: Cell<bool>,
     /// Offsets of the blocks whose outcomes haven't come.
     offsets: RefCell<VecDeque<u64>>,
     reading: Cell<Duration>,
@@ -104,10 +117,12 @@ struct Source {
     ended: Cell<Option<BlockFileError>>,
 }
 
-impl Source {
-    fn new(file: BlockFileReader) -> Self {
+impl<'a> Source<'a> {
+    fn new(file: BlockFileReader<Stoppable>, stop: &'a Stop) -> Self {
         Self {
             file: RefCell::new(file),
+            stop,
+            is_cut: Cell::default(),
             offsets: RefCell::default(),
             reading: Cell::default(),
             ended: Cell::default(),
@@ -115,6 +130,10 @@ impl Source {
     }
 
     fn next(&self) -> Option<Bytes> {
+        if self.stop.is_asked() {
+            self.is_cut.set(true);
+            return None;
+        }
         let started = Instant::now();
         let next = self.file.borrow_mut().next_block();
         self.reading.set(self.reading.get() + started.elapsed());
@@ -124,6 +143,10 @@ impl Source {
                 Some(bytes)
             }
             Ok(None) => None,
+            Err(BlockFileError::Io { .. }) if self.stop.is_asked() => {
+                self.is_cut.set(true);
+                None
+            }
             Err(error) => {
                 self.ended.set(Some(error));
                 None
@@ -149,7 +172,7 @@ struct Imported {
 fn take_in(
     engine: &Engine,
     path: &Path,
-    source: &Source,
+    source: &Source<'_>,
     progress: &mut Progress,
 ) -> Result<Imported> {
     let mut imported = Imported::default();

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::args::Import;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::stop::Stop;
 
 /// A run is committed when this many transactions are staged, or when the bodies reach the ledger's own bound.
 const RUN_TRANSACTIONS: u64 = 20_000;
@@ -24,6 +25,8 @@ pub(crate) struct Importer {
     pub(crate) stages: Vec<(&'static str, f64)>,
     /// What the report says beside the usual.
     pub(crate) extra: Map<String, Value>,
+    /// Whether blocks were left behind because the process was asked to stop.
+    pub(crate) is_cut: bool,
     committing: f64,
     imported: u64,
     skipped: u64,
@@ -55,6 +58,7 @@ impl Importer {
             validating: 0.0,
             stages: Vec::new(),
             extra: Map::new(),
+            is_cut: false,
             committing: 0.0,
             imported: 0,
             skipped: 0,
@@ -111,6 +115,19 @@ impl Importer {
             report.insert("record_missing".to_owned(), missing.into());
         }
         report
+    }
+
+    /// Makes everything durable, and says what was imported before the process was asked to stop.
+    pub(crate) fn stopped(mut self, stop: &Stop) -> Result {
+        self.commit()?;
+        let (blocks, mut report) = (self.imported, self.report());
+        let receipt = self.ledger.close()?;
+        report.insert(
+            "durability".to_owned(),
+            receipt.durability.to_string().into(),
+        );
+        let detail = format!("{blocks} blocks were imported and stay; start it again to go on");
+        Err(stop.failure(detail, report))
     }
 
     /// Makes everything durable and prints the verdict, the receipt and the stage table.

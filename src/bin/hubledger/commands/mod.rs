@@ -17,10 +17,13 @@ mod stages;
 mod store;
 mod verify;
 
+use std::io::Read;
 use std::path::Path;
 
+use anyhow::Context;
 use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
+use hubledger_storage::opening::open_regular_or_given;
 
 use crate::args::Command;
 use crate::failure::{Failure, Result};
@@ -53,6 +56,15 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
             Ok(())
         }
     }
+}
+
+/// The bytes of a file, of which one more than `limit` shows that it is longer.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular_or_given(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .with_context(|| path.display().to_string())?;
+    Ok(bytes)
 }
 
 fn read_spec(path: &Path) -> Result<ChainSpec> {

@@ -16,6 +16,7 @@ use crate::args::{Import, Verify};
 use crate::failure::{Failure, Result, verdict};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::stop::Stop;
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
@@ -45,8 +46,9 @@ pub(crate) fn verify(args: &Verify, path: &Path, output: &Output) -> Result {
         )));
     }
     let mut reports = Vec::new();
+    output.stop().in_order();
     for chain in &chains {
-        reports.push(verify_one(args, &source, chain)?);
+        reports.push(verify_one(args, &source, chain, output.stop())?);
     }
     let first_bad = reports
         .iter()
@@ -68,6 +70,7 @@ fn verify_one(
     args: &Verify,
     source: &Source,
     chain: &str,
+    stop: &Stop,
 ) -> Result<(ChainReport, Map<String, Value>)> {
     let info = source.chain(chain)?;
     let mut audit = match (&info.config, args.audit) {
@@ -75,7 +78,7 @@ fn verify_one(
         _ => None,
     };
     let mut progress = Progress::new("verify", Some(info.blocks));
-    let mut seen = 0;
+    let (mut seen, mut checked) = (0, 0);
     let report = mpreg::verify_in_parallel(
         source,
         chain,
@@ -84,9 +87,22 @@ fn verify_one(
         &mut |blocks, transactions| {
             progress.block(transactions - seen, blocks);
             seen = transactions;
+            checked = blocks;
+            stop.flow()
         },
         audit.as_mut(),
-    )?;
+    );
+    let report = match report {
+        Err(SourceError::Stopped { .. }) => {
+            let (blocks, chain) = (info.blocks, &info.id);
+            let detail = format!(
+                "of {blocks} blocks of chain {chain} the first {checked} were checked, without a fault; start it again"
+            );
+            let report = Map::from_iter([("checked".to_owned(), checked.into())]);
+            return Err(stop.failure(detail, report));
+        }
+        report => report?,
+    };
     let seconds = progress.finish();
     let mut map = match &report.verdict {
         Ok(()) => Map::from_iter([("verdict".to_owned(), "valid".into())]),
@@ -139,9 +155,11 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
     let chain = only_chain(&source, args.chain.as_deref())?;
     let after = args.spec.as_deref().map(read_spec).transpose()?;
     let blocks = source.chain(&chain)?.blocks;
+    let stop = output.stop();
+    stop.in_order();
     let mut progress = Progress::new("check", Some(blocks));
     let mut seen = 0;
-    let (report, spec) = mpreg::plan(
+    let planned = mpreg::plan(
         &source,
         &chain,
         now(),
@@ -150,8 +168,16 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
         &mut |blocks, transactions| {
             progress.block(transactions - seen, blocks);
             seen = transactions;
+            stop.flow()
         },
-    )?;
+    );
+    let (report, spec) = match planned {
+        Err(SourceError::Stopped { .. }) => {
+            let detail = "nothing was imported yet; start it again";
+            return Err(stop.failure(detail, Map::new()));
+        }
+        planned => planned?,
+    };
     let checking = progress.finish();
     if let Err(rejected) = report.verdict {
         return Err(Failure::invalid(rejected));
@@ -165,7 +191,7 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
     let spec = spec.map_err(|error| Failure::message(format!("{}: {error}", path.display())))?;
     let mut importer = Importer::open(args, &spec)?;
     importer.stages.push(("check", checking));
-    let progress = copy_blocks(&source, &chain, &spec, &mut importer)?;
+    let progress = copy_blocks(&source, &chain, &spec, &mut importer, stop)?;
     let seconds = checking + progress.finish();
     importer.extra.insert("chain".to_owned(), chain.into());
     importer
@@ -174,7 +200,10 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
     importer
         .extra
         .insert("source_head".to_owned(), json!(report.head));
-    importer.finish(seconds, output)
+    match importer.is_cut {
+        true => importer.stopped(stop),
+        false => importer.finish(seconds, output),
+    }
 }
 
 fn copy_blocks(
@@ -182,11 +211,16 @@ fn copy_blocks(
     chain: &str,
     spec: &hubledger::spec::ChainSpec,
     importer: &mut Importer,
+    stop: &Stop,
 ) -> Result<Progress> {
     let mut progress = Progress::new("import", Some(source.chain(chain)?.blocks));
     let mut height = 0;
     let mut ended = Ok(());
     source.for_each_row(chain, &mut |row| {
+        if stop.is_asked() {
+            importer.is_cut = true;
+            return ControlFlow::Break(());
+        }
         height += 1;
         match copy_block(&row, height, spec, importer) {
             Ok(()) => {

@@ -1,7 +1,7 @@
 //! `prove` and `verify-proof`.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use hubledger::model::{PAYLOAD_BYTES_MAX, Transaction};
 use hubledger::proof::{PROOF_BYTES_MAX, Proof, TransactionProof};
 use serde_json::json;
 
+use super::read_file;
 use crate::args::{Prove, VerifyProof};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, complain};
@@ -40,6 +41,8 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         true => proof.to_json().into_bytes(),
         false => proof.encode(),
     };
+    // A file that is begun is written.
+    output.stop().in_order();
     write(&args.out, &bytes)?;
     let mut about = about;
     about["out"] = args.out.display().to_string().into();
@@ -91,10 +94,7 @@ fn read_transaction(path: &Path) -> Result<Transaction> {
     let place = || path.display().to_string();
     // Names, numbers and the most witnesses take less than what is allowed beside the payload.
     let limit = PAYLOAD_BYTES_MAX as u64 + 64 * 1024;
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .with_context(place)?;
+    let bytes = read_file(path, limit)?;
     Transaction::decode(bytes.into())
         .map_err(|error| Failure::message(format!("{}: not a transaction: {error}", place())))
 }
@@ -153,14 +153,9 @@ fn refused(path: &Path, reason: &str, output: &Output) -> Result {
 
 /// A proof in either form; the inner error says why the bytes are none.
 fn read(path: &Path) -> Result<std::result::Result<Proof, String>> {
-    let place = || path.display().to_string();
-    let file = File::open(path).with_context(place)?;
     // In JSON a byte is two digits.
     let limit = 4 * PROOF_BYTES_MAX as u64;
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .with_context(place)?;
+    let bytes = read_file(path, limit)?;
     if bytes.len() as u64 > limit {
         return Ok(Err(format!("longer than {limit} bytes")));
     }

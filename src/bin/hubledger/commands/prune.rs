@@ -1,8 +1,5 @@
 //! `prune`: a policy from a file or from options, and the receipt.
 
-use std::fs::File;
-use std::io::Read;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +10,10 @@ use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{Ledger, LedgerError, Pruned};
 use serde_json::{Value, json};
 
+use super::read_file;
 use crate::args::Prune;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, complain};
 use crate::progress::Progress;
 
 /// A policy has eight fields; a file of more than this is something else.
@@ -28,16 +26,18 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         Some(folder) => Some(ArchiveWriter::open(folder, ledger.spec())?),
         None => None,
     };
+    let stop = output.stop();
+    stop.in_order();
     let mut progress = Progress::new("prune", Some(0));
     let report = ledger.prune(&policy, archive.as_mut(), &mut |step| {
         progress.stage(step.stage, step.height, step.target);
-        ControlFlow::Continue(())
+        stop.flow()
     })?;
     let seconds = progress.finish();
     let (extent, head) = (ledger.reader().extent()?, ledger.state().head());
     ledger.close()?;
     let parts = [&report.bodies, &report.index, &report.headers];
-    output.print(&json!({
+    let receipt = json!({
         "store": args.store.to_string(),
         "head": head,
         "blocks": extent.end,
@@ -53,11 +53,22 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         "bytes_on_disk": report.usage.bytes_on_disk,
         "within_budget": report.within_budget,
         "seconds": seconds,
-    }));
-    match report.within_budget {
-        Some(false) => Err(Failure::Negative),
-        _ => Ok(()),
+    });
+    if !report.done {
+        let receipt = receipt.as_object().cloned().unwrap_or_default();
+        let detail =
+            "what the report says is removed, and all else is there; start it again to go on";
+        return Err(stop.failure(detail, receipt));
     }
+    output.print(&receipt);
+    if report.within_budget == Some(false) {
+        let (bytes, floor) = (report.usage.bytes_on_disk, extent.floor);
+        complain(&format!(
+            "over the budget: all that may go is removed, bodies below block {floor} among it, and {bytes} bytes are left"
+        ));
+        return Err(Failure::Negative);
+    }
+    Ok(())
 }
 
 fn removed(pruned: &Pruned) -> Value {
@@ -88,15 +99,11 @@ fn policy(args: &Prune) -> Result<PrunePolicy> {
 
 fn read_policy(path: &Path) -> Result<PrunePolicy> {
     let place = || path.display().to_string();
-    let mut text = String::new();
-    File::open(path)
-        .with_context(place)?
-        .take(POLICY_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .with_context(place)?;
+    let text = read_file(path, POLICY_BYTES_MAX)?;
     if text.len() as u64 > POLICY_BYTES_MAX {
         let problem = format!("{}: longer than {POLICY_BYTES_MAX} bytes", place());
         return Err(Failure::message(problem));
     }
-    PrunePolicy::from_toml(&text).map_err(|error| Failure::message(format!("{}: {error}", place())))
+    let text = str::from_utf8(&text).with_context(place)?;
+    PrunePolicy::from_toml(text).map_err(|error| Failure::message(format!("{}: {error}", place())))
 }

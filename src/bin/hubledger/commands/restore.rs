@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hubledger::archive::Archive;
 use hubledger::clock::SystemClock;
-use hubledger::ledger::{ChainReader, restore_archive};
-use serde_json::json;
+use hubledger::ledger::{ChainReader, LedgerError, RestoreError, restore_archive};
+use serde_json::{Map, json};
 
 use crate::args::Restore;
 use crate::failure::Result;
@@ -24,15 +24,30 @@ pub(crate) fn restore(args: &Restore, output: &Output) -> Result {
     };
     // Nothing is created for an archive that isn't one.
     archive.spec()?;
+    let stop = output.stop();
+    stop.in_order();
     let store = args.store.open_or_create()?;
+    let reader = store.reader.clone();
     let mut progress = Progress::new("restore", Some(blocks));
     let report = restore_archive(
         &archive,
         then.as_ref(),
         store,
         Arc::new(SystemClock),
-        &mut |block| progress.block(block.transactions().len() as u64, block.height() + 1),
-    )?;
+        &mut |step| {
+            progress.block(step.transactions, step.height + 1);
+            stop.flow()
+        },
+    );
+    let report = match report {
+        Err(RestoreError::Ledger(LedgerError::Stopped)) => {
+            let restored = reader.extent()?.end;
+            let detail = format!("{restored} blocks are restored; start it again to go on");
+            let report = Map::from_iter([("blocks".to_owned(), restored.into())]);
+            return Err(stop.failure(detail, report));
+        }
+        report => report?,
+    };
     output.print(&json!({
         "verdict": "valid",
         "store": args.store.to_string(),

@@ -13,6 +13,8 @@ use crate::output::Output;
 
 pub(crate) fn init(args: &Init, output: &Output) -> Result {
     let spec = read_spec(&args.spec)?;
+    // A store that is begun is made.
+    output.stop().in_order();
     let ledger = Ledger::create(args.store.create()?, &spec, Arc::new(SystemClock))?;
     let (chain, head) = (ledger.spec().id(), ledger.state().head());
     ledger.close()?;

@@ -1,7 +1,7 @@
 //! `verify`: everything again, of a store or of a chain that MPREG keeps.
 
 use hubledger::clock::{Clock, SystemClock};
-use hubledger::ledger::{ChainReader, verify_store};
+use hubledger::ledger::{ChainReader, LedgerError, verify_store};
 use serde_json::{Map, Value, json};
 
 use crate::args::Verify;
@@ -23,9 +23,24 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     let chain = ChainReader::open(store.clone())?;
     let blocks = chain.extent()?.end;
     let mut progress = Progress::new("verify", Some(blocks));
-    let report = verify_store(store, SystemClock.now_us(), &mut |block| {
-        progress.block(block.transactions().len() as u64, block.height() + 1);
-    })?;
+    let stop = output.stop();
+    stop.in_order();
+    let mut checked = 0;
+    let report = verify_store(store, SystemClock.now_us(), &mut |step| {
+        checked += 1;
+        progress.block(step.transactions, step.height + 1);
+        stop.flow()
+    });
+    let report = match report {
+        Err(LedgerError::Stopped) => {
+            let detail = format!(
+                "of {blocks} blocks the first {checked} were checked, without a fault; start it again"
+            );
+            let report = Map::from_iter([("checked".to_owned(), json!(checked))]);
+            return Err(stop.failure(detail, report));
+        }
+        report => report?,
+    };
     let mut map = Map::new();
     map.insert("blocks".to_owned(), report.blocks.into());
     map.insert("transactions".to_owned(), report.transactions.into());

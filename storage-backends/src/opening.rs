@@ -1,0 +1,198 @@
+//! Opening files so that nobody waits: what should be a regular file or a directory may be a named pipe, whose opening waits for
+//! the other end for ever, or a device without an end. They are opened without waiting, looked at, and refused by what they are.
+//!
+//! Errors don't name the path; callers do. A refusal has the kind [`io::ErrorKind::InvalidInput`].
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Opens a file to read that has to be a regular one.
+///
+/// # Errors
+/// The system refused, or what is there is no regular file: the text says what it is.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open(File::options().read(true), path)
+}
+
+/// As [`open_regular`]; but what this process was started with, under a name such as `/dev/stdin` or `/dev/fd/3`, may be a stream
+/// too. Whoever reads it bounds what is read.
+///
+/// # Errors
+/// Those of [`open_regular`].
+pub fn open_regular_or_given(path: &Path) -> io::Result<File> {
+    let is_given = path == Path::new("/dev/stdin")
+        || ["/dev/fd", "/proc/self/fd"]
+            .iter()
+            .any(|folder| path.starts_with(folder));
+    if !is_given {
+        return open_regular(path);
+    }
+    let file = without_waiting(File::options().read(true)).open(path)?;
+    wait_for_bytes(&file)?;
+    Ok(file)
+}
+
+/// Creates a file to write, or empties the one that is there and has to be regular.
+///
+/// # Errors
+/// Those of [`open_regular`].
+pub fn create_regular(path: &Path) -> io::Result<File> {
+    open(
+        File::options().write(true).create(true).truncate(true),
+        path,
+    )
+}
+
+/// Opens a directory, to lock or to sync it.
+///
+/// # Errors
+/// The system refused, or what is there is no directory.
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    let opened = without_waiting(File::options().read(true)).open(path);
+    looked_at(opened, path, FileType::is_dir, "directory")
+}
+
+/// Opens a file as `options` say, which has to be a regular one.
+pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let opened = without_waiting(options).open(path);
+    looked_at(opened, path, FileType::is_file, "regular file")
+}
+
+fn looked_at(
+    opened: io::Result<File>,
+    path: &Path,
+    is_right: fn(&FileType) -> bool,
+    wanted: &str,
+) -> io::Result<File> {
+    let refused = |found| {
+        let found = name(found);
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it is {found}, not a {wanted}"),
+        )
+    };
+    match opened {
+        // The open file is looked at, so that it can't be exchanged in between.
+        Ok(file) => match file.metadata()?.file_type() {
+            found if is_right(&found) => Ok(file),
+            found => Err(refused(found)),
+        },
+        // Sockets and, to write, pipes without a reader and directories can't be opened at all.
+        Err(error) => match path.metadata() {
+            Ok(found) if !is_right(&found.file_type()) => Err(refused(found.file_type())),
+            _ => Err(error),
+        },
+    }
+}
+
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+    // Nor may a terminal become this process's own by being opened.
+    let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+    options.custom_flags(flags.bits().cast_signed())
+}
+
+#[cfg(not(unix))]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Has reading wait again, as streams are read.
+#[cfg(unix)]
+fn wait_for_bytes(file: &File) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(file)?;
+    Ok(fcntl_setfl(file, flags.difference(OFlags::NONBLOCK))?)
+}
+
+#[cfg(not(unix))]
+fn wait_for_bytes(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+fn name(found: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if found.is_fifo() {
+            return "a pipe";
+        }
+        if found.is_socket() {
+            return "a socket";
+        }
+        if found.is_char_device() || found.is_block_device() {
+            return "a device";
+        }
+    }
+    match (found.is_dir(), found.is_file()) {
+        (true, _) => "a directory",
+        (_, true) => "a regular file",
+        _ => "something else",
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Read;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn refusal(outcome: io::Result<File>) -> String {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once_by_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        for (path, found) in [
+            (pipe.as_path(), "a pipe"),
+            (&socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+            (folder.path(), "a directory"),
+        ] {
+            for outcome in [
+                open_regular(path),
+                open_regular_or_given(path),
+                create_regular(path),
+            ] {
+                let text = refusal(outcome);
+                assert_eq!(text, format!("it is {found}, not a regular file"));
+            }
+        }
+        assert_eq!(
+            refusal(open_directory(&pipe)),
+            "it is a pipe, not a directory"
+        );
+        let absent = open_regular(&folder.path().join("absent")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_stream_that_the_process_was_given_is_read_to_its_end() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let mut file = open_regular_or_given(Path::new(&path)).unwrap();
+        // The bytes come only after the file was opened, and reading waits for them.
+        let writing = std::thread::spawn(move || {
+            std::thread::yield_now();
+            writer.write_all(b"later").unwrap();
+        });
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        writing.join().unwrap();
+        assert_eq!(text, "later");
+    }
+}
