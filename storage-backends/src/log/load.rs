@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
 use super::mark::{Mark, Slots};
+use super::nearby::Nearby;
 use super::read_file::{Pieces, ReadFile};
 use super::records::Records;
 use super::run::Run;
@@ -146,6 +147,7 @@ pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Load
         extent,
         segments,
         records: Records::default(),
+        nearby: Nearby::default(),
         table: Table::with_room(room.min(1 << 24)),
         frozen: Vec::new(),
         runs,

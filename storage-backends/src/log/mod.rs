@@ -41,6 +41,7 @@ mod indexer;
 mod load;
 mod mark;
 mod names;
+mod nearby;
 mod open_files;
 mod options;
 mod place;

@@ -265,67 +265,60 @@ impl Run {
     ) -> Result<Sound<()>> {
         let mut number = self.layout.home_of(hash);
         loop {
-            let Ok(bucket) = self.bucket(number) else {
-                return Ok(Err(Damaged));
-            };
-            for entry in bucket.entries() {
-                if entry.hash == hash {
-                    visit(entry.place)?;
-                }
+            let offset = self.layout.bucket_at(number);
+            let visited = self.file.with(offset, |bytes: &[u8; BUCKET_BYTES]| {
+                let Ok(bucket) = Bucket::decode(bytes, number, self.salt) else {
+                    return Ok(Err(Damaged));
+                };
+                let mut entries = bucket.entries().filter(|entry| entry.hash == hash);
+                entries.try_for_each(|entry| visit(entry.place))?;
+                Ok(Ok(bucket.spilled))
+            });
+            // What can't be read is as good as damaged.
+            match visited.unwrap_or(Ok(Err(Damaged)))? {
+                Ok(true) => number += 1,
+                Ok(false) => return Ok(Ok(())),
+                Err(Damaged) => return Ok(Err(Damaged)),
             }
-            if !bucket.spilled {
-                return Ok(Ok(()));
-            }
-            number += 1;
         }
     }
 
-    /// A bucket, checked.
-    pub(super) fn bucket(&self, number: u64) -> Sound<Bucket> {
-        let offset = self.layout.bucket_at(number);
-        let bucket = self.file.with(offset, |bytes: &[u8; BUCKET_BYTES]| {
-            Bucket::decode(*bytes, number, self.salt)
-        });
-        bucket.map_err(|_| Damaged)?
-    }
-
-    /// The same, for those who read one after the other.
-    pub(super) fn next_bucket(&self, pieces: &mut Pieces<'_>, number: u64) -> Sound<Bucket> {
+    /// A bucket, checked, for those who read one after the other.
+    pub(super) fn next_bucket<'a>(
+        &self,
+        pieces: &'a mut Pieces<'_>,
+        number: u64,
+    ) -> Sound<Bucket<'a>> {
         let offset = self.layout.bucket_at(number);
         let found = pieces.get(offset, BUCKET_BYTES).ok().flatten();
-        let bytes = found.and_then(|bytes| bytes.try_into().ok());
-        Bucket::decode(bytes.ok_or(Damaged)?, number, self.salt)
+        Bucket::decode(found.ok_or(Damaged)?, number, self.salt)
     }
 }
 
 /// A bucket's content.
 #[derive(Debug)]
-pub(super) struct Bucket {
-    bytes: [u8; BUCKET_BYTES],
-    count: usize,
+pub(super) struct Bucket<'a> {
+    entries: &'a [u8],
     spilled: bool,
 }
 
-impl Bucket {
-    fn decode(bytes: [u8; BUCKET_BYTES], number: u64, salt: Salt) -> Sound<Self> {
-        if u32_at(&bytes, 0) != block_checksum(salt, number, &bytes[4..]) {
+impl<'a> Bucket<'a> {
+    fn decode(bytes: &'a [u8], number: u64, salt: Salt) -> Sound<Self> {
+        if u32_at(bytes, 0) != block_checksum(salt, number, &bytes[4..]) {
             return Err(Damaged);
         }
         let count = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
         if count > BUCKET_ENTRIES_MAX {
             return Err(Damaged);
         }
-        let spilled = bytes[6] != 0;
         Ok(Self {
-            bytes,
-            count,
-            spilled,
+            entries: &bytes[BUCKET_HEAD_BYTES..][..count * 16],
+            spilled: bytes[6] != 0,
         })
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let entries = &self.bytes[BUCKET_HEAD_BYTES..][..self.count * 16];
-        entries.chunks_exact(16).map(|bytes| Entry {
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + 'a {
+        self.entries.chunks_exact(16).map(|bytes| Entry {
             hash: u64_at(bytes, 0),
             place: IndexPlace::from_bits(u64_at(bytes, 8)),
         })

@@ -125,14 +125,24 @@ impl Segment {
         number: usize,
         salt: Salt,
     ) -> Result<Option<FoundEntry>> {
+        let read = |into: &mut [u8], offset| self.heads.fill(into, offset);
+        self.entry_by(record, number, salt, read)
+    }
+
+    /// The same, of bytes that `read` reads from the heads.
+    pub(super) fn entry_by(
+        &self,
+        record: &Record,
+        number: usize,
+        salt: Salt,
+        read: impl FnOnce(&mut [u8], u64) -> Result<()>,
+    ) -> Result<Option<FoundEntry>> {
         let Some((offset, length)) = record.entry_at(number) else {
             return Ok(None);
         };
         let mut bytes = [0; ENTRY_BYTES_MAX];
         let bytes = &mut bytes[..length];
-        self.heads
-            .fill(bytes, offset)
-            .map_err(|error| at_height(error, record.height))?;
+        read(bytes, offset).map_err(|error| at_height(error, record.height))?;
         let entry = record.decode_entry(bytes, number, salt);
         Ok(Some(FoundEntry {
             key: entry.id(),

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::format::Salt;
+use super::nearby::Nearby;
 use super::read_file::ReadFile;
 use super::record::Record;
 use super::records::Records;
 use super::run::Run;
-use super::segment::Segment;
+use super::segment::{FoundEntry, Segment};
 use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
 use crate::{Error, Extent, Id, Location, Place, Result};
 
@@ -50,6 +51,7 @@ pub(super) struct State {
     pub(super) extent: Extent,
     pub(super) segments: Vec<Segment>,
     pub(super) records: Records,
+    pub(super) nearby: Nearby,
     /// The index of the open segment.
     pub(super) table: Table,
     pub(super) frozen: Vec<Frozen>,
@@ -166,7 +168,7 @@ impl State {
             let reason = "an index key is damaged";
             Err(Error::corrupt(segment.heads.path(), place, reason))
         };
-        match segment.entry(&record, number, self.salt)? {
+        match self.entry(segment, &record, number)? {
             Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
             Some(entry) if entry.key == *key => damaged(),
             // Another key of the same hash, or a stale entry, is rare enough to make sure.
@@ -174,6 +176,17 @@ impl State {
             None if record.has_no_keys() => damaged(),
             None => Ok(None),
         }
+    }
+
+    /// One entry of a record, if the record has so many.
+    fn entry(
+        &self,
+        segment: &Segment,
+        record: &Record,
+        number: usize,
+    ) -> Result<Option<FoundEntry>> {
+        let read = |into: &mut [u8], offset| self.nearby.fill(&segment.heads, into, offset);
+        segment.entry_by(record, number, self.salt, read)
     }
 
     /// Asks all parts of the index, the oldest first, and stops when no later one can have an earlier place.
