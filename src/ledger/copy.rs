@@ -130,6 +130,10 @@ pub fn salvage_chain(
 ) -> Result<CopyReport, LedgerError> {
     let source = salvage::open(source)?;
     let salvager = Salvager::new(&source, is_end_known)?;
+    let floor = source.extent()?.floor;
+    if salvager.snapshot_height().saturating_add(1) < floor {
+        return Err(LedgerError::NoState { floor });
+    }
     Copy::begin(&source, target, Some(salvager))?.run(progress)
 }
 

@@ -375,8 +375,11 @@ impl ChainReader {
         key: &[u8; 32],
         is_it: impl Fn(&Transaction) -> bool,
     ) -> Result<Lookup, LedgerError> {
-        // Before it is asked, since floors rise.
-        let index_floor = self.store.extent()?.index_floor;
+        // Before the index is asked, since floors rise.
+        let index_floor = match self.missing.ranges(LostPart::Index) {
+            [] => 0,
+            _ => self.store.extent()?.index_floor,
+        };
         let location = self.store.locate(key)?;
         if let Location::Absent | Location::Forgotten { .. } = location {
             self.refuse_to_tell(LostPart::Index, index_floor)?;

@@ -99,6 +99,11 @@ impl<'a> Salvager<'a> {
         Ok(salvager)
     }
 
+    /// The block that the state is known after: that of the snapshot, or genesis.
+    pub(super) fn snapshot_height(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |(height, ..)| *height)
+    }
+
     /// Where the chain ends, of which blocks below `end` can be read.
     pub(super) fn end(&self, end: u64) -> u64 {
         let snapshot = self.snapshot.as_ref();

@@ -111,6 +111,7 @@ impl StoreUrl {
         not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
         allow(unused_variables)
     )]
+    #[cfg_attr(not(feature = "log"), allow(unused_mut))]
     pub fn open_damaged(&self, found: &mut dyn FnMut(Damage)) -> Result<Arc<dyn BlockReader>> {
         let mut report = Report::default();
         let opened: Result<Arc<dyn BlockReader>> = match self {

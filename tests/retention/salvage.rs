@@ -5,12 +5,12 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger::archive::ArchiveWriter;
+use hubledger::archive::{Archive, ArchiveWriter};
 use hubledger::digest::BlockHash;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
     ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Outcome,
-    copy_chain, salvage_chain, verify_store,
+    RestoreError, copy_chain, restore_archive, salvage_chain, verify_store,
 };
 use hubledger_storage::{
     self as storage, BlockReader, Extent, Held, Id, IndexEntry, Location, Store, StoredBlock,
@@ -606,5 +606,51 @@ fn verification_goes_on_behind_what_it_cannot_read_and_lists_all_of_it() {
     assert!(
         losses.to_string().contains("Body can't be read"),
         "{losses}"
+    );
+}
+
+#[test]
+fn what_was_lost_comes_back_from_an_archive_with_the_copy_behind_it() {
+    let whole = chain(30);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("archive");
+    let mut archive = ArchiveWriter::open(&folder, whole.spec()).unwrap();
+    let policy = PrunePolicy::of_bodies(Keep::Last(18));
+    let archived = whole.ledger().prune(&policy, Some(&mut archive), &mut |_| {
+        ControlFlow::Continue(())
+    });
+    assert_eq!(archived.unwrap().archived, 13);
+    drop(archive);
+    let archive = Archive::open(&folder).unwrap();
+    let restore = |bad: &[(u64, Bad)], place: &Place| {
+        let source = faulty(stored(&whole, 29, 30), bad.iter().copied());
+        let copy = Place::new("memory").unwrap();
+        salvage(source, copy.open()).unwrap();
+        let then = ChainReader::open(copy.open().reader).unwrap();
+        restore_archive(
+            &archive,
+            Some(&then),
+            place.open(),
+            clock(whole.now()),
+            &mut |_| ControlFlow::Continue(()),
+        )
+    };
+    for place in Place::all() {
+        let lost = [(3, Bad::Body), (9, Bad::Record), (10, Bad::Record)];
+        let report = restore(&lost, &place).unwrap();
+        assert_eq!((report.head, report.further), (whole.blocks[29].hash(), 17));
+        assert!(place.again(&whole).reader().missing().unwrap().is_empty());
+    }
+    // What the archive doesn't have is lost there too.
+    let refused = restore(&[(20, Bad::Body)], &Place::new("memory").unwrap());
+    assert!(
+        matches!(
+            refused,
+            Err(RestoreError::Ledger(LedgerError::Lost {
+                part: LostPart::Body,
+                height: 20
+            }))
+        ),
+        "{refused:?}"
     );
 }
