@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub const TIME_US_MAX: u64 = 253_402_300_799_999_999;
 
 /// How far a block of our own may be ahead, in microseconds: a day, which a machine may have slept.
-const AHEAD_US_MAX: u64 = 24 * 60 * 60 * 1_000_000;
+pub(crate) const AHEAD_US_MAX: u64 = 24 * 60 * 60 * 1_000_000;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {

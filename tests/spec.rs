@@ -75,8 +75,15 @@ fn work(count: usize) -> std::time::Duration {
 #[cfg(unix)]
 #[test]
 fn a_specification_that_never_ends_is_refused() {
-    let error = ChainSpec::read_toml("/dev/zero".as_ref()).unwrap_err();
-    assert_eq!(error.to_string(), "/dev/zero: above 32 MiB");
+    let device = ChainSpec::read_toml("/dev/zero".as_ref()).unwrap_err();
+    assert_eq!(
+        device.to_string(),
+        "/dev/zero: it is a device, not a regular file"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len((32 << 20) + 1).unwrap();
+    let long = ChainSpec::read_toml(file.path()).unwrap_err();
+    assert!(long.to_string().ends_with(": above 32 MiB"), "{long}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub const LOG_OPTIONS: LogOptions = LogOptions {
     index_fanout: 2,
     direct_bytes: 500,
     index_in_background: false,
+    cache_bytes: 4000,
 };
 /// Edits that one input can ask for.
 const EDITS_MAX: usize = 8;

@@ -3,12 +3,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::EngineError;
 use super::channel::{Receiver, RecvTimeoutError};
-use super::error::message_of;
 use super::metrics::{Load, Stage};
 use super::permits::Permit;
 use super::pool::Entered;
@@ -94,32 +91,19 @@ impl<T> Batcher<T> {
     }
 }
 
-/// The time by which batches close. A timer that panics stops the engine, for which any time will do.
-fn time(shared: &Shared) -> u64 {
-    if shared.latch.is_set() {
-        return 0;
-    }
-    let told = catch_unwind(AssertUnwindSafe(|| shared.timer.now_us()));
-    told.unwrap_or_else(|payload| {
-        let message = message_of(payload);
-        shared.fail(EngineError::AdmissionPanicked { message });
-        0
-    })
-}
-
 /// Gathers submissions until it is told that no more will come. Once the budget is closed, nobody waits for others.
 pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>) {
     let settings = &shared.settings;
     let mut batcher = Batcher::new(settings.admission_batch, settings.admission_linger);
     let mut number = 0;
     loop {
-        let received = match batcher.due_in_us(time(shared)) {
+        let received = match batcher.due_in_us(shared.steady_us()) {
             None => submissions
                 .recv()
                 .map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => submissions.recv_timeout(Duration::from_micros(due).min(GLANCE)),
         };
-        let now_us = time(shared);
+        let now_us = shared.steady_us();
         let is_over = matches!(received, Ok(None) | Err(RecvTimeoutError::Disconnected));
         let is_closed = received.is_err() && shared.admission_memory.is_closed();
         let full = match received {

@@ -13,7 +13,7 @@ use super::sync::thread::{self, JoinHandle};
 use super::threads::Threads;
 use super::{Engine, EngineError, admission, commit, worker};
 use crate::archive::ArchiveWriter;
-use crate::clock::{Clock, MonotonicClock, SystemClock};
+use crate::clock::{self, Clock, MonotonicClock, SystemClock};
 use crate::ledger::Ledger;
 use crate::ledger::policy::PrunePolicy;
 use crate::signature::{self, Verifier};
@@ -118,6 +118,8 @@ impl EngineBuilder {
     }
 
     fn start(self, ledger: Ledger) -> Result<Engine, EngineError> {
+        // First: an injected clock that panics does so while there is nothing to be ended.
+        let clocks = clock::Start::of(&*self.clock, &*self.timer);
         let mut settings = self.settings;
         settings.threads = settings.threads_to_start();
         // What is on its way holds a share of them.
@@ -167,7 +169,7 @@ impl EngineBuilder {
         };
         let started = start_all();
         // If not all could be started, dropping it ends the others.
-        let engine = Engine::new(shared, threads);
+        let engine = Engine::new(shared, threads, clocks);
         started.map(|()| engine)
     }
 }

@@ -24,10 +24,9 @@ pub enum EngineError {
         /// What it said.
         message: String,
     },
-    /// What gathers transactions for admission panicked, such as an injected timer. What was acknowledged is durable; the
-    /// engine has to be opened again.
-    #[error("admission panicked: {message}")]
-    AdmissionPanicked {
+    /// The timer, which may be injected, panicked. What was acknowledged is durable; the engine has to be opened again.
+    #[error("the timer panicked: {message}")]
+    TimerPanicked {
         /// What it said.
         message: String,
     },

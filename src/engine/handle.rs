@@ -37,15 +37,15 @@ pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
     /// What the clocks read when the engine was opened.
-    start: clock::Start,
+    clocks: clock::Start,
 }
 
 impl Engine {
-    pub(super) fn new(shared: Arc<Shared>, threads: Threads) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, threads: Threads, clocks: clock::Start) -> Self {
         Self {
-            start: clock::Start::of(&*shared.clock, &*shared.timer),
             shared,
             threads: Mutex::new(Some(threads)),
+            clocks,
         }
     }
 
@@ -161,9 +161,12 @@ impl Engine {
     }
 
     fn next_block(&self, producer: &str, key: &KeyPair) -> Result<Block, EngineError> {
+        // Before the chain is locked: a timer that panics fails the engine, which clears the chain.
+        let steady_us = self.shared.steady_us();
+        self.shared.latch.check()?;
         let chain = self.shared.lock_chain();
         let validator = chain.validator();
-        let now_us = self.believable_time(validator.state().timestamp())?;
+        let now_us = self.believable_time(steady_us, validator.state().timestamp())?;
         let mut pool = lock(&self.shared.pool);
         let (chosen, refused) = validator.choose(producer, now_us, pool.in_order());
         for transaction in &refused {
@@ -177,9 +180,9 @@ impl Engine {
     }
 
     /// This machine's time, unless its clock must have jumped ahead.
-    fn believable_time(&self, head_us: u64) -> Result<u64, EngineError> {
+    fn believable_time(&self, steady_us: u64, head_us: u64) -> Result<u64, EngineError> {
         let now_us = self.shared.clock.now_us();
-        let latest_us = self.start.latest_us(self.shared.timer.now_us(), head_us);
+        let latest_us = self.clocks.latest_us(steady_us, head_us);
         if now_us > latest_us {
             return Err(EngineError::Produce(format!(
                 "this machine's clock reads {now_us} µs since the Unix epoch, but it can't be later than {latest_us} µs, \

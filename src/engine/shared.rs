@@ -1,6 +1,7 @@
 //! What the engine's threads and its callers share.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hubledger_storage::Durability;
@@ -10,7 +11,7 @@ use super::admission::{InOrder, Submission};
 use super::chain::Chain;
 use super::channel::Sender;
 use super::commit::Command;
-use super::error::Latch;
+use super::error::{Latch, message_of};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
@@ -75,6 +76,19 @@ pub(super) struct Parts {
 }
 
 impl Shared {
+    /// The timer's reading. One that panics stops the engine, for which any time will do. Not under a lock.
+    pub(super) fn steady_us(&self) -> u64 {
+        if self.latch.is_set() {
+            return 0;
+        }
+        let told = catch_unwind(AssertUnwindSafe(|| self.timer.now_us()));
+        told.unwrap_or_else(|payload| {
+            let message = message_of(payload);
+            self.fail(EngineError::TimerPanicked { message });
+            0
+        })
+    }
+
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
         let end = parts.chain.validator().state().height() + 1;

@@ -1,5 +1,6 @@
 //! How small a store can be pruned, told before anything is removed: from what must stay, by the sizes in headers, and what
-//! every backend takes beside it. On the large side, so that a budget which is not below it can be met.
+//! every backend takes beside it. A budget below what must stay, without anything beside, can't be met and is refused;
+//! the refusal names one that can, on the large side. Whether one in between can be met shows only when the store is pruned.
 
 use std::ops::Range;
 
@@ -17,6 +18,8 @@ const SAMPLE_BLOCKS: u64 = 256;
 const MARGIN_BYTES: u64 = 64 << 10;
 /// A store of no block at all, with pages that are half empty.
 const STORE_BYTES: u64 = 128 << 10;
+/// An id.
+const ID_BYTES: u64 = 32;
 /// An id, its place in the index, and what a row or record takes beside its content.
 const BLOCK_BYTES: u64 = 128;
 /// Half a page that a body leaves empty.
@@ -48,13 +51,21 @@ pub(super) fn check(
     }
     // As it is, the store surely can be.
     let on_disk = usage.bytes_on_disk;
-    let least = least_bytes(policy, chain, on_disk, state_bytes)?.min(on_disk);
-    if budget >= least {
+    let Least { surely, amply } = least_bytes(policy, chain, on_disk, state_bytes)?;
+    if budget >= surely.min(on_disk) {
         return Ok(());
     }
     // Asking again finds a few pages more.
-    let least = least.saturating_add(MARGIN_BYTES);
+    let least = amply.min(on_disk).saturating_add(MARGIN_BYTES);
     Err(PolicyError::BudgetTooSmall { budget, least }.into())
+}
+
+/// What a store takes that was pruned as far as a policy lets it.
+struct Least {
+    /// No less than this, in any backend.
+    surely: u64,
+    /// No more than this, in all of them.
+    amply: u64,
 }
 
 fn least_bytes(
@@ -62,7 +73,7 @@ fn least_bytes(
     chain: &ChainReader,
     on_disk: u64,
     state_bytes: u64,
-) -> Result<u64, LedgerError> {
+) -> Result<Least, LedgerError> {
     let extent = chain.extent()?;
     let floor = policy.floor_max(extent).max(extent.floor);
     let header_floor = match policy.headers {
@@ -78,6 +89,10 @@ fn least_bytes(
     let bodies = estimate(floor..extent.end, |height| {
         let (body_bytes, transactions) = contents(chain, height)?;
         Ok(BODY_BYTES + body_bytes + body_bytes / 16 + INDEX_BYTES * transactions)
+    })?;
+    let kept = estimate(floor..extent.end, |height| {
+        let (body_bytes, transactions) = contents(chain, height)?;
+        Ok(body_bytes + INDEX_ENTRY_BYTES * transactions)
     })?;
     let directory = Directory::read(chain.store())?;
     let leaves = |is_kept: &dyn Fn(u64) -> bool| {
@@ -121,7 +136,12 @@ fn least_bytes(
         // A snapshot is written before the one that it replaces goes.
         state_bytes.saturating_mul(2),
     ];
-    Ok(parts.into_iter().fold(0, u64::saturating_add))
+    let ids = ID_BYTES.saturating_mul(extent.end);
+    let sum = |parts: &[u64]| parts.iter().copied().fold(0, u64::saturating_add);
+    Ok(Least {
+        surely: sum(&[ids, heads, kept, kept_leaves, state_bytes]),
+        amply: sum(&parts),
+    })
 }
 
 /// The sum of `of` over heights, or what evenly spread ones make of it.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use hubledger_storage::{Extent, Usage};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::TIME_US_MAX;
+
 /// A live chain is pruned again after so many blocks …
 const DUE_BLOCKS: u64 = 256;
 /// … or after this part of the budget, which is the most that it goes over it, but for one commit.
@@ -78,6 +80,14 @@ pub enum PolicyError {
         from: u64,
         /// The last block's height.
         tip: u64,
+    },
+    /// How old blocks are can't be told.
+    #[error(
+        "can't tell how old blocks are: the clock reads {now_us} µs since the Unix epoch, and the year 9999 ends at {TIME_US_MAX} µs"
+    )]
+    Clock {
+        /// What the clock reads.
+        now_us: u64,
     },
     /// Leaf hashes prove nothing without the header that commits to them.
     #[error("leaf hashes are of use only with headers: a policy that keeps them keeps all headers")]
@@ -147,7 +157,7 @@ impl PrunePolicy {
     /// answers for a time which block is the first at or after it ([`first_since`]); it is asked only for ages.
     ///
     /// # Errors
-    /// Those of [`Self::validate`], a height beyond the tip, and those of `first_since`.
+    /// Those of [`Self::validate`], a height beyond the tip, for ages a clock beyond [`TIME_US_MAX`], and those of `first_since`.
     pub fn floors<E: From<PolicyError>>(
         &self,
         extent: Extent,
@@ -166,6 +176,10 @@ impl PrunePolicy {
                     return Err(PolicyError::BeyondTip { from, tip }.into());
                 }
                 Keep::From(from) => from,
+                // By such a clock every block is old, and pruning can't be undone.
+                Keep::For(_) if now_us > TIME_US_MAX => {
+                    return Err(PolicyError::Clock { now_us }.into());
+                }
                 Keep::For(age) => {
                     let age_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
                     let first = first_since(now_us.saturating_sub(age_us))?;

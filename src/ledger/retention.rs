@@ -6,6 +6,7 @@ use super::commit::EncodedState;
 use super::policy::{PolicyError, PrunePolicy};
 use super::{Committer, Ledger, LedgerError, PruneReport};
 use crate::archive::ArchiveWriter;
+use crate::clock::AHEAD_US_MAX;
 
 /// The policy that a ledger keeps to, and what was committed since it was last pruned.
 #[derive(Default)]
@@ -80,6 +81,9 @@ impl Committer {
     }
 
     /// Prunes if it is due; `state` is as in [`Committer::prune`].
+    ///
+    /// Ages are told by the clock, but by no more than a day after the last block, which is young where a chain grows: a
+    /// clock that jumps ahead must not remove what can't be had again.
     pub(crate) fn retain(
         &mut self,
         now_us: u64,
@@ -91,6 +95,8 @@ impl Committer {
         let mut retention = std::mem::take(&mut self.retention);
         let outcome = match &retention.policy {
             Some(policy) => {
+                let latest_us = self.chain.head()?.timestamp.saturating_add(AHEAD_US_MAX);
+                let now_us = now_us.min(latest_us);
                 let mut go_on = |_| ControlFlow::Continue(());
                 let archive = retention.archive.as_mut();
                 self.prune_towards(policy, now_us, state, archive, &mut go_on)

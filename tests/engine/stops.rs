@@ -292,10 +292,11 @@ impl Clock for Brittle {
 fn a_timer_that_panics_is_everybodys_error() {
     let (chain, blocks) = messages(4, 2);
     let blocks = encoded(&blocks);
-    let is_told = |error: &EngineError| matches!(error, EngineError::AdmissionPanicked { message } if message == "a test's timer");
+    let is_told = |error: &EngineError| matches!(error, EngineError::TimerPanicked { message } if message == "a test's timer");
     for looks in 0..6 {
         let store = reopenable();
-        let timer = Arc::new(Brittle(AtomicUsize::new(looks)));
+        // One more is for the opening.
+        let timer = Arc::new(Brittle(AtomicUsize::new(looks + 1)));
         let builder = Engine::builder().threads(1).timer(timer);
         let builder = builder.settings(|settings| {
             settings.admission_linger = Duration::from_secs(3600);

@@ -108,6 +108,43 @@ fn age_is_measured_against_the_injected_clock() {
 }
 
 #[test]
+fn a_clock_that_jumped_ahead_makes_no_block_old() {
+    let whole = chain(30);
+    let policy = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(2 * 86_400)));
+    for place in Place::all() {
+        drop(place.ledger(&whole));
+        let mut ledger = Ledger::open(place.open(), clock(u64::MAX)).unwrap();
+        let refused = ledger.prune(&policy, None, &mut |_| ControlFlow::Continue(()));
+        assert!(
+            matches!(
+                refused,
+                Err(LedgerError::Policy(PolicyError::Clock { now_us: u64::MAX }))
+            ),
+            "{place}"
+        );
+        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+        drop(ledger);
+        // A chain that grows is pruned by itself; there a jump of weeks counts as a day.
+        let month = 30 * 86_400 * SECOND;
+        let now = whole.state().timestamp() + month;
+        let mut ledger = Ledger::open(place.open(), clock(now)).unwrap();
+        ledger.keep_to(policy.clone(), None).unwrap();
+        for block in &chain(32).blocks[31..] {
+            assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged, "{place}");
+        }
+        ledger.commit().unwrap();
+        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+        let older = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(86_400)));
+        ledger.keep_to(older, None).unwrap();
+        for block in &chain(34).blocks[33..] {
+            ledger.submit(block).unwrap();
+        }
+        ledger.commit().unwrap();
+        assert!(ledger.reader().extent().unwrap().floor > 25, "{place}");
+    }
+}
+
+#[test]
 fn a_pruning_that_was_stopped_goes_on_where_it_was() {
     let whole = chain(30);
     for place in Place::all() {

@@ -55,6 +55,8 @@ impl Store {
         // A schema is as foreign as the rows: none of its functions may have side effects.
         self.connection
             .pragma_update(None, "trusted_schema", false)?;
+        // Through a map, what the disk can't read would end the process.
+        self.connection.pragma(None, "mmap_size", 0, |_| Ok(()))?;
         self.connection.execute_batch("BEGIN")?;
         self.connection.prepare(ROWS).map(drop)
     }

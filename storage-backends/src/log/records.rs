@@ -14,8 +14,14 @@ const PLACES: usize = if cfg!(test) { 4 } else { 1 << 14 };
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Records {
-    /// Each with the number of the file that the record is in.
-    places: Box<[RwLock<Option<(u64, Record)>>]>,
+    places: Box<[RwLock<Option<Kept>>]>,
+}
+
+/// A record, and the number of the file that it is in.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    file: u64,
+    record: Record,
 }
 
 impl Default for Records {
@@ -31,8 +37,8 @@ impl Records {
     pub(super) fn get(&self, file: u64, height: u64) -> Option<Record> {
         let place = self.place(height);
         let held = place.read().unwrap_or_else(PoisonError::into_inner);
-        held.filter(|(held, record)| *held == file && record.height == height)
-            .map(|(_, record)| record)
+        held.filter(|kept| kept.file == file && kept.record.height == height)
+            .map(|kept| kept.record)
     }
 
     /// Keeps a record of a file.
@@ -41,10 +47,10 @@ impl Records {
             .place(record.height)
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        *held = Some((file, record));
+        *held = Some(Kept { file, record });
     }
 
-    fn place(&self, height: u64) -> &RwLock<Option<(u64, Record)>> {
+    fn place(&self, height: u64) -> &RwLock<Option<Kept>> {
         &self.places[(height % PLACES as u64) as usize]
     }
 }

@@ -118,6 +118,9 @@ impl RocksOptions {
         options.set_max_total_wal_size(4 * u64::from(self.write_buffer_mib) * MIB);
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_max_background_jobs(2);
+        // Through a map, what the disk can't read would end the process.
+        options.set_allow_mmap_reads(false);
+        options.set_allow_mmap_writes(false);
         options.set_bytes_per_sync(MIB);
         // Two diaries of a mebibyte, and a list of files that is begun anew before it has grown to more than a few.
         options.set_keep_log_file_num(2);

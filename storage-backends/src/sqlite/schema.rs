@@ -103,6 +103,10 @@ fn prepare(site: &Site, connection: rusqlite::Result<Connection>) -> Result<Conn
     connection
         .pragma_update(None, "cell_size_check", "ON")
         .map_err(&fault)?;
+    // Through a map, what the disk can't read would end the process.
+    connection
+        .pragma(None, "mmap_size", 0, |_| Ok(()))
+        .map_err(&fault)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
