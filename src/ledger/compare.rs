@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use hubledger_storage::{BlockReader, Extent, Held, Location};
 
+use super::missing::LostPart;
 use super::{ChainReader, LedgerError};
 
 /// All blocks of a chain that is no longer than this; else so many of its beginning, its end, and from between.
@@ -28,7 +29,8 @@ pub struct Compared {
 }
 
 /// Compares what `copy` holds with what `source` holds of it: the extent `expected`, all of it in `source` but for what
-/// was pruned there since. `step` is told how far it is, and its error ends it.
+/// was pruned there since, but for what the copy says is lost and, with `skip_damage`, what can't be read. `step` is told how
+/// far it is, and its error ends it.
 ///
 /// # Errors
 /// [`LedgerError::CopyDiffers`] with the first difference; a store that failed or is damaged.
@@ -36,6 +38,7 @@ pub(super) fn compare(
     source: &ChainReader,
     copy: &ChainReader,
     expected: Extent,
+    skip_damage: bool,
     step: &mut dyn FnMut(u64) -> Result<(), LedgerError>,
 ) -> Result<Compared, LedgerError> {
     let mut compared = Compared::default();
@@ -43,20 +46,35 @@ pub(super) fn compare(
     if extent != expected {
         return differs(format!("it holds {extent:?}, not {expected:?}"));
     }
+    let lost = copy.lost();
+    let is_skipped = |error: &LedgerError| skip_damage && error.is_corrupt();
     for height in 0..extent.end {
-        if source.hash_at(height)? != copy.hash_at(height)? {
-            return differs(format!("block {height} is another"));
+        match source.hash_at(height) {
+            _ if lost.has(LostPart::Header, height) => {}
+            Err(error) if is_skipped(&error) => {}
+            id => {
+                if id? != copy.hash_at(height)? {
+                    return differs(format!("block {height} is another"));
+                }
+                compared.ids += 1;
+            }
         }
-        compared.ids += 1;
-        if compared.ids % STEP_IDS == 0 {
+        if (height + 1) % STEP_IDS == 0 {
             step(height)?;
         }
     }
     let sample = sample(extent);
-    for &height in &sample {
-        compare_block(source.store(), copy.store(), height)?;
-        compared.look_ups += compare_index(source.store(), copy.store(), height)?;
-        compared.blocks += 1;
+    for &height in sample.iter().filter(|height| !lost.touches(**height)) {
+        let (source, copy) = (source.store(), copy.store());
+        let same =
+            compare_block(source, copy, height).and_then(|()| compare_index(source, copy, height));
+        match same {
+            Err(error) if is_skipped(&error) => {}
+            look_ups => {
+                compared.look_ups += look_ups?;
+                compared.blocks += 1;
+            }
+        }
         step(height)?;
     }
     let head = copy.hash_at(extent.end - 1)?;
@@ -73,6 +91,9 @@ pub(super) fn compare(
                 Err(LedgerError::UnknownTransaction(_) | LedgerError::Pruned(_)),
                 _,
             ] => {}
+            // A proof needs every hash.
+            [Err(LedgerError::Lost { .. }), _] => {}
+            [Err(ref error), _] if is_skipped(error) => {}
             [Err(error), _] | [_, Err(error)] => return Err(error),
             _ => return differs(format!("a transaction of block {height} has another proof")),
         }

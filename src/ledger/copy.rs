@@ -6,14 +6,21 @@
 //!
 //! Until a copy is complete the target says so in a named value ([`META_COPY`]), and no [`ChainReader`] opens it. A copy
 //! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
+//!
+//! Of a damaged source nothing is copied in this way; but everything that can be read is, by [`salvage_chain`]. The target then
+//! lists what it lacks ([`Missing`]), on the disk before any block that lacks it. See `docs/adr/0002-salvage.md`.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use hubledger_storage::{
-    Block, BlockReader, Durability, Extent, Held, IndexEntry, Part, Store, StoredBlock,
+    Block, BlockReader, BlockWriter, Durability, Extent, Held, Id, IndexEntry, Part, Store,
+    StoredBlock,
 };
 
 use super::compare::{Compared, compare};
+use super::missing::{Losses, LostPart, META_MISSING, Missing};
+use super::salvage::{self, Salvaged, Salvager};
 use super::step::go_on;
 use super::{ChainReader, LedgerError, META_SPEC, META_STATE, leaves};
 use crate::codec::{DecodeError, DecodeProblem, Reader};
@@ -35,7 +42,7 @@ const STEP_BLOCKS: u64 = 4096;
 /// How far a copy has come, for progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopyStep {
-    /// `copy`, `prune` or `compare`.
+    /// `copy`, `prune` or `compare`; `survey` while a damaged source is read for the rest of its damage.
     pub stage: &'static str,
     /// The height reached.
     pub height: u64,
@@ -61,6 +68,23 @@ pub struct CopyReport {
     pub values: u64,
     /// What was compared in the end.
     pub compared: Compared,
+    /// The parts of blocks that the copy lacks: those that the source lacked and, of a damaged source, those that could not be
+    /// read, in whichever run.
+    pub missing: Missing,
+    /// What this run could not read, and why. It goes beyond the copy's end if that was [cut](Self::cut).
+    pub losses: Losses,
+    /// Why the copy ends before its source does.
+    pub cut: Option<Cut>,
+}
+
+/// The state after a block follows from the block; so a chain can't be continued behind one that is lost, unless a state
+/// snapshot was taken behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The first block that isn't in the copy, because it can't be read.
+    pub height: u64,
+    /// Where the source ends: blocks from `height` up to here are lost to the copy.
+    pub end: u64,
 }
 
 /// Copies the chain of `source` into `target`, which is empty or holds an interrupted copy of this chain. The source may be
@@ -69,35 +93,48 @@ pub struct CopyReport {
 ///
 /// # Errors
 /// [`LedgerError::TargetInUse`] if the target holds anything else (nothing is changed); [`LedgerError::Stopped`] if
-/// `progress` stopped it; [`LedgerError::CopyDiffers`] if the stores aren't equal in the end; a store that failed or is
-/// damaged. The target stays incomplete then, and says so.
+/// `progress` stopped it; [`LedgerError::CopyDiffers`] if the stores aren't equal in the end; [`LedgerError::Unreadable`] with
+/// all that is lost if the source is damaged; a store that failed. The target stays incomplete then, and says so.
 pub fn copy_chain(
     source: &ChainReader,
     target: Store,
     progress: &mut CopyProgress<'_>,
 ) -> Result<CopyReport, LedgerError> {
-    let mut copy = Copy::begin(source, target)?;
-    let from = copy.target.reader.extent()?.end;
-    let state = copy.blocks(progress)?;
-    let values = copy.values(state.as_deref())?;
-    copy.prune(progress)?;
-    copy.step(progress, "compare", 0)?;
-    let compared = compare(source, &copy.finished_reader(), copy.plan, &mut |height| {
-        copy.step(progress, "compare", height)
-    })?;
-    let Store { reader, mut writer } = copy.target;
-    writer.sync()?;
-    writer.put_meta(META_COPY, &[], Durability::Disk)?;
-    writer.sync()?;
-    let head = reader.header(copy.plan.end - 1)?;
-    Ok(CopyReport {
-        extent: copy.plan,
-        head: BlockHash(head.map(|held| held.id).unwrap_or_default()),
-        from,
-        bytes: copy.bytes,
-        values,
-        compared,
-    })
+    let copied = Copy::begin(source, target, None).and_then(|copy| copy.run(progress));
+    match copied {
+        Err(error) if error.is_corrupt() => {
+            let losses = salvage::survey(source, progress)?;
+            match losses.is_empty() {
+                // The target's damage, or not in what is copied.
+                true => Err(error),
+                false => Err(LedgerError::Unreadable(Box::new(losses))),
+            }
+        }
+        outcome => outcome,
+    }
+}
+
+/// Copies what can be read of the chain in a damaged store, as [`copy_chain`] does. The copy says of what it lacks that it is
+/// lost, and ends before the first lost block that is behind the last state snapshot. The index of the source is not used, since keys
+/// are read with the blocks. `is_end_known` says whether the source could be opened as usual; else its last blocks may be among what
+/// can't be read, and the chain reaches to the state snapshot at least.
+///
+/// # Errors
+/// [`LedgerError::SpecLost`] and [`LedgerError::NoState`] if nothing can be saved; those of [`copy_chain`] but
+/// [`LedgerError::Unreadable`].
+pub fn salvage_chain(
+    source: Arc<dyn BlockReader>,
+    is_end_known: bool,
+    target: Store,
+    progress: &mut CopyProgress<'_>,
+) -> Result<CopyReport, LedgerError> {
+    let source = salvage::open(source)?;
+    let salvager = Salvager::new(&source, is_end_known)?;
+    let floor = source.extent()?.floor;
+    if salvager.snapshot_height().saturating_add(1) < floor {
+        return Err(LedgerError::NoState { floor });
+    }
+    Copy::begin(&source, target, Some(salvager))?.run(progress)
 }
 
 /// Refuses a store that holds an incomplete copy.
@@ -114,10 +151,19 @@ struct Copy<'a> {
     /// What the target will hold. Floors go up when the source turns out to have pruned more.
     plan: Extent,
     bytes: u64,
+    /// What the target lacks, as it says itself.
+    missing: Missing,
+    /// If damage is to be skipped.
+    salvager: Option<Salvager<'a>>,
+    cut: Option<Cut>,
 }
 
 impl<'a> Copy<'a> {
-    fn begin(source: &'a ChainReader, mut target: Store) -> Result<Self, LedgerError> {
+    fn begin(
+        source: &'a ChainReader,
+        mut target: Store,
+        salvager: Option<Salvager<'a>>,
+    ) -> Result<Self, LedgerError> {
         let chain = source.spec().id();
         let marker = target.reader.meta(META_COPY)?.unwrap_or_default();
         if marker.is_empty() {
@@ -139,17 +185,62 @@ impl<'a> Copy<'a> {
             }
             let held = target.reader.extent()?;
             if let Some(tip) = held.tip()
-                && id_at(source.store(), tip)? != id_at(&*target.reader, tip)?
+                && !is_same_at(source.store(), &*target.reader, tip, salvager.is_some())?
             {
                 return Err(LedgerError::TargetInUse);
             }
         }
-        let plan = source.extent()?;
+        let plan = extent(source, salvager.as_ref())?;
+        let held = target.reader.extent()?.end;
+        // What an earlier run has put there, if it also came to append what lacks it.
+        let mut missing = Missing::read(&*target.reader)?.below(held);
+        if salvager.is_none() {
+            if !missing.is_within(source.lost()) {
+                return Err(LedgerError::SalvageBegun(missing.to_string()));
+            }
+            missing = source.lost().below(plan.end);
+            if !missing.is_empty() {
+                put_missing(&mut *target.writer, &missing)?;
+            }
+        }
         Ok(Self {
             source,
             target,
             plan,
             bytes: 0,
+            missing,
+            salvager,
+            cut: None,
+        })
+    }
+
+    fn run(mut self, progress: &mut CopyProgress<'_>) -> Result<CopyReport, LedgerError> {
+        let from = self.target.reader.extent()?.end;
+        let state = self.blocks(progress)?;
+        let values = self.values(state.as_deref())?;
+        self.prune(progress)?;
+        self.step(progress, "compare", 0)?;
+        let copy = self.finished_reader();
+        let skip_damage = self.salvager.is_some();
+        let compared = compare(self.source, &copy, self.plan, skip_damage, &mut |height| {
+            self.step(progress, "compare", height)
+        })?;
+        let Store { reader, mut writer } = self.target;
+        writer.sync()?;
+        writer.put_meta(META_COPY, &[], Durability::Disk)?;
+        writer.sync()?;
+        let head = id_at(&*reader, self.plan.end.saturating_sub(1))?;
+        let salvager = self.salvager;
+        Ok(CopyReport {
+            extent: self.plan,
+            head: BlockHash(head.unwrap_or_default()),
+            from,
+            bytes: self.bytes,
+            values,
+            compared,
+            missing: self.missing.within(self.plan),
+            losses: salvager.map(|salvager| salvager.losses).unwrap_or_default(),
+            cut: self.cut,
         })
     }
 
@@ -160,13 +251,14 @@ impl<'a> Copy<'a> {
     ) -> Result<Option<bytes::Bytes>, LedgerError> {
         for _ in 0..ATTEMPTS_MAX {
             // The snapshot first: what the source's end is after it reaches at least as far.
-            let snapshot = sound_snapshot(self.source)?;
+            let snapshot = self.snapshot()?;
             let height = snapshot.as_ref().map_or(0, |(height, _)| *height);
-            let now = self.source.extent()?;
+            let now = extent(self.source, self.salvager.as_ref())?;
             self.raise(now);
             self.plan.end = self.plan.end.max(height.saturating_add(1)).min(now.end);
+            self.take_back(height)?;
             while self.target.reader.extent()?.end < self.plan.end {
-                self.run()?;
+                self.append(height)?;
                 let reached = self.target.reader.extent()?.end;
                 self.step(progress, "copy", reached)?;
             }
@@ -179,13 +271,43 @@ impl<'a> Copy<'a> {
         Err(LedgerError::NoState { floor })
     }
 
-    /// Copies a run of blocks.
-    fn run(&mut self) -> Result<(), LedgerError> {
+    /// The state snapshot to go by, and its height.
+    fn snapshot(&mut self) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
+        let Some(salvager) = &mut self.salvager else {
+            return sound_snapshot(self.source);
+        };
+        salvager.find_snapshot()?;
+        let snapshot = salvager.snapshot.as_ref();
+        Ok(snapshot.map(|(height, _, bytes)| (*height, bytes.clone())))
+    }
+
+    /// Takes back what an earlier run, which could read a later snapshot, has put where the state has to be rebuilt.
+    fn take_back(&mut self, snapshot: u64) -> Result<(), LedgerError> {
+        if self.salvager.is_none() {
+            return Ok(());
+        }
+        let lost = [LostPart::Header, LostPart::Body];
+        let lost = lost.map(|part| self.missing.first_from(part, snapshot + 1));
+        if let Some(first) = lost.into_iter().flatten().min() {
+            self.target.writer.truncate(first - 1)?;
+            self.missing = self.missing.below(first);
+        }
+        Ok(())
+    }
+
+    /// Copies a run of blocks, up to one that can't be read and that the state after it can't do without.
+    fn append(&mut self, snapshot: u64) -> Result<(), LedgerError> {
         let start = self.target.reader.extent()?.end;
         let mut run = Vec::new();
         let mut bytes = 0;
+        let before = self.missing.clone();
         for height in start..self.plan.end {
-            let block = self.block(height)?;
+            let Some(block) = self.next(height, snapshot)? else {
+                let end = self.plan.end;
+                self.cut = Some(Cut { height, end });
+                self.plan.end = height;
+                break;
+            };
             bytes += block.header.len() + block.body.len() + 36 * block.index.len();
             self.bytes += (block.header.len() + block.body.len()) as u64;
             run.push(block);
@@ -193,8 +315,36 @@ impl<'a> Copy<'a> {
                 break;
             }
         }
+        if self.missing != before {
+            put_missing(&mut *self.target.writer, &self.missing)?;
+        }
         self.target.writer.append(&run, Durability::Os)?;
         Ok(())
+    }
+
+    /// The block to be copied; `None` if the chain can't be continued behind it.
+    fn next(&mut self, height: u64, snapshot: u64) -> Result<Option<Block>, LedgerError> {
+        let Some(salvager) = &mut self.salvager else {
+            return self.block(height).map(Some);
+        };
+        let salvaged = salvager.block(height)?;
+        salvager.note(&salvaged);
+        let Salvaged {
+            block,
+            pruned,
+            lost,
+        } = salvaged;
+        for part in pruned {
+            let floor = self.plan.floor_of_mut(part);
+            *floor = (*floor).max(height + 1);
+        }
+        if height > snapshot && !lost.is_empty() {
+            return Ok(None);
+        }
+        for (part, _) in lost {
+            self.missing.add(part, height..height + 1);
+        }
+        Ok(Some(block))
     }
 
     /// A block as far as the source still holds it.
@@ -250,7 +400,21 @@ impl<'a> Copy<'a> {
             writer.put_meta(META_STATE, state, Durability::Os)?;
             values += 1;
         }
-        Ok(values + leaves::copy(self.source.store(), writer)?)
+        let Some(salvager) = &mut self.salvager else {
+            return Ok(values + leaves::copy(self.source.store(), writer)?);
+        };
+        let (copied, lost) = leaves::salvage(self.source, writer, self.plan.floor)?;
+        let before = self.missing.clone();
+        self.missing = self.missing.with(self.source.lost(), LostPart::Leaves);
+        for (heights, reason) in lost {
+            let part = LostPart::Leaves;
+            salvager.losses.note(part, heights.clone(), &reason);
+            self.missing.add(part, heights);
+        }
+        if self.missing != before {
+            put_missing(writer, &self.missing)?;
+        }
+        Ok(values + copied)
     }
 
     fn prune(&mut self, progress: &mut CopyProgress<'_>) -> Result<(), LedgerError> {
@@ -285,13 +449,47 @@ impl<'a> Copy<'a> {
 
     /// The target as a chain, though it still says that it is incomplete.
     fn finished_reader(&self) -> ChainReader {
-        let reader = std::sync::Arc::clone(&self.target.reader);
-        ChainReader::from_parts(self.source.spec().clone(), reader)
+        let reader = Arc::clone(&self.target.reader);
+        let missing = Arc::new(self.missing.clone());
+        ChainReader::from_parts(self.source.spec().clone(), reader, missing)
     }
 }
 
-fn id_at(store: &dyn BlockReader, height: u64) -> Result<Option<[u8; 32]>, LedgerError> {
+/// What is to be copied.
+fn extent(source: &ChainReader, salvager: Option<&Salvager<'_>>) -> Result<Extent, LedgerError> {
+    let held = source.extent()?;
+    Ok(match salvager {
+        Some(salvager) => Extent {
+            end: salvager.end(held.end),
+            ..held
+        },
+        None => held,
+    })
+}
+
+fn id_at(store: &dyn BlockReader, height: u64) -> Result<Option<Id>, LedgerError> {
     Ok(store.header(height)?.map(|held| held.id))
+}
+
+/// Whether two stores have the same block at a height; of a damaged source, at the height below it that can be read.
+fn is_same_at(
+    source: &dyn BlockReader,
+    target: &dyn BlockReader,
+    height: u64,
+    skip_damage: bool,
+) -> Result<bool, LedgerError> {
+    for height in (0..=height).rev() {
+        match id_at(source, height) {
+            Err(error) if skip_damage && error.is_corrupt() => {}
+            id => return Ok(id? == id_at(target, height)?),
+        }
+    }
+    Ok(true)
+}
+
+/// Puts the list of what a store lacks. It is on the disk before the blocks are that lack it.
+fn put_missing(writer: &mut dyn BlockWriter, missing: &Missing) -> Result<(), LedgerError> {
+    Ok(writer.put_meta(META_MISSING, &missing.encode()?, Durability::Disk)?)
 }
 
 /// The state snapshot and its height, if it is sound and of a block that is held; opening ignores any other too.

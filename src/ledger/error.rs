@@ -1,6 +1,7 @@
 //! Faults of this ledger, its store or its callers; never of somebody's block, which is a
 //! [`Rejected`](crate::rejection::Rejected).
 
+use super::missing::{Losses, LostPart};
 use super::policy::PolicyError;
 use crate::archive::ArchiveError;
 use crate::codec::DecodeError;
@@ -116,6 +117,42 @@ pub enum LedgerError {
     /// The transaction asked about may be in a block whose index entries were pruned.
     #[error("the index was pruned below block {0}; it can't tell")]
     Forgotten(u64),
+    /// The part that the answer needs was lost: the store was made from a damaged one, in which it could not be read.
+    #[error("the {part} of block {height} was lost before this store was made from a damaged one")]
+    Lost {
+        /// The part.
+        part: LostPart,
+        /// The block's height.
+        height: u64,
+    },
+    /// What was asked for is in no block that is known, and may be in one of which the part was lost that would tell.
+    #[error(
+        "the {part} of {blocks} blocks, the first of them block {first}, was lost before this store was made from a \
+         damaged one; it can't tell"
+    )]
+    CantTell {
+        /// The part.
+        part: LostPart,
+        /// The lowest height whose part was lost.
+        first: u64,
+        /// How many blocks have lost it.
+        blocks: u64,
+    },
+    /// Parts of blocks can't be read. Everything else was.
+    #[error("damaged store: {0}")]
+    Unreadable(Box<Losses>),
+    /// The specification, without which nothing can be told from damage, can't be read.
+    #[error("the chain's specification can't be read, so nothing can be saved of it: {0}")]
+    SpecLost(String),
+    /// The target of a copy was begun from a damaged source, and lacks what could not be read then.
+    #[error(
+        "the target is an incomplete copy that was begun without the blocks that could not be read ({0}); go on with \
+         --skip-damaged, or begin anew in another place"
+    )]
+    SalvageBegun(String),
+    /// The damage is in too many places for a list of them.
+    #[error("too many places are damaged: {0} ranges of blocks")]
+    TooMuchMissing(usize),
     /// The index isn't complete yet.
     #[error("the index reaches height {0} only; ask again later")]
     NotIndexed(u64),
@@ -128,7 +165,13 @@ impl LedgerError {
         match self {
             Self::Storage(error) => error.is_corrupt(),
             Self::Archive(error) => error.is_corrupt(),
-            Self::Damaged { .. } | Self::DamagedMeta { .. } | Self::NoState { .. } => true,
+            Self::Damaged { .. }
+            | Self::DamagedMeta { .. }
+            | Self::NoState { .. }
+            | Self::Lost { .. }
+            | Self::CantTell { .. }
+            | Self::Unreadable(_)
+            | Self::SpecLost(_) => true,
             _ => false,
         }
     }

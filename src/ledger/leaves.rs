@@ -5,6 +5,8 @@
 //! a chunk that nothing names, which the next attempt replaces. Nothing here is trusted: a chunk carries a checksum, and
 //! whoever uses leaves compares their root with the header.
 
+use std::ops::Range;
+
 use hubledger_storage::{BlockReader, BlockWriter, Durability};
 
 use super::{ChainReader, LedgerError};
@@ -210,16 +212,51 @@ pub(super) fn copy(
     source: &dyn BlockReader,
     writer: &mut dyn BlockWriter,
 ) -> Result<u64, LedgerError> {
-    let Some(bytes) = source.meta(META_LEAVES)? else {
-        return Ok(0);
-    };
-    let directory = Directory::decode(&bytes).map_err(damaged)?;
+    let directory = Directory::read(source)?;
     for (first, _) in &directory.chunks {
         let name = chunk_name(*first);
         let chunk = source.meta(&name)?.unwrap_or_default();
         writer.put_meta(&name, &chunk, Durability::Os)?;
     }
-    writer.put_meta(META_LEAVES, &bytes, Durability::Os)?;
+    put_directory(writer, &directory)
+}
+
+/// Whose leaf hashes can't be read, and why.
+pub(super) type LostLeaves = (Range<u64>, String);
+
+/// Copies the chunks that can be read, and a directory of them. If the directory can't be, any block below `floor` may have had
+/// leaves.
+pub(super) fn salvage(
+    chain: &ChainReader,
+    writer: &mut dyn BlockWriter,
+    floor: u64,
+) -> Result<(u64, Vec<LostLeaves>), LedgerError> {
+    let directory = match Directory::read(chain.store()) {
+        Ok(directory) => directory,
+        Err(error) if error.is_corrupt() => return Ok((0, vec![(0..floor, error.to_string())])),
+        Err(error) => return Err(error),
+    };
+    let mut lost = Vec::new();
+    let mut sound = Directory::default();
+    for &(first, end) in &directory.chunks {
+        match chunk_at(chain, first) {
+            Ok(chunk) => {
+                writer.put_meta(&chunk_name(first), &chunk.encode(), Durability::Os)?;
+                sound.put(first, end);
+            }
+            Err(error) if error.is_corrupt() => lost.push((first..end, error.to_string())),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((put_directory(writer, &sound)?, lost))
+}
+
+/// Puts the directory after its chunks, unless it names none; returns the number of values.
+fn put_directory(writer: &mut dyn BlockWriter, directory: &Directory) -> Result<u64, LedgerError> {
+    if directory.chunks.is_empty() {
+        return Ok(0);
+    }
+    writer.put_meta(META_LEAVES, &directory.encode(), Durability::Os)?;
     Ok(1 + directory.chunks.len() as u64)
 }
 

@@ -14,6 +14,7 @@ mod compare;
 mod copy;
 mod error;
 mod leaves;
+mod missing;
 pub mod policy;
 mod prove;
 mod prune;
@@ -21,9 +22,10 @@ mod reader;
 mod record;
 mod restore;
 mod retention;
+mod salvage;
 mod step;
 mod verify;
-mod verify_pruned;
+mod verify_parts;
 
 use std::sync::Arc;
 
@@ -32,8 +34,9 @@ use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
 pub(crate) use self::commit::{Committer, EncodedState};
 pub use self::compare::Compared;
-pub use self::copy::{CopyProgress, CopyReport, CopyStep, copy_chain};
+pub use self::copy::{CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
+pub use self::missing::{Losses, LostPart, Missing};
 pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
 pub use self::reader::{ChainReader, Lookup, Placed};
 pub use self::restore::{RestoreError, RestoreReport, restore_archive};
@@ -161,7 +164,8 @@ impl Ledger {
     /// Reads the committed chain, from any thread, also while this ledger goes on.
     #[must_use]
     pub fn reader(&self) -> ChainReader {
-        ChainReader::from_parts(self.spec().clone(), Arc::clone(&self.store))
+        let missing = Arc::clone(self.committer.chain.lost());
+        ChainReader::from_parts(self.spec().clone(), Arc::clone(&self.store), missing)
     }
 
     /// Decodes a block and stages it. What isn't a block is rejected at the height that its header claims; without a
@@ -257,10 +261,7 @@ impl Ledger {
             .find(|valid| valid.block().height() == height);
         let held = match staged {
             Some(valid) => Some(valid.block().hash()),
-            None => self
-                .store
-                .header(height)?
-                .map(|stored| BlockHash(stored.id)),
+            None => self.committer.chain.hash_at(height)?,
         };
         let held = held.ok_or_else(|| LedgerError::Damaged {
             record: "header",

@@ -2,6 +2,7 @@
 //! from kept leaf hashes for whoever has the transaction's bytes. Neither trusts what it starts from: a carried proof is
 //! checked first, and kept leaves have to give the Merkle root of the header.
 
+use super::missing::LostPart;
 use super::{ChainReader, LedgerError, leaves};
 use crate::digest::{BlockHash, Digest};
 use crate::merkle;
@@ -71,7 +72,11 @@ impl ChainReader {
             Err(error) => return Err(error),
         }
         let kept = leaves::of_block(self, height)?;
-        let kept = kept.ok_or(LedgerError::LeavesPruned(height))?;
+        let part = LostPart::Leaves;
+        let kept = kept.ok_or_else(|| match self.lost().has(part, height) {
+            true => LedgerError::Lost { part, height },
+            false => LedgerError::LeavesPruned(height),
+        })?;
         if kept.len() != header.transaction_count as usize
             || merkle::root(&kept) != header.merkle_root
         {

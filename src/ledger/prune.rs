@@ -7,9 +7,10 @@
 
 use std::ops::ControlFlow;
 
-use hubledger_storage::{BlockWriter, Extent, Part, Usage};
+use hubledger_storage::{BlockWriter, Durability, Extent, Part, Usage};
 
 use super::commit::EncodedState;
+use super::missing::{META_MISSING, Missing};
 use super::policy::{PrunePolicy, first_since};
 use super::{ChainReader, Committer, Ledger, LedgerError, budget, leaves};
 use crate::archive::{ArchiveError, ArchiveWriter};
@@ -171,7 +172,23 @@ impl Committer {
             floor_max: floor.max(extent.floor),
             report: PruneReport::new(extent, usage),
         };
-        pruning.run(policy, target)
+        let report = pruning.run(policy, target)?;
+        self.forget_pruned_losses()?;
+        Ok(report)
+    }
+
+    /// Takes from the list of lost parts what is pruned by now. That it is there does no harm.
+    fn forget_pruned_losses(&mut self) -> Result<(), LedgerError> {
+        if self.chain.lost().is_empty() {
+            return Ok(());
+        }
+        let held = Missing::read(self.chain.store())?;
+        let rest = held.within(self.chain.extent()?);
+        if rest != held {
+            self.writer
+                .put_meta(META_MISSING, &rest.encode()?, Durability::Disk)?;
+        }
+        Ok(())
     }
 
     /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.

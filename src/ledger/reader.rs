@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
+use super::missing::{LostPart, Missing};
 use super::{LedgerError, META_SPEC, record};
 use crate::digest::{BlockHash, Digest, TransactionId};
 use crate::merkle::{self, Chunks};
@@ -19,6 +20,8 @@ pub struct ChainReader {
     store: Arc<dyn BlockReader>,
     /// What proofs have needed of the history tree so far: one byte a block.
     history: Arc<Mutex<Chunks>>,
+    /// What was lost before this store was made.
+    missing: Arc<Missing>,
 }
 
 /// A transaction and its place.
@@ -71,7 +74,7 @@ impl ChainReader {
     /// only warned about.
     ///
     /// # Errors
-    /// A store without a chain, with an incomplete copy of one, or with a damaged specification.
+    /// A store without a chain, with an incomplete copy of one, or with a damaged specification or list of lost parts.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
         super::copy::refuse_incomplete(&*store)?;
         let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
@@ -86,14 +89,53 @@ impl ChainReader {
         for contradiction in spec.contradictions() {
             tracing::warn!(chain = %spec.id(), %contradiction, "the chain's specification contradicts itself");
         }
-        Ok(Self::from_parts(spec, store))
+        let missing = Arc::new(Missing::read(&*store)?);
+        Ok(Self::from_parts(spec, store, missing))
     }
 
-    pub(super) fn from_parts(spec: ChainSpec, store: Arc<dyn BlockReader>) -> Self {
+    pub(super) fn from_parts(
+        spec: ChainSpec,
+        store: Arc<dyn BlockReader>,
+        missing: Arc<Missing>,
+    ) -> Self {
         Self {
             spec,
             store,
             history: Arc::default(),
+            missing,
+        }
+    }
+
+    /// The parts of blocks that were lost before this store was made from a damaged one, as far as they weren't pruned
+    /// since. Whatever needs them is answered with [`LedgerError::Lost`] or [`LedgerError::CantTell`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn missing(&self) -> Result<Missing, LedgerError> {
+        Ok(self.missing.within(self.extent()?))
+    }
+
+    /// The same as it was when the store was opened: it may have more, which was pruned since.
+    pub(super) fn lost(&self) -> &Arc<Missing> {
+        &self.missing
+    }
+
+    fn refuse_lost(&self, part: LostPart, height: u64) -> Result<(), LedgerError> {
+        match self.missing.has(part, height) {
+            true => Err(LedgerError::Lost { part, height }),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to say that something is nowhere, if it may have been in a lost part of a block at `from` or above.
+    fn refuse_to_tell(&self, part: LostPart, from: u64) -> Result<(), LedgerError> {
+        match self.missing.first_from(part, from) {
+            Some(first) => Err(LedgerError::CantTell {
+                part,
+                first,
+                blocks: self.missing.count(part),
+            }),
+            None => Ok(()),
         }
     }
 
@@ -139,13 +181,16 @@ impl ChainReader {
     /// The header at `height`, also where the body was pruned.
     ///
     /// # Errors
-    /// The store failed or is damaged; [`LedgerError::HeaderPruned`] if the header was pruned too.
+    /// The store failed or is damaged; [`LedgerError::HeaderPruned`] if the header was pruned too; [`LedgerError::Lost`].
     pub fn header(&self, height: u64) -> Result<Option<Header>, LedgerError> {
         let Some(stored) = self.store.header(height)? else {
             return Ok(None);
         };
         match stored.bytes {
-            Held::Present(bytes) => Ok(Some(record::decode_header(height, &stored.id, &bytes)?.0)),
+            Held::Present(bytes) => {
+                self.refuse_lost(LostPart::Header, height)?;
+                Ok(Some(record::decode_header(height, &stored.id, &bytes)?.0))
+            }
             Held::Pruned => Err(LedgerError::HeaderPruned(height)),
         }
     }
@@ -153,8 +198,9 @@ impl ChainReader {
     /// The hash of the block at `height`.
     ///
     /// # Errors
-    /// The store failed.
+    /// The store failed; [`LedgerError::Lost`].
     pub fn hash_at(&self, height: u64) -> Result<Option<BlockHash>, LedgerError> {
+        self.refuse_lost(LostPart::Id, height)?;
         Ok(self
             .store
             .header(height)?
@@ -164,21 +210,29 @@ impl ChainReader {
     /// The height of the block `hash`.
     ///
     /// # Errors
-    /// The store failed.
+    /// The store failed; [`LedgerError::CantTell`] if it may be a block whose hash was lost.
     pub fn height_of(&self, hash: &BlockHash) -> Result<Option<u64>, LedgerError> {
-        Ok(self.store.height_of(&hash.0)?)
+        let found = self.store.height_of(&hash.0)?;
+        // What stands in for a lost hash is no block's.
+        let found = found.filter(|height| !self.missing.has(LostPart::Id, *height));
+        if found.is_none() {
+            self.refuse_to_tell(LostPart::Id, 0)?;
+        }
+        Ok(found)
     }
 
     /// The block at `height`.
     ///
     /// # Errors
-    /// The store failed or is damaged; [`LedgerError::Pruned`] if only the header is left.
+    /// The store failed or is damaged; [`LedgerError::Pruned`] if only the header is left; [`LedgerError::Lost`].
     pub fn block(&self, height: u64) -> Result<Option<Block>, LedgerError> {
         let Some(stored) = self.store.block(height)? else {
             return Ok(None);
         };
         match (stored.header, stored.body) {
             (Held::Present(header), Held::Present(body)) => {
+                self.refuse_lost(LostPart::Header, height)?;
+                self.refuse_lost(LostPart::Body, height)?;
                 record::decode_block(height, &stored.id, &header, body).map(Some)
             }
             _ => Err(LedgerError::Pruned(height)),
@@ -188,7 +242,8 @@ impl ChainReader {
     /// The transaction `id`.
     ///
     /// # Errors
-    /// The store failed or is damaged.
+    /// The store failed or is damaged; [`LedgerError::Lost`] if its block's body was lost, [`LedgerError::CantTell`] if it may
+    /// be in a block whose index entries were.
     pub fn transaction(&self, id: &TransactionId) -> Result<Lookup, LedgerError> {
         self.look_up(&id.0, |transaction| transaction.id() == *id)
     }
@@ -320,7 +375,16 @@ impl ChainReader {
         key: &[u8; 32],
         is_it: impl Fn(&Transaction) -> bool,
     ) -> Result<Lookup, LedgerError> {
-        let (height, position) = match self.store.locate(key)? {
+        // Before the index is asked, since floors rise.
+        let index_floor = match self.missing.ranges(LostPart::Index) {
+            [] => 0,
+            _ => self.store.extent()?.index_floor,
+        };
+        let location = self.store.locate(key)?;
+        if let Location::Absent | Location::Forgotten { .. } = location {
+            self.refuse_to_tell(LostPart::Index, index_floor)?;
+        }
+        let (height, position) = match location {
             Location::Found { height, position } => (height, position),
             Location::Pruned { height, position } => {
                 return Ok(Lookup::Pruned {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use hubledger_storage::{BlockReader, Id, Location};
 
-use super::step::{BlockProgress, BlockStep, go_on};
-use super::verify_pruned::verify_pruned;
+use super::missing::{Losses, Missing};
+use super::step::BlockProgress;
+use super::verify_parts::Walk;
 use super::{ChainReader, LedgerError, META_STATE, record};
 use crate::digest::BlockHash;
 use crate::model::Block;
 use crate::rejection::Rejected;
-use crate::validate::{Depth, State, Validator};
+use crate::validate::State;
 
-/// What checking a store found. Of a store that was pruned only what is there is checked: the heights say of which blocks
-/// how much, and are all 0 for a whole store.
+/// What checking a store found. Of a store that was pruned, or made from a damaged one, only what is there is checked: the heights
+/// say of which blocks how much, and are all 0 for a whole store.
 #[derive(Debug, Clone)]
 pub struct StoreReport {
     /// Blocks that are valid, genesis included; in a pruned store those whose headers are held and valid.
@@ -26,13 +27,16 @@ pub struct StoreReport {
     pub headers_from: u64,
     /// From here on bodies were checked too: sizes, Merkle roots, native signatures, and the index.
     pub bodies_from: u64,
-    /// From here on every rule was checked, in a pruned store starting from the stored state snapshot: of that only what
+    /// From here on every rule was checked, in a store that isn't whole starting from the stored state snapshot: of that only what
     /// headers commit to could be checked. The end if no block is after the snapshot.
     pub rules_from: u64,
     /// Hash of the last valid block.
     pub head: BlockHash,
     /// The first fault of the chain, if it has one.
     pub rejected: Option<Rejected>,
+    /// What was lost before the store was made, and could not be checked; nothing in it is damage to the store. Behind blocks
+    /// whose hashes are lost, history roots can't be checked.
+    pub missing: Missing,
 }
 
 /// Checks every block of the chain in `store` again, signatures and seals included, then that the index finds each
@@ -41,58 +45,31 @@ pub struct StoreReport {
 ///
 /// # Errors
 /// The store failed or is damaged (which is not the same as holding an invalid block, see
-/// [`StoreReport::rejected`]); [`LedgerError::Stopped`] if `progress` stopped it.
+/// [`StoreReport::rejected`]): [`LedgerError::Unreadable`] lists all that can't be read, after the rest was checked;
+/// [`LedgerError::Stopped`] if `progress` stopped it.
 pub fn verify_store(
     store: Arc<dyn BlockReader>,
     now_us: u64,
     progress: &mut BlockProgress<'_>,
 ) -> Result<StoreReport, LedgerError> {
     let chain = ChainReader::open(Arc::clone(&store))?;
-    let extent = chain.extent()?;
+    let mut losses = Losses::default();
+    let snapshot = match read_snapshot(&*store) {
+        Err(error) if error.is_corrupt() => {
+            losses.note_value(META_STATE, &error.to_string());
+            None
+        }
+        snapshot => snapshot?,
+    };
+    Walk::new(&chain, snapshot, losses)?.run(now_us, progress)
+}
+
+fn read_snapshot(store: &dyn BlockReader) -> Result<Option<State>, LedgerError> {
     let snapshot = store.meta(META_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
-    let snapshot = snapshot.map_err(|problem| LedgerError::DamagedMeta {
+    snapshot.map_err(|problem| LedgerError::DamagedMeta {
         record: META_STATE,
         problem,
-    })?;
-    if extent.floor > 0 {
-        return verify_pruned(&chain, extent, snapshot, now_us, progress);
-    }
-    let mut validator = Validator::new(chain.spec().clone());
-    let mut index = IndexCheck::new(&chain);
-    let mut blocks = 0;
-    let mut rejected = None;
-    for height in 0..extent.end {
-        let block = chain.block(height)?.ok_or_else(|| missing(height))?;
-        if height == 0 {
-            check_genesis(&chain, &block)?;
-        } else {
-            match validator.check(&block, Depth::Full { now_us }) {
-                Ok(valid) => validator.apply(&valid),
-                Err(verdict) => {
-                    rejected = Some(verdict);
-                    break;
-                }
-            }
-        }
-        index.check(&block)?;
-        check_snapshot(snapshot.as_ref(), validator.state())?;
-        blocks += 1;
-        go_on(progress(BlockStep {
-            height,
-            transactions: block.transactions().len() as u64,
-        }))?;
-    }
-    let state = validator.state();
-    let (transactions, head) = (state.transactions(), state.head());
-    Ok(StoreReport {
-        blocks,
-        transactions,
-        headers_from: 0,
-        bodies_from: 0,
-        rules_from: 0,
-        head,
-        rejected,
     })
 }
 
@@ -105,7 +82,7 @@ pub(super) fn missing(height: u64) -> LedgerError {
     }
 }
 
-fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> {
+pub(super) fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> {
     if *block != chain.spec().genesis() {
         let problem = "not the genesis of the specification".to_owned();
         return Err(LedgerError::Damaged {
@@ -174,7 +151,11 @@ impl<'a> IndexCheck<'a> {
         if let Some((_, keys)) = self.earlier.as_ref().filter(|(at, _)| *at == height) {
             return Ok(keys.contains(&entry));
         }
-        let block = self.chain.block(height)?.ok_or_else(|| missing(height))?;
+        let block = match self.chain.block(height) {
+            // Its entries were kept, or there would be nothing to find.
+            Err(LedgerError::Lost { .. }) => return Ok(true),
+            block => block?.ok_or_else(|| missing(height))?,
+        };
         let keys = record::index(&block).into_iter();
         let keys: HashSet<(Id, u32)> = keys.map(|entry| (entry.key, entry.position)).collect();
         let is_there = keys.contains(&entry);
@@ -183,7 +164,7 @@ impl<'a> IndexCheck<'a> {
     }
 }
 
-fn check_snapshot(snapshot: Option<&State>, state: &State) -> Result<(), LedgerError> {
+pub(super) fn check_snapshot(snapshot: Option<&State>, state: &State) -> Result<(), LedgerError> {
     match snapshot {
         Some(snapshot) if snapshot.height() == state.height() && snapshot != state => {
             Err(LedgerError::Damaged {

@@ -99,6 +99,34 @@ impl StoreUrl {
         }
     }
 
+    /// Opens a store to save what can be read of it. Such a reader never says that a key is absent.
+    ///
+    /// A `log:` that can't be opened as usual is opened as far as its files can be read: `found` is told of the damage that was met,
+    /// heights whose records can't be read are [`Error::Corrupt`], and the end is behind the last record that can be. Of `sqlite:` and
+    /// `rocksdb:`, rows at the ends of the chain may be missing. O(headers and keys).
+    ///
+    /// # Errors
+    /// Those of [`open_read_only`](Self::open_read_only): [`Error::Corrupt`] if not even this can be.
+    #[cfg_attr(
+        not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
+        allow(unused_variables)
+    )]
+    #[cfg_attr(not(feature = "log"), allow(unused_mut))]
+    pub fn open_damaged(&self, found: &mut dyn FnMut(Damage)) -> Result<Arc<dyn BlockReader>> {
+        let mut report = Report::default();
+        let opened: Result<Arc<dyn BlockReader>> = match self {
+            Self::Memory => Err(self.missing()),
+            #[cfg(feature = "log")]
+            Self::Log(directory) => log::open_damaged(directory, &mut report),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => sqlite::open_damaged(path),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocksdb(directory, options) => rocks::open_damaged(directory, *options),
+        };
+        report.tell(found);
+        opened
+    }
+
     /// Reads the whole store, every checksum and index entry, and reports all damage: when all is read, each damaged
     /// place once, and [`DAMAGE_LISTED_MAX`](crate::DAMAGE_LISTED_MAX) at most. O(store). Nothing is changed, but for what
     /// opening a store after a crash always does.

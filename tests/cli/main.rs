@@ -12,6 +12,7 @@ mod mpreg;
 mod pipes;
 mod places;
 mod retention;
+mod salvage;
 mod signals;
 mod streams;
 mod support;

@@ -12,3 +12,4 @@ mod places;
 mod policy;
 mod proofs;
 mod pruning;
+mod salvage;

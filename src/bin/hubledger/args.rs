@@ -16,7 +16,7 @@ pub(crate) use self::retention::{Backup, Check, Migrate, Prune, Restore};
 use self::text::text;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
-4 the store is corrupt, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
+4 the store is corrupt or data is lost, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
 
 /// A file to write, where `-` would be taken for standard output, which isn't written to.
 fn file() -> impl TypedValueParser<Value = PathBuf> {
@@ -110,9 +110,12 @@ A restoring that was interrupted is simply started again."
     Restore(Restore),
     /// Copy a chain into a new store of any backend, and compare both
     #[command(
-        after_help = "Example:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n\n\
+        after_help = "Examples:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n  \
+hubledger migrate --from log:damaged --to log:saved --skip-damaged\n\n\
 Readers and (but for log:) a writer of the source go on meanwhile. A migration that was interrupted is\n\
-simply started again; until it is finished the target can't be opened."
+simply started again; until it is finished the target can't be opened. A damaged store is not copied, but\n\
+with --skip-damaged: then what can't be read is missing in the copy, which knows of it. If anything is\n\
+missing, the report lists it, and the exit code is 4, though the copy is made."
     )]
     Migrate(Migrate),
     /// Copy the chain of a store in use, as it is now, into a new store

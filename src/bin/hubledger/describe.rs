@@ -1,8 +1,11 @@
 //! Blocks and transactions as JSON.
 
-use hubledger::ledger::Placed;
+use hubledger::ledger::{LostPart, Missing, Placed};
 use hubledger::model::{Block, Header, Kind, Original, Scheme, Seal, Transaction};
 use serde_json::{Value, json};
+
+/// The most ranges of a part that a report lists, as many as damaged places in a check's.
+const RANGES_LISTED_MAX: usize = hubledger_storage::DAMAGE_LISTED_MAX;
 
 pub(crate) fn header(header: &Header) -> Value {
     let mut value = json!({ "hash": header.hash(), "height": header.height });
@@ -27,6 +30,25 @@ pub(crate) fn placed(placed: &Placed) -> Value {
     value["index"] = placed.index.into();
     value["block"] = json!(placed.block.hash());
     value
+}
+
+/// Which parts of which blocks are missing: for each part the ranges, first and last height.
+pub(crate) fn missing(missing: &Missing) -> Value {
+    let parts = LostPart::ALL.into_iter().filter_map(|part| {
+        let ranges = missing.ranges(part);
+        let listed: Vec<_> = ranges
+            .iter()
+            .take(RANGES_LISTED_MAX)
+            .map(|range| json!([range.start, range.end - 1]))
+            .collect();
+        let unlisted = ranges.len() - listed.len();
+        let mut value = json!({ "blocks": missing.count(part), "ranges": listed });
+        if unlisted > 0 {
+            value["ranges_unlisted"] = unlisted.into();
+        }
+        (!ranges.is_empty()).then(|| (part.word().to_owned(), value))
+    });
+    Value::Object(parts.collect())
 }
 
 fn seal(seal: &Seal) -> Value {

@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 
+use hubledger::ledger::LedgerError;
 use serde_json::{Map, Value, json};
 
+use crate::describe;
 use crate::failure::{Failure, verdict};
 use crate::stop::{Stop, name};
 
@@ -126,7 +128,15 @@ impl Output {
 fn error_value(kind: &str, error: &anyhow::Error) -> Value {
     let detail = in_one_line(error);
     complain(&format!("error: {detail}"));
-    json!({ "error": kind, "detail": detail })
+    let mut value = json!({ "error": kind, "detail": detail });
+    if let Some(LedgerError::Unreadable(losses)) = error.downcast_ref() {
+        value["lost"] = describe::missing(&losses.missing);
+        value["lost_values"] = json!(losses.values);
+        value["reasons"] = json!(losses.reasons);
+        value["reasons_unlisted"] = losses.unlisted.into();
+        complain("`hubledger migrate --skip-damaged` copies what can be read");
+    }
+    value
 }
 
 /// The error and its causes, but for those that the text so far ends in already.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Segments of a few blocks, index files that are merged often, and no thread: operations come in one order.
-const OPTIONS: LogOptions = LogOptions {
+pub(super) const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 1500,
     segment_entries: 24,
     index_fanout: 2,
@@ -350,7 +350,7 @@ fn ask(reader: &dyn BlockReader, content: &Content, known: &[Block]) {
     assert_eq!(usage.index_entries, entries as u64);
 }
 
-fn new_machine(dice: &mut Dice) -> Machine {
+pub(super) fn new_machine(dice: &mut Dice) -> Machine {
     let machine = bare_machine(Dice(dice.next()));
     make_store(&machine).unwrap();
     machine

@@ -9,9 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-#[cfg(test)]
-use super::files::Files;
-use super::files::SystemFiles;
+use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
 use super::options::LogOptions;
@@ -132,11 +130,21 @@ pub(super) fn open_on(
     directory: &Path,
     options: LogOptions,
 ) -> Result<Store> {
-    let (site, _) = read_store(directory, options)?;
-    let site = Site { files, ..site };
+    let site = site_on(files, directory, options)?;
     let (state, disk) = recover(&site, load(&site, false)?)?;
     let home = Arc::new(Home::new(Shared::new(site, state), None));
     store(Hold::begin(&home)?, disk)
+}
+
+/// A store on files that a test brings.
+#[cfg(test)]
+pub(super) fn site_on(
+    files: Arc<dyn Files>,
+    directory: &Path,
+    options: LogOptions,
+) -> Result<Site> {
+    let (site, _) = read_store(directory, options)?;
+    Ok(Site { files, ..site })
 }
 
 /// Opens a store only to read.
@@ -196,6 +204,51 @@ fn read_without_store(directory: &Path) -> Result<(Site, File)> {
     let path = Named::Store.path(directory);
     let lock = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
     Ok((site, lock))
+}
+
+/// A store any of whose files may be damaged, also the one that the lock is on: that is not locked if it is missing, when nobody
+/// else can open the store either.
+pub(super) fn lock_damaged(directory: &Path) -> Result<(Site, Option<File>)> {
+    let site = match read_store(directory, LogOptions::default()) {
+        Ok((site, _)) => site,
+        Err(Error::Corrupt { .. } | Error::Io { .. }) => site_of_any_file(directory)?,
+        Err(error) => return Err(error),
+    };
+    let Ok(lock) = open_regular(&Named::Store.path(directory)) else {
+        return Ok((site, None));
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok((site, Some(lock))),
+        Err(error) => Err(lock_failure(error, directory)),
+    }
+}
+
+/// As much as can be known of a store without its file `store`: its id, from the first file that has it.
+fn site_of_any_file(directory: &Path) -> Result<Site> {
+    let missing = || {
+        let reason = "no file says which store it is";
+        Error::corrupt(directory, Place::Structure, reason)
+    };
+    let files = Arc::new(SystemFiles);
+    let names = files
+        .list(directory)
+        .map_err(|source| Error::system("list", directory, source))?;
+    let superblock = names.iter().find_map(|name| {
+        let kind = match Named::of(name) {
+            Named::Heads(_) => FileKind::Heads,
+            Named::Bodies(_) => FileKind::Bodies,
+            Named::Meta(_) => FileKind::Meta,
+            Named::Mark => FileKind::Mark,
+            _ => return None,
+        };
+        let path = directory.join(name);
+        let head = open_to_read(&*files, &path).and_then(|file| file.head());
+        Superblock::decode(&path, &head.ok()?, kind, None).ok()
+    });
+    let Superblock { store, .. } = superblock.ok_or_else(missing)?;
+    // Without the seed nothing is found in an index.
+    let options = LogOptions::default();
+    Ok(Site::new(files, directory, store, [0; 2], options))
 }
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {

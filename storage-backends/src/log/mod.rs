@@ -55,6 +55,7 @@ mod repair;
 mod roll;
 mod run;
 mod run_writer;
+mod salvage;
 mod scan;
 mod segment;
 mod shared;
@@ -72,7 +73,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::Report;
-use crate::{BlockReader, Repaired, Result, Store};
+use crate::{BlockReader, Error, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
@@ -91,6 +92,27 @@ pub(crate) fn open_read_only(
     options: LogOptions,
 ) -> Result<Arc<dyn BlockReader>> {
     home::open_read_only(&place::existing(directory)?, options)
+}
+
+/// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
+pub(crate) fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
+    let opened = place::existing(path)
+        .and_then(|directory| home::open_home(&directory, LogOptions::default()));
+    match opened {
+        Ok(home) => salvage::open_again(home),
+        Err(Error::Corrupt {
+            path: at,
+            place,
+            reason,
+        }) => {
+            report.damage(&at, place, reason);
+            let directory = path
+                .canonicalize()
+                .map_err(|source| Error::system("open", path, source))?;
+            salvage::open(&directory, report)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether anything but an empty directory is at the path.

@@ -1,5 +1,6 @@
 //! The reading half.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +26,10 @@ pub(super) struct LogReader {
 impl LogReader {
     pub(super) fn new(home: Arc<Home>) -> Self {
         Self { home }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.home.shared.site.directory
     }
 
     /// Reads a part of the block of a height with `read`; `None` from the end on.

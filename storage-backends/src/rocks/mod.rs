@@ -56,6 +56,16 @@ pub(crate) fn open_read_only(
     Ok(Arc::new(reader(home)?))
 }
 
+/// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
+pub(crate) fn open_damaged(
+    directory: &Path,
+    options: RocksOptions,
+) -> Result<Arc<dyn BlockReader>> {
+    let home = home::open(&place::existing(directory)?, options)?;
+    let index = Arc::clone(&home.index);
+    Ok(Arc::new(RowReader::of_damaged(RocksRows { home }, index)?))
+}
+
 fn reader(home: Arc<Home>) -> Result<RowReader<RocksRows>> {
     let index = Arc::clone(&home.index);
     RowReader::new(RocksRows { home }, index)

@@ -22,10 +22,14 @@ pub(crate) struct RowReader<R> {
 
 impl<R: Rows> RowReader<R> {
     pub(crate) fn new(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
-        let view = rows.view()?;
-        let identity = Identity::read(&view, rows.path())?;
-        check_ends(&view, identity.at(rows.path()))?;
-        drop(view);
+        let reader = Self::of_damaged(rows, index)?;
+        check_ends(&reader.rows.view()?, reader.site())?;
+        Ok(reader)
+    }
+
+    /// Of a store in which rows may be missing, also at the ends.
+    pub(crate) fn of_damaged(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
+        let identity = Identity::read(&rows.view()?, rows.path())?;
         Ok(Self {
             rows,
             identity,

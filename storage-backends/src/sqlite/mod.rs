@@ -106,6 +106,14 @@ pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<
     Ok(Arc::new(RowReader::new(rows, Arc::default())?))
 }
 
+/// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
+pub(crate) fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
+    let presence = enter(path)?;
+    let mode = reading_mode(&presence)?;
+    let rows = SqliteRows::new(Pool::new(presence, mode, SqliteOptions::default()));
+    Ok(Arc::new(RowReader::of_damaged(rows, Arc::default())?))
+}
+
 /// How a store is read that is opened without a writer.
 fn reading_mode(presence: &Presence) -> Result<Mode> {
     let path = presence.path();

@@ -69,6 +69,9 @@ pub(crate) struct Migrate {
     /// The store to copy into; created if it isn't there
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) to: StoreUrl,
+    /// Of a damaged store copy what can be read; the report lists what is missing, and the exit code is 4 if anything is
+    #[arg(long)]
+    pub(crate) skip_damaged: bool,
 }
 
 #[derive(Args)]

@@ -9,6 +9,7 @@ use hubledger_storage::{Checked, Damage, Place, StoreUrl};
 use serde_json::{Map, Value, json};
 
 use crate::args::Check;
+use crate::describe::missing as describe_missing;
 use crate::failure::{Failure, Result, verdict};
 use crate::output::{Output, complain};
 use crate::progress::Progress;
@@ -138,5 +139,7 @@ fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
     chain.insert("headers_from".to_owned(), report.headers_from.into());
     chain.insert("bodies_from".to_owned(), report.bodies_from.into());
     chain.insert("rules_from".to_owned(), report.rules_from.into());
+    let missing = describe_missing(&report.missing);
+    chain.insert("missing".to_owned(), missing);
     Ok(Value::Object(chain))
 }

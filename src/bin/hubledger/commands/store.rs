@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use hubledger::clock::SystemClock;
-use hubledger::ledger::{ChainReader, Ledger};
+use hubledger::ledger::{ChainReader, Ledger, LedgerError};
 use serde_json::json;
 
 use super::read_spec;
 use crate::args::{Init, Stats};
+use crate::describe;
 use crate::failure::Result;
 use crate::output::Output;
 
@@ -29,19 +30,27 @@ pub(crate) fn init(args: &Init, output: &Output) -> Result {
 
 pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
-    let (head, extent, usage) = (reader.head()?, reader.extent()?, reader.usage()?);
+    let (extent, usage) = (reader.extent()?, reader.usage()?);
+    let tip = extent.tip().unwrap_or_default();
+    // Of a chain that was saved from damage the last header may be missing.
+    let timestamp = match reader.head() {
+        Ok(head) => Some(head.timestamp),
+        Err(LedgerError::Lost { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     let spec = reader.spec();
     output.print(&json!({
         "store": args.store.to_string(),
         "name": spec.name,
         "chain": spec.id(),
-        "head": head.hash(),
-        "height": head.height,
-        "timestamp": head.timestamp,
+        "head": reader.hash_at(tip)?,
+        "height": tip,
+        "timestamp": timestamp,
         "blocks": extent.end,
         "floor": extent.floor,
         "index_floor": extent.index_floor,
         "header_floor": extent.header_floor,
+        "missing": describe::missing(&reader.missing()?),
         "bodies": usage.blocks,
         "index_entries": usage.index_entries,
         "bytes_on_disk": usage.bytes_on_disk,

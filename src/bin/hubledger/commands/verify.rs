@@ -5,6 +5,7 @@ use hubledger::ledger::{ChainReader, LedgerError, verify_store};
 use serde_json::{Map, Value, json};
 
 use crate::args::Verify;
+use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -52,6 +53,7 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     ] {
         map.insert(name.to_owned(), height.into());
     }
+    map.insert("missing".to_owned(), describe::missing(&report.missing));
     map.insert("seconds".to_owned(), json!(progress.finish()));
     if let Some(rejected) = report.rejected {
         return Err(Failure::Invalid(rejected, map));
