@@ -18,6 +18,7 @@ use super::format::{FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt};
 use super::home::{Home, lock_damaged};
 use super::load::{Listing, clip_all};
 use super::mark::{Mark, Slots};
+use super::nearby::Nearby;
 use super::read_file::{Pieces, ReadFile};
 use super::reader::LogReader;
 use super::record::{FIXED_BYTES, Record};
@@ -96,6 +97,7 @@ pub(super) fn load(site: &Site, report: &mut Report) -> Result<State> {
         extent,
         segments,
         records: Records::default(),
+        nearby: Nearby::default(),
         table: Table::with_room(0),
         frozen: Vec::new(),
         runs: Vec::new(),
