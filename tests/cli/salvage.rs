@@ -266,7 +266,9 @@ fn a_log_that_cannot_be_opened_is_saved_as_far_as_its_files_can_be_read() {
     };
     let all: BTreeSet<u64> = (1..BLOCKS).collect();
     let none = BTreeSet::new();
-    let cases: [(&str, &dyn Fn(&Path), Option<&BTreeSet<u64>>); 6] = [
+    /// What is damaged, how, and which heights are lost by it.
+    type Case<'a> = (&'a str, &'a dyn Fn(&Path), Option<&'a BTreeSet<u64>>);
+    let cases: [Case<'_>; 6] = [
         ("no mark", &mark, Some(&none)),
         ("no identity", &identity, Some(&none)),
         ("no superblock", &superblock, Some(&none)),
