@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::read_file::ReadFile;
+use super::slots::{SLOT_BYTES, Slot};
 use crate::Result;
 
 /// Bytes that are kept or not as one; a multiple of what is read at once.
-const PART_BYTES: usize = if cfg!(test) { 1024 } else { 16 << 10 };
+const PART_BYTES: usize = SLOT_BYTES;
 /// See the module's third invariant.
 const ADMIT_EVERY: u64 = 16;
 
@@ -101,7 +102,7 @@ impl Room {
                     .and_then(|mut bytes| bytes.take()),
             };
             match dropped {
-                Some(dropped) => self.free += dropped.len() as u64,
+                Some(dropped) => self.free += dropped.bytes().len() as u64,
                 None => self.held.push_back((parts, number)),
             }
         }
@@ -123,7 +124,7 @@ struct Parts {
 
 #[derive(Debug, Default)]
 struct Part {
-    bytes: RwLock<Option<Box<[u8]>>>,
+    bytes: RwLock<Option<Slot>>,
     /// It was asked for since it was last spared.
     is_recent: AtomicBool,
 }
@@ -160,8 +161,8 @@ impl CachedFile {
         {
             let held = part.bytes.read().unwrap_or_else(PoisonError::into_inner);
             let bytes = held
-                .as_deref()
-                .and_then(|bytes| bytes.get(within..within + N));
+                .as_ref()
+                .and_then(|slot| slot.bytes().get(within..within + N));
             if let Some(bytes) = bytes.and_then(|bytes| bytes.try_into().ok()) {
                 // Not written where it is set already: all readers share its cache line.
                 if !part.is_recent.load(Ordering::Relaxed) {
@@ -186,12 +187,18 @@ impl CachedFile {
             return Ok(());
         }
         // What can't be read here may be read in smaller parts; whoever asked sees.
-        let read = self.file.read(start, length as usize).ok();
+        let read = Slot::new(length as usize)
+            .ok()
+            .filter(|slot| slot.bytes().len() as u64 == length);
+        let read = read.and_then(|mut slot| {
+            self.file.fill(slot.bytes_mut(), start).ok()?;
+            Some(slot)
+        });
         let part = &self.parts.parts[number];
         let mut held = part.bytes.write().unwrap_or_else(PoisonError::into_inner);
         match (read, held.is_some()) {
-            (Some(bytes), false) => {
-                *held = Some(bytes.into_boxed_slice());
+            (Some(slot), false) => {
+                *held = Some(slot);
                 drop(held);
                 self.cache.enlist(&self.parts, number);
             }
@@ -209,7 +216,7 @@ impl Drop for CachedFile {
     fn drop(&mut self) {
         let held = self.parts.parts.iter().filter_map(|part| {
             let mut bytes = part.bytes.write().unwrap_or_else(PoisonError::into_inner);
-            bytes.take().map(|bytes| bytes.len() as u64)
+            bytes.take().map(|slot| slot.bytes().len() as u64)
         });
         let bytes = held.sum();
         self.cache.give_back(bytes);

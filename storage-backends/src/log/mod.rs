@@ -61,6 +61,7 @@ mod segment;
 mod shared;
 #[cfg(test)]
 mod simulated;
+mod slots;
 mod state;
 mod strip;
 mod values;
