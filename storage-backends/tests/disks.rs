@@ -391,3 +391,33 @@ fn read_all_of(reader: &dyn BlockReader, height: u64, body_bytes: usize) -> Resu
     assert_eq!(index, Held::Present(expected.index));
     Ok(())
 }
+
+/// What was read of a damaged file, and kept, must not make a key absent once the file is whole again.
+#[test]
+fn a_key_that_could_not_be_read_is_found_once_it_can() {
+    const END: u64 = 60;
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("chain");
+    let mut store = SMALL.create(&directory).unwrap();
+    for height in 0..END {
+        let run = [block(height, BODY_BYTES)];
+        store.writer.append(&run, Durability::Os).unwrap();
+    }
+    support::await_index(&*store.reader);
+    let reader = store.reader;
+    drop(store.writer);
+    let first = block(7, BODY_BYTES).index[0];
+    let found = Location::Found {
+        height: 7,
+        position: first.position,
+    };
+    // Its record is known from here on; the key is read each time.
+    assert_eq!(reader.locate(&first.key).unwrap(), found);
+    let heads = directory.join("heads-00000000");
+    let content = fs::read(&heads).unwrap();
+    let file = File::options().write(true).open(&heads).unwrap();
+    file.write_all_at(&vec![0; content.len()], 0).unwrap();
+    assert!(reader.locate(&first.key).unwrap_err().is_corrupt());
+    file.write_all_at(&content, 0).unwrap();
+    assert_eq!(reader.locate(&first.key).unwrap(), found);
+}

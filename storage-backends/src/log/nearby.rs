@@ -2,7 +2,8 @@
 //! whole chain does, finds the next one here; whoever looks up keys at random pays next to nothing for it.
 //!
 //! Of a window only the name is noted when it is read in first, and its bytes are fetched when it is read in again. What is here
-//! counts for one file alone, and a file of heads changes only at its end.
+//! counts for one file alone, and a file of heads changes only at its end. It was not checked: who finds something else than it
+//! looks for has to read that again.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -171,8 +171,14 @@ impl State {
         match self.entry(segment, &record, number)? {
             Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
             Some(entry) if entry.key == *key => damaged(),
-            // Another key of the same hash, or a stale entry, is rare enough to make sure.
-            Some(_) => Segment::keys(&segment.heads, &record, self.salt).map(|_| None),
+            // Another key of the same hash, or a stale entry, is rare enough to make sure: what was read above had no
+            // checksum, and may have been damaged just then.
+            Some(_) => {
+                let keys = Segment::keys(&segment.heads, &record, self.salt)?;
+                let sound = record.entries(&keys, self.salt).nth(number);
+                let sound = sound.filter(|entry| entry.key == key);
+                Ok(sound.map(|entry| (height, entry.position)))
+            }
             None if record.has_no_keys() => damaged(),
             None => Ok(None),
         }
