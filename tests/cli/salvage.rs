@@ -266,7 +266,7 @@ fn a_log_that_cannot_be_opened_is_saved_as_far_as_its_files_can_be_read() {
     };
     let all: BTreeSet<u64> = (1..BLOCKS).collect();
     let none = BTreeSet::new();
-    /// What is damaged, how, and which heights are lost by it.
+    // What it is called, what is done, and the heights whose bodies are lost by it, where that can be told.
     type Case<'a> = (&'a str, &'a dyn Fn(&Path), Option<&'a BTreeSet<u64>>);
     let cases: [Case<'_>; 6] = [
         ("no mark", &mark, Some(&none)),
@@ -293,6 +293,13 @@ fn a_log_that_cannot_be_opened_is_saved_as_far_as_its_files_can_be_read() {
         // As it is it can't be opened, and only whoever asks for it is given the rest.
         assert_eq!(run(folder, &["stats", "--store", &from]).code, 4, "{what}");
         assert_eq!(run(folder, &["check", "--store", &from]).code, 4, "{what}");
+        let refused = run(folder, &["migrate", "--from", &from, "--to", "log:refused"]);
+        assert_eq!(refused.code, 4, "{what}");
+        assert!(
+            refused.stderr.contains("--skip-damaged"),
+            "{}",
+            refused.stderr
+        );
         let saved = migrate(folder, &from, &to);
         assert_eq!(saved.code, 4, "{what}: {} {}", saved.json, saved.stderr);
         assert_ne!(saved.json["opened_with_damage"], json!([]), "{what}");

@@ -10,6 +10,9 @@ use crate::describe;
 use crate::failure::{Failure, verdict};
 use crate::stop::{Stop, name};
 
+/// What whoever has a damaged store is told.
+pub(crate) const SKIP_DAMAGED: &str = "`hubledger migrate --skip-damaged` copies what can be read";
+
 /// How results are printed.
 pub(crate) struct Output {
     json: bool,
@@ -134,7 +137,7 @@ fn error_value(kind: &str, error: &anyhow::Error) -> Value {
         value["lost_values"] = json!(losses.values);
         value["reasons"] = json!(losses.reasons);
         value["reasons_unlisted"] = losses.unlisted.into();
-        complain("`hubledger migrate --skip-damaged` copies what can be read");
+        complain(SKIP_DAMAGED);
     }
     value
 }

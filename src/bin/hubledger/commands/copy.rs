@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{Backup, Migrate};
 use crate::describe;
 use crate::failure::{Failure, Result};
-use crate::output::{Output, complain};
+use crate::output::{Output, SKIP_DAMAGED, complain};
 use crate::progress::Progress;
 
 pub(crate) fn migrate(args: &Migrate, output: &Output) -> Result {
@@ -35,7 +35,7 @@ pub(crate) fn migrate(args: &Migrate, output: &Output) -> Result {
         document["ends_before"] = json!({ "height": cut.height, "source_blocks": cut.end });
         let lost = cut.end - cut.height;
         complain(&format!(
-            "lost: the last {lost} blocks, from block {} on, which can't be read and which the state after it follows from",
+            "lost: the last {lost} blocks, since the state after block {} can't be told without it",
             cut.height
         ));
     }
@@ -55,7 +55,12 @@ pub(crate) fn backup(args: &Backup, output: &Output) -> Result {
 /// Copies a chain of which everything can be read.
 fn copy_whole(what: &'static str, from: &StoreUrl, to: &StoreUrl, output: &Output) -> Result {
     refuse_same(from, to)?;
-    let source = ChainReader::open(from.open_read_only()?)?;
+    let source = from.open_read_only().map_err(LedgerError::from);
+    let source = source.and_then(ChainReader::open).inspect_err(|error| {
+        if error.is_corrupt() {
+            complain(SKIP_DAMAGED);
+        }
+    })?;
     let end = source.extent()?.end;
     let whole = |target, progress: &mut CopyProgress<'_>| copy_chain(&source, target, progress);
     let (_, document) = copy((what, end), from, to, output, whole)?;
