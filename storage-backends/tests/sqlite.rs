@@ -803,6 +803,21 @@ mod processes {
         assert_done(&mut child_with(&place, "read"));
     }
 
+    /// A pipe would be waited for, until somebody reads from it.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_place_of_the_lock_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chain.db");
+        drop(StoreUrl::Sqlite(path.clone()).create().unwrap());
+        let lock = directory.path().join("chain.db.lock");
+        std::fs::remove_file(&lock).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&lock).status();
+        assert!(made.unwrap().success());
+        let error = StoreUrl::Sqlite(path).open().unwrap_err();
+        assert!(error.to_string().contains("a pipe"), "{error}");
+    }
+
     #[test]
     fn readers_where_nothing_can_be_written_follow_a_writer_or_keep_it_out() {
         let place = Place::with_chain(0, 2);

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::place::{beside, refused};
 use super::schema;
 use crate::identity::{Identity, count_names};
+use crate::opening;
 use crate::{Error, Result};
 
 /// One open database. SQLite's connections to it are closed before this is dropped.
@@ -165,12 +166,11 @@ impl Drop for Lock {
 /// Takes the lock on the file beside a database, which need not be there yet.
 pub(super) fn lock_name(path: &Path) -> Result<File> {
     let lock = beside(path, ".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
-        .map_err(refused("lock", &lock))?;
+    let file = opening::open(
+        File::options().create(true).truncate(false).write(true),
+        &lock,
+    );
+    let file = file.map_err(refused("lock", &lock))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse {
