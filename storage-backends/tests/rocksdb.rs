@@ -208,7 +208,9 @@ fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
     let database = place.directory().join("db");
     let diary = fs::File::options().append(true).open(database.join("LOG"));
     diary.unwrap().write_all(&[b'.'; 100_000]).unwrap();
-    fs::write(database.join("LOG.old.1"), [b'.'; 100_000]).unwrap();
+    for name in ["LOG.old.1", "OPTIONS-000001"] {
+        fs::write(database.join(name), [b'.'; 100_000]).unwrap();
+    }
     assert_eq!(store.reader.usage().unwrap(), before);
 }
 

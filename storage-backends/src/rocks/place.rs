@@ -255,11 +255,14 @@ fn lock(file: &File, directory: &Path) -> Result<()> {
     }
 }
 
-/// Bytes that all files under a directory take, but for RocksDB's diaries, and what is set aside for the end of a journal.
+/// Bytes of all files under a directory, but for RocksDB's diaries.
 ///
-/// RocksDB writes a diary for people to read (`LOG`, `LOG.old.*`), from threads of its own and at times of its own. What it
-/// says would make the size of a store differ from one moment to the next though nobody changed the store. The diaries are
-/// bounded: see [`RocksOptions`](super::RocksOptions).
+/// RocksDB writes a diary for people to read (`LOG`, `LOG.old.*`), and notes the settings that it was opened with (`OPTIONS-*`),
+/// from threads of its own and at times of its own. They would make the size of a store differ from one moment to the
+/// next though nobody changed the store. Both are bounded: see [`RocksOptions`](super::RocksOptions).
+///
+/// It is the files' lengths that count, not the blocks that they have: a file system gives a file its blocks when it writes it out, which
+/// is later and at a time of its own, and a journal has some that are set aside for its end.
 pub(super) fn bytes(directory: &Path) -> Result<u64> {
     let fault = |source| Error::system("measure", directory, source);
     let mut sum = 0;
@@ -270,7 +273,7 @@ pub(super) fn bytes(directory: &Path) -> Result<u64> {
         }
         match entry.metadata() {
             Ok(found) if found.is_dir() => sum += bytes(&entry.path())?,
-            Ok(found) => sum += allocated(&found),
+            Ok(found) => sum += found.len(),
             // Removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(fault(error)),
@@ -281,18 +284,7 @@ pub(super) fn bytes(directory: &Path) -> Result<u64> {
 
 fn is_diary(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name == "LOG" || name.starts_with("LOG.old.")
-}
-
-#[cfg(unix)]
-fn allocated(found: &fs::Metadata) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    (found.blocks() * 512).min(found.len())
-}
-
-#[cfg(not(unix))]
-fn allocated(found: &fs::Metadata) -> u64 {
-    found.len()
+    name == "LOG" || name.starts_with("LOG.old.") || name.starts_with("OPTIONS-")
 }
 
 #[cfg(test)]
