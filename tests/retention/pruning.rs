@@ -204,8 +204,10 @@ fn a_budget_is_kept_down_to_the_blocks_that_must_stay() {
         assert!(report.usage.bytes_on_disk <= before / 2);
         let left = 41 - report.bodies.floor;
         assert!(left > 10, "{place}: pruned far below the budget: {left}");
-        // Nothing that goes on by itself counts, such as a diary of the engine.
-        assert_eq!(ledger.reader().usage().unwrap(), report.usage, "{place}");
+        // Nothing that goes on by itself counts. RocksDB may merge files at any time, which does.
+        if !place.url.to_string().starts_with("rocksdb:") {
+            assert_eq!(ledger.reader().usage().unwrap(), report.usage, "{place}");
+        }
     }
 }
 
