@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -196,23 +195,6 @@ fn pruning_gives_measured_space_back() {
         ..Extent::whole(100)
     };
     ask(&*store.reader, extent, size).unwrap();
-}
-
-/// RocksDB keeps a diary for people, in a thread of its own.
-#[test]
-fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
-    let place = Place::with_chain();
-    // Only to read: beside a writer, RocksDB merges files whenever it likes, and that is the store's own size.
-    let reader = place.url().open_read_only().unwrap();
-    let before = reader.usage().unwrap();
-    assert!(before.bytes_on_disk > 60 * BODY_BYTES as u64, "{before:?}");
-    let database = place.directory().join("db");
-    let diary = fs::File::options().append(true).open(database.join("LOG"));
-    diary.unwrap().write_all(&[b'.'; 100_000]).unwrap();
-    for name in ["LOG.old.1", "OPTIONS-000001"] {
-        fs::write(database.join(name), [b'.'; 100_000]).unwrap();
-    }
-    assert_eq!(reader.usage().unwrap(), before);
 }
 
 /// Any of those of the index: each leads to one damaged place.

@@ -292,6 +292,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Of made-up files: beside a real database RocksDB merges others whenever it likes.
+    #[test]
+    fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(directory.path());
+        fs::create_dir(&database).unwrap();
+        fs::write(directory.path().join(STORE), [0; 12]).unwrap();
+        fs::write(database.join("000007.sst"), [0; 5000]).unwrap();
+        fs::write(database.join("MANIFEST-000005"), [0; 300]).unwrap();
+        assert_eq!(bytes(directory.path()).unwrap(), 5312);
+        for name in ["LOG", "LOG.old.1796031744944852", "OPTIONS-000016"] {
+            fs::write(database.join(name), [b'.'; 100_000]).unwrap();
+            assert_eq!(bytes(directory.path()).unwrap(), 5312, "{name}");
+        }
+    }
+
     fn found(database: &Path) -> Result<()> {
         fs::create_dir(database).unwrap();
         fs::write(database.join("CURRENT"), "stands in for one").unwrap();
