@@ -12,11 +12,11 @@
 //!    too; nothing that readers may see is ever overwritten.
 //! 2. What was synced is known from later frames and from the mark, which every store has. Damage there is an error that names file and
 //!    offset; only what is behind it, and torn, is cut, by a writer that opens the store, which says so.
-//! 3. Every byte that is given out was checked by a checksum on this very reading; every hit of the index was compared
-//!    with the key in the log; every miss comes from index parts that were checked on this very reading. What can't be
-//!    checked is an error, or "not indexed".
+//! 3. Every byte that is given out was checked by a checksum for this very answer, whether it came from a file or from
+//!    what look-ups keep in memory; every hit of the index was compared with the key in the log; every miss comes from index
+//!    parts, and keys, that were checked for it. What can't be checked is an error, or "not indexed".
 //! 4. One process has a store open (a lock on the file `store`), in it one writer and any number of readers.
-//!    Readers need no file but through maps, and hold what they were given for as long as they like.
+//!    Readers are given copies, which they hold for as long as they like.
 //! 5. Opening reads the heads of the open segment, those of its bodies that were not synced, and of every other
 //!    file a few hundred bytes.
 //! 6. What indexing costs does not grow with the chain; see `indexer`.
