@@ -12,12 +12,12 @@ use super::sync::Arc;
 use super::sync::thread::{self, JoinHandle};
 use super::threads::Threads;
 use super::{Engine, EngineError, admission, commit, worker};
-use crate::archive::ArchiveWriter;
 use crate::clock::{self, Clock, MonotonicClock, SystemClock};
+use crate::format::signature::{self, Verifier};
+use crate::format::spec::ChainSpec;
 use crate::ledger::Ledger;
+use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
-use crate::signature::{self, Verifier};
-use crate::spec::ChainSpec;
 
 /// How an engine is to be opened.
 pub struct EngineBuilder {

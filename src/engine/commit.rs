@@ -1,7 +1,7 @@
 //! The thread that commits: it takes what is settled in order, commits groups of it, and only then lets anybody know. While
 //! it waits for the disk, the next group gathers.
 //!
-//! Only [`ValidBlock`](crate::validate::ValidBlock)s come here, and the receipts of their commits go out with the answers.
+//! Only [`ValidBlock`](crate::rules::ValidBlock)s come here, and the receipts of their commits go out with the answers.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,40 +11,17 @@ use std::time::{Duration, Instant};
 use hubledger_storage::Receipt;
 
 use super::EngineError;
+use super::advance::advance;
 use super::chain::{Settled, Verdict};
 use super::channel::{Receiver, RecvTimeoutError};
 use super::error::message_of;
+use super::message::{Command, Pruning};
 use super::metrics::{Load, Stage};
 use super::parcel::Outcome;
 use super::shared::Shared;
 use super::subscription::Event;
 use super::ticket::Promise;
-use crate::archive::ArchiveWriter;
-use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{Committer, EncodedState, LedgerError, PruneReport};
-
-/// What the thread is asked for, in order.
-pub(super) enum Command {
-    /// Commit this.
-    Settled(Settled),
-    /// Keep this state, which is that after everything before.
-    Snapshot(EncodedState),
-    /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
-    Prune(Box<Pruning>),
-    /// Make everything before as durable as the store can.
-    Sync(Promise<Receipt>),
-    /// Drop what is kept for later, since the engine failed.
-    Failed,
-    /// Keep the encoded state, if there is one, make everything durable, and end.
-    Stop(Option<EncodedState>, Promise<Receipt>),
-}
-
-/// A pruning that somebody waits for.
-pub(super) struct Pruning {
-    pub(super) policy: PrunePolicy,
-    pub(super) archive: Option<ArchiveWriter>,
-    pub(super) answer: Promise<Result<PruneReport, EngineError>>,
-}
+use crate::ledger::{Committer, LedgerError};
 
 /// Settled parcels that are committed together.
 #[derive(Default)]
@@ -119,7 +96,7 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
 /// Has whoever rules hand over the state, once no block is ruled that isn't settled.
 fn ask_for_snapshot(shared: &Shared) {
     if !shared.snapshot_is_due.swap(true, Ordering::AcqRel) {
-        shared.advance();
+        advance(shared);
     }
 }
 

@@ -6,11 +6,10 @@
 use hubledger_storage::Receipt;
 
 use super::EngineError;
-use super::commit::Command;
+use super::message::{Command, Job};
 use super::shared::Shared;
 use super::sync::thread::{self, JoinHandle};
 use super::ticket::ticket;
-use super::worker::Job;
 use crate::ledger::EncodedState;
 
 /// Those that were started.

@@ -3,9 +3,11 @@
 
 use hubledger_storage::{BlockWriter, Durability, META_VALUE_BYTES_MAX, Receipt};
 
-use super::retention::Retention;
-use super::{ChainReader, LedgerError, META_STATE, record};
-use crate::validate::{State, ValidBlock};
+use super::keep::Retention;
+use super::values::META_STATE;
+use super::{ChainReader, LedgerError, record};
+use crate::rules::ValidBlock;
+use crate::state::State;
 
 /// A snapshot is due when this many blocks …
 const SNAPSHOT_BLOCKS_MIN: u64 = 256;
