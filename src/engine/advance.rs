@@ -7,7 +7,6 @@ use super::EngineError;
 use super::message::Command;
 use super::metrics::{Load, Stage};
 use super::shared::Shared;
-use crate::ledger::EncodedState;
 
 /// Rules and settles what is ready; called with every piece of news.
 pub(super) fn advance(shared: &Shared) {
@@ -40,9 +39,11 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
             if chain.ruled() > 0 {
                 return Ok(());
             }
-            let state = EncodedState::from(chain.validator().state());
             shared.snapshot_is_due.store(false, Ordering::Release);
-            shared.send_commit(Command::Snapshot(state));
+            // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
+            let _ = shared
+                .snapshots
+                .send(Some(chain.validator().state().clone()));
         }
         let Some(parcel) = chain.next_to_rule() else {
             return Ok(());

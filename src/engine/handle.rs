@@ -309,6 +309,7 @@ impl Engine {
             Command::Prune(Box::new(Pruning {
                 policy,
                 archive,
+                end: 0,
                 answer,
             }))
         })?

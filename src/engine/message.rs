@@ -24,6 +24,8 @@ use crate::ledger::{EncodedState, PruneReport};
 pub(super) enum Job {
     /// A parcel that nobody has looked into.
     Parcel(Arc<Parcel>),
+    /// Rule and settle what is ready.
+    Advance,
     /// Some of a parcel's signatures.
     Signatures(Arc<Parcel>, Range<usize>),
     /// The batch of a number of transactions that want to be admitted.
@@ -36,7 +38,7 @@ pub(super) enum Job {
 pub(super) enum Command {
     /// Commit this.
     Settled(Settled),
-    /// Keep this state, which is that after everything before.
+    /// Keep this state, which is that after everything before or after some of it.
     Snapshot(EncodedState),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
@@ -52,6 +54,8 @@ pub(super) enum Command {
 pub(super) struct Pruning {
     pub(super) policy: PrunePolicy,
     pub(super) archive: Option<ArchiveWriter>,
+    /// The end of the chain when it was asked for: a snapshot of less than that doesn't do.
+    pub(super) end: u64,
     pub(super) answer: Promise<Result<PruneReport, EngineError>>,
 }
 

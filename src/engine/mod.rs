@@ -54,6 +54,7 @@
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
+//! | `snapshot` | encoding states, beside everything else |
 //! | `shared`, `threads` | what all threads share, and how they end |
 //! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
 
@@ -73,6 +74,7 @@ mod parcel;
 mod permits;
 mod settings;
 mod shared;
+mod snapshot;
 mod subscription;
 mod sync;
 mod threads;

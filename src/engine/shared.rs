@@ -26,6 +26,7 @@ use crate::ledger::ChainReader;
 use crate::pool::Pool;
 use crate::pool::Verified;
 use crate::rules::ValidBlock;
+use crate::state::State;
 
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) jobs: Sender<Job>,
     pub(super) urgent: Sender<Job>,
     pub(super) commands: Sender<Command>,
+    /// States to be encoded; nothing means that no more will come.
+    pub(super) snapshots: Sender<Option<State>>,
     /// Nothing means that no more will come.
     pub(super) submissions: Sender<Option<Submission>>,
 }
@@ -70,6 +73,7 @@ pub(super) struct Parts {
     pub(super) jobs: Sender<Job>,
     pub(super) urgent: Sender<Job>,
     pub(super) commands: Sender<Command>,
+    pub(super) snapshots: Sender<Option<State>>,
     pub(super) submissions: Sender<Option<Submission>>,
 }
 
@@ -113,6 +117,7 @@ impl Shared {
             jobs: parts.jobs,
             urgent: parts.urgent,
             commands: parts.commands,
+            snapshots: parts.snapshots,
             submissions: parts.submissions,
             settings,
         }

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
 pub use self::archive::{RestoreError, RestoreReport, restore_archive};
-pub(crate) use self::commit::{Committer, EncodedState};
+pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{
     Compared, CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain,
 };

@@ -32,9 +32,9 @@ impl State {
         // Backwards, so that a name that changed twice ends as it was first.
         for (name, account) in journal.accounts.into_iter().rev() {
             match account {
-                Some(account) => self.accounts.insert(name, account),
+                Some(account) => self.accounts.insert(&name, account),
                 None => self.accounts.remove(&name),
-            };
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The state as bytes (`FORMAT.md`, "Validator state"): canonical, with a checksum.
 
-use std::collections::HashMap;
-
+use super::table::AccountTable;
 use super::{Account, State, Tip};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
@@ -104,10 +103,10 @@ fn decode_history(reader: &mut Reader<'_>, height: u64) -> Result<Frontier, Deco
         .ok_or_else(|| start.error("history", DecodeProblem::Value("peaks don't fit the size")))
 }
 
-fn decode_accounts(reader: &mut Reader<'_>) -> Result<HashMap<Box<str>, Account>, DecodeError> {
+fn decode_accounts(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError> {
     const FIELD: &str = "accounts";
     let count = reader.count(FIELD, u32::MAX as usize, 22)?;
-    let mut accounts = HashMap::with_capacity(count);
+    let mut accounts = AccountTable::default();
     let mut last: Option<&str> = None;
     for _ in 0..count {
         let start = reader.clone();
@@ -122,7 +121,7 @@ fn decode_accounts(reader: &mut Reader<'_>) -> Result<HashMap<Box<str>, Account>
             false => None,
         };
         accounts.insert(
-            name.into(),
+            name,
             Account {
                 nonce,
                 balance,

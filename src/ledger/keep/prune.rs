@@ -12,7 +12,7 @@ use hubledger_storage::{BlockWriter, Durability, Extent, Part, Usage};
 use super::policy::{PrunePolicy, first_since};
 use super::{budget, leaves};
 use crate::ledger::archive::{ArchiveError, ArchiveWriter};
-use crate::ledger::commit::EncodedState;
+use crate::ledger::commit::StateAt;
 use crate::ledger::missing::Missing;
 use crate::ledger::values::META_MISSING;
 use crate::ledger::{ChainReader, Committer, Ledger, LedgerError};
@@ -123,19 +123,19 @@ impl Ledger {
         policy.validate()?;
         self.commit_staged()?;
         let (state, now_us) = (self.validator.state(), self.clock.now_us());
-        let state = || EncodedState::from(state);
         self.committer
-            .prune(policy, now_us, &state, archive, progress)
+            .prune(policy, now_us, StateAt::Tip(state), archive, progress)
     }
 }
 
 impl Committer {
-    /// See [`Ledger::prune`]. `state` gives that after the last committed block, and is called if a snapshot of it is needed.
+    /// See [`Ledger::prune`]. What `state` stands after counts as the end of the chain: nothing above it is removed, since
+    /// nothing could stand in for it.
     pub(crate) fn prune(
         &mut self,
         policy: &PrunePolicy,
         now_us: u64,
-        state: &dyn Fn() -> EncodedState,
+        state: StateAt<'_>,
         archive: Option<&mut ArchiveWriter>,
         progress: &mut PruneProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
@@ -154,14 +154,14 @@ impl Committer {
         &mut self,
         policy: &PrunePolicy,
         now_us: u64,
-        state: &dyn Fn() -> EncodedState,
+        state: StateAt<'_>,
         archive: Option<&mut ArchiveWriter>,
         progress: &mut PruneProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
         let chain = self.chain.clone();
         let (extent, usage) = (chain.extent()?, chain.usage()?);
-        let target = target(policy, &chain, now_us)?;
+        let target = target(policy, &chain, state.height() + 1, now_us)?;
         let floor = policy.highest_floor(target, usage);
         if floor > extent.floor {
             self.secure_state(floor, state)?;
@@ -194,13 +194,9 @@ impl Committer {
     }
 
     /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
-    fn secure_state(
-        &mut self,
-        floor: u64,
-        state: &dyn Fn() -> EncodedState,
-    ) -> Result<(), LedgerError> {
+    fn secure_state(&mut self, floor: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
         if self.snapshot.height + 1 < floor {
-            self.put_snapshot(state())?;
+            self.put_snapshot(state.encode())?;
         }
         if self.snapshot.height + 1 < floor {
             return Err(LedgerError::StateTooLarge(self.snapshot.size));
@@ -343,9 +339,15 @@ fn archive_blocks(
     Ok((archived, done))
 }
 
-/// The extent that the policy leaves, ages and all.
-fn target(policy: &PrunePolicy, chain: &ChainReader, now_us: u64) -> Result<Extent, LedgerError> {
-    let extent = chain.extent()?;
+/// The extent that the policy leaves of the chain up to `end`, ages and all.
+fn target(
+    policy: &PrunePolicy,
+    chain: &ChainReader,
+    end: u64,
+    now_us: u64,
+) -> Result<Extent, LedgerError> {
+    let mut extent = chain.extent()?;
+    extent.end = extent.end.min(end).max(extent.floor);
     policy.floors(extent, now_us, |cutoff_us| {
         first_since(extent.header_floor..extent.end, cutoff_us, |height| {
             let header = chain.header(height)?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::policy::{PolicyError, PrunePolicy};
 use crate::clock::AHEAD_US_MAX;
 use crate::ledger::archive::ArchiveWriter;
-use crate::ledger::commit::EncodedState;
+use crate::ledger::commit::StateAt;
 use crate::ledger::{Committer, Ledger, LedgerError, PruneReport};
 
 /// The policy that a ledger keeps to, and what was committed since it was last pruned.
@@ -43,9 +43,8 @@ impl Ledger {
 
     /// Prunes if it is due.
     pub(crate) fn retain(&mut self) -> Result<(), LedgerError> {
-        let state = self.validator.state();
-        let state = || EncodedState::from(state);
-        self.committer.retain(self.clock.now_us(), &state)
+        let state = StateAt::Tip(self.validator.state());
+        self.committer.retain(self.clock.now_us(), state)
     }
 }
 
@@ -84,11 +83,7 @@ impl Committer {
     ///
     /// Ages are told by the clock, but by no more than a day after the last block, which is young where a chain grows: a
     /// clock that jumps ahead must not remove what can't be had again.
-    pub(crate) fn retain(
-        &mut self,
-        now_us: u64,
-        state: &dyn Fn() -> EncodedState,
-    ) -> Result<(), LedgerError> {
+    pub(crate) fn retain(&mut self, now_us: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
         if !self.is_pruning_due() {
             return Ok(());
         }
