@@ -508,6 +508,41 @@ fn fail_everywhere(seed: u64, history: fn() -> History) {
     }
 }
 
+#[test]
+fn power_may_be_lost_while_what_a_killed_process_left_is_opened() {
+    let in_recovery: u64 = (40..46)
+        .map(|seed| lose_power_after_every_end(seed, History::new))
+        .sum();
+    assert!(
+        in_recovery > 100,
+        "{in_recovery} losses of power fell into a recovery"
+    );
+}
+
+/// Ends the process at each operation of a workload in turn, and loses power while the store is opened again, whose files have
+/// frames that the disk hasn't. Gives how often that fell into a recovery.
+fn lose_power_after_every_end(seed: u64, history: fn() -> History) -> u64 {
+    let mut in_recovery = 0;
+    let (operations, _) = count_operations(seed, history());
+    for at in 1..=operations {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = history();
+        machine.files.set_fault(Some(Fault::Stop(at)));
+        drop(work(&machine, &mut history, &mut dice, STEPS));
+        machine.files.restart();
+        let mut dice = Dice(seed << 32 | at);
+        let fault = Fault::Stop(1 + dice.below(9));
+        machine.files.set_fault(Some(fault));
+        let durable = history.durable;
+        let opened = reopen(&machine, &mut history, durable);
+        in_recovery += u64::from(opened.is_err());
+        drop(opened);
+        drop(power_loss(&machine, &mut history, &mut dice));
+    }
+    in_recovery
+}
+
 /// Readings of a workload, and of asking for everything afterwards.
 fn count_readings(seed: u64, mut history: History) -> (u64, u64) {
     let mut dice = Dice(seed);
