@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, GrowingFile};
+use super::disk::{Continued, Disk, GrowingFile};
 use super::files::FileHandle;
 use super::format::Named;
 use super::load::Loaded;
@@ -58,16 +58,12 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
     let value_file = ValueFile::continuing(tail.mend(site)?.file, &values);
     let mark_file = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark.newest)?;
     remove_leftovers(site, &leftovers)?;
-    let content = scan.content;
-    let mut disk = Disk::new(
-        site.clone(),
-        segment,
-        heads,
-        bodies,
-        content,
-        value_file,
-        mark_file,
-    );
+    let segment = Continued {
+        number: segment,
+        version: scan.version,
+        content: scan.content,
+    };
+    let mut disk = Disk::new(site.clone(), segment, heads, bodies, value_file, mark_file);
     disk.write_mark(OPERATION)?;
     if !mark.damaged.is_empty() {
         // Before the next one is written to the only slot that could be read.
