@@ -140,7 +140,7 @@ pub(crate) enum Same {
     New,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table {
     slots: Vec<Entry>,
     homes: usize,

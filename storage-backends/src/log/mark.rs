@@ -12,7 +12,8 @@ use std::path::Path;
 
 use super::files::{FileHandle, Files};
 use super::format::{
-    FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, put_u32, put_u64, u32_at, u64_at,
+    FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, VERSION, put_u32, put_u64,
+    u32_at, u64_at,
 };
 use super::shared::open_to_read;
 use crate::{Error, Place, Result};
@@ -157,6 +158,7 @@ impl MarkFile {
         let fault = |source| Error::system("create", &fresh, source);
         let superblock = Superblock {
             kind: FileKind::Mark,
+            version: VERSION,
             store: *store,
             number: 0,
             fields: [0; 5],

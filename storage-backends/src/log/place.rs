@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, StoreId, Superblock};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, StoreId, Superblock, VERSION};
 use super::home::lock_for_writing;
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
@@ -274,6 +274,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Result<()> {
     let superblock = Superblock {
         kind: FileKind::Store,
+        version: VERSION,
         store: random_id(),
         number: 0,
         fields: [random(), random(), 0, 0, 0],
@@ -287,7 +288,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         seed,
         options,
     );
-    create_segment(&site, 0, Extent::default())?;
+    create_segment(&site, 0, Extent::default(), VERSION)?;
     ValueFile::create(&site, 0)?;
     let mark = Mark {
         heads: SUPERBLOCK_BYTES as u64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::files::{FileHandle, Files};
-use super::format::{FileKind, Salt, StoreId, Superblock};
+use super::format::{FileKind, Salt, StoreId, Superblock, VERSION};
 use super::read_file::Pieces;
 use super::run::{
     BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
@@ -84,6 +84,7 @@ pub(super) fn write_run(
     layout.entries = count;
     let superblock = Superblock {
         kind: FileKind::Index,
+        version: VERSION,
         store: *site.store,
         number: first,
         fields: [first, last, keys_from, 0, 0],

@@ -58,6 +58,12 @@ impl<E: Engine> BlockWriter for RowWriter<E> {
         self.latch.guard("truncate", || inner.truncate(above))
     }
 
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        let inner = &mut self.inner;
+        self.latch
+            .guard("replace", || inner.replace(above, run, durability))
+    }
+
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
         let inner = &mut self.inner;
         self.latch
@@ -128,7 +134,17 @@ impl<E: Engine> Inner<E> {
     }
 
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.check(run)?;
+        let extent = self.state.extent;
+        arguments::run("append", extent, run)?;
+        self.check_ids("append", extent.end, run)?;
+        self.append_checked(run, durability)
+    }
+
+    pub(super) fn append_checked(
+        &mut self,
+        run: &[Block],
+        durability: Durability,
+    ) -> Result<Receipt> {
         let before = self.state;
         let entries = hashed_blocks(self.site(), run);
         self.index.add(&entries)?;
@@ -170,8 +186,8 @@ impl<E: Engine> Inner<E> {
         Ok(receipt)
     }
 
-    fn check(&self, run: &[Block]) -> Result<()> {
-        arguments::run(self.state.extent, run)?;
+    /// Refuses ids of blocks below `end`.
+    pub(super) fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
         if run.is_empty() {
             return Ok(());
         }
@@ -179,14 +195,15 @@ impl<E: Engine> Inner<E> {
         for block in run {
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
-                return Err(Error::argument("append", reason));
+                return Err(Error::argument(operation, reason));
             }
             let hash = site.hash.of_id(&block.id);
             let places = self.index.places(&view, site, &self.state, hash)?;
             // Nobody but this writer moves the index on.
             let places = places.unwrap_or_default();
-            if find_id(&view, site, &self.state, &places, &block.id)?.is_some() {
-                return Err(arguments::duplicate_id(block.height));
+            let held = find_id(&view, site, &self.state, &places, &block.id)?;
+            if held.is_some_and(|held| held < end) {
+                return Err(arguments::duplicate_id(operation, block.height));
             }
         }
         Ok(())
