@@ -102,14 +102,22 @@ pub(super) fn write_run(
     Ok(Written::Done(path))
 }
 
-/// The entries of several index files as one ascending sequence.
+/// The entries of several index files as one ascending sequence, which ends with the first damage: what can't be read once
+/// can't be read again, and whoever counts would never come to an end.
 pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ {
     let mut cursors: Vec<Cursor<'_>> = runs.iter().map(Cursor::new).collect();
+    let mut is_over = false;
     std::iter::from_fn(move || {
+        if is_over {
+            return None;
+        }
         let mut least: Option<(usize, Entry)> = None;
         for (number, cursor) in cursors.iter_mut().enumerate() {
             match cursor.peek() {
-                Err(Damaged) => return Some(Err(Arc::clone(cursor.run))),
+                Err(Damaged) => {
+                    is_over = true;
+                    return Some(Err(Arc::clone(cursor.run)));
+                }
                 Ok(Some(entry)) if least.is_none_or(|(_, least)| entry.hash < least.hash) => {
                     least = Some((number, entry));
                 }
@@ -392,6 +400,36 @@ mod tests {
                 prop_assert!(places(&whole, entry.hash).contains(&place));
             }
         }
+    }
+
+    /// It would be counted for ever otherwise.
+    #[test]
+    fn a_merge_ends_with_the_first_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        let entries = |first: u64| -> Vec<Entry> {
+            let entry = |number| Entry {
+                hash: number << 48,
+                place: IndexPlace::from_bits(number),
+            };
+            (first..2000).step_by(2).map(entry).collect()
+        };
+        let runs = [
+            write(directory.path(), 0, &entries(0)),
+            write(directory.path(), 1, &entries(1)),
+        ];
+        let sound = merged(&runs).take(2001).count();
+        assert_eq!(sound, 2000);
+        let mut bytes = std::fs::read(runs[1].path()).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        let path = directory.path().join("damaged");
+        std::fs::write(&path, bytes).unwrap();
+        let damaged = Arc::new(open(&path, 1, 1).unwrap());
+        let runs = [Arc::clone(&runs[0]), damaged];
+        let read: Vec<_> = merged(&runs).take(2001).collect();
+        assert!(read.len() < 2000, "{}", read.len());
+        let (last, sound) = read.split_last().unwrap();
+        assert!(last.is_err() && sound.iter().all(|entry| entry.is_ok()));
     }
 
     /// The format of version 2: this file never changes.
