@@ -9,8 +9,8 @@
 //! turns those statements into tests that every backend runs. Conveniences for callers are in
 //! [`BlockReaderExt`].
 //!
-//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR`, `sqlite:FILE` or `rocksdb:DIR`. A further backend is a module of this
-//! crate that implements the two traits, a variant of [`StoreUrl`], and a feature.
+//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR`, `sqlite:FILE` or `rocksdb:DIR`. A further backend is a folder of this
+//! crate that implements the two traits, a feature, and an entry in the table of `src/url.rs`.
 //!
 //! ```
 //! use hubledger_storage::{Block, BlockReaderExt, Durability, StoreUrl};
@@ -33,6 +33,7 @@
 //! ```
 
 mod arguments;
+mod backend;
 // A build of `memory:` alone has nothing to check.
 #[cfg_attr(
     not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),

@@ -7,17 +7,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
+use crate::backend::Backend;
+use crate::check::Report;
 use crate::latch::Latch;
 use crate::{
     Block, BlockReader, BlockWriter, Durability, Error, Extent, Held, INDEX_ENTRY_BYTES, Id,
-    IndexEntry, Location, Part, PruneReceipt, Receipt, Result, Store, StoredBlock, StoredHeader,
-    Usage, arguments,
+    IndexEntry, Location, Part, PruneReceipt, Receipt, Repaired, Result, Store, StoreUrl,
+    StoredBlock, StoredHeader, Usage, arguments,
 };
 
 const NAME: &str = "memory:";
@@ -222,6 +225,61 @@ impl BlockReader for MemoryStore {
             blocks: chain.extent.end - chain.extent.floor,
             index_entries: chain.index_entries(),
         })
+    }
+}
+
+/// The backend `memory:`. Of such a URL nothing can be opened.
+pub(crate) struct MemoryBackend {}
+
+impl MemoryBackend {
+    /// Reads what follows the scheme.
+    pub(crate) fn parse(place: &str) -> std::result::Result<StoreUrl, &'static str> {
+        match place {
+            "" => Ok(StoreUrl::Memory),
+            _ => Err("a store in memory has no path"),
+        }
+    }
+}
+
+impl fmt::Display for MemoryBackend {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn create(&self) -> Result<Store> {
+        MemoryStore::new().open()
+    }
+
+    fn open(&self) -> Result<Store> {
+        Err(missing())
+    }
+
+    fn open_read_only(&self) -> Result<Arc<dyn BlockReader>> {
+        Err(missing())
+    }
+
+    fn open_damaged(&self, _: &mut Report) -> Result<Arc<dyn BlockReader>> {
+        Err(missing())
+    }
+
+    fn check(&self, _: &mut Report) -> Result<()> {
+        Err(missing())
+    }
+
+    fn repair(&self, _: &mut dyn FnMut(Repaired)) -> Result<()> {
+        Err(missing())
+    }
+
+    fn exists(&self) -> bool {
+        false
+    }
+}
+
+fn missing() -> Error {
+    Error::Missing {
+        path: PathBuf::from(NAME),
     }
 }
 

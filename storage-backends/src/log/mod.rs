@@ -26,6 +26,7 @@ compile_error!(
     "the feature `log` needs a Unix system: it relies on positioned writes and on unlinking open files"
 );
 
+mod backend;
 mod bodies;
 mod cache;
 mod check;
@@ -68,6 +69,7 @@ mod values;
 mod witness;
 mod writer;
 
+pub(crate) use backend::LogBackend;
 pub use options::LogOptions;
 
 use std::path::Path;
@@ -77,26 +79,23 @@ use crate::check::Report;
 use crate::{BlockReader, Error, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
+fn create(directory: &Path, options: LogOptions) -> Result<Store> {
     let made = place::create(directory)?;
     home::open(&made.directory, options).inspect_err(|_| made.take_back())
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
+fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     home::open(&place::existing(directory)?, options)
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(
-    directory: &Path,
-    options: LogOptions,
-) -> Result<Arc<dyn BlockReader>> {
+fn open_read_only(directory: &Path, options: LogOptions) -> Result<Arc<dyn BlockReader>> {
     home::open_read_only(&place::existing(directory)?, options)
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
-pub(crate) fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
+fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
     let opened = place::existing(path)
         .and_then(|directory| home::open_home(&directory, LogOptions::default()));
     match opened {
@@ -117,16 +116,16 @@ pub(crate) fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn B
 }
 
 /// Whether anything but an empty directory is at the path.
-pub(crate) fn exists(directory: &Path) -> bool {
+fn exists(directory: &Path) -> bool {
     place::exists(directory)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
+fn check(path: &Path, report: &mut Report) -> Result<()> {
     check::check(&place::existing(path)?, path, report)
 }
 
 /// Makes again what follows from sound parts. See [`StoreUrl::repair`](crate::StoreUrl::repair).
-pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     repair::repair(&place::existing(path)?, done)
 }

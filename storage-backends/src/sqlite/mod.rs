@@ -16,6 +16,7 @@
 //! are damaged, or the file is taken away, since SQLite can't tell either from a crash; closing the store moves them to
 //! FILE.
 
+mod backend;
 mod fault;
 mod options;
 mod place;
@@ -24,6 +25,7 @@ mod presence;
 mod rows;
 mod schema;
 
+pub(crate) use backend::SqliteBackend;
 pub use options::SqliteOptions;
 
 use std::fs::File;
@@ -40,7 +42,7 @@ use presence::{Lock, Presence};
 use rows::{SqliteBatch, SqliteEngine, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
+fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     if !leads_nowhere(path) && exists(path) {
         return Err(Error::Exists {
             path: path.to_owned(),
@@ -81,7 +83,7 @@ fn open_made(path: &Path, lock: File, options: SqliteOptions) -> Result<Store> {
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
+fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
     let presence = enter(path)?;
     let lock = presence.lock()?;
     assemble(presence, lock, options)
@@ -99,7 +101,7 @@ fn assemble(presence: Arc<Presence>, lock: Lock, options: SqliteOptions) -> Resu
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
+fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
     let presence = enter(path)?;
     let mode = reading_mode(&presence)?;
     let rows = SqliteRows::new(Pool::new(presence, mode, options));
@@ -107,7 +109,7 @@ pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
-pub(crate) fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
+fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
     let presence = enter(path)?;
     let mode = reading_mode(&presence)?;
     let rows = SqliteRows::new(Pool::new(presence, mode, SqliteOptions::default()));
@@ -135,7 +137,7 @@ fn reading_mode(presence: &Presence) -> Result<Mode> {
 }
 
 /// Whether anything but an empty file is at the path.
-pub(crate) fn exists(path: &Path) -> bool {
+fn exists(path: &Path) -> bool {
     leads_nowhere(path)
         || path
             .metadata()
@@ -148,7 +150,7 @@ fn enter(path: &Path) -> Result<Arc<Presence>> {
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
+fn check(path: &Path, report: &mut Report) -> Result<()> {
     let presence = enter(path)?;
     let path = presence.path().to_owned();
     let (mode, options) = (reading_mode(&presence)?, SqliteOptions::default());
@@ -164,7 +166,7 @@ pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
 }
 
 /// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
-pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let presence = enter(path)?;
     let lock = presence.lock()?;
     let site = Site::new(presence.path());
