@@ -19,6 +19,7 @@ use super::record::Record;
 use super::records::Records;
 use super::run::Run;
 use super::segment::{FoundEntry, Segment};
+use super::shared::Site;
 use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
 use crate::{Error, Extent, Id, Location, Place, Result};
 
@@ -63,6 +64,23 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What is known of a store before anything is indexed. There is at least one segment.
+    pub(super) fn new(site: &Site, extent: Extent, segments: Vec<Segment>, values: Values) -> Self {
+        Self {
+            salt: site.salt,
+            hash: site.hash,
+            extent,
+            segments,
+            records: Records::default(),
+            nearby: Nearby::default(),
+            table: Table::with_room(0),
+            frozen: Vec::new(),
+            runs: Vec::new(),
+            values,
+            unindexable: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn open(&self) -> &Segment {
         &self.segments[self.segments.len() - 1]
     }
