@@ -47,7 +47,6 @@ mod error;
 mod ext;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 mod identity;
-mod latch;
 #[cfg(feature = "log")]
 mod log;
 mod memory;
@@ -62,6 +61,7 @@ mod sqlite;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
 mod table;
+mod toolbox;
 mod url;
 
 pub use arguments::{

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::check::Report;
-use crate::latch::Latch;
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockReader, BlockWriter, Durability, Error, Extent, Held, INDEX_ENTRY_BYTES, Id,
     IndexEntry, Location, Part, PruneReceipt, Receipt, Repaired, Result, Store, StoreUrl,
@@ -70,12 +70,12 @@ impl MemoryStore {
                 path: PathBuf::from(NAME),
             });
         }
+        let writer = MemoryWriter {
+            shared: Arc::clone(&self.shared),
+        };
         Ok(Store {
             reader: Arc::new(self.clone()),
-            writer: Box::new(MemoryWriter {
-                shared: Arc::clone(&self.shared),
-                latch: Latch::new(PathBuf::from(NAME)),
-            }),
+            writer: Box::new(Guarded::over(PathBuf::from(NAME), writer)),
         })
     }
 }
@@ -285,19 +285,16 @@ fn missing() -> Error {
 
 struct MemoryWriter {
     shared: Arc<Shared>,
-    latch: Latch,
 }
 
 impl MemoryWriter {
-    fn mutate<T>(
-        &mut self,
-        operation: &'static str,
-        mutation: impl FnOnce(&mut Chain) -> Result<T>,
-    ) -> Result<T> {
-        self.latch
-            .guard(operation, || mutation(&mut self.shared.write()))
+    /// Runs a mutation under the lock, so that a reader sees all of it or nothing.
+    fn mutate<T>(&mut self, mutation: impl FnOnce(&mut Chain) -> Result<T>) -> Result<T> {
+        mutation(&mut self.shared.write())
     }
 }
+
+impl Unguarded for MemoryWriter {}
 
 impl Drop for MemoryWriter {
     fn drop(&mut self) {
@@ -307,7 +304,7 @@ impl Drop for MemoryWriter {
 
 impl BlockWriter for MemoryWriter {
     fn append(&mut self, run: &[Block], _: Durability) -> Result<Receipt> {
-        self.mutate("append", |chain| {
+        self.mutate(|chain| {
             arguments::run(chain.extent, run)?;
             if let Some(held) = run
                 .iter()
@@ -324,7 +321,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
-        self.mutate("truncate", |chain| {
+        self.mutate(|chain| {
             arguments::truncation(chain.extent, above)?;
             while chain.extent.tip().is_some_and(|tip| tip > above) {
                 chain.pop();
@@ -334,7 +331,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        self.mutate("prune", |chain| {
+        self.mutate(|chain| {
             arguments::pruning(chain.extent, part, below)?;
             let before = chain.extent.floor_of(part);
             let blocks = below.saturating_sub(before).min(limit);
@@ -350,7 +347,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], _: Durability) -> Result<()> {
-        self.mutate("put_meta", |chain| {
+        self.mutate(|chain| {
             arguments::meta(key, value)?;
             chain
                 .meta
@@ -360,7 +357,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        self.mutate("sync", |chain| {
+        self.mutate(|chain| {
             Ok(Receipt {
                 end: chain.extent.end,
                 durability: Durability::Memory,

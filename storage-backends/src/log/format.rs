@@ -56,6 +56,8 @@
 use std::path::Path;
 
 pub(super) use super::names::Named;
+pub(super) use crate::toolbox::little_endian::{u32_at, u64_at};
+pub(super) use crate::toolbox::salt::{Salt, StoreId};
 use crate::{Error, Extent, Part, Place, Result};
 
 pub(super) const VERSION: u32 = 2;
@@ -73,51 +75,9 @@ const FRAME_MAGIC: &[u8; 4] = b"HLFR";
 const TRAILER_MAGIC: &[u8; 4] = b"HLFT";
 const BODY_MAGIC: &[u8; 4] = b"HLBD";
 
-/// What tells the files of one store from those of any other.
-pub(super) type StoreId = [u8; 16];
-
-/// The checksums of one store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Salt(u32);
-
-impl Salt {
-    pub(super) fn new(id: &StoreId) -> Self {
-        Self(crc32c::crc32c(id))
-    }
-
-    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
-        crc32c::crc32c_append(self.0, bytes)
-    }
-
-    /// The checksum of bytes that follow others.
-    pub(super) fn continued(self, before: u32, bytes: &[u8]) -> u32 {
-        crc32c::crc32c_append(before, bytes)
-    }
-
-    pub(super) fn checksum_of(self, parts: &[&[u8]]) -> u32 {
-        parts
-            .iter()
-            .fold(self.0, |sum, part| crc32c::crc32c_append(sum, part))
-    }
-}
-
 /// The next multiple of 8.
 pub(super) const fn padded(len: usize) -> usize {
     len.next_multiple_of(8)
-}
-
-/// The `u32` at an offset that the caller knows to be within.
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut value = [0; 4];
-    value.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(value)
-}
-
-/// The `u64` at an offset that the caller knows to be within.
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut value = [0; 8];
-    value.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(value)
 }
 
 pub(super) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
@@ -541,7 +501,7 @@ mod tests {
     /// The format of version 2: these bytes never change.
     #[test]
     fn golden_bytes() {
-        let salt = Salt::new(&ID);
+        let salt = Salt::of(&ID);
         let superblock = Superblock {
             kind: FileKind::Bodies,
             store: ID,
@@ -592,7 +552,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_differs_in_one_bit_is_none() {
-        let salt = Salt::new(&ID);
+        let salt = Salt::of(&ID);
         let mut frame = vec![0; FRAME_BYTES];
         frame.extend_from_slice(b"payload");
         let checksum = finish_frame(&mut frame, salt, FrameKind::Value, 9, 64, 5);
@@ -604,7 +564,7 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(FrameHead::decode(&damaged, salt), None, "bit {bit}");
         }
-        assert_eq!(FrameHead::decode(&frame, Salt::new(&[8; 16])), None);
+        assert_eq!(FrameHead::decode(&frame, Salt::of(&[8; 16])), None);
     }
 
     #[test]

@@ -4,22 +4,23 @@
 //! the file `store`, shared while there are only readers, exclusive from the first writer on until the last
 //! handle is gone.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::directory::has_segments;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
 use super::options::LogOptions;
-use super::place::has_segments;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
+use crate::toolbox::directory::lock_failure;
 use crate::{BlockReader, Error, Place, Result, Store};
 
 /// One open store.
@@ -304,14 +305,5 @@ pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {
             let _ = file.try_lock_shared();
             Err(lock_failure(error, directory))
         }
-    }
-}
-
-fn lock_failure(error: TryLockError, directory: &Path) -> Error {
-    match error {
-        TryLockError::WouldBlock => Error::InUse {
-            path: directory.to_owned(),
-        },
-        TryLockError::Error(source) => Error::system("lock", &Named::Store.path(directory), source),
     }
 }

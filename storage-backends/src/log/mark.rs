@@ -89,7 +89,7 @@ impl Slots {
             let reason = format!("the file should have {MARK_BYTES} bytes");
             return Err(Error::corrupt(&path, place, reason));
         }
-        let slots = Self::decode(&bytes, Salt::new(store));
+        let slots = Self::decode(&bytes, Salt::of(store));
         if slots.newest.number == 0 {
             let place = Place::Offset(SUPERBLOCK_BYTES as u64);
             return Err(Error::corrupt(&path, place, "no slot can be read"));
@@ -139,7 +139,7 @@ impl MarkFile {
             .map_err(|source| Error::system("open", &path, source))?;
         Ok(Self {
             file,
-            salt: Salt::new(store),
+            salt: Salt::of(store),
             newest,
         })
     }
@@ -161,7 +161,7 @@ impl MarkFile {
             number: 0,
             fields: [0; 5],
         };
-        let salt = Salt::new(store);
+        let salt = Salt::of(store);
         let mut bytes = superblock.encode().to_vec();
         // The number of slot 0 is even.
         for number in [2, 1] {

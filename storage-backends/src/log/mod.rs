@@ -34,6 +34,7 @@ mod check_index;
 mod check_segment;
 #[cfg(test)]
 mod crash;
+mod directory;
 mod disk;
 mod files;
 mod format;
@@ -45,7 +46,6 @@ mod names;
 mod nearby;
 mod open_files;
 mod options;
-mod place;
 mod prune;
 mod read_file;
 mod reader;
@@ -80,23 +80,23 @@ use crate::{BlockReader, Error, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 fn create(directory: &Path, options: LogOptions) -> Result<Store> {
-    let made = place::create(directory)?;
-    home::open(&made.directory, options).inspect_err(|_| made.take_back())
+    let made = directory::create(directory)?;
+    home::open(&made.directory, options).inspect_err(|_| directory::take_back(&made))
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
 fn open(directory: &Path, options: LogOptions) -> Result<Store> {
-    home::open(&place::existing(directory)?, options)
+    home::open(&directory::existing(directory)?, options)
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
 fn open_read_only(directory: &Path, options: LogOptions) -> Result<Arc<dyn BlockReader>> {
-    home::open_read_only(&place::existing(directory)?, options)
+    home::open_read_only(&directory::existing(directory)?, options)
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
 fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
-    let opened = place::existing(path)
+    let opened = directory::existing(path)
         .and_then(|directory| home::open_home(&directory, LogOptions::default()));
     match opened {
         Ok(home) => salvage::open_again(home),
@@ -117,15 +117,15 @@ fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>
 
 /// Whether anything but an empty directory is at the path.
 fn exists(directory: &Path) -> bool {
-    place::exists(directory)
+    directory::exists(directory)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
 fn check(path: &Path, report: &mut Report) -> Result<()> {
-    check::check(&place::existing(path)?, path, report)
+    check::check(&directory::existing(path)?, path, report)
 }
 
 /// Makes again what follows from sound parts. See [`StoreUrl::repair`](crate::StoreUrl::repair).
 fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    repair::repair(&place::existing(path)?, done)
+    repair::repair(&directory::existing(path)?, done)
 }

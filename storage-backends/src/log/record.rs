@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let hash = |positions| {
-            let frame = draft(&[block(positions)], Salt::new(&[1; 16])).frame;
+            let frame = draft(&[block(positions)], Salt::of(&[1; 16])).frame;
             (frame.len(), fnv(&frame))
         };
         assert_eq!(hash(&[0, 1]), (200, 16303708183607846350));
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_record_are_taken_away_and_the_rest_stays() {
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         for positions in [&[0, 1, 2][..], &[5, 0, 7], &[]] {
             let draft = draft(&[block(positions)], salt);
             let bytes_of = &draft.frame[draft.records[0]..];
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn records_read_back_whatever_their_positions() {
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         for positions in [&[][..], &[0, 1, 2], &[5, 0, 7], &[1, 2]] {
             let run = [block(positions)];
             let draft = draft(&run, salt);

@@ -27,11 +27,13 @@ use super::cache::{Cache, CachedFile};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
 use super::read_file::{Pieces, ReadFile};
 use crate::table::{Entry, IndexPlace};
+use crate::toolbox::filter::{FilterBlock, scale};
 use crate::{Error, Place, Result};
 
 pub(super) const FILTER_BYTES: usize = 64;
 pub(super) const FILTER_ENTRIES: u64 = 40;
-pub(super) const FILTER_PROBES: u32 = 7;
+/// The bits behind a filter block's checksum, of which a hash has seven.
+pub(super) type FilterBits = FilterBlock<480, 7>;
 pub(super) const BUCKET_BYTES: usize = 512;
 pub(super) const BUCKET_HEAD_BYTES: usize = 16;
 pub(super) const BUCKET_ENTRIES_MAX: usize = (BUCKET_BYTES - BUCKET_HEAD_BYTES) / 16;
@@ -101,16 +103,6 @@ impl Layout {
     }
 }
 
-fn scale(hash: u64, parts: u64) -> u64 {
-    ((u128::from(hash) * u128::from(parts)) >> 64) as u64
-}
-
-/// The bits of a filter block that stand for a hash.
-pub(super) fn filter_bits(hash: u64) -> impl Iterator<Item = usize> {
-    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (0..FILTER_PROBES).map(move |probe| ((((mixed >> (probe * 9)) & 511) * 480) >> 9) as usize)
-}
-
 pub(super) fn block_checksum(salt: Salt, number: u64, bytes: &[u8]) -> u32 {
     salt.checksum_of(&[&number.to_le_bytes(), bytes])
 }
@@ -162,7 +154,7 @@ impl Run {
         if (head.number, begin, end) != (first, first, last) {
             return Ok(None);
         }
-        let salt = Salt::new(store);
+        let salt = Salt::of(store);
         let Some((layout, covers)) = read_head(&file, salt)? else {
             return Ok(None);
         };
@@ -222,8 +214,8 @@ impl Run {
         let number = self.layout.filter_of(hash);
         let may_have = |block: &[u8; FILTER_BYTES]| {
             let sound = self.is_filter(number, block);
-            let is_set = |bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1;
-            sound.then(|| filter_bits(hash).all(is_set)).ok_or(Damaged)
+            let may_have = || FilterBits::may_have(&block[4..], hash);
+            sound.then(may_have).ok_or(Damaged)
         };
         let answer = self.file.with(self.layout.filter_at(number), may_have);
         answer.map_err(|_| Damaged)?

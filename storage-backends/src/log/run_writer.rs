@@ -8,8 +8,8 @@ use super::files::{FileHandle, Files};
 use super::format::{FileKind, Salt, StoreId, Superblock};
 use super::read_file::Pieces;
 use super::run::{
-    BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
-    Sound, block_checksum, encode_head, filter_bits, run_path,
+    BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, FilterBits,
+    Layout, Run, Sound, block_checksum, encode_head, run_path,
 };
 use crate::table::Entry;
 use crate::{Error, Result};
@@ -59,7 +59,7 @@ pub(super) fn write_run(
     let fault = |source| Error::system(OPERATION, &fresh, source);
     let file = site.files.create(&fresh).map_err(fault)?;
     let mut layout = Layout::of(covers.len(), expected);
-    let salt = Salt::new(site.store);
+    let salt = Salt::of(site.store);
     let mut filters = Filters::new(Stream::new(&*file, layout.filters_at()), salt);
     let mut buckets = Buckets::new(Stream::new(&*file, layout.buckets_at()), salt);
     let mut count = 0;
@@ -209,9 +209,7 @@ impl<'a> Filters<'a> {
         while self.number < number {
             self.emit()?;
         }
-        for bit in filter_bits(hash) {
-            self.block[4 + bit / 8] |= 1 << (bit % 8);
-        }
+        FilterBits::add(&mut self.block[4..], hash);
         Ok(())
     }
 

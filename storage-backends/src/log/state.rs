@@ -20,7 +20,8 @@ use super::records::Records;
 use super::run::Run;
 use super::segment::{FoundEntry, Segment};
 use super::shared::Site;
-use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
+use crate::table::{Entry, IndexPlace, Same, Table};
+use crate::toolbox::key_hash::KeyHash;
 use crate::{Error, Extent, Id, Location, Place, Result};
 
 /// The table of a sealed segment whose index file is not written yet.

@@ -13,17 +13,14 @@ use super::roll::roll;
 use super::segment::HeightTable;
 use super::shared::Shared;
 use super::state::State;
-use crate::latch::Latch;
 use crate::table::HEIGHT_MAX;
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
 };
 
-#[derive(Debug)]
-pub(super) struct LogWriter {
-    latch: Latch,
-    inner: Inner,
-}
+/// What is given out: as long as nothing failed, mutations are those of [`Inner`].
+pub(super) type LogWriter = Guarded<Inner>;
 
 /// What the latch guards. The indexing ends before the hold does, which lets another writer in.
 #[derive(Debug)]
@@ -38,84 +35,35 @@ impl LogWriter {
     pub(super) fn new(hold: Hold, disk: Disk) -> Result<Self> {
         let shared = Arc::clone(&hold.home().shared);
         let indexer = Indexer::start(&shared, &disk.site.options)?;
-        Ok(Self {
-            latch: Latch::new(disk.site.directory.clone()),
-            inner: Inner {
-                disk,
-                indexer,
-                shared,
-                _hold: hold,
-            },
-        })
+        let path = disk.site.directory.clone();
+        let inner = Inner {
+            disk,
+            indexer,
+            shared,
+            _hold: hold,
+        };
+        Ok(Self::over(path, inner))
     }
 }
 
-impl LogWriter {
-    /// Runs a mutation unless an earlier one failed. What a failed one wrote is cut off again.
-    fn mutate<T>(
-        &mut self,
-        operation: &'static str,
-        mutation: impl FnOnce(&mut Inner) -> Result<T>,
-    ) -> Result<T> {
-        let inner = &mut self.inner;
-        self.latch.guard(operation, || {
-            let outcome = mutation(inner);
-            match &outcome {
-                Ok(_) => inner.disk.keep(),
-                Err(error) if error.is_argument() => {}
-                Err(_) => inner.disk.cut_back(),
-            }
-            outcome
-        })
+impl Unguarded for Inner {
+    fn keep(&mut self) {
+        self.disk.keep();
     }
-}
 
-impl Drop for LogWriter {
+    /// What a failed mutation wrote is cut off again.
+    fn take_back(&mut self) {
+        self.disk.cut_back();
+    }
+
     /// What was committed is the operating system's already; that it is on the disk too makes the next opening
     /// short, and damage told from a crash.
-    fn drop(&mut self) {
-        let synced = self.mutate("close", |inner| inner.disk.sync("close"));
-        if let Err(error) = synced
-            && !error.is_poisoned()
-        {
-            tracing::warn!(%error, "closing without a sync");
-        }
+    fn close(&mut self) -> Result<()> {
+        self.disk.sync("close")
     }
 }
 
-impl BlockWriter for LogWriter {
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.mutate("append", |inner| inner.append(run, durability))
-    }
-
-    fn truncate(&mut self, above: u64) -> Result<()> {
-        self.mutate("truncate", |inner| inner.truncate(above))
-    }
-
-    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        self.mutate("prune", |inner| inner.prune(part, below, limit))
-    }
-
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        self.mutate("put_meta", |inner| inner.put_meta(key, value, durability))
-    }
-
-    fn sync(&mut self) -> Result<Receipt> {
-        self.mutate("sync", |inner| {
-            inner.disk.sync("sync")?;
-            Ok(inner.receipt(Durability::Disk))
-        })
-    }
-}
-
-impl Inner {
-    fn receipt(&self, durability: Durability) -> Receipt {
-        Receipt {
-            end: self.shared.read().extent.end,
-            durability,
-        }
-    }
-
+impl BlockWriter for Inner {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
         self.check(run)?;
         let disk = durability == Durability::Disk;
@@ -146,6 +94,73 @@ impl Inner {
             Durability::Os
         };
         Ok(self.receipt(reached))
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        let end = above.saturating_add(1);
+        {
+            let extent = self.shared.read().extent;
+            arguments::truncation(extent, above)?;
+            if end >= extent.end {
+                return Ok(());
+            }
+        }
+        self.disk.write_note("truncate", FrameKind::Truncate, end)?;
+        self.disk.sync("truncate")?;
+        let dead = {
+            let mut state = self.shared.write();
+            state.unindex(end)?;
+            cut_open(&mut state, end);
+            let sealed = state.segments.len() - 1;
+            clip_all(&mut state.segments[..sealed], end);
+            let emptied = state.segments[..sealed]
+                .iter_mut()
+                .filter(|segment| segment.live.is_empty());
+            emptied
+                .filter_map(|segment| segment.bodies.take())
+                .collect::<Vec<_>>()
+        };
+        dead.iter()
+            .try_for_each(|file| self.unlink("truncate", file))
+    }
+
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        self.prune_part(part, below, limit)
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        arguments::meta(key, value)?;
+        if self.disk.values.is_mostly_old() {
+            self.rewrite_values()?;
+        }
+        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
+        let place = self
+            .disk
+            .values
+            .append(self.disk.site.salt, key, value)
+            .map_err(|source| Error::system("put_meta", &path, source))?;
+        if durability == Durability::Disk {
+            self.disk.sync("put_meta")?;
+        }
+        let mut state = self.shared.write();
+        state.values.file.show(self.disk.values.end);
+        state.values.places.insert(key.to_owned(), place);
+        self.disk.values.count(&state.values.places);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        self.disk.sync("sync")?;
+        Ok(self.receipt(Durability::Disk))
+    }
+}
+
+impl Inner {
+    fn receipt(&self, durability: Durability) -> Receipt {
+        Receipt {
+            end: self.shared.read().extent.end,
+            durability,
+        }
     }
 
     fn check(&self, run: &[Block]) -> Result<()> {
@@ -193,58 +208,9 @@ impl Inner {
         open.add_keys((entries_of(run) - run.len()) as u64);
     }
 
-    fn truncate(&mut self, above: u64) -> Result<()> {
-        let end = above.saturating_add(1);
-        {
-            let extent = self.shared.read().extent;
-            arguments::truncation(extent, above)?;
-            if end >= extent.end {
-                return Ok(());
-            }
-        }
-        self.disk.write_note("truncate", FrameKind::Truncate, end)?;
-        self.disk.sync("truncate")?;
-        let dead = {
-            let mut state = self.shared.write();
-            state.unindex(end)?;
-            cut_open(&mut state, end);
-            let sealed = state.segments.len() - 1;
-            clip_all(&mut state.segments[..sealed], end);
-            let emptied = state.segments[..sealed]
-                .iter_mut()
-                .filter(|segment| segment.live.is_empty());
-            emptied
-                .filter_map(|segment| segment.bodies.take())
-                .collect::<Vec<_>>()
-        };
-        dead.iter()
-            .try_for_each(|file| self.unlink("truncate", file))
-    }
-
     pub(super) fn unlink(&self, operation: &'static str, file: &ReadFile) -> Result<()> {
         let removed = self.disk.site.files.remove(file.path());
         removed.map_err(|source| Error::system(operation, file.path(), source))
-    }
-
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        arguments::meta(key, value)?;
-        if self.disk.values.is_mostly_old() {
-            self.rewrite_values()?;
-        }
-        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
-        let place = self
-            .disk
-            .values
-            .append(self.disk.site.salt, key, value)
-            .map_err(|source| Error::system("put_meta", &path, source))?;
-        if durability == Durability::Disk {
-            self.disk.sync("put_meta")?;
-        }
-        let mut state = self.shared.write();
-        state.values.file.show(self.disk.values.end);
-        state.values.places.insert(key.to_owned(), place);
-        self.disk.values.count(&state.values.places);
-        Ok(())
     }
 
     fn rewrite_values(&mut self) -> Result<()> {

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
+use super::directory;
 use super::fault::fault;
 use super::options::RocksOptions;
-use super::place;
 use super::rows::found_rows;
 use crate::identity::Identity;
 use crate::rows::{SharedIndex, Table};
@@ -35,7 +35,7 @@ static OPEN: Mutex<Vec<(Identity, Weak<Home>)>> = Mutex::new(Vec::new());
 pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>> {
     let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     homes.retain(|(_, home)| home.strong_count() > 0);
-    let path = place::database(directory);
+    let path = directory::database(directory);
     let identity = Identity::of(&path)?;
     let joined = homes
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
     if let Some(home) = joined {
         return Ok(home);
     }
-    let lock = place::take_lock(directory)?;
+    let lock = directory::take_lock(directory)?;
     // A database without this file is empty to RocksDB, which would make one.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";

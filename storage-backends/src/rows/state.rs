@@ -5,8 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
 use super::record::NAMES;
-use super::{Batch, Salt, Site, Table, View, u64_at};
-use crate::table::KeyHash;
+use super::{Batch, Site, Table, View};
+use crate::toolbox::key_hash::KeyHash;
+use crate::toolbox::little_endian::{u32_at, u64_at};
+use crate::toolbox::salt::{Salt, StoreId};
 use crate::{Error, Extent, Place, Result};
 
 /// Row of [`State`].
@@ -51,7 +53,7 @@ impl Identity {
             let reason = "the row of the store's id has a wrong length";
             return Err(site.corrupt(Place::Structure, reason));
         }
-        let version = super::u32_at(&bytes, 0);
+        let version = u32_at(&bytes, 0);
         if version != VERSION {
             return Err(Error::Version {
                 path: path.to_owned(),
@@ -59,7 +61,7 @@ impl Identity {
                 supported: VERSION,
             });
         }
-        let mut store = [0; 16];
+        let mut store = StoreId::default();
         store.copy_from_slice(&bytes[4..20]);
         Ok(Self {
             salt: Salt::of(&store),

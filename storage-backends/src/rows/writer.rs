@@ -11,19 +11,16 @@ use super::run::{RunMaker, RunShape, run_rows};
 use super::state::{Identity, State};
 use super::upkeep::{Upkeep, Work};
 use super::{Batch, Engine, IndexOptions, SharedIndex, Site, Table, catalogue};
-use crate::latch::Latch;
 use crate::table::{HEIGHT_MAX, Table as Entries};
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
 };
 
-/// Writes the rows of one store.
-pub(crate) struct RowWriter<E> {
-    latch: Latch,
-    inner: Inner<E>,
-}
+/// Writes the rows of one store: as long as nothing failed, mutations are those of [`Inner`].
+pub(crate) type RowWriter<E> = Guarded<Inner<E>>;
 
-pub(super) struct Inner<E> {
+pub(crate) struct Inner<E> {
     pub(super) engine: E,
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
@@ -40,42 +37,11 @@ pub(super) struct Inner<E> {
 impl<E: Engine> RowWriter<E> {
     pub(crate) fn new(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
         let inner = Inner::open(engine, index, options)?;
-        Ok(Self {
-            latch: Latch::new(inner.path.clone()),
-            inner,
-        })
+        Ok(Self::over(inner.path.clone(), inner))
     }
 }
 
-impl<E: Engine> BlockWriter for RowWriter<E> {
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("append", || inner.append(run, durability))
-    }
-
-    fn truncate(&mut self, above: u64) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("truncate", || inner.truncate(above))
-    }
-
-    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("prune", || inner.prune(part, below, limit))
-    }
-
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("put_meta", || inner.put_meta(key, value, durability))
-    }
-
-    fn sync(&mut self) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("sync", || inner.append(&[], Durability::Disk))
-    }
-}
+impl<E: Engine> Unguarded for Inner<E> {}
 
 impl<E: Engine> Inner<E> {
     pub(super) fn open(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
@@ -125,49 +91,6 @@ impl<E: Engine> Inner<E> {
         self.state = next;
         let end = next.extent.end;
         Ok((outcome, Receipt { end, durability }))
-    }
-
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.check(run)?;
-        let before = self.state;
-        let entries = hashed_blocks(self.site(), run);
-        self.index.add(&entries)?;
-        let end = before.extent.end + run.len() as u64;
-        let flush = self.flush(end)?;
-        let fanout = self.options.fanout.max(2);
-        let work = {
-            let view = self.engine.view()?;
-            let site = self.identity.at(&self.path);
-            self.upkeep
-                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
-        };
-        let changed = flush.is_some() || work.finished.is_some();
-        let mut shapes = std::mem::take(&mut self.shapes);
-        let shapes_ref = &mut shapes;
-        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
-            for block in run {
-                put_block(batch, site, block)?;
-                state.entries += block.index.len() as u64;
-            }
-            state.extent.end = end;
-            put_work(batch, state, shapes_ref, &work)?;
-            let mut tail = None;
-            if let Some(flush) = flush {
-                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
-            }
-            if changed {
-                state.epoch += 1;
-                catalogue::write(batch, site, shapes_ref)?;
-            }
-            Ok(tail)
-        })?;
-        self.shapes = shapes;
-        if changed {
-            self.publish(tail)?;
-        } else {
-            self.index.move_on(&before, &self.state);
-        }
-        Ok(receipt)
     }
 
     fn check(&self, run: &[Block]) -> Result<()> {
@@ -238,6 +161,59 @@ impl<E: Engine> Inner<E> {
         }
         Ok(())
     }
+}
+
+impl<E: Engine> BlockWriter for Inner<E> {
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.check(run)?;
+        let before = self.state;
+        let entries = hashed_blocks(self.site(), run);
+        self.index.add(&entries)?;
+        let end = before.extent.end + run.len() as u64;
+        let flush = self.flush(end)?;
+        let fanout = self.options.fanout.max(2);
+        let work = {
+            let view = self.engine.view()?;
+            let site = self.identity.at(&self.path);
+            self.upkeep
+                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
+        };
+        let changed = flush.is_some() || work.finished.is_some();
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let shapes_ref = &mut shapes;
+        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
+            for block in run {
+                put_block(batch, site, block)?;
+                state.entries += block.index.len() as u64;
+            }
+            state.extent.end = end;
+            put_work(batch, state, shapes_ref, &work)?;
+            let mut tail = None;
+            if let Some(flush) = flush {
+                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
+            }
+            if changed {
+                state.epoch += 1;
+                catalogue::write(batch, site, shapes_ref)?;
+            }
+            Ok(tail)
+        })?;
+        self.shapes = shapes;
+        if changed {
+            self.publish(tail)?;
+        } else {
+            self.index.move_on(&before, &self.state);
+        }
+        Ok(receipt)
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        self.truncate_above(above)
+    }
+
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        self.prune_part(part, below, limit)
+    }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
         arguments::meta(key, value)?;
@@ -256,6 +232,10 @@ impl<E: Engine> Inner<E> {
         self.names = names;
         self.index.move_on(&before, &self.state);
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        self.append(&[], Durability::Disk)
     }
 }
 

@@ -18,8 +18,8 @@
 
 mod backend;
 mod fault;
+mod files;
 mod options;
-mod place;
 mod pool;
 mod presence;
 mod rows;
@@ -35,6 +35,7 @@ use std::sync::Arc;
 use crate::check::{Repaired, Report};
 use crate::identity::leads_nowhere;
 use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, found};
+use crate::toolbox::names::rename_durably;
 use crate::{BlockReader, Error, Place, Result, Store};
 use fault::Site;
 use pool::{Mode, Pool};
@@ -48,28 +49,31 @@ fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
             path: path.to_owned(),
         });
     }
-    let path = place::canonical_new(path)?;
+    let path = files::canonical_new(path)?;
     let lock = presence::lock_name(&path)?;
     // Again, now that nobody else can be creating it.
     if exists(&path) {
         return Err(Error::Exists { path });
     }
-    place::refuse_stale_journals(&path)?;
-    let fresh = place::beside(&path, ".creating");
-    place::remove_remains(&fresh)?;
+    files::refuse_stale_journals(&path)?;
+    let fresh = files::beside(&path, ".creating");
+    files::remove_remains(&fresh)?;
     let site = Site::new(&fresh);
     let made = schema::create(&site, |connection| {
         found(&mut SqliteBatch::new(connection, &site, "create"), &path)
     });
     let made = made
-        .and_then(|()| place::content(&fresh))
-        .and_then(|content| place::rename_durably(&fresh, &path).map(|()| content));
+        .and_then(|()| files::content(&fresh))
+        .and_then(|content| {
+            let renamed = rename_durably(&fresh, &path).map_err(files::refused("create", &path));
+            renamed.map(|()| content)
+        });
     match made {
         Ok(content) => {
-            open_made(&path, lock, options).inspect_err(|_| place::take_back(&path, &content))
+            open_made(&path, lock, options).inspect_err(|_| files::take_back(&path, &content))
         }
         Err(error) => {
-            let _ = place::remove_remains(&fresh);
+            let _ = files::remove_remains(&fresh);
             Err(error)
         }
     }
@@ -120,13 +124,13 @@ fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
 fn reading_mode(presence: &Presence) -> Result<Mode> {
     let path = presence.path();
     // Beside a writer there are the files that SQLite needs, and it follows what the writer does.
-    if !place::is_read_only(path) || !presence.keep_writers_out()? {
+    if !files::is_read_only(path) || !presence.keep_writers_out()? {
         return Ok(Mode::Alone);
     }
-    match place::filled_journal(path)? {
+    match files::filled_journal(path)? {
         None => Ok(Mode::Immutable),
         // One that was killed has left them.
-        Some(_) if place::beside(path, "-shm").exists() => Ok(Mode::Alone),
+        Some(_) if files::beside(path, "-shm").exists() => Ok(Mode::Alone),
         Some(path) => Err(Error::Unusable {
             path,
             reason: "it holds commits that are not in the database yet, and SQLite can't read them where nothing can be \
@@ -146,7 +150,7 @@ fn exists(path: &Path) -> bool {
 
 /// Enters a store under its canonical path, so that symbolic links make no difference.
 fn enter(path: &Path) -> Result<Arc<Presence>> {
-    Presence::enter(&place::canonical_existing(path)?)
+    Presence::enter(&files::canonical_existing(path)?)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::place::{beside, refused};
+use super::files::{beside, refused};
 use super::schema;
 use crate::identity::{Identity, count_names};
 use crate::opening;
