@@ -10,7 +10,7 @@ pub(crate) struct KeyHash {
     pub(crate) seed: [u64; 2],
 }
 
-/// Numbers without a pattern: from the digits of π.
+/// Odd numbers without a pattern: the first bits of π behind the point, the lowest of each set.
 const PI: [u64; 4] = [
     0x243F_6A88_85A3_08D3,
     0x1319_8A2E_0370_7345,
@@ -18,7 +18,7 @@ const PI: [u64; 4] = [
     0x082E_FA98_EC4E_6C89,
 ];
 
-/// Both halves of the product.
+/// The halves of the product, exclusive or.
 const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     product as u64 ^ (product >> 64) as u64
@@ -47,9 +47,113 @@ impl KeyHash {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// The rule as `FORMAT.md` has it, on bytes alone: numbers are eight of them, the lowest first, and are multiplied as at school.
+    mod by_bytes {
+        pub(super) type Number = [u8; 8];
+
+        fn xor(a: Number, b: Number) -> Number {
+            std::array::from_fn(|at| a[at] ^ b[at])
+        }
+
+        fn exchange_halves(a: Number) -> Number {
+            std::array::from_fn(|at| a[(at + 4) % 8])
+        }
+
+        fn fold(a: Number, b: Number) -> Number {
+            let mut product = [0_u8; 16];
+            for (i, x) in a.into_iter().enumerate() {
+                let mut carry = 0;
+                for (j, y) in b.into_iter().enumerate() {
+                    let sum = u32::from(product[i + j]) + u32::from(x) * u32::from(y) + carry;
+                    product[i + j] = (sum % 256) as u8;
+                    carry = sum / 256;
+                }
+                product[i + 8] = carry as u8;
+            }
+            std::array::from_fn(|at| product[at] ^ product[at + 8])
+        }
+
+        /// Of hexadecimal digits, the highest first.
+        fn number(digits: &str) -> Number {
+            let pair = |at: usize| u8::from_str_radix(&digits[14 - 2 * at..][..2], 16).unwrap();
+            std::array::from_fn(pair)
+        }
+
+        pub(super) fn hash(bytes: &[u8; 32], [s, t]: [Number; 2], is_id: bool) -> Number {
+            let p = [
+                "243F6A8885A308D3",
+                "13198A2E03707345",
+                "A4093822299F31D1",
+                "082EFA98EC4E6C89",
+            ]
+            .map(number);
+            let w: [Number; 4] = std::array::from_fn(|at| bytes[8 * at..][..8].try_into().unwrap());
+            let low = fold(xor(w[0], s), xor(w[1], t));
+            let high = fold(
+                xor(xor(w[2], exchange_halves(s)), p[2]),
+                xor(xor(w[3], exchange_halves(t)), p[3]),
+            );
+            let domain = p[usize::from(is_id)];
+            fold(xor(xor(low, s), domain), xor(xor(high, t), p[2]))
+        }
+    }
+
+    fn hash_by_bytes(bytes: &Id, seed: [u64; 2], is_id: bool) -> u64 {
+        u64::from_le_bytes(by_bytes::hash(bytes, seed.map(u64::to_le_bytes), is_id))
+    }
+
+    /// Index files on disk depend on them: they never change.
+    #[test]
+    fn the_vectors_of_the_format() {
+        let format = include_str!("../../../FORMAT.md");
+        let ascending = std::array::from_fn(|at| at as u8);
+        for (seed, bytes, key, id) in [
+            (
+                [0, 0],
+                [0; 32],
+                0x410F_D7F4_4F47_2B04,
+                0x5456_0180_0611_2930,
+            ),
+            (
+                [0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210],
+                ascending,
+                0x92EE_17D8_D3F7_DD6D,
+                0x06F7_995D_F530_FF89,
+            ),
+            (
+                [1, 2],
+                [0xFF; 32],
+                0x85E8_AB7E_D1E8_2516,
+                0xE0A4_DF20_BC45_0A80,
+            ),
+        ] {
+            let hash = KeyHash { seed };
+            assert_eq!((hash.of_key(&bytes), hash.of_id(&bytes)), (key, id));
+            assert_eq!(hash_by_bytes(&bytes, seed, false), key);
+            assert_eq!(hash_by_bytes(&bytes, seed, true), id);
+            let [s, t] = seed;
+            for number in [s, t, key, id] {
+                assert!(
+                    format.contains(&format!("`{number:016x}`")),
+                    "{number:016x}"
+                );
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_the_rule_of_the_format(bytes: [u8; 32], seed: [u64; 2]) {
+            let hash = KeyHash { seed };
+            proptest::prop_assert_eq!(hash.of_key(&bytes), hash_by_bytes(&bytes, seed, false));
+            proptest::prop_assert_eq!(hash.of_id(&bytes), hash_by_bytes(&bytes, seed, true));
+        }
+    }
 
     #[test]
     fn hashes_depend_on_every_bit_and_on_the_seed() {
