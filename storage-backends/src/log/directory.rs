@@ -1,21 +1,20 @@
 //! The directory of a store: what creating makes in it, and what must not be in it.
 
-use std::collections::hash_map::RandomState;
 use std::fs::{self, DirEntry};
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, StoreId, Superblock};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
 use crate::identity::count_names;
 use crate::toolbox::directory::{self, Content, Made};
+use crate::toolbox::random;
 use crate::{Error, Extent, Result};
 
 /// The files that creating makes before the store has its name.
@@ -143,19 +142,21 @@ fn refuse_links(directory: &Path) -> Result<()> {
 
 /// Makes all files of a store, `fresh` being there already, and gives that one its name.
 pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Result<()> {
+    let fault = |source| Error::system("create", fresh, source);
+    let drawn = random::draw().map_err(fault)?;
+    let [first, second] = drawn.seed;
     let superblock = Superblock {
         kind: FileKind::Store,
-        store: random_id(),
+        store: drawn.store,
         number: 0,
-        fields: [random(), random(), 0, 0, 0],
+        fields: [first, second, 0, 0, 0],
     };
-    let seed = [superblock.fields[0], superblock.fields[1]];
     let options = LogOptions::default();
     let site = Site::new(
         Arc::clone(&files),
         directory,
-        superblock.store,
-        seed,
+        drawn.store,
+        drawn.seed,
         options,
     );
     create_segment(&site, 0, Extent::default())?;
@@ -165,8 +166,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         values: SUPERBLOCK_BYTES as u64,
         ..Mark::default()
     };
-    MarkFile::create(&*files, directory, &superblock.store, mark)?;
-    let fault = |source| Error::system("create", fresh, source);
+    MarkFile::create(&*files, directory, &drawn.store, mark)?;
     let file = files.open(fresh).map_err(fault)?;
     file.write_at(&superblock.encode(), 0).map_err(fault)?;
     file.sync().map_err(fault)?;
@@ -175,18 +175,4 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         .rename(fresh, &Named::Store.path(directory))
         .map_err(fault)?;
     sync_directory(&site)
-}
-
-/// A number that nobody can foretell: hash maps take their keys from the system's randomness.
-fn random() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.finish()
-}
-
-fn random_id() -> StoreId {
-    let mut id = StoreId::default();
-    id[..8].copy_from_slice(&random().to_le_bytes());
-    id[8..].copy_from_slice(&random().to_le_bytes());
-    id
 }

@@ -1,13 +1,12 @@
 //! The rows of the table `state`: what the store is, and how far it reaches.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
 use super::record::NAMES;
 use super::{Batch, Site, Table, View};
 use crate::toolbox::key_hash::KeyHash;
 use crate::toolbox::little_endian::{u32_at, u64_at};
+use crate::toolbox::random::{self, Drawn};
 use crate::toolbox::salt::{Salt, StoreId};
 use crate::{Error, Extent, Place, Result};
 
@@ -154,10 +153,8 @@ impl State {
 
 /// Puts the first rows of a store.
 pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
-    let mut store = [0; 16];
-    store[..8].copy_from_slice(&random().to_le_bytes());
-    store[8..].copy_from_slice(&random().to_le_bytes());
-    let seed = [random(), random()];
+    let drawn = random::draw().map_err(|source| Error::system("create", path, source))?;
+    let Drawn { store, seed } = drawn;
     let parts: [&[u8]; 3] = [
         &VERSION.to_le_bytes(),
         &store,
@@ -179,11 +176,4 @@ pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
     state.write(batch, site)?;
     site.put(batch, (Table::State, CATALOGUE), &[])?;
     site.put(batch, (Table::Values, NAMES), &[])
-}
-
-/// A number that nobody can foretell: hash maps take their keys from the system's randomness.
-fn random() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.finish()
 }

@@ -14,4 +14,6 @@ pub(crate) mod little_endian;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 pub(crate) mod names;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+pub(crate) mod random;
+#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 pub(crate) mod salt;
