@@ -44,6 +44,7 @@ mod load;
 mod mark;
 mod names;
 mod nearby;
+mod on_disk;
 mod open_files;
 mod options;
 mod prune;

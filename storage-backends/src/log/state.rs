@@ -373,7 +373,7 @@ pub(super) fn hashed_entries(
     };
     let keys = record.entries(keys, salt).enumerate();
     let keys = keys.map(|(number, entry)| Entry {
-        hash: hash.of_key(&entry.id()),
+        hash: hash.of_key(entry.key),
         place: IndexPlace::of_entry(record.height, number),
     });
     std::iter::once(id).chain(keys).collect()
