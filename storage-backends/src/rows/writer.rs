@@ -20,6 +20,7 @@ use crate::{
 /// Writes the rows of one store: as long as nothing failed, mutations are those of [`Inner`].
 pub(crate) type RowWriter<E> = Guarded<Inner<E>>;
 
+/// What the latch guards.
 pub(crate) struct Inner<E> {
     pub(super) engine: E,
     pub(super) identity: Identity,

@@ -128,7 +128,9 @@ impl Latch {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
@@ -176,5 +178,78 @@ mod tests {
         }));
         assert!(panicked.is_err());
         assert!(latch.guard("append", || Ok(())).is_err());
+    }
+
+    /// Fails to put values if it is told to, and notes what it is asked for.
+    struct Noting {
+        fails: bool,
+        notes: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl Noting {
+        fn note(&self, what: &'static str) {
+            self.notes.lock().unwrap().push(what);
+        }
+    }
+
+    impl BlockWriter for Noting {
+        fn append(&mut self, _: &[Block], _: Durability) -> Result<Receipt> {
+            Err(Error::argument("append", "wrong"))
+        }
+
+        fn truncate(&mut self, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn prune(&mut self, _: Part, _: u64, _: u64) -> Result<PruneReceipt> {
+            Err(fault())
+        }
+
+        fn put_meta(&mut self, _: &str, _: &[u8], _: Durability) -> Result<()> {
+            match self.fails {
+                true => Err(fault()),
+                false => Ok(()),
+            }
+        }
+
+        fn sync(&mut self) -> Result<Receipt> {
+            Err(fault())
+        }
+    }
+
+    impl Unguarded for Noting {
+        fn keep(&mut self) {
+            self.note("keep");
+        }
+
+        fn take_back(&mut self) {
+            self.note("take back");
+        }
+
+        fn close(&mut self) -> Result<()> {
+            self.note("close");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_succeeded_is_kept_what_failed_taken_back_and_only_a_sound_writer_closed() {
+        for (fails, expected) in [
+            (false, &["keep", "keep", "close", "keep"][..]),
+            (true, &["keep", "take back"]),
+        ] {
+            let notes = Arc::new(Mutex::new(Vec::new()));
+            let writer = Noting {
+                fails,
+                notes: Arc::clone(&notes),
+            };
+            let mut writer = Guarded::over("x".into(), writer);
+            writer.truncate(1).unwrap();
+            // Nothing was written for it.
+            writer.append(&[], Durability::Os).unwrap_err();
+            assert_eq!(writer.put_meta("a", b"", Durability::Os).is_err(), fails);
+            drop(writer);
+            assert_eq!(*notes.lock().unwrap(), expected);
+        }
     }
 }

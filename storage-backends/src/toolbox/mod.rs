@@ -14,6 +14,8 @@ pub(crate) mod little_endian;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 pub(crate) mod names;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+pub(crate) mod open_stores;
+#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 pub(crate) mod random;
 #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
 pub(crate) mod salt;
