@@ -35,17 +35,14 @@
 mod arguments;
 mod backend;
 // A build of `memory:` alone has nothing to check.
-#[cfg_attr(
-    not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
-    allow(dead_code)
-)]
+#[cfg_attr(not(feature = "_files"), allow(dead_code))]
 mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
 mod error;
 mod ext;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 mod identity;
 #[cfg(feature = "log")]
 mod log;
@@ -53,12 +50,12 @@ mod memory;
 pub mod opening;
 #[cfg(feature = "rocksdb")]
 mod rocks;
-#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_rows")]
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 // Only the append-log takes single entries out again.
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
 mod table;
 mod toolbox;
@@ -79,7 +76,7 @@ pub use log::LogOptions;
 pub use memory::MemoryStore;
 #[cfg(feature = "rocksdb")]
 pub use rocks::RocksOptions;
-#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_rows")]
 pub use rows::IndexOptions;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteOptions;

@@ -2,20 +2,20 @@
 //!
 //! Bytes and hashes are parts of formats (`FORMAT.md`): they change only with a version.
 
-#[cfg(any(feature = "log", feature = "rocksdb"))]
+#[cfg(feature = "_directory")]
 pub(crate) mod directory;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod filter;
 pub(crate) mod guarded;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod key_hash;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod little_endian;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod names;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod open_stores;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod random;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 pub(crate) mod salt;

@@ -10,7 +10,7 @@ pub(crate) struct Salt(u32);
 
 impl Salt {
     /// For what is read before the store's id is known.
-    #[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+    #[cfg(feature = "_rows")]
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) fn of(store: &StoreId) -> Self {
