@@ -70,6 +70,18 @@ fn main() -> io::Result<()> {
     let floor = |old| [0x4f, 0x1a, 0x1a, 0x0a, 0x1a, 0x1a + old, 0x2d];
     put("log_store", "floor", &floor(0))?;
     put("log_store", "floor-old", &floor(6))?;
+    // The same of the log with branches, and forged frames that replace blocks: by none, and by one.
+    put("log_store", "branches", &[0x80, 5, 0, 1, 0, 0, 8, 0, 0x40])?;
+    put("log_store", "branches-cut", &[0x81, 3, 0, 0x80, 0, 0])?;
+    put("log_store", "branches-gone", &[0x82, 1])?;
+    let mut branches_floor = floor(6);
+    branches_floor[0] |= 0x80;
+    put("log_store", "branches-floor-old", &branches_floor)?;
+    put("log_store", "replace", &[4, 9, 20, 0, 0, 0])?;
+    put("log_store", "branches-replace", &[0x84, 9, 20, 0, 0, 0])?;
+    let record = |kind| [kind, 29, 0, 0, 2, 1, 0, 80, 0, 0, 8, 0, 0, 40, 9];
+    put("log_store", "replace-record", &record(0x0b))?;
+    put("log_store", "branches-replace-record", &record(0x8b))?;
     let archive = GenuineArchive::of(chain);
     put("archive", "manifest", &tagged(0, &archive.manifest))?;
     put("archive", "unsummed", &tagged(1, &archive.unsummed()))?;

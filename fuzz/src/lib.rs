@@ -15,5 +15,5 @@ pub use archive::{ARCHIVED, GenuineArchive};
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
 pub use leaves::PrunedChain;
-pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block};
+pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block, replaced_block};
 pub use scratch::Scratch;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions, Part};
+use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions, Part, Store};
 
 /// Blocks in the log.
 pub const LOG_END: u64 = 30;
@@ -28,21 +28,37 @@ const EDITS_MAX: usize = 8;
 const SUPERBLOCK_BYTES: usize = 80;
 const FRAME_BYTES: usize = 48;
 
+/// Heights at which the log with branches has blocks of another branch until they are replaced: to where those reach, and to where
+/// the blocks that replace them do.
+const BRANCHES: [[u64; 3]; 3] = [[4, 9, 6], [15, 18, 20], [26, 32, 28]];
+
 /// The block at a height.
 #[must_use]
 pub fn log_block(height: u64) -> Block {
+    branch_block(0, height)
+}
+
+/// The block at a height that another took the place of, where the log has branches.
+#[must_use]
+pub fn replaced_block(height: u64) -> Option<Block> {
+    let within = |[first, end, _]: &[u64; 3]| (*first..*end).contains(&height);
+    BRANCHES.iter().any(within).then(|| branch_block(1, height))
+}
+
+fn branch_block(branch: u8, height: u64) -> Block {
     let id = |kind: u8, number: u8| {
         let mut id = Id::default();
         id[0] = kind;
         id[1] = number;
         id[2..10].copy_from_slice(&height.to_le_bytes());
+        id[10] = branch;
         id
     };
     Block {
         height,
         id: id(1, 0),
         header: Bytes::from(format!("header {height}")),
-        body: Bytes::from(format!("body of {height} ").repeat(9)),
+        body: Bytes::from(format!("body of {height} ").repeat(9 + usize::from(branch))),
         index: (0..3)
             .map(|position| IndexEntry {
                 key: id(2, position),
@@ -61,20 +77,25 @@ struct Whole {
     first_mark: Vec<u8>,
 }
 
-fn whole() -> &'static Whole {
-    static WHOLE: OnceLock<Whole> = OnceLock::new();
-    WHOLE.get_or_init(|| {
+/// The log; with branches, it came to the same blocks by replacing others.
+fn whole(has_branches: bool) -> &'static Whole {
+    static WHOLE: [OnceLock<Whole>; 2] = [const { OnceLock::new() }; 2];
+    WHOLE[usize::from(has_branches)].get_or_init(|| {
         let place = temporary();
         let directory = place.path().join("log");
         let mut store = LOG_OPTIONS.create(&directory).expect("a store");
         let first_mark = fs::read(directory.join("mark")).expect("the mark");
-        for height in 0..LOG_END {
-            let run = [log_block(height)];
-            store
-                .writer
-                .append(&run, Durability::Os)
-                .expect("a valid block");
+        let mut next = 0;
+        for [first, replaced_end, end] in BRANCHES.into_iter().filter(|_| has_branches) {
+            append(&mut store, (next..first).map(log_block));
+            let others = (first..replaced_end).map(|height| branch_block(1, height));
+            append(&mut store, others);
+            let run: Vec<Block> = (first..end).map(log_block).collect();
+            let replaced = store.writer.replace(first - 1, &run, Durability::Os);
+            replaced.expect("valid blocks");
+            next = end;
         }
+        append(&mut store, (next..LOG_END).map(log_block));
         for (part, floor) in Part::ALL.into_iter().zip(LOG_FLOORS) {
             store
                 .writer
@@ -99,6 +120,13 @@ fn whole() -> &'static Whole {
     })
 }
 
+fn append(store: &mut Store, blocks: impl Iterator<Item = Block>) {
+    for block in blocks {
+        let appended = store.writer.append(&[block], Durability::Os);
+        appended.expect("a valid block");
+    }
+}
+
 /// A directory in memory where there is one: inputs are many, and each syncs a dozen times.
 fn temporary() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
@@ -114,24 +142,28 @@ thread_local! {
 #[derive(Debug)]
 pub struct DamagedLog {
     directory: PathBuf,
+    has_branches: bool,
     forged: bool,
 }
 
 impl DamagedLog {
-    /// The log with the damage that an input describes.
+    /// The log with the damage that an input describes, which is that of the log with branches if its first byte is 128 or more.
     ///
     /// # Panics
     /// If the temporary directory can't be written.
     #[must_use]
     pub fn of(input: &[u8]) -> Self {
-        let mut files = whole().files.clone();
+        let has_branches = input.first().is_some_and(|first| first & 0x80 != 0);
+        let whole = whole(has_branches);
+        let mut files = whole.files.clone();
         let mut input = Input(input);
         let mut forged = false;
-        for _ in 0..EDITS_MAX {
+        for number in 0..EDITS_MAX {
             let Some(kind) = input.byte() else {
                 break;
             };
-            forged |= edit(&mut files, kind, &mut input);
+            let kind = if number == 0 { kind & 0x7f } else { kind };
+            forged |= edit(whole, &mut files, kind, &mut input);
         }
         let directory = PLACE.with_borrow_mut(|slot| {
             let place = slot.get_or_insert_with(temporary);
@@ -142,13 +174,23 @@ impl DamagedLog {
         for (name, bytes) in files {
             fs::write(directory.join(name), bytes).expect("a file in a temporary directory");
         }
-        Self { directory, forged }
+        Self {
+            directory,
+            has_branches,
+            forged,
+        }
     }
 
     /// Where it is.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Whether blocks were replaced, so that the last frames can't be lost without bringing others back.
+    #[must_use]
+    pub const fn has_branches(&self) -> bool {
+        self.has_branches
     }
 
     /// Whether frames with right checksums were made up, so that any content may come back.
@@ -183,11 +225,12 @@ impl Input<'_> {
 }
 
 /// Does one edit; true if it made up valid frames.
-fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
+fn edit(whole: &Whole, files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
     if files.is_empty() {
         return false;
     }
-    let old_mark = kind / 6 % 2 == 1;
+    // Of each kind of edit there are two, of which some differ.
+    let is_second = kind / 6 % 2 == 1;
     match kind % 6 {
         4 => {
             let kind = u32::from(input.byte().unwrap_or(0) % 10);
@@ -198,7 +241,8 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
         5 => {
             let height = input.number() as u64;
             let record = forged_record(files, height, input);
-            forge(files, 1, height, record)
+            // A run, or one that replaces blocks.
+            forge(files, if is_second { 9 } else { 1 }, height, record)
         }
         kind => {
             let number = usize::from(input.byte().unwrap_or(0)) % files.len();
@@ -215,7 +259,7 @@ fn edit(files: &mut Files, kind: u8, input: &mut Input<'_>) -> bool {
                     bytes.truncate(kept);
                 }
                 // Every other time the mark is as if its later writes had been lost, for without one nothing is opened.
-                2 if old_mark && name == "mark" => bytes.clone_from(&whole().first_mark),
+                2 if is_second && name == "mark" => bytes.clone_from(&whole.first_mark),
                 2 => drop(files.remove(number)),
                 _ => bytes.extend(input.bytes()),
             }

@@ -16,51 +16,52 @@ pub const META_KEY_BYTES_MAX: usize = 64;
 pub const META_VALUE_BYTES_MAX: usize = 256 << 20;
 
 /// Checks a run but for ids that the store already holds. O(blocks of the run).
-pub(crate) fn run(extent: Extent, run: &[Block]) -> Result<()> {
+pub(crate) fn run(operation: &'static str, extent: Extent, run: &[Block]) -> Result<()> {
     let mut ids = HashSet::with_capacity(run.len());
     for (block, expected) in run.iter().zip(extent.end..) {
         let height = block.height;
         if height != expected {
-            return refuse_append(format!(
-                "the block at height {height} should be at {expected}"
-            ));
+            let reason = format!("the block at height {height} should be at {expected}");
+            return Err(Error::argument(operation, reason));
         }
-        bound(
-            "append",
-            "header",
-            height,
-            block.header.len(),
-            HEADER_BYTES_MAX,
-        )?;
-        bound("append", "body", height, block.body.len(), BODY_BYTES_MAX)?;
-        bound(
-            "append",
-            "index",
-            height,
-            block.index.len(),
-            INDEX_ENTRIES_MAX,
-        )?;
+        let bounds = [
+            ("header", block.header.len(), HEADER_BYTES_MAX),
+            ("body", block.body.len(), BODY_BYTES_MAX),
+            ("index", block.index.len(), INDEX_ENTRIES_MAX),
+        ];
+        for (what, len, max) in bounds {
+            bound(operation, what, height, len, max)?;
+        }
         if !ids.insert(&block.id) {
-            return Err(duplicate_id(height));
+            return Err(duplicate_id(operation, height));
         }
     }
     Ok(())
 }
 
 /// The refusal of a block whose id is already held.
-pub(crate) fn duplicate_id(height: u64) -> Error {
+pub(crate) fn duplicate_id(operation: &'static str, height: u64) -> Error {
     Error::argument(
-        "append",
+        operation,
         format!("the id of the block at height {height} is already held"),
     )
 }
 
-/// Checks that truncation takes no pruned block.
-pub(crate) fn truncation(extent: Extent, above: u64) -> Result<()> {
+/// Checks what [`replace`](crate::BlockWriter::replace) is asked for, but for ids that the store already holds. Gives the height
+/// from which on blocks are taken off, which is the run's first: the end, if none are. O(blocks of the run).
+pub(crate) fn replacement(extent: Extent, above: u64, blocks: &[Block]) -> Result<u64> {
+    truncation("replace", extent, above)?;
+    let end = above.saturating_add(1).min(extent.end);
+    run("replace", Extent { end, ..extent }, blocks)?;
+    Ok(end)
+}
+
+/// Checks that no pruned block is taken off the top.
+pub(crate) fn truncation(operation: &'static str, extent: Extent, above: u64) -> Result<()> {
     let end = above.saturating_add(1);
     if end < extent.floor {
         return Err(Error::argument(
-            "truncate",
+            operation,
             format!(
                 "blocks above {above} reach below the floor {}",
                 extent.floor
@@ -101,10 +102,6 @@ pub(crate) fn meta(key: &str, value: &[u8]) -> Result<()> {
         return refuse("value", value.len(), META_VALUE_BYTES_MAX);
     }
     Ok(())
-}
-
-fn refuse_append<T>(reason: String) -> Result<T> {
-    Err(Error::argument("append", reason))
 }
 
 fn bound(operation: &'static str, what: &str, height: u64, len: usize, max: usize) -> Result<()> {

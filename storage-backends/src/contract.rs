@@ -394,6 +394,20 @@ pub trait BlockWriter: Send {
     /// At or above the tip it does nothing.
     fn truncate(&mut self, above: u64) -> Result<()>;
 
+    /// Takes all blocks with height `> above` off the top and appends a run in their place, as one commit. It is what a
+    /// reorganisation needs: with [`truncate`](Self::truncate) and [`append`](Self::append), a crash between the two would leave
+    /// a shorter chain, and readers would see it. Bounds are those of `append`.
+    ///
+    /// To be correct, after a crash at any moment either all blocks from before are there or, in place of those above `above`,
+    /// all of the run; readers see the one or the other, and never the shorter chain between them; nothing remains
+    /// of the removed blocks, so their ids and keys may come again in the run; an id that is held by a block that stays (or
+    /// twice in the run) is an argument error; a key keeps its first place among the blocks that stay, and else gets
+    /// that in the run; if a removed block's body was pruned (`above + 1 < floor`), that is an argument error. The first
+    /// block's height is `above + 1`. At or above the tip nothing is taken off: it is the end, and this is `append`.
+    /// An empty run is a truncation. If blocks are taken off, the commit is durable at once, as far as the backend can,
+    /// whatever `durability` asks for; else as with `append`. The receipt states what was reached.
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt>;
+
     /// Removes a part of the blocks at heights `< below`, of at most `limit` blocks.
     ///
     /// To be correct, parts go from the lowest height up; the part's floor is exact and durable when this returns; the

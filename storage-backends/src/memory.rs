@@ -96,6 +96,22 @@ impl Chain {
         self.blocks.get(usize::try_from(height).ok()?)
     }
 
+    /// Refuses ids of blocks below `end`.
+    fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
+        let is_held = |block: &&Block| self.heights.get(&block.id).is_some_and(|held| *held < end);
+        match run.iter().find(is_held) {
+            Some(block) => Err(arguments::duplicate_id(operation, block.height)),
+            None => Ok(()),
+        }
+    }
+
+    fn receipt(&self) -> Receipt {
+        Receipt {
+            end: self.extent.end,
+            durability: Durability::Memory,
+        }
+    }
+
     fn push(&mut self, block: &Block) {
         for entry in &block.index {
             match self.places.entry(entry.key) {
@@ -116,6 +132,13 @@ impl Chain {
             index: Held::Present(block.index.clone()),
         });
         self.extent.end += 1;
+    }
+
+    /// Takes away the blocks from a height on.
+    fn cut(&mut self, end: u64) {
+        while self.extent.end > end {
+            self.pop();
+        }
     }
 
     fn pop(&mut self) {
@@ -305,28 +328,28 @@ impl Drop for MemoryWriter {
 impl BlockWriter for MemoryWriter {
     fn append(&mut self, run: &[Block], _: Durability) -> Result<Receipt> {
         self.mutate(|chain| {
-            arguments::run(chain.extent, run)?;
-            if let Some(held) = run
-                .iter()
-                .find(|block| chain.heights.contains_key(&block.id))
-            {
-                return Err(arguments::duplicate_id(held.height));
-            }
+            arguments::run("append", chain.extent, run)?;
+            chain.check_ids("append", chain.extent.end, run)?;
             run.iter().for_each(|block| chain.push(block));
-            Ok(Receipt {
-                end: chain.extent.end,
-                durability: Durability::Memory,
-            })
+            Ok(chain.receipt())
         })
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
         self.mutate(|chain| {
-            arguments::truncation(chain.extent, above)?;
-            while chain.extent.tip().is_some_and(|tip| tip > above) {
-                chain.pop();
-            }
+            arguments::truncation("truncate", chain.extent, above)?;
+            chain.cut(above.saturating_add(1));
             Ok(())
+        })
+    }
+
+    fn replace(&mut self, above: u64, run: &[Block], _: Durability) -> Result<Receipt> {
+        self.mutate(|chain| {
+            let end = arguments::replacement(chain.extent, above, run)?;
+            chain.check_ids("replace", end, run)?;
+            chain.cut(end);
+            run.iter().for_each(|block| chain.push(block));
+            Ok(chain.receipt())
         })
     }
 
@@ -357,11 +380,6 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        self.mutate(|chain| {
-            Ok(Receipt {
-                end: chain.extent.end,
-                durability: Durability::Memory,
-            })
-        })
+        self.mutate(|chain| Ok(chain.receipt()))
     }
 }

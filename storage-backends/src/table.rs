@@ -93,7 +93,7 @@ pub(crate) enum Same {
     New,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table {
     slots: Vec<Entry>,
     homes: usize,

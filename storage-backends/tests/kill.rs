@@ -1,4 +1,4 @@
-//! A process that is killed while it appends, truncates, prunes or opens loses nothing that was acknowledged, and
+//! A process that is killed while it appends, truncates, replaces, prunes or opens loses nothing that was acknowledged, and
 //! nothing half-done stays.
 //!
 //! The test starts this very binary again as a child, which says what it begins and, after each receipt, what the store
@@ -15,13 +15,13 @@ use hubledger_storage::{
     Block, Durability, Extent, IndexOptions, LogOptions, Part, Result, SqliteOptions, Store,
     StoreUrl,
 };
-use support::{ask, ask_entries, await_index, block};
+use support::{ask_block, ask_index, await_index, block};
 
 /// Tells a child where its store is.
 const STORE: &str = "HUBLEDGER_STORAGE_KILL_TEST";
 const BODY_BYTES: usize = 3000;
 /// Blocks of a run, and how many of them are truncated next: so the end is a multiple of their difference, or, between
-/// the two, so many blocks more.
+/// the two, so many blocks more. Every other time the run is of another branch, and the blocks that stay otherwise replace it.
 const RUN: u64 = 7;
 const CUT: u64 = 3;
 const NET: u64 = RUN - CUT;
@@ -34,6 +34,28 @@ fn is_end(end: u64) -> bool {
 
 fn is_uncut(end: u64) -> bool {
     end % NET == RUN % NET
+}
+
+/// Whether the run that begins at an end is of the other branch.
+fn is_forked(end: u64) -> bool {
+    end / NET % 2 == 1
+}
+
+/// The block of the other branch.
+fn fork(height: u64) -> Block {
+    Block {
+        height,
+        ..block(height + (1 << 30), BODY_BYTES)
+    }
+}
+
+/// The block of a height in a store of an end.
+fn expected(height: u64, end: u64) -> Block {
+    let run = is_uncut(end).then(|| end - RUN);
+    match run.is_some_and(|first| height >= first && is_forked(first)) {
+        true => fork(height),
+        false => block(height, BODY_BYTES),
+    }
 }
 
 /// What the child does: nothing in an ordinary test run.
@@ -69,13 +91,26 @@ fn step(store: &mut Store, round: u64) {
             let below = end.saturating_sub(KEPT).max(extent.floor_of(part));
             store.writer.prune(part, below, u64::MAX).unwrap();
         }
+    } else if is_uncut(end) && is_forked(end - RUN) {
+        say("begin replace");
+        let first = end - RUN;
+        let run: Vec<Block> = (first..end - CUT)
+            .map(|height| block(height, BODY_BYTES))
+            .collect();
+        store
+            .writer
+            .replace(first - 1, &run, Durability::Os)
+            .unwrap();
     } else if is_uncut(end) {
         say("begin truncate");
         store.writer.truncate(end - CUT - 1).unwrap();
     } else {
         say("begin append");
         let run: Vec<Block> = (end..end + RUN)
-            .map(|height| block(height, BODY_BYTES))
+            .map(|height| match is_forked(end) {
+                true => fork(height),
+                false => block(height, BODY_BYTES),
+            })
             .collect();
         store.writer.append(&run, Durability::Os).unwrap();
     }
@@ -160,6 +195,7 @@ fn assert_survival(url: &StoreUrl) {
         for (word, count) in [
             ("append", 3 + round * 4),
             ("truncate", 3),
+            ("replace", 2 + round),
             ("prune", 1 + round),
         ] {
             known = killed_at(url, word, count, known);
@@ -184,12 +220,16 @@ fn assert_whole(url: &StoreUrl, known: Extent) -> Extent {
     for part in Part::ALL {
         assert!(extent.floor_of(part) >= known.floor_of(part), "{extent:?}");
     }
-    // The next step may have been a truncation.
+    // The next step may have been a truncation, or a replacement, which takes off no more in the end.
     assert!(extent.end + CUT >= known.end, "{extent:?}");
     assert!(is_end(extent.end), "{extent:?}: part of a run");
     await_index(&*store.reader);
-    ask(&*store.reader, extent, BODY_BYTES).unwrap();
-    ask_entries(&*store.reader, extent).unwrap();
+    for height in 0..extent.end {
+        let block = expected(height, extent.end);
+        ask_block(&*store.reader, extent, &block).unwrap();
+        ask_index(&*store.reader, extent, &block).unwrap();
+    }
+    assert_eq!(store.reader.header(extent.end).unwrap(), None);
     extent
 }
 

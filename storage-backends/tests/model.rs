@@ -25,6 +25,12 @@ enum Step {
     Truncate {
         back: u64,
     },
+    Replace {
+        back: u64,
+        offset: i64,
+        run: Vec<Sketch>,
+        durability: Durability,
+    },
     Prune {
         part: Part,
         forward: u64,
@@ -67,14 +73,20 @@ fn step(parts: &[Part]) -> impl Strategy<Value = Step> {
         prop_oneof![4 => 0_u64..4, 1 => Just(u64::MAX)],
     );
     let levels = [Durability::Memory, Durability::Os, Durability::Disk];
-    let append = (
-        prop_oneof![12 => Just(0_i64), 1 => -2_i64..3],
-        prop::collection::vec(sketch(), 0..5),
-        prop::sample::select(levels.to_vec()),
-    );
+    let append = || {
+        (
+            prop_oneof![12 => Just(0_i64), 1 => -2_i64..3],
+            prop::collection::vec(sketch(), 0..5),
+            prop::sample::select(levels.to_vec()),
+        )
+    };
+    let replace = (0_u64..9, append());
     prop_oneof![
-        8 => append.prop_map(|(offset, run, durability)| Step::Append { offset, run, durability }),
+        8 => append().prop_map(|(offset, run, durability)| Step::Append { offset, run, durability }),
         2 => (0_u64..6).prop_map(|back| Step::Truncate { back }),
+        4 => replace.prop_map(|(back, (offset, run, durability))| {
+            Step::Replace { back, offset, run, durability }
+        }),
         4 => prune.prop_map(|(part, forward, limit)| Step::Prune { part, forward, limit }),
         1 => ("[ab]{0,2}", prop::collection::vec(any::<u8>(), 0..9))
             .prop_map(|(key, value)| Step::PutMeta { key, value }),
@@ -94,10 +106,7 @@ fn apply(store: &mut Store, step: &Step) -> String {
             durability,
         } => {
             let first = extent.end.saturating_add_signed(*offset);
-            let run: Vec<Block> = (first..)
-                .zip(run)
-                .map(|(height, sketch)| sketch.block(height))
-                .collect();
+            let run = blocks(first, run);
             outcome(writer.append(&run, *durability), |receipt| {
                 receipt.end.to_string()
             })
@@ -105,6 +114,20 @@ fn apply(store: &mut Store, step: &Step) -> String {
         Step::Truncate { back } => {
             outcome(writer.truncate(extent.end.saturating_sub(*back)), |()| {
                 String::new()
+            })
+        }
+        Step::Replace {
+            back,
+            offset,
+            run,
+            durability,
+        } => {
+            // One time in nine it is beyond the tip.
+            let above = (extent.end + 1).saturating_sub(*back);
+            let first = (above + 1).min(extent.end).saturating_add_signed(*offset);
+            let run = blocks(first, run);
+            outcome(writer.replace(above, &run, *durability), |receipt| {
+                receipt.end.to_string()
             })
         }
         Step::Prune {
@@ -138,6 +161,13 @@ fn outcome<T>(result: Result<T>, done: impl FnOnce(T) -> String) -> String {
             error.to_string()
         }
     }
+}
+
+fn blocks(first: u64, run: &[Sketch]) -> Vec<Block> {
+    let heights = (first..).zip(run);
+    heights
+        .map(|(height, sketch)| sketch.block(height))
+        .collect()
 }
 
 impl Sketch {

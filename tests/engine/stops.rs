@@ -51,6 +51,10 @@ impl BlockWriter for Failing {
         self.writer.truncate(above)
     }
 
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.writer.replace(above, run, durability)
+    }
+
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
         self.writer.prune(part, below, limit)
     }

@@ -246,6 +246,61 @@ fn watch_branches(reader: &dyn BlockReader) {
     }
 }
 
+/// Blocks of the branches that replace one another.
+const BRANCHES: [u64; 2] = [3 * RUN, 2 * RUN];
+
+pub(super) fn readers_never_see_part_of_a_replacement(fixture: &dyn Fixture) {
+    let mut store = fixture.open().unwrap();
+    let reader = store.reader.clone();
+    extend(&mut store, 0..BRANCHES[0]);
+    beside_readers(&*reader, watch_replacements, || {
+        for round in 0..RUNS {
+            let branch = (round + 1) % 2;
+            let run = blocks(branch as u8, RUN..BRANCHES[branch as usize]);
+            store.writer.replace(RUN - 1, &run, Durability::Os).unwrap();
+        }
+    });
+    assert_eq!(reader.extent().unwrap().end, BRANCHES[0]);
+}
+
+/// The end is that of one branch or the other; a height that both have is never without its block, and what is told of a block
+/// is of one branch.
+fn watch_replacements(reader: &dyn BlockReader) {
+    let end = reader.extent().unwrap().end;
+    assert!(BRANCHES.contains(&end), "neither branch ends at {end}");
+    for height in [RUN - 1, RUN, 2 * RUN - 1] {
+        let held = reader.block(height).unwrap();
+        let held = held.expect("a block that both branches have");
+        let whole = [0, 1]
+            .map(|branch| block_of(branch, height))
+            .iter()
+            .any(|block| {
+                held.id == block.id
+                    && held.header == Held::Present(block.header.clone())
+                    && held.body == Held::Present(block.body.clone())
+            });
+        assert!(whole, "a block of two branches: {held:?}");
+        assert!(reader.index(height).unwrap().is_some());
+    }
+    let below = block_of(0, RUN - 1);
+    assert_eq!(reader.height_of(&below.id).unwrap(), Some(RUN - 1));
+    assert_held(reader, &below);
+    for block in [0, 1].map(|branch| block_of(branch, 2 * RUN - 1)) {
+        let height = reader.height_of(&block.id).unwrap();
+        assert!(height.is_none_or(|height| height == block.height));
+        let place = reader.locate(&block.index[2].key).unwrap();
+        let found = Location::Found {
+            height: block.height,
+            position: 2,
+        };
+        assert!(place == found || place == Location::Absent, "{place:?}");
+    }
+    // Above, only the one has blocks.
+    if let Some(held) = reader.header(BRANCHES[0] - 1).unwrap() {
+        assert_eq!(held.id, block_of(0, BRANCHES[0] - 1).id);
+    }
+}
+
 /// Runs `write` while threads watch again and again, each at least once after the writing is done.
 fn beside_readers(reader: &dyn BlockReader, watch: fn(&dyn BlockReader), write: impl FnOnce()) {
     /// Tells the watchers to stop, also if the writing panics.
@@ -291,6 +346,10 @@ pub(super) fn a_failed_append_poisons_the_writer(fixture: &dyn Fixture) {
             .append(&blocks(0, 3..5), Durability::Os)
             .map(drop),
         store.writer.truncate(0),
+        store
+            .writer
+            .replace(1, &blocks(1, 2..4), Durability::Os)
+            .map(drop),
         store.writer.prune(Part::Body, 1, 1).map(drop),
         store.writer.put_meta("name", b"value", Durability::Os),
         store.writer.sync().map(drop),
@@ -310,4 +369,36 @@ pub(super) fn a_failed_append_poisons_the_writer(fixture: &dyn Fixture) {
     blocks(0, 0..5)
         .iter()
         .for_each(|block| assert_held(&*store.reader, block));
+}
+
+pub(super) fn a_failed_replacement_poisons_the_writer(fixture: &dyn Fixture) {
+    let mut store = fixture.open().unwrap();
+    extend(&mut store, 0..6);
+    let Some(mend) = fixture.break_appends() else {
+        return;
+    };
+    let run = blocks(1, 2..5);
+    let failed = store.writer.replace(1, &run, Durability::Os).unwrap_err();
+    assert!(!failed.is_argument() && !failed.is_poisoned(), "{failed}");
+    mend();
+    let refused = store.writer.replace(1, &run, Durability::Os).unwrap_err();
+    assert!(refused.is_poisoned());
+    for again in [false, true] {
+        assert_eq!(store.reader.extent().unwrap(), Extent::whole(6));
+        blocks(0, 0..6)
+            .iter()
+            .for_each(|block| assert_held(&*store.reader, block));
+        run.iter()
+            .for_each(|block| assert_unknown(&*store.reader, block));
+        if !again {
+            drop(store);
+            store = fixture.open().unwrap();
+        }
+    }
+    store.writer.replace(1, &run, Durability::Os).unwrap();
+    run.iter()
+        .for_each(|block| assert_held(&*store.reader, block));
+    blocks(0, 2..6)
+        .iter()
+        .for_each(|block| assert_unknown(&*store.reader, block));
 }

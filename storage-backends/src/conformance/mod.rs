@@ -12,6 +12,7 @@
 
 mod append;
 mod lifetime;
+mod replace;
 mod sample;
 mod shrink;
 
@@ -90,6 +91,17 @@ suite! { $
         parts_are_pruned_only_below_the_floor
         pruned_parts_stay_pruned
         a_long_chain_is_pruned_and_truncated;
+    replace:
+        a_run_takes_the_place_of_the_top
+        all_but_the_first_block_may_be_replaced
+        at_the_tip_a_replacement_appends
+        an_empty_replacement_truncates
+        a_replacement_is_durable_at_once
+        ids_and_keys_of_replaced_blocks_come_again
+        keys_keep_their_first_place_among_what_stays
+        pruned_blocks_are_not_replaced
+        wrong_replacements_are_refused
+        a_long_chain_is_replaced_and_pruned;
     lifetime:
         meta_reads_back
         oversized_meta_is_refused
@@ -101,5 +113,7 @@ suite! { $
         sync_covers_what_came_before
         readers_never_see_part_of_a_run
         readers_never_see_part_of_a_truncation
-        a_failed_append_poisons_the_writer;
+        readers_never_see_part_of_a_replacement
+        a_failed_append_poisons_the_writer
+        a_failed_replacement_poisons_the_writer;
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Block, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, Store, StoredBlock,
+    StoredHeader,
 };
 
 /// Keys that a sample block is indexed by.
@@ -129,4 +130,48 @@ fn assert_block(reader: &dyn BlockReader, block: &Block, body: Held) {
     assert_eq!(index, Some(Held::Present(block.index.clone())));
     assert_eq!(reader.block(block.height).unwrap(), Some(expected));
     assert_eq!(reader.height_of(&block.id).unwrap(), Some(block.height));
+}
+
+/// Asserts that of each block exactly the parts above their floors are held.
+#[track_caller]
+pub(super) fn assert_kept(reader: &dyn BlockReader, extent: Extent, chain: &[Block]) {
+    for block in chain {
+        let height = block.height;
+        let header = kept(height, extent.header_floor, &block.header);
+        let body = kept(height, extent.floor, &block.body);
+        let index = kept(height, extent.index_floor, &block.index);
+        let held = reader.block(height).unwrap().unwrap();
+        assert_eq!(
+            (held.id, &held.header, &held.body),
+            (block.id, &header, &body)
+        );
+        let stored = StoredHeader {
+            id: block.id,
+            bytes: header,
+        };
+        assert_eq!(reader.header(height).unwrap(), Some(stored));
+        assert_eq!(reader.index(height).unwrap(), Some(index));
+        assert_eq!(reader.height_of(&block.id).unwrap(), Some(height));
+        for entry in &block.index {
+            let expected = match height < extent.index_floor {
+                true => Location::Forgotten {
+                    below: extent.index_floor,
+                },
+                false => extent.location(height, entry.position),
+            };
+            assert_eq!(reader.locate(&entry.key).unwrap(), expected);
+        }
+    }
+    let entries = chain[extent.index_floor as usize..]
+        .iter()
+        .map(|block| block.index.len() as u64)
+        .sum::<u64>();
+    assert_eq!(reader.usage().unwrap().index_entries, entries);
+}
+
+fn kept<T: Clone>(height: u64, floor: u64, part: &T) -> Held<T> {
+    match height < floor {
+        true => Held::Pruned,
+        false => Held::Present(part.clone()),
+    }
 }

@@ -2,12 +2,10 @@
 
 use super::Fixture;
 use super::sample::{
-    append, assert_held, assert_pruned, assert_unknown, block_of, blocks, bodies_from, extend, key,
+    append, assert_held, assert_kept, assert_pruned, assert_unknown, block_of, blocks, bodies_from,
+    extend, key,
 };
-use crate::{
-    Block, BlockReader, Durability, Extent, Held, INDEX_ENTRY_BYTES, IndexEntry, Location, Part,
-    StoredHeader,
-};
+use crate::{Block, Durability, Extent, INDEX_ENTRY_BYTES, IndexEntry, Location, Part};
 
 pub(super) fn truncate_removes_blocks_ids_and_keys(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
@@ -235,50 +233,6 @@ pub(super) fn each_part_is_pruned_by_itself(fixture: &dyn Fixture) {
         );
         assert_eq!(store.reader.extent().unwrap(), extent);
         assert_kept(&*store.reader, extent, &chain);
-    }
-}
-
-/// Asserts that of each block exactly the parts above their floors are held.
-#[track_caller]
-fn assert_kept(reader: &dyn BlockReader, extent: Extent, chain: &[Block]) {
-    for block in chain {
-        let height = block.height;
-        let header = kept(height, extent.header_floor, &block.header);
-        let body = kept(height, extent.floor, &block.body);
-        let index = kept(height, extent.index_floor, &block.index);
-        let held = reader.block(height).unwrap().unwrap();
-        assert_eq!(
-            (held.id, &held.header, &held.body),
-            (block.id, &header, &body)
-        );
-        let stored = StoredHeader {
-            id: block.id,
-            bytes: header,
-        };
-        assert_eq!(reader.header(height).unwrap(), Some(stored));
-        assert_eq!(reader.index(height).unwrap(), Some(index));
-        assert_eq!(reader.height_of(&block.id).unwrap(), Some(height));
-        for entry in &block.index {
-            let expected = match height < extent.index_floor {
-                true => Location::Forgotten {
-                    below: extent.index_floor,
-                },
-                false => extent.location(height, entry.position),
-            };
-            assert_eq!(reader.locate(&entry.key).unwrap(), expected);
-        }
-    }
-    let entries = chain[extent.index_floor as usize..]
-        .iter()
-        .map(|block| block.index.len() as u64)
-        .sum::<u64>();
-    assert_eq!(reader.usage().unwrap().index_entries, entries);
-}
-
-fn kept<T: Clone>(height: u64, floor: u64, part: &T) -> Held<T> {
-    match height < floor {
-        true => Held::Pruned,
-        false => Held::Present(part.clone()),
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) fn check_segment(
         report,
     };
     for frame in &frames.frames {
-        if matches!(frame.head.kind, FrameKind::Run | FrameKind::Rest) {
+        if frame.head.kind.has_records() {
             checking.records(frame, clip, &live)?;
         }
     }
@@ -227,6 +227,12 @@ impl Live {
                 FrameKind::Run => live.run(frame, &mut pieces, site)?,
                 FrameKind::Rest => {
                     live.begin(head.height);
+                    live.run(frame, &mut pieces, site)?;
+                }
+                FrameKind::Replace => {
+                    if head.height < live.extent.end {
+                        live.truncate(head.height);
+                    }
                     live.run(frame, &mut pieces, site)?;
                 }
                 FrameKind::Truncate => live.truncate(head.height),

@@ -85,11 +85,15 @@ struct History {
     branch: u64,
     /// Of a hundred steps, so many put a named value instead.
     values_percent: u64,
+    /// Of a hundred of the others, so many replace blocks.
+    replace_percent: u64,
 }
 
 enum Step {
     Append(Vec<Block>, Durability),
     Truncate(u64),
+    /// From a height on.
+    Replace(u64, Vec<Block>, Durability),
     Prune(Part, u64, u64),
     PutValue(&'static str, Bytes, Durability),
     Sync,
@@ -105,6 +109,15 @@ impl History {
             known: Vec::new(),
             branch: 0,
             values_percent: 10,
+            replace_percent: 0,
+        }
+    }
+
+    /// Replaces blocks again and again.
+    fn of_branches() -> Self {
+        Self {
+            replace_percent: 35,
+            ..Self::new()
         }
     }
 
@@ -128,6 +141,14 @@ impl History {
         if dice.chance(self.values_percent) {
             let value = vec![dice.next() as u8; dice.below(300) as usize];
             return Step::PutValue(NAMES[dice.below(2) as usize], value.into(), level);
+        }
+        if self.replace_percent > 0 && dice.chance(self.replace_percent) {
+            let first = end.saturating_sub(dice.below(9)).max(floor).max(1).min(end);
+            let count = dice.below(6);
+            let run = (first..first + count)
+                .map(|height| self.block(height, dice))
+                .collect();
+            return Step::Replace(first, run, level);
         }
         match dice.below(20) {
             0..10 => {
@@ -239,6 +260,19 @@ fn apply(
             history.push(content);
             writer.truncate(above)?;
             if changes {
+                history.all_durable();
+            }
+        }
+        Step::Replace(first, run, level) => {
+            let end = content.extent.end;
+            content.resize(&[], first);
+            content.resize(&run, u64::MAX);
+            history.push(content);
+            let above = first.checked_sub(1).unwrap_or(u64::MAX);
+            let receipt = writer.replace(above, &run, level)?;
+            assert!(receipt.durability >= level);
+            if first < end || receipt.durability == Durability::Disk {
+                assert_eq!(receipt.durability, Durability::Disk);
                 history.all_durable();
             }
         }
@@ -466,6 +500,26 @@ fn power_may_be_lost_at_every_operation() {
 }
 
 #[test]
+fn power_may_be_lost_while_blocks_are_replaced() {
+    let in_recovery: u64 = (60..62)
+        .map(|seed| lose_power_everywhere(seed, History::of_branches).0)
+        .sum();
+    assert!(
+        in_recovery > 50,
+        "{in_recovery} losses of power fell into a recovery"
+    );
+}
+
+#[test]
+fn every_operation_of_a_replacement_may_fail() {
+    (70..72).for_each(|seed| fail_everywhere(seed, History::of_branches));
+    let failed: u64 = (73..74)
+        .map(|seed| fail_to_read_everywhere(seed, History::of_branches))
+        .sum();
+    assert!(failed > 20, "{failed} workloads ended with an error");
+}
+
+#[test]
 fn power_may_be_lost_while_values_are_rewritten() {
     let in_recovery: u64 = (20..23)
         .map(|seed| lose_power_everywhere(seed, History::of_values).0)
@@ -506,6 +560,42 @@ fn fail_everywhere(seed: u64, history: fn() -> History) {
         apply(&mut store, &machine, &mut history, step).unwrap();
         drop(power_loss(&machine, &mut history, &mut dice));
     }
+}
+
+#[test]
+fn power_may_be_lost_while_what_a_killed_process_left_is_opened() {
+    let in_recovery: u64 = (40..46)
+        .map(|seed| lose_power_after_every_end(seed, History::new))
+        .chain((46..48).map(|seed| lose_power_after_every_end(seed, History::of_branches)))
+        .sum();
+    assert!(
+        in_recovery > 100,
+        "{in_recovery} losses of power fell into a recovery"
+    );
+}
+
+/// Ends the process at each operation of a workload in turn, and loses power while the store is opened again, whose files have
+/// frames that the disk hasn't. Gives how often that fell into a recovery.
+fn lose_power_after_every_end(seed: u64, history: fn() -> History) -> u64 {
+    let mut in_recovery = 0;
+    let (operations, _) = count_operations(seed, history());
+    for at in 1..=operations {
+        let mut dice = Dice(seed);
+        let machine = new_machine(&mut dice);
+        let mut history = history();
+        machine.files.set_fault(Some(Fault::Stop(at)));
+        drop(work(&machine, &mut history, &mut dice, STEPS));
+        machine.files.restart();
+        let mut dice = Dice(seed << 32 | at);
+        let fault = Fault::Stop(1 + dice.below(9));
+        machine.files.set_fault(Some(fault));
+        let durable = history.durable;
+        let opened = reopen(&machine, &mut history, durable);
+        in_recovery += u64::from(opened.is_err());
+        drop(opened);
+        drop(power_loss(&machine, &mut history, &mut dice));
+    }
+    in_recovery
 }
 
 /// Readings of a workload, and of asking for everything afterwards.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, VERSION};
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::Site;
@@ -147,6 +147,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
     let [first, second] = drawn.seed;
     let superblock = Superblock {
         kind: FileKind::Store,
+        version: VERSION,
         store: drawn.store,
         number: 0,
         fields: [first, second, 0, 0, 0],
@@ -159,7 +160,7 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         drawn.seed,
         options,
     );
-    create_segment(&site, 0, Extent::default())?;
+    create_segment(&site, 0, Extent::default(), VERSION)?;
     ValueFile::create(&site, 0)?;
     let mark = Mark {
         heads: SUPERBLOCK_BYTES as u64,

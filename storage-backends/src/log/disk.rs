@@ -5,7 +5,8 @@
 //!    comes first. Opening checks both for what was not on the disk before.
 //! 2. A frame says how much had been synced when it was written, and a mark says it after each sync; so a
 //!    frame that is damaged although it had been on the disk is told from a torn one.
-//! 3. A segment is sealed and on the disk before the next one gets its name.
+//! 3. A segment is sealed and on the disk before the next one gets its name, and that name is before anything is written
+//!    into it that only its version allows.
 //! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
 //! 5. What a failed mutation wrote behind what counts is cut off again. On a disk that is full it would be in the way of
 //!    whoever goes on, with holes where the disk had no room.
@@ -16,10 +17,11 @@ use super::bodies::{Buffers, Way};
 use super::files::FileHandle;
 use super::format::{
     FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Stripped, Superblock, Trailer,
-    finish_frame, table_entry,
+    VERSION, finish_frame, table_entry,
 };
 use super::mark::{Mark, MarkFile};
-use super::record::{RunDraft, bodies_bytes};
+use super::read_file::ReadFile;
+use super::record::{Record, RunDraft, bodies_bytes};
 use super::shared::Site;
 use super::values::{ValueFile, sync_directory};
 use crate::{Block, Error, Extent, Result};
@@ -66,6 +68,16 @@ pub(super) struct Heads<'a> {
 }
 
 impl<'a> Heads<'a> {
+    /// The record at an offset of the frame; `heads` is the file that it was written to.
+    pub(super) fn record(self, at: usize, salt: Salt, heads: &ReadFile) -> Result<Record> {
+        let bytes = &self.frame[at..];
+        let (offset, room) = (self.start + at as u64, bytes.len() as u64);
+        Record::decode(bytes, offset, room, salt).ok_or_else(|| {
+            let reason = "the record is not what was to be written";
+            heads.corrupt(offset, reason)
+        })
+    }
+
     /// The records' offsets in the file of heads.
     pub(super) fn offsets(self) -> impl Iterator<Item = u64> + 'a {
         self.records.iter().map(move |at| self.start + *at as u64)
@@ -80,10 +92,22 @@ struct Ends {
     values: u64,
 }
 
+/// The segment that is written to, as it was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Continued {
+    pub(super) number: u64,
+    /// Of its file of heads.
+    pub(super) version: u32,
+    /// Checksum of the last frame.
+    pub(super) content: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) site: Site,
     pub(super) segment: u64,
+    /// Of the file of heads, and of those of later segments at least.
+    pub(super) version: u32,
     pub(super) heads: GrowingFile,
     pub(super) bodies: GrowingFile,
     /// Checksum of the last frame.
@@ -99,19 +123,19 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn new(
         site: Site,
-        segment: u64,
+        segment: Continued,
         heads: GrowingFile,
         bodies: GrowingFile,
-        content: u32,
         values: ValueFile,
         mark: MarkFile,
     ) -> Self {
         let mut disk = Self {
             site,
-            segment,
+            segment: segment.number,
+            version: segment.version,
             heads,
             bodies,
-            content,
+            content: segment.content,
             values,
             mark,
             kept: Ends::default(),
@@ -156,14 +180,15 @@ impl Disk {
         self.bodies.end == SUPERBLOCK_BYTES as u64
     }
 
-    /// Encodes a run and writes it, and does something with its heads while bodies may still be on their way to the disk. If
-    /// it is to be synced next, the disk begins with them at once.
-    pub(super) fn write_run(
+    /// Encodes a run and writes it as a frame of a kind, and does something with its heads while bodies may still be on their
+    /// way to the disk. If it is to be synced next, the disk begins with them at once.
+    pub(super) fn write_run<T>(
         &mut self,
+        kind: FrameKind,
         run: &[Block],
         is_to_sync: bool,
-        then: impl FnOnce(Heads<'_>) -> Result<()>,
-    ) -> Result<()> {
+        then: impl FnOnce(Heads<'_>) -> Result<T>,
+    ) -> Result<T> {
         let (salt, bodies_at) = (self.site.salt, self.bodies.end);
         let way = match is_to_sync {
             true if bodies_bytes(run) >= self.site.options.direct_bytes => Way::PastCache,
@@ -176,7 +201,7 @@ impl Disk {
         let write_heads = |checksums: &[u32]| {
             let mut draft = RunDraft::new(std::mem::take(spare), run, checksums, bodies_at, salt);
             let start = heads.end;
-            let what = (FrameKind::Run, height);
+            let what = (kind, height);
             write_frame(heads, content, salt, "append", what, &mut draft.frame)?;
             let written = Heads {
                 frame: &draft.frame,
@@ -185,11 +210,11 @@ impl Disk {
                 end: heads.end,
                 content: *content,
             };
-            then(written)?;
+            let outcome = then(written)?;
             if draft.frame.capacity() <= SPARE_BYTES_MAX {
                 *spare = draft.frame;
             }
-            Ok(())
+            Ok(outcome)
         };
         self.buffers
             .write(&mut self.bodies, run, salt, way, write_heads)
@@ -318,10 +343,12 @@ impl Disk {
         self.sync("append")
     }
 
-    /// Makes the files of the next segment and goes over to them.
-    pub(super) fn begin_segment(&mut self, extent: Extent) -> Result<()> {
-        let (heads, bodies, content) = create_segment(&self.site, self.segment + 1, extent)?;
-        self.segment += 1;
+    /// Makes the files of the next segment, with heads of a version, and goes over to them.
+    pub(super) fn begin_segment(&mut self, extent: Extent, version: u32) -> Result<()> {
+        let number = self.segment + 1;
+        let (heads, bodies, content) = create_segment(&self.site, number, extent, version)?;
+        self.segment = number;
+        self.version = version;
         self.heads = heads;
         self.bodies = bodies;
         self.content = content;
@@ -356,14 +383,19 @@ pub(super) fn name_heads(site: &Site, number: u64) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes a segment's files. The heads get their name last: then the segment exists.
+/// Makes a segment's files; the heads are of a version. The heads get their name last: then the segment exists.
 pub(super) fn create_segment(
     site: &Site,
     number: u64,
     extent: Extent,
+    version: u32,
 ) -> Result<(GrowingFile, GrowingFile, u32)> {
     let superblock = |kind| Superblock {
         kind,
+        version: match kind {
+            FileKind::Heads => version,
+            _ => VERSION,
+        },
         store: site.store,
         number,
         fields: Superblock::fields_of(extent),

@@ -16,7 +16,7 @@
 //!
 //! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
 //! (80 bytes)  40 a u64      48 b u64         56 c u64          64 d u64         72 e u64
-//!             checksum over all but itself
+//!             checksum over all but itself; version: 2, and 3 for heads from the first on that may have frames of kind 9
 //!
 //! frame        0 magic "HLFR"      4 kind u32          8 length u64: of the payload
 //! (8-aligned) 16 height u64       24 synced u64: as many bytes of this file, and everything in the
@@ -38,6 +38,8 @@
 //! kind 8 rest      height: low; payload: length of bodies-N u64, heights u64 below which keys, headers were taken away,
 //!                  content u32 of the frames it stands for, sealed u32 (0: the segment was open, and this frame's own
 //!                  checksum counts for the content), then the records of all heights low..end; the first frame
+//! kind 9 replace   height: of the first block, below the end; payload: records, one a block, at least one; only where the
+//!                  superblock has version 3
 //!
 //! record       0 checksum u32 over 4..80      4 header length u32    8 entries u32
 //!             12 flags u32 (1: listed, 2: keys taken away, 4: header taken away)
@@ -64,7 +66,11 @@ use super::on_disk::{self, FIELDS};
 pub(super) use crate::toolbox::salt::{Salt, StoreId};
 use crate::{Error, Extent, Part, Place, Result};
 
+/// The version of files until blocks of their store are replaced, and of all but heads after that too.
 pub(super) const VERSION: u32 = 2;
+/// The version of a file of heads that may have frames of kind [`FrameKind::Replace`]. Programs that don't know the kind
+/// would take such a frame for a torn one, and cut it; they refuse the version instead.
+pub(super) const VERSION_REPLACED: u32 = 3;
 pub(super) const SUPERBLOCK_BYTES: usize = size_of::<on_disk::Superblock>();
 pub(super) const FRAME_BYTES: usize = size_of::<on_disk::FrameHead>();
 pub(super) const TRAILER_BYTES: usize = size_of::<on_disk::Trailer>();
@@ -103,12 +109,21 @@ impl FileKind {
             Self::Index => b"HLINDEX\0",
         }
     }
+
+    /// The newest version that a file of this kind can have.
+    const fn newest(self) -> u32 {
+        match self {
+            Self::Heads => VERSION_REPLACED,
+            Self::Store | Self::Mark | Self::Meta | Self::Bodies | Self::Index => VERSION,
+        }
+    }
 }
 
 /// A file's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Superblock {
     pub(super) kind: FileKind,
+    pub(super) version: u32,
     pub(super) store: StoreId,
     pub(super) number: u64,
     /// What else it says, which depends on the kind.
@@ -159,7 +174,7 @@ impl Superblock {
     fn on_disk(&self) -> on_disk::Superblock {
         let mut found = on_disk::Superblock {
             magic: *self.kind.magic(),
-            version: U32::new(VERSION),
+            version: U32::new(self.version),
             checksum: U32::ZERO,
             store: self.store,
             number: U64::new(self.number),
@@ -188,11 +203,11 @@ impl Superblock {
             return corrupt(at, "the superblock's checksum doesn't match");
         }
         let version = found.version.get();
-        if version != VERSION {
+        if !(VERSION..=kind.newest()).contains(&version) {
             return Err(Error::Version {
                 path: path.to_owned(),
                 found: version,
-                supported: VERSION,
+                supported: kind.newest(),
             });
         }
         if store.is_some_and(|store| *store != found.store) {
@@ -201,6 +216,7 @@ impl Superblock {
         }
         Ok(Self {
             kind,
+            version,
             store: found.store,
             number: found.number.get(),
             fields: found.fields.map(U64::get),
@@ -220,9 +236,15 @@ pub(super) enum FrameKind {
     IndexFloor = 6,
     HeaderFloor = 7,
     Rest = 8,
+    Replace = 9,
 }
 
 impl FrameKind {
+    /// Whether the payload has records, all of it or behind a [`RestHead`].
+    pub(super) const fn has_records(self) -> bool {
+        matches!(self, Self::Run | Self::Rest | Self::Replace)
+    }
+
     /// The frame that raises the floor of a part.
     pub(super) const fn of_floor(part: Part) -> Self {
         match part {
@@ -263,6 +285,7 @@ impl FrameHead {
             6 => FrameKind::IndexFloor,
             7 => FrameKind::HeaderFloor,
             8 => FrameKind::Rest,
+            9 => FrameKind::Replace,
             _ => return None,
         };
         Some(Self {
@@ -486,12 +509,13 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The format of version 2: these bytes never change.
+    /// The format of versions 2 and 3: these bytes never change.
     #[test]
     fn golden_bytes() {
         let salt = Salt::of(&ID);
         let superblock = Superblock {
             kind: FileKind::Bodies,
+            version: VERSION,
             store: ID,
             number: 1,
             fields: [2, 3, 4, 5, 0],
@@ -519,10 +543,26 @@ mod tests {
             },
             content: Some(4),
         };
+        let replaced = Superblock {
+            kind: FileKind::Heads,
+            version: VERSION_REPLACED,
+            ..superblock
+        };
+        let mut replace = vec![0; FRAME_BYTES];
+        replace.extend_from_slice(b"payload");
+        finish_frame(&mut replace, salt, FrameKind::Replace, 4, 64, 5);
         let golden = [
             (
                 hex(&rest.encode()),
                 "0100000000000000020000000000000003000000000000000400000001000000",
+            ),
+            (
+                hex(&replaced.encode()),
+                "484c484541445300030000003bc4120807070707070707070707070707070707010000000000000002000000000000000300000000000000040000000000000005000000000000000000000000000000",
+            ),
+            (
+                hex(&replace),
+                "484c46520900000007000000000000000400000000000000400000000000000005000000424ca10200000000f53704a77061796c6f616400",
             ),
             (
                 hex(&superblock.encode()),
@@ -571,6 +611,7 @@ mod tests {
     fn superblocks_say_what_is_wrong() {
         let superblock = Superblock {
             kind: FileKind::Heads,
+            version: VERSION,
             store: ID,
             number: 4,
             fields: [10, 2, 0, 0, 0],
@@ -584,6 +625,21 @@ mod tests {
             text.contains("another store") && text.contains("heads-00000004"),
             "{text}"
         );
+        for (kind, newest) in [
+            (FileKind::Store, 2),
+            (FileKind::Mark, 2),
+            (FileKind::Meta, 2),
+            (FileKind::Heads, 3),
+            (FileKind::Bodies, 2),
+            (FileKind::Index, 2),
+        ] {
+            for version in 0..6 {
+                let mut other = superblock;
+                (other.kind, other.version) = (kind, version);
+                let found = Superblock::decode(path, &other.encode(), kind, None);
+                assert_eq!(found.is_ok(), (2..=newest).contains(&version));
+            }
+        }
         for at in 0..SUPERBLOCK_BYTES {
             let mut damaged = bytes;
             damaged[at] ^= 0x10;

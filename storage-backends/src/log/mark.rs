@@ -14,7 +14,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, transmute};
 
 use super::files::{FileHandle, Files};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, VERSION};
 use super::on_disk;
 use super::shared::open_to_read;
 use crate::{Error, Place, Result};
@@ -158,6 +158,7 @@ impl MarkFile {
         let fault = |source| Error::system("create", &fresh, source);
         let superblock = Superblock {
             kind: FileKind::Mark,
+            version: VERSION,
             store: *store,
             number: 0,
             fields: [0; 5],

@@ -8,8 +8,8 @@
 //! Invariants:
 //!
 //! 1. A run is one frame among the heads, and its bodies. It exists if its frame is whole, follows the frame
-//!    before, and its bodies are whole; so a crash leaves all of it or nothing. Truncation and pruning are frames
-//!    too; nothing that readers may see is ever overwritten.
+//!    before, and its bodies are whole; so a crash leaves all of it or nothing, also if it takes the place of other blocks.
+//!    Truncation and pruning are frames too; nothing that readers may see is ever overwritten.
 //! 2. What was synced is known from later frames and from the mark, which every store has. Damage there is an error that names file and
 //!    offset; only what is behind it, and torn, is cut, by a writer that opens the store, which says so.
 //! 3. Every byte that is given out was checked by a checksum for this very answer, whether it came from a file or from
@@ -38,6 +38,8 @@ mod directory;
 mod disk;
 mod files;
 mod format;
+#[cfg(test)]
+mod golden;
 mod home;
 mod indexer;
 mod load;
@@ -54,6 +56,7 @@ mod record;
 mod records;
 mod recover;
 mod repair;
+mod replace;
 mod roll;
 mod run;
 mod run_writer;

@@ -5,9 +5,9 @@
 //! successful sync would say nothing about them. So all that opening found is on the disk when it is done.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, GrowingFile};
+use super::disk::{Continued, Disk, GrowingFile};
 use super::files::FileHandle;
 use super::format::Named;
 use super::load::Loaded;
@@ -31,17 +31,6 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
         values,
         leftovers,
     } = loaded;
-    // Before anything is removed that a name, which is not on the disk yet, stands in for.
-    sync_directory(site)?;
-    for path in &leftovers {
-        tracing::info!(file = %path.display(), "removing a file that is of no use any more");
-        match site.files.remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::system("remove", path, error));
-            }
-            _ => {}
-        }
-    }
     let segment = state.open().number;
     let scan = &last.scan;
     let heads = Tail {
@@ -68,16 +57,13 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
     };
     let value_file = ValueFile::continuing(tail.mend(site)?.file, &values);
     let mark_file = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark.newest)?;
-    let content = scan.content;
-    let mut disk = Disk::new(
-        site.clone(),
-        segment,
-        heads,
-        bodies,
-        content,
-        value_file,
-        mark_file,
-    );
+    remove_leftovers(site, &leftovers)?;
+    let segment = Continued {
+        number: segment,
+        version: scan.version,
+        content: scan.content,
+    };
+    let mut disk = Disk::new(site.clone(), segment, heads, bodies, value_file, mark_file);
     disk.write_mark(OPERATION)?;
     if !mark.damaged.is_empty() {
         // Before the next one is written to the only slot that could be read.
@@ -87,6 +73,23 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
         begin_after_sealed(&mut state, &mut disk, trailer.footer)?;
     }
     Ok((state, disk))
+}
+
+/// Removes files that are of no use any more. By now the frames are on the disk that make them so: without those, bodies that
+/// were unlinked would be missed after a loss of power.
+fn remove_leftovers(site: &Site, leftovers: &[PathBuf]) -> Result<()> {
+    // Before anything is removed that a name, which is not on the disk yet, stands in for.
+    sync_directory(site)?;
+    for path in leftovers {
+        tracing::info!(file = %path.display(), "removing a file that is of no use any more");
+        match site.files.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::system("remove", path, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The end of a file, and what is known of it.

@@ -10,8 +10,8 @@ use super::state::{Frozen, State};
 use crate::Result;
 use crate::table::Table;
 
-/// Seals the open segment and begins the next.
-pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
+/// Seals the open segment and begins the next, whose heads are of a version.
+pub(super) fn roll(shared: &Shared, disk: &mut Disk, version: u32) -> Result<()> {
     let footer = disk.heads.end;
     let content = disk.content;
     let (sealed, segment) = {
@@ -28,7 +28,7 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
         let keys = keys.map(|record| Ok(record?.entries as u64));
         let entries = keys.sum::<Result<u64>>()?;
         disk.seal(open.low, offsets, entries, open.stripped)?;
-        begin(disk, &state)?
+        begin(disk, &state, version)?
     };
     let mut state = shared.write();
     state.open_mut().content = content;
@@ -38,15 +38,16 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk) -> Result<()> {
 
 /// Goes over to a new segment after one that a crash left sealed and last.
 pub(super) fn begin_after_sealed(state: &mut State, disk: &mut Disk, footer: u64) -> Result<()> {
-    let (sealed, segment) = begin(disk, state)?;
+    let version = disk.version;
+    let (sealed, segment) = begin(disk, state, version)?;
     exchange(state, sealed, segment, footer);
     Ok(())
 }
 
 /// Makes the next segment; gives the sealed one's heads in all their length, and the new one.
-fn begin(disk: &mut Disk, state: &State) -> Result<(ReadFile, Segment)> {
+fn begin(disk: &mut Disk, state: &State, version: u32) -> Result<(ReadFile, Segment)> {
     let sealed = disk.site.open_to_read(&disk.heads.path)?;
-    disk.begin_segment(state.extent)?;
+    disk.begin_segment(state.extent, version)?;
     let heads = disk.site.open_to_read(&disk.heads.path)?;
     let segment = Segment {
         bodies: Some(disk.site.open_to_read(&disk.bodies.path)?),

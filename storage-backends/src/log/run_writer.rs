@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::files::{FileHandle, Files};
-use super::format::{FileKind, Salt, StoreId, Superblock};
+use super::format::{FileKind, Salt, StoreId, Superblock, VERSION};
 use super::on_disk::{Bucket, FilterBlock};
 use super::read_file::Pieces;
 use super::run::{
@@ -86,6 +86,7 @@ pub(super) fn write_run(
     layout.entries = count;
     let superblock = Superblock {
         kind: FileKind::Index,
+        version: VERSION,
         store: *site.store,
         number: first,
         fields: [first, last, keys_from, 0, 0],

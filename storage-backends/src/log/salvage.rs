@@ -4,7 +4,7 @@
 //! Of each segment all frames and records that can be read are taken, in the order in which they were written; a height whose record can't be
 //! is one whose every part is damaged. Footers, with their tables of heights, and index files are not used: what they say follows from the
 //! records. What is taken was checked by the same checksums as ever, but frames that can't be read may have said more: of floors,
-//! of truncations, of newer values. Whoever saves a chain has to see that its blocks follow one another.
+//! of truncations and replacements, of newer values. Whoever saves a chain has to see that its blocks follow one another.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -108,7 +108,7 @@ fn load_segment(
         (true, true) => mark.heads,
         (true, false) => 0,
     };
-    let frames = Frames::read(&heads, superblock.as_ref(), site.salt, synced, report)?.frames;
+    let frames = Frames::read(&heads, superblock.as_ref(), site.salt, synced, report)?;
     let begun = begun.unwrap_or(Extent::whole(before));
     let found = Found::follow(begun, &frames, &heads, site.salt)?;
     let segment = Segment {
@@ -128,24 +128,27 @@ struct Found {
     offsets: Vec<u64>,
     /// Where the last record ends: what is missing before the next one is behind it.
     read_to: u64,
+    /// As many bytes had been on the disk.
+    synced: u64,
 }
 
 impl Found {
-    fn follow(begun: Extent, frames: &[Frame], heads: &ReadFile, salt: Salt) -> Result<Self> {
+    fn follow(begun: Extent, frames: &Frames, heads: &ReadFile, salt: Salt) -> Result<Self> {
         let mut pieces = Pieces::going_on(heads);
         let mut found = Self {
             low: begun.end,
             extent: begun,
             offsets: Vec::new(),
             read_to: SUPERBLOCK_BYTES as u64,
+            synced: frames.synced,
         };
         let mut at = found.read_to;
-        for frame in frames {
+        for frame in &frames.frames {
             let height = frame.head.height;
             // Of a frame whose head can't be read, the records may be.
             found.take(at, frame.at, &mut pieces, salt)?;
             match frame.head.kind {
-                FrameKind::Run => found.records(frame, &mut pieces, salt)?,
+                FrameKind::Run | FrameKind::Replace => found.records(frame, &mut pieces, salt)?,
                 FrameKind::Rest => {
                     found.truncate(found.low.min(height));
                     found.records(frame, &mut pieces, salt)?;
@@ -163,20 +166,22 @@ impl Found {
     }
 
     fn records(&mut self, frame: &Frame, pieces: &mut Pieces<'_>, salt: Salt) -> Result<()> {
-        // A truncation before it may not have been readable.
+        // Those that it replaces go; and a truncation before it may not have been readable.
         self.truncate(frame.head.height);
         let first = frame.at + frame.head.records_at() as u64;
         self.skip_to(frame.head.height, first);
         self.take(first, frame.payload_end(), pieces, salt)
     }
 
-    /// Takes the records that there are between two offsets, also those behind one that can't be read.
+    /// Takes the records that there are between two offsets, also those behind one that can't be read. They were written in this order:
+    /// one of a height that is there already came in its place, by a frame that can't be read.
     fn take(&mut self, from: u64, to: u64, pieces: &mut Pieces<'_>, salt: Salt) -> Result<()> {
         let mut next = from;
         while next < to {
             let record = record_at(pieces, next, to, salt)?;
             match record.filter(|record| self.is_next(record)) {
                 Some(record) => {
+                    self.truncate(record.height);
                     self.skip_to(record.height, next);
                     self.offsets.push(next);
                     self.extent.end += 1;
@@ -190,14 +195,14 @@ impl Found {
         Ok(())
     }
 
-    /// Whether a record can be that of the next height, or of one behind records that can't be read. Each takes some bytes.
+    /// Whether a record can be that of the next height, or of one behind records that can't be read, which take some bytes each; or
+    /// of a height that is there, unless a crash may have torn the frame that was to replace it.
     fn is_next(&self, record: &Record) -> bool {
+        if record.height < self.extent.end {
+            return record.offset < self.synced;
+        }
         let room = record.offset.saturating_sub(self.read_to) / FIXED_BYTES as u64;
-        record
-            .height
-            .checked_sub(self.extent.end)
-            .is_some_and(|skipped| skipped <= room)
-            && record.height < u64::MAX
+        record.height.saturating_sub(self.extent.end) <= room && record.height < u64::MAX
     }
 
     /// Notes that nothing is known of the heights before one; `at` is the offset of what comes next.
@@ -413,6 +418,54 @@ mod tests {
         drop(reader);
         let reader = OPTIONS.open(&path).unwrap().reader;
         assert!(matches!(reader.locate(&[9; 32]), Ok(Location::Absent)));
+    }
+
+    /// A store whose blocks from 9 to 11 replaced others, by a frame in a segment that is sealed. Gives the frame's file and offset.
+    fn replaced() -> (tempfile::TempDir, PathBuf, PathBuf, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("store");
+        let mut store = OPTIONS.create(&path).unwrap();
+        let writer = &mut store.writer;
+        writer.put_meta("name", b"value", Durability::Disk).unwrap();
+        let other = |height| Block {
+            height,
+            ..block(height + 100)
+        };
+        let blocks = (0..9).map(block).chain((9..13).map(other));
+        for block in blocks {
+            writer.append(&[block], Durability::Disk).unwrap();
+        }
+        let run: Vec<Block> = (9..12).map(block).collect();
+        writer.replace(8, &run, Durability::Disk).unwrap();
+        for height in 12..BLOCKS {
+            writer.append(&[block(height)], Durability::Disk).unwrap();
+        }
+        drop(store);
+        let frame = [b"HLFR".as_slice(), &9_u32.to_le_bytes()].concat();
+        let found = (0..20).find_map(|number| {
+            let bytes = fs::read(heads(&path, number)).ok()?;
+            let at = bytes.windows(8).position(|bytes| bytes == frame)?;
+            Some((heads(&path, number), at))
+        });
+        let (file, at) = found.unwrap();
+        (folder, path, file, at)
+    }
+
+    #[test]
+    fn of_a_replacement_whose_frame_is_damaged_the_blocks_count() {
+        let (_folder, path, file, at) = replaced();
+        let all: BTreeSet<u64> = (0..BLOCKS).collect();
+        assert_eq!(whole_blocks(&*salvaged(&path).0.unwrap()), all);
+        let sound = fs::read(&file).unwrap();
+        // Its head, or a record and so its checksum.
+        for (from, to, lost) in [(at, at + 48, None), (at + 50, at + 60, Some(9))] {
+            let mut bytes = sound.clone();
+            bytes[from..to].fill(0xA5);
+            fs::write(&file, bytes).unwrap();
+            let whole = whole_blocks(&*salvaged(&path).0.unwrap());
+            let expected: BTreeSet<u64> = (0..BLOCKS).filter(|at| Some(*at) != lost).collect();
+            assert_eq!(whole, expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::format::{
     FRAME_BYTES, FrameHead, FrameKind, REST_HEAD_BYTES, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
-    Superblock, TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, body_frame_bytes,
+    Superblock, TABLE_ENTRY_BYTES, TRAILER_BYTES, Trailer, VERSION_REPLACED, body_frame_bytes,
 };
 use super::read_file::{Pieces, ReadFile};
 use super::record::{FIXED_BYTES, Record};
@@ -14,6 +14,8 @@ const STRIDE_BYTES: u64 = 1 << 20;
 /// What the frames of a file of heads add up to.
 #[derive(Debug)]
 pub(super) struct Scan {
+    /// Of the file's superblock.
+    pub(super) version: u32,
     /// Offsets of the records of heights from `low` on.
     pub(super) offsets: Vec<u64>,
     /// How many index entries each of these has, its id not counted.
@@ -27,7 +29,7 @@ pub(super) struct Scan {
     pub(super) bodies_end: u64,
     /// Index entries of all records, also of those that were truncated.
     pub(super) entries: u64,
-    /// Each run's offset, and where its bodies begin.
+    /// The offset of each run, and of each that replaced blocks, and where its bodies begin.
     pub(super) runs: Vec<(u64, u64)>,
     /// Checksum of the last frame, but for a footer.
     pub(super) content: u32,
@@ -39,6 +41,7 @@ pub(super) struct Scan {
 impl Scan {
     fn new(superblock: &Superblock) -> Self {
         Self {
+            version: superblock.version,
             offsets: Vec::new(),
             keys: Vec::new(),
             low: superblock.extent().end,
@@ -76,6 +79,7 @@ impl Scan {
             let head = &frame.head;
             let fits = match head.kind {
                 FrameKind::Run => self.run(pieces, &frame, salt)?,
+                FrameKind::Replace => self.replace(pieces, &frame, salt)?,
                 FrameKind::Truncate => self.truncate(head.height),
                 FrameKind::Floor => self.raise_floor(Part::Body, head.height),
                 FrameKind::IndexFloor => self.raise_floor(Part::Index, head.height),
@@ -127,6 +131,24 @@ impl Scan {
             next += record.bytes() as u64;
         }
         Ok(Some(()))
+    }
+
+    /// A run in place of the blocks from its first height on, of which there are some.
+    fn replace(
+        &mut self,
+        pieces: &mut Pieces<'_>,
+        frame: &Frame,
+        salt: Salt,
+    ) -> Result<Option<()>> {
+        let head = &frame.head;
+        let fits = self.version >= VERSION_REPLACED
+            && head.length > 0
+            && head.height < self.extent.end
+            && self.truncate(head.height).is_some();
+        match fits {
+            true => self.run(pieces, frame, salt),
+            false => Ok(None),
+        }
     }
 
     fn push(&mut self, record: &Record) -> Option<()> {

@@ -175,6 +175,17 @@ impl Segment {
         }
     }
 
+    /// Takes heights from `end` on out of the open segment, whose table is the only one that forgets them.
+    pub(super) fn cut(&mut self, end: u64) {
+        self.forget_keys();
+        self.low = self.low.min(end);
+        self.live = self.live.start.min(end)..end;
+        let kept = (end - self.low) as usize;
+        if let HeightTable::Listed(offsets) = &mut self.table {
+            offsets.truncate(kept);
+        }
+    }
+
     /// Takes heights from `end` on away.
     pub(super) fn clip(&mut self, end: u64) {
         if self.live.end > end {

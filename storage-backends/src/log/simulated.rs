@@ -211,6 +211,13 @@ impl SimulatedFiles {
         disk.fault = fault;
     }
 
+    /// Goes on after a stop, since it was the process that ended: the system has what was written, but not yet on the disk.
+    pub(super) fn restart(&self) {
+        let mut disk = self.disk();
+        disk.stopped = false;
+        disk.fault = None;
+    }
+
     /// Has the reading of a number, counted from now, fail as one of a bad sector does.
     pub(super) fn set_unreadable(&self, reading: Option<u64>) {
         let mut disk = self.disk();

@@ -4,7 +4,7 @@
 //! 1. `segments` are all segments by number; the last is open. Their live ranges are disjoint, ascend, and cover
 //!    `0..end` together.
 //! 2. An index entry proves nothing. It counts only if its height is below the end and the record there has the
-//!    key that was asked for; so entries of blocks that were truncated do no harm, nor do those that the
+//!    key that was asked for; so entries of blocks that were truncated or replaced do no harm, nor do those that the
 //!    writer inserts before it publishes a run.
 //! 3. Each sealed segment is covered by an index file, or by a table in `frozen`, or it is not indexed. A key
 //!    that may be in a segment that is not indexed is never answered with "absent", nor with a later place.
@@ -307,18 +307,34 @@ impl State {
         })
     }
 
-    /// Takes blocks of the open segment from `end` on out of its index.
-    pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
-        for height in end.max(self.open().live.start)..self.open().live.end {
-            let open = self.open();
+    /// The index entries of the open segment's blocks from `end` on.
+    pub(super) fn entries_from(&self, end: u64) -> Result<Vec<Entry>> {
+        let open = self.open();
+        let mut entries = Vec::new();
+        for height in end.max(open.live.start)..open.live.end {
             let record = open.record(height, self.salt)?;
             let (offset, length) = record.keys_at();
             let keys = open.heads.read(offset, length)?;
-            for entry in hashed_entries(&self.hash, self.salt, &record, &keys, 0) {
-                self.table.remove(entry);
-            }
+            entries.extend(hashed_entries(&self.hash, self.salt, &record, &keys, 0));
         }
+        Ok(entries)
+    }
+
+    /// Takes blocks of the open segment from `end` on out of its index: all of them, or none if they can't be read.
+    pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
+        let gone = self.entries_from(end)?;
+        gone.into_iter().for_each(|entry| self.table.remove(entry));
         Ok(())
+    }
+
+    /// Takes the files of bodies out of the sealed segments of which no block counts any more.
+    pub(super) fn take_emptied(&mut self) -> Vec<ReadFile> {
+        let sealed = self.segments.len() - 1;
+        self.segments[..sealed]
+            .iter_mut()
+            .filter(|segment| segment.live.is_empty())
+            .filter_map(|segment| segment.bodies.take())
+            .collect()
     }
 
     /// The index entries of all blocks from the index floor up.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::files::FileHandle;
 use super::format::{
-    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, finish_frame,
+    FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, VERSION,
+    finish_frame,
 };
 use super::mark::Mark;
 use super::read_file::{Pieces, ReadFile};
@@ -240,6 +241,7 @@ fn live_bytes(places: &BTreeMap<String, ValuePlace>) -> u64 {
 fn superblock(site: &Site, generation: u64) -> Superblock {
     Superblock {
         kind: FileKind::Meta,
+        version: VERSION,
         store: site.store,
         number: generation,
         fields: [0; 5],

@@ -1,6 +1,6 @@
 //! What index files, and heads that were written anew, tell of the log.
 //!
-//! They leave out what is below a floor or was truncated, and are made only once the frame that says so is on the
+//! They leave out what is below a floor or was truncated or replaced, and are made only once the frame that says so is on the
 //! disk. So a log that doesn't say it has lost that frame and all behind it, however whole the rest is; and what was left
 //! out of them must not be taken for absent.
 

@@ -8,11 +8,10 @@ use super::home::Hold;
 use super::indexer::Indexer;
 use super::load::clip_all;
 use super::read_file::ReadFile;
-use super::record::{Record, bodies_bytes, entries_of, heads_bytes};
+use super::record::{bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
 use super::segment::HeightTable;
 use super::shared::Shared;
-use super::state::State;
 use crate::table::HEIGHT_MAX;
 use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
@@ -65,42 +64,17 @@ impl Unguarded for Inner {
 
 impl BlockWriter for Inner {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.check(run)?;
-        let disk = durability == Durability::Disk;
-        if run.is_empty() {
-            if disk {
-                self.disk.sync("append")?;
-            }
-        } else {
-            if self.is_full_for(run) {
-                roll(&self.shared, &mut self.disk)?;
-                self.indexer.segment_sealed()?;
-            }
-            let (shared, entries) = (&self.shared, entries_of(run));
-            // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
-            self.disk.write_run(run, disk, |heads| {
-                show_heads(shared, heads, entries);
-                index_records(shared, heads)
-            })?;
-            self.show_bodies();
-            if disk {
-                self.disk.sync("append")?;
-            }
-            self.publish(run);
-        }
-        let reached = if disk {
-            Durability::Disk
-        } else {
-            Durability::Os
-        };
-        Ok(self.receipt(reached))
+        let extent = self.shared.read().extent;
+        arguments::run("append", extent, run)?;
+        self.check_ids("append", extent.end, run)?;
+        self.append_checked(run, durability)
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
         let end = above.saturating_add(1);
         {
             let extent = self.shared.read().extent;
-            arguments::truncation(extent, above)?;
+            arguments::truncation("truncate", extent, above)?;
             if end >= extent.end {
                 return Ok(());
             }
@@ -110,18 +84,18 @@ impl BlockWriter for Inner {
         let dead = {
             let mut state = self.shared.write();
             state.unindex(end)?;
-            cut_open(&mut state, end);
+            state.extent.end = end;
+            state.open_mut().cut(end);
             let sealed = state.segments.len() - 1;
             clip_all(&mut state.segments[..sealed], end);
-            let emptied = state.segments[..sealed]
-                .iter_mut()
-                .filter(|segment| segment.live.is_empty());
-            emptied
-                .filter_map(|segment| segment.bodies.take())
-                .collect::<Vec<_>>()
+            state.take_emptied()
         };
         dead.iter()
             .try_for_each(|file| self.unlink("truncate", file))
+    }
+
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.replace_top(above, run, durability)
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
@@ -156,30 +130,70 @@ impl BlockWriter for Inner {
 }
 
 impl Inner {
-    fn receipt(&self, durability: Durability) -> Receipt {
+    pub(super) fn receipt(&self, durability: Durability) -> Receipt {
         Receipt {
             end: self.shared.read().extent.end,
             durability,
         }
     }
 
-    fn check(&self, run: &[Block]) -> Result<()> {
+    pub(super) fn append_checked(
+        &mut self,
+        run: &[Block],
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let disk = durability == Durability::Disk;
+        if run.is_empty() {
+            if disk {
+                self.disk.sync("append")?;
+            }
+        } else {
+            if self.is_full_for(run) {
+                self.roll(self.disk.version)?;
+            }
+            let (shared, entries) = (&self.shared, entries_of(run));
+            // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
+            self.disk.write_run(FrameKind::Run, run, disk, |heads| {
+                show_heads(shared, heads, entries);
+                index_records(shared, heads)
+            })?;
+            self.show_bodies();
+            if disk {
+                self.disk.sync("append")?;
+            }
+            self.publish(run);
+        }
+        let reached = if disk {
+            Durability::Disk
+        } else {
+            Durability::Os
+        };
+        Ok(self.receipt(reached))
+    }
+
+    /// Refuses ids of blocks below `end`.
+    pub(super) fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
         let state = self.shared.read();
-        arguments::run(state.extent, run)?;
         for block in run {
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
-                return Err(Error::argument("append", reason));
+                return Err(Error::argument(operation, reason));
             }
-            if state.height_of(&block.id)?.is_some() {
-                return Err(arguments::duplicate_id(block.height));
+            if state.height_of(&block.id)?.is_some_and(|held| held < end) {
+                return Err(arguments::duplicate_id(operation, block.height));
             }
         }
         Ok(())
     }
 
+    /// Goes over to the next segment, whose heads are of a version.
+    pub(super) fn roll(&mut self, version: u32) -> Result<()> {
+        roll(&self.shared, &mut self.disk, version)?;
+        self.indexer.segment_sealed()
+    }
+
     /// Whether the open segment ends before a run.
-    fn is_full_for(&self, run: &[Block]) -> bool {
+    pub(super) fn is_full_for(&self, run: &[Block]) -> bool {
         let options = &self.disk.site.options;
         let heads = self.disk.heads.end + heads_bytes(run) as u64;
         let bodies = self.disk.bodies.end + bodies_bytes(run);
@@ -190,7 +204,7 @@ impl Inner {
     }
 
     /// Lets bodies that were written be looked at, which no reader does before they are published.
-    fn show_bodies(&self) {
+    pub(super) fn show_bodies(&self) {
         let mut state = self.shared.write();
         let open = state.open_mut();
         if let Some(bodies) = &open.bodies {
@@ -224,19 +238,6 @@ impl Inner {
     }
 }
 
-/// Takes heights from `end` on out of the open segment.
-fn cut_open(state: &mut State, end: u64) {
-    state.extent.end = end;
-    let open = state.open_mut();
-    open.forget_keys();
-    open.low = open.low.min(end);
-    open.live = open.live.start.min(end)..end;
-    let kept = (end - open.low) as usize;
-    if let HeightTable::Listed(offsets) = &mut open.table {
-        offsets.truncate(kept);
-    }
-}
-
 /// Lets heads that were written be looked at, which no reader does before they are published.
 fn show_heads(shared: &Shared, written: Heads<'_>, entries: usize) {
     let mut state = shared.write();
@@ -252,14 +253,9 @@ fn show_heads(shared: &Shared, written: Heads<'_>, entries: usize) {
 /// Indexes the records of a frame that was written, from memory.
 fn index_records(shared: &Shared, written: Heads<'_>) -> Result<()> {
     for at in written.records {
-        let bytes = &written.frame[*at..];
-        let (offset, room) = (written.start + *at as u64, bytes.len() as u64);
         let mut state = shared.write();
-        let record = Record::decode(bytes, offset, room, state.salt).ok_or_else(|| {
-            let reason = "the record is not what was to be written";
-            state.open().heads.corrupt(offset, reason)
-        })?;
-        state.index(&record, record.keys_of(bytes))?;
+        let record = written.record(*at, state.salt, &state.open().heads)?;
+        state.index(&record, record.keys_of(&written.frame[*at..]))?;
     }
     Ok(())
 }

@@ -6,11 +6,11 @@
 //! 1. Every row carries a checksum over its table, its number and its content, salted with the store's id. What doesn't
 //!    match is reported, never returned. Which rows there must be follows from `state`, so a row that is missing is
 //!    damage too, and "absent" is never concluded from a missing row.
-//! 2. A run, a truncation, a pruning, a named value: each is one commit of the engine, in which the row of
+//! 2. A run, a truncation, a replacement, a pruning, a named value: each is one commit of the engine, in which the row of
 //!    `state` changes too.
 //! 3. The index is a table in memory for the last blocks, and immutable sorted runs for those before (see `run`),
 //!    which are made and merged beside the commits, a bounded share with each. An entry proves nothing: it counts if
-//!    its height is held and the key there is the one asked for. So entries of blocks that were truncated or
+//!    its height is held and the key there is the one asked for. So entries of blocks that were truncated, replaced or
 //!    pruned, or are not committed yet, do no harm.
 //! 4. Rows of a run that is being made belong to nobody until the catalogue names it; the next writer removes
 //!    what was left.

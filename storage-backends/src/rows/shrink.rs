@@ -1,14 +1,14 @@
-//! Truncating and pruning: runs of the index that would be left with too much of what is gone are made anew first,
+//! Truncating, replacing and pruning: runs of the index that would be left with too much of what is gone are made anew first,
 //! beside the old ones; then one commit changes all.
 
 use std::ops::Range;
 
 use super::merge::{Keep, Merge};
-use super::record::{IdRow, key_rows};
+use super::record::{IdRow, key_rows, put_block};
 use super::run::{RunShape, run_rows};
 use super::writer::{Inner, replace_inputs};
 use super::{Batch, Engine, Table, catalogue};
-use crate::{Durability, INDEX_ENTRY_BYTES, Part, PruneReceipt, Result, arguments};
+use crate::{Block, Durability, INDEX_ENTRY_BYTES, Part, PruneReceipt, Receipt, Result, arguments};
 
 /// Entries that are merged between two commits.
 const STEP_ENTRIES: usize = 1 << 20;
@@ -17,13 +17,38 @@ const GONE_SHARE: u64 = 8;
 
 impl<E: Engine> Inner<E> {
     pub(super) fn truncate_above(&mut self, above: u64) -> Result<()> {
-        let extent = self.state.extent;
-        arguments::truncation(extent, above)?;
+        arguments::truncation("truncate", self.state.extent, above)?;
         let end = above.saturating_add(1);
-        if end >= extent.end {
-            return Ok(());
+        if end < self.state.extent.end {
+            self.exchange_top("truncate", end, &[])?;
         }
-        self.abandon("truncate")?;
+        Ok(())
+    }
+
+    pub(super) fn replace_top(
+        &mut self,
+        above: u64,
+        run: &[Block],
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let end = arguments::replacement(self.state.extent, above, run)?;
+        self.check_ids("replace", end, run)?;
+        if end == self.state.extent.end {
+            return self.append_checked(run, durability);
+        }
+        self.exchange_top("replace", end, run)
+    }
+
+    /// Removes the blocks from `end` on, of which there are some, and puts those of a run in their place, in one commit.
+    /// The run's entries are in memory until blocks are appended.
+    fn exchange_top(
+        &mut self,
+        operation: &'static str,
+        end: u64,
+        run: &[Block],
+    ) -> Result<Receipt> {
+        let extent = self.state.extent;
+        self.abandon(operation)?;
         let keep = Keep {
             index_floor: extent.index_floor,
             end,
@@ -33,13 +58,13 @@ impl<E: Engine> Inner<E> {
             .partition_point(|shape| shape.heights.end <= end);
         let cut: Vec<RunShape> = self.shapes[first..].to_vec();
         let remade = match cut.first() {
-            Some(shape) if shape.heights.start < end => Some(self.remake("truncate", &cut, keep)?),
+            Some(shape) if shape.heights.start < end => Some(self.remake(operation, &cut, keep)?),
             _ => None,
         };
         let gone = self.entries_of(end.max(extent.index_floor)..extent.end)?;
         let mut shapes = self.shapes[..first].to_vec();
         shapes.extend(remade);
-        self.commit("truncate", Durability::Disk, |batch, site, state| {
+        let ((), receipt) = self.commit(operation, Durability::Disk, |batch, site, state| {
             for table in [Table::Ids, Table::Headers, Table::Bodies] {
                 batch.remove(table, end..extent.end)?;
             }
@@ -47,15 +72,20 @@ impl<E: Engine> Inner<E> {
             for shape in &cut {
                 batch.remove(Table::Runs, run_rows(shape.id))?;
             }
-            state.extent.end = end;
+            state.extent.end = end + run.len() as u64;
             state.tail = state.tail.min(end);
             state.entries = state.entries.saturating_sub(gone);
+            for block in run {
+                put_block(batch, site, block)?;
+                state.entries += block.index.len() as u64;
+            }
             state.making = 0;
             state.epoch += 1;
             catalogue::write(batch, site, &shapes)
         })?;
         self.shapes = shapes;
-        self.show()
+        self.show()?;
+        Ok(receipt)
     }
 
     pub(super) fn prune_part(

@@ -79,7 +79,7 @@ pub(super) struct State {
     pub(super) entries: u64,
     /// Counts every commit.
     pub(super) commits: u64,
-    /// Counts what changes the index in any other way than by adding blocks: truncations, new runs.
+    /// Counts what changes the index in any other way than by adding blocks: truncations, replacements, new runs.
     pub(super) epoch: u64,
     /// The first height whose keys are in no run.
     pub(super) tail: u64,

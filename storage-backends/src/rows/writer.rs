@@ -94,8 +94,54 @@ impl<E: Engine> Inner<E> {
         Ok((outcome, Receipt { end, durability }))
     }
 
-    fn check(&self, run: &[Block]) -> Result<()> {
-        arguments::run(self.state.extent, run)?;
+    pub(super) fn append_checked(
+        &mut self,
+        run: &[Block],
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let before = self.state;
+        let entries = hashed_blocks(self.site(), run);
+        self.index.add(&entries)?;
+        let end = before.extent.end + run.len() as u64;
+        let flush = self.flush(end)?;
+        let fanout = self.options.fanout.max(2);
+        let work = {
+            let view = self.engine.view()?;
+            let site = self.identity.at(&self.path);
+            self.upkeep
+                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
+        };
+        let changed = flush.is_some() || work.finished.is_some();
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let shapes_ref = &mut shapes;
+        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
+            for block in run {
+                put_block(batch, site, block)?;
+                state.entries += block.index.len() as u64;
+            }
+            state.extent.end = end;
+            put_work(batch, state, shapes_ref, &work)?;
+            let mut tail = None;
+            if let Some(flush) = flush {
+                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
+            }
+            if changed {
+                state.epoch += 1;
+                catalogue::write(batch, site, shapes_ref)?;
+            }
+            Ok(tail)
+        })?;
+        self.shapes = shapes;
+        if changed {
+            self.publish(tail)?;
+        } else {
+            self.index.move_on(&before, &self.state);
+        }
+        Ok(receipt)
+    }
+
+    /// Refuses ids of blocks below `end`.
+    pub(super) fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
         if run.is_empty() {
             return Ok(());
         }
@@ -103,14 +149,15 @@ impl<E: Engine> Inner<E> {
         for block in run {
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
-                return Err(Error::argument("append", reason));
+                return Err(Error::argument(operation, reason));
             }
             let hash = site.hash.of_id(&block.id);
             let places = self.index.places(&view, site, &self.state, hash)?;
             // Nobody but this writer moves the index on.
             let places = places.unwrap_or_default();
-            if find_id(&view, site, &self.state, &places, &block.id)?.is_some() {
-                return Err(arguments::duplicate_id(block.height));
+            let held = find_id(&view, site, &self.state, &places, &block.id)?;
+            if held.is_some_and(|held| held < end) {
+                return Err(arguments::duplicate_id(operation, block.height));
             }
         }
         Ok(())
@@ -166,50 +213,18 @@ impl<E: Engine> Inner<E> {
 
 impl<E: Engine> BlockWriter for Inner<E> {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.check(run)?;
-        let before = self.state;
-        let entries = hashed_blocks(self.site(), run);
-        self.index.add(&entries)?;
-        let end = before.extent.end + run.len() as u64;
-        let flush = self.flush(end)?;
-        let fanout = self.options.fanout.max(2);
-        let work = {
-            let view = self.engine.view()?;
-            let site = self.identity.at(&self.path);
-            self.upkeep
-                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
-        };
-        let changed = flush.is_some() || work.finished.is_some();
-        let mut shapes = std::mem::take(&mut self.shapes);
-        let shapes_ref = &mut shapes;
-        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
-            for block in run {
-                put_block(batch, site, block)?;
-                state.entries += block.index.len() as u64;
-            }
-            state.extent.end = end;
-            put_work(batch, state, shapes_ref, &work)?;
-            let mut tail = None;
-            if let Some(flush) = flush {
-                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
-            }
-            if changed {
-                state.epoch += 1;
-                catalogue::write(batch, site, shapes_ref)?;
-            }
-            Ok(tail)
-        })?;
-        self.shapes = shapes;
-        if changed {
-            self.publish(tail)?;
-        } else {
-            self.index.move_on(&before, &self.state);
-        }
-        Ok(receipt)
+        let extent = self.state.extent;
+        arguments::run("append", extent, run)?;
+        self.check_ids("append", extent.end, run)?;
+        self.append_checked(run, durability)
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
         self.truncate_above(above)
+    }
+
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.replace_top(above, run, durability)
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {

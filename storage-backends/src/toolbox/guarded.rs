@@ -65,6 +65,10 @@ impl<W: Unguarded> BlockWriter for Guarded<W> {
         self.run("truncate", |writer| writer.truncate(above))
     }
 
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.run("replace", |writer| writer.replace(above, run, durability))
+    }
+
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
         self.run("prune", |writer| writer.prune(part, below, limit))
     }
@@ -199,6 +203,10 @@ mod tests {
 
         fn truncate(&mut self, _: u64) -> Result<()> {
             Ok(())
+        }
+
+        fn replace(&mut self, _: u64, _: &[Block], _: Durability) -> Result<Receipt> {
+            Err(fault())
         }
 
         fn prune(&mut self, _: Part, _: u64, _: u64) -> Result<PruneReceipt> {

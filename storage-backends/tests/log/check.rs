@@ -38,22 +38,35 @@ fn flip(place: &Place, name: &str, offset: usize) {
 
 #[test]
 fn a_sound_store_has_no_damage_and_is_not_changed() {
-    let place = Place::with_chain();
+    for place in [Place::with_chain(), Place::with_branches()] {
+        assert_sound_and_unchanged(&place);
+    }
+}
+
+fn assert_sound_and_unchanged(place: &Place) {
     let before = place.content();
-    assert_sound(&place);
+    assert_sound(place);
     assert!(place.content() == before);
     // Beside a writer in this process too.
     let store = place.url().open().unwrap();
-    assert_sound(&place);
+    assert_sound(place);
     drop(store);
-    assert_eq!(repair(&place).unwrap(), []);
-    assert_sound(&place);
+    assert_eq!(repair(place).unwrap(), []);
+    assert_sound(place);
 }
 
 /// But for bytes that were pruned and are zeros now.
 #[test]
 fn every_flipped_byte_is_found() {
-    let whole = Place::with_chain();
+    assert_flips_are_found(&Place::with_chain());
+}
+
+#[test]
+fn every_flipped_byte_is_found_where_blocks_were_replaced() {
+    assert_flips_are_found(&Place::with_branches());
+}
+
+fn assert_flips_are_found(whole: &Place) {
     let mut flips = 0;
     for (name, bytes) in whole.content() {
         for offset in (flips % 7..bytes.len()).step_by(1 + bytes.len() / 50) {

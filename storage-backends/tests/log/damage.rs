@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hubledger_storage::{Block, Durability, Error, Extent, Location, LogOptions, Part, Store};
 
 use super::support::{ask, ask_entries, await_index, block, id};
-use super::{BODY_BYTES, END, FLOOR, INDEX_FLOOR, Place, SMALL, extent};
+use super::{BODY_BYTES, END, FLOOR, INDEX_FLOOR, Place, SMALL, extent, fork};
 
 #[test]
 fn missing_and_torn_index_files_are_made_again() {
@@ -79,7 +79,15 @@ fn until_it_is_indexed_a_segment_is_not_absent() {
 /// readers and for writers.
 #[test]
 fn a_flipped_byte_is_reported_or_harmless() {
-    let whole = Place::with_chain();
+    assert_flips_are_told(&Place::with_chain());
+}
+
+#[test]
+fn a_flipped_byte_is_reported_or_harmless_where_blocks_were_replaced() {
+    assert_flips_are_told(&Place::with_branches());
+}
+
+fn assert_flips_are_told(whole: &Place) {
     let (mut reported, mut harmless, mut number) = (0, 0, 0_usize);
     for (name, bytes) in whole.content() {
         let stride = 1 + bytes.len() / 60;
@@ -111,7 +119,12 @@ fn a_flipped_byte_is_reported_or_harmless() {
 
 #[test]
 fn a_shorter_file_is_reported_or_made_again() {
-    let whole = Place::with_chain();
+    for whole in [Place::with_chain(), Place::with_branches()] {
+        assert_cuts_are_told(&whole);
+    }
+}
+
+fn assert_cuts_are_told(whole: &Place) {
     for (name, bytes) in whole.content() {
         for kept in (0..bytes.len()).step_by(1 + bytes.len() / 12) {
             let place = whole.copy();
@@ -325,6 +338,7 @@ const RUN_FRAME: u32 = 1;
 const INDEX_FLOOR_FRAME: u32 = 6;
 const HEADER_FLOOR_FRAME: u32 = 7;
 const TRUNCATE_FRAME: u32 = 2;
+const REPLACE_FRAME: u32 = 9;
 
 /// Keys that were pruned from index files and heads would read as absent, if the floor were forgotten.
 #[test]
@@ -388,6 +402,59 @@ fn a_truncation_that_was_cut_away_is_told_by_the_index_files_made_after_it() {
     cut_before_frame(&place, TRUNCATE_FRAME);
     let last = last_of(&place, "heads");
     place.assert_refused(&last, &format!("truncated from height {end} on"));
+}
+
+/// The blocks that were replaced would come back without their place in index files, and those that replaced them would be gone.
+#[test]
+fn a_replacement_that_was_cut_away_is_told_by_the_index_files_made_after_it() {
+    let mut end = 0;
+    let place = chain_of_an_old_mark(|place, mut store| {
+        // Within the last sealed segment, so that no file of bodies is unlinked.
+        store
+            .writer
+            .replace(END - 2, &[fork(END - 1)], Durability::Os)
+            .unwrap();
+        let open = fs::read(place.file(&last_of(place, "heads"))).unwrap();
+        assert_eq!(open[8], 3, "the segment that it begins is of version 3");
+        let begun = u64::from_le_bytes(open[40..48].try_into().unwrap());
+        assert_eq!(begun, END);
+        end = END - 4;
+        let run: Vec<_> = (end..END + 3).map(fork).collect();
+        store.writer.replace(end - 1, &run, Durability::Os).unwrap();
+        drop(store);
+        for name in place.files() {
+            if name.starts_with("index") {
+                fs::remove_file(place.file(&name)).unwrap();
+            }
+        }
+        drop(SMALL.open(&place.directory()).unwrap());
+    });
+    SMALL.open_read_only(&place.directory()).unwrap();
+    cut_before_frame(&place, REPLACE_FRAME);
+    let last = last_of(&place, "heads");
+    place.assert_refused(&last, &format!("truncated from height {end} on"));
+}
+
+/// What another program wrote into a file that it took for one of version 2.
+#[test]
+fn a_replacement_in_a_file_of_version_2_is_damage() {
+    let place = Place::with_branches();
+    let last = last_of(&place, "heads");
+    let path = place.file(&last);
+    let mut heads = fs::read(&path).unwrap();
+    assert!(frames(&heads).iter().any(|frame| frame.1 == REPLACE_FRAME));
+    let store = fs::read(place.file("store")).unwrap();
+    let salt = crc32c::crc32c(&store[16..32]);
+    heads[8] = 2;
+    let mut previous = crc32c::crc32c_append(crc32c::crc32c(&heads[..12]), &heads[16..80]);
+    heads[12..16].copy_from_slice(&previous.to_le_bytes());
+    for (at, _) in frames(&heads) {
+        heads[at + 32..at + 36].copy_from_slice(&previous.to_le_bytes());
+        previous = crc32c::crc32c_append(salt, &heads[at..at + 44]);
+        heads[at + 44..at + 48].copy_from_slice(&previous.to_le_bytes());
+    }
+    fs::write(&path, heads).unwrap();
+    place.assert_refused(&last, "the frame doesn't follow from those before it");
 }
 
 #[test]

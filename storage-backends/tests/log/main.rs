@@ -11,9 +11,10 @@ mod space;
 mod support;
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
-use hubledger_storage::{Durability, Extent, LogOptions, Part, StoreUrl};
+use hubledger_storage::{Block, Durability, Extent, LogOptions, Part, Store, StoreUrl};
 use support::block;
 use tempfile::TempDir;
 
@@ -64,6 +65,12 @@ impl Place {
             let run = [block(height, BODY_BYTES)];
             store.writer.append(&run, Durability::Os).unwrap();
         }
+        Self::finish(store);
+        place
+    }
+
+    /// Prunes a store as [`extent`] says, gives it a value, and closes it.
+    fn finish(mut store: Store) {
         for part in Part::ALL {
             let floor = extent().floor_of(part);
             store.writer.prune(part, floor, u64::MAX).unwrap();
@@ -72,7 +79,34 @@ impl Place {
             .writer
             .put_meta("name", b"value", Durability::Disk)
             .unwrap();
-        drop(store);
+    }
+
+    /// The same chain in a store in which blocks were replaced, some of them in sealed segments: the blocks of a branch were there
+    /// first.
+    fn with_branches() -> Self {
+        let place = Self::new();
+        let mut store = SMALL.create(&place.directory()).unwrap();
+        let append = |store: &mut Store, range: Range<u64>, of: fn(u64) -> Block| {
+            for height in range {
+                store.writer.append(&[of(height)], Durability::Os).unwrap();
+            }
+        };
+        let replace = |store: &mut Store, range: Range<u64>| {
+            let above = range.start - 1;
+            let run: Vec<Block> = range.map(main).collect();
+            let receipt = store.writer.replace(above, &run, Durability::Os);
+            assert_eq!(receipt.unwrap().durability, Durability::Disk);
+        };
+        append(&mut store, 0..12, main);
+        append(&mut store, 12..30, fork);
+        replace(&mut store, 12..14);
+        append(&mut store, 14..40, main);
+        append(&mut store, 40..43, fork);
+        replace(&mut store, 40..45);
+        append(&mut store, 45..END - 3, main);
+        append(&mut store, END - 3..END + 2, fork);
+        replace(&mut store, END - 3..END);
+        Self::finish(store);
         place
     }
 
@@ -115,6 +149,18 @@ impl Place {
             assert!(text.contains(name) && text.contains(expected), "{text}");
         }
         assert!(self.content() == before, "a refused store was changed");
+    }
+}
+
+fn main(height: u64) -> Block {
+    block(height, BODY_BYTES)
+}
+
+/// A block of another branch.
+fn fork(height: u64) -> Block {
+    Block {
+        height,
+        ..main(height + 1000)
     }
 }
 

@@ -81,7 +81,36 @@ fn an_empty_directory_and_an_interrupted_creation_may_become_a_store() {
 
 #[test]
 fn another_version_is_refused_whichever_file_has_it() {
-    let whole = Place::with_chain();
+    for whole in [Place::with_chain(), Place::with_branches()] {
+        assert_versions_are_refused(&whole);
+    }
+}
+
+/// A store stays as it is for programs of before until blocks are replaced; then the first file that they would misread refuses them.
+#[test]
+fn only_heads_from_the_first_replacement_on_are_of_version_3() {
+    let versions = |place: &Place| -> Vec<(String, u8)> {
+        let content = place.content().into_iter();
+        content.map(|(name, bytes)| (name, bytes[8])).collect()
+    };
+    assert!(
+        versions(&Place::with_chain())
+            .iter()
+            .all(|(_, found)| *found == 2)
+    );
+    let found = versions(&Place::with_branches());
+    let (heads, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(name, _)| name.starts_with("heads"));
+    assert!(others.iter().all(|(_, found)| *found == 2));
+    let heads: Vec<u8> = heads.into_iter().map(|(_, found)| found).collect();
+    assert!(
+        heads.is_sorted() && heads[0] == 2 && heads.ends_with(&[3, 3]),
+        "{heads:?}"
+    );
+}
+
+fn assert_versions_are_refused(whole: &Place) {
     for name in whole.files() {
         let place = whole.copy();
         let mut bytes = fs::read(place.file(&name)).unwrap();

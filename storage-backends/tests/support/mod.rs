@@ -57,7 +57,11 @@ pub(crate) fn ask(
 }
 
 /// The part of [`ask`] about one block.
-fn ask_block(reader: &dyn BlockReader, extent: Extent, block: &Block) -> Result<(), Error> {
+pub(crate) fn ask_block(
+    reader: &dyn BlockReader,
+    extent: Extent,
+    block: &Block,
+) -> Result<(), Error> {
     let height = block.height;
     let header = reader.header(height)?.expect("a header below the end");
     let part = |part, bytes: &Bytes| match height < extent.floor_of(part) {
@@ -95,20 +99,26 @@ fn ask_block(reader: &dyn BlockReader, extent: Extent, block: &Block) -> Result<
 
 /// Asks for the index entries of the blocks `0..extent.end`, as [`ask`] does for the rest.
 pub(crate) fn ask_entries(reader: &dyn BlockReader, extent: Extent) -> Result<(), Error> {
-    let ask = |height| {
-        let expected = match height < extent.index_floor {
-            true => Held::Pruned,
-            false => Held::Present(block(height, 0).index),
-        };
-        let told = reader.index(height)?;
-        assert_eq!(told, Some(expected), "wrong index entries");
-        Ok(())
-    };
     let mut first = Ok(());
     for height in 0..extent.end {
-        first = first.and(ask(height));
+        first = first.and(ask_index(reader, extent, &block(height, 0)));
     }
     first
+}
+
+/// The part of [`ask_entries`] about one block.
+pub(crate) fn ask_index(
+    reader: &dyn BlockReader,
+    extent: Extent,
+    block: &Block,
+) -> Result<(), Error> {
+    let expected = match block.height < extent.index_floor {
+        true => Held::Pruned,
+        false => Held::Present(block.index.clone()),
+    };
+    let told = reader.index(block.height)?;
+    assert_eq!(told, Some(expected), "wrong index entries");
+    Ok(())
 }
 
 /// Waits until the index has caught up.
