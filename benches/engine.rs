@@ -11,9 +11,9 @@ use hubledger::engine::{Engine, Outcome};
 use hubledger::generate::{Generator, Recipe};
 use hubledger::ledger::Ledger;
 use hubledger::model::Block;
+use hubledger::rules::{Claims, Depth, Prepared, Validator};
 use hubledger::signature::{self, Settings, Verifier};
 use hubledger::spec::ChainSpec;
-use hubledger::validate::{Claims, Depth, Prepared, Validator};
 use hubledger_storage::StoreUrl;
 
 const PER_BLOCK: u32 = 1_000;

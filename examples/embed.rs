@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::ledger::{Ledger, Lookup, Outcome};
 use hubledger::model::{Draft, Kind, Operation, Transaction};
-use hubledger::produce::produce;
+use hubledger::rules::produce::produce;
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields,

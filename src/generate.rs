@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::FieldError;
-use crate::digest::sha256;
-use crate::model::{
+use crate::format::codec::FieldError;
+use crate::format::digest::sha256;
+use crate::format::model::{
     BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
     Transaction,
 };
-use crate::produce::produce;
-use crate::signature::KeyPair;
-use crate::spec::{Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields};
-use crate::validate::{Depth, Validator};
+use crate::format::signature::KeyPair;
+use crate::format::spec::{
+    Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields,
+};
+use crate::rules::produce::produce;
+use crate::rules::{Depth, Validator};
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
 const GENESIS_TIME: u64 = 1_700_000_000_000_000;
@@ -131,7 +133,7 @@ impl Generator {
             return Err(contradiction);
         }
         check_sizes(&recipe, &spec.limits)?;
-        let by_key = spec.rules.identity == crate::spec::Identity::Key;
+        let by_key = spec.rules.identity == crate::format::spec::Identity::Key;
         let senders = (0..recipe.keys)
             .map(|index| {
                 let key = key(recipe.seed, "sender", index);

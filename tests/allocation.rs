@@ -2,92 +2,30 @@
 //! that counts.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "common/allocator.rs"]
+mod allocator;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::Write as _;
 
+use allocator::{assert_bounded, peak};
 use bytes::Bytes;
 use common::{Chain, Numbers};
 use hubledger::blockfile::{BlockFileReader, BlockFileWriter};
 use hubledger::codec::Reader;
 use hubledger::ledger::Ledger;
 use hubledger::model::{
-    Block, Draft, Header, HeaderFields, Kind, Operation, Original, Seal, Transaction, VectorClock,
+    Block, Draft, Header, HeaderFields, Kind, Operation, Seal, Transaction, VectorClock,
 };
+use hubledger::original::Original;
 use hubledger::proof::Proof;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority, SpecFields,
 };
-use hubledger::validate::State;
-
-/// Counts each thread's live bytes and their peak.
-struct Counting;
-
-thread_local! {
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-fn grow(bytes: usize) {
-    let live = LIVE.get() + bytes;
-    LIVE.set(live);
-    PEAK.set(PEAK.get().max(live));
-}
-
-fn shrink(bytes: usize) {
-    // What another thread allocated may end here.
-    LIVE.set(LIVE.get().saturating_sub(bytes));
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments as they came; the counters are plain numbers
-// that need no allocation and no destructor.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: the caller's promises are the system allocator's demands.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        shrink(layout.size());
-        // SAFETY: as above; the pointer came from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    // `realloc` is left to its default, which allocates, copies and frees: both blocks count while they are there.
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most bytes that were live at once while `work` ran, beyond those before.
-fn peak<R>(work: impl FnOnce() -> R) -> (R, usize) {
-    let before = LIVE.get();
-    PEAK.set(before);
-    let result = work();
-    (result, PEAK.get() - before)
-}
-
-/// For error messages, and containers of a few entries.
-const CONSTANT: usize = 16 * 1024;
-
-/// The most bytes that a decoder may have live for each byte of its input.
-const MULTIPLE: usize = 16;
+use hubledger::state::State;
 
 /// What its reader takes for a specification that somebody writes by hand, and that comes from nobody else.
 const TOML_MULTIPLE: usize = 40;
-
-#[track_caller]
-fn assert_bounded(what: &str, input: usize, used: usize) {
-    let bound = MULTIPLE * input + CONSTANT;
-    assert!(
-        used <= bound,
-        "{what}: {used} bytes for an input of {input}"
-    );
-}
 
 type Decode = fn(&Bytes) -> bool;
 
@@ -336,40 +274,5 @@ fn a_block_file_that_claims_more_than_it_has_costs_its_buffer() {
             });
             assert!(used <= BUFFERS, "{used} bytes, {lie} at {at}");
         }
-    }
-}
-
-#[cfg(feature = "mpreg")]
-#[test]
-fn texts_of_mpreg_take_a_small_multiple() {
-    use hubledger::mpreg;
-
-    const COUNT: usize = 20_000;
-    let list = |item: &str| vec![item; COUNT].join(",");
-    let entries: Vec<String> = (0..COUNT).map(|n| format!("\"{n:x}\":1")).collect();
-    let shallow = format!("[{}]", list("[]"));
-    let deep = "[".repeat(10 * COUNT);
-    let texts = [
-        shallow.clone(),
-        deep,
-        format!("{{{}}}", entries.join(",")),
-        format!("{{\"transactions\":[{}]}}", list("{}")),
-        format!("{{\"vector_clock\":{{{}}}}}", entries.join(",")),
-        format!("{{\"vector_clock\":{shallow},\"transactions\":{shallow}}}"),
-        format!("{{\"transaction_id\":\"{}\"}}", "\\u0041".repeat(COUNT)),
-        format!("{{\"payload\":\"{}\"}}", "00".repeat(COUNT)),
-        format!("{{\"nonce\":{}}}", "9".repeat(COUNT)),
-        format!("{{\"nonce\":0.{}}}", "9".repeat(COUNT)),
-        format!("{{\"height\":{{{}}}}}", entries.join(",")),
-    ];
-    for text in texts {
-        let head = &text[..text.len().min(40)];
-        let text = text.as_bytes();
-        let (_, used) = peak(|| mpreg::Block::from_json(text, 0).is_ok());
-        assert_bounded(head, text.len(), used);
-        let (_, used) = peak(|| mpreg::Transaction::from_json(text).is_ok());
-        assert_bounded(head, text.len(), used);
-        let (_, used) = peak(|| mpreg::ChainConfig::from_json(text, Some(text)).is_ok());
-        assert_bounded(head, text.len(), used);
     }
 }

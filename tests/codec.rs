@@ -8,16 +8,17 @@ use bytes::Bytes;
 use hubledger::codec::{self, Reader};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
 use hubledger::model::{
-    Block, Draft, Header, HeaderFields, Kind, Operation, Original, OriginalHeader, Scheme, Seal,
-    Transaction, VectorClock, Witness,
+    Block, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader, Scheme, Seal, Transaction,
+    VectorClock, Witness,
 };
+use hubledger::original::Original;
 use hubledger::proof::Proof;
 use hubledger::signature::{PublicKey, Signature};
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority,
     Rules, SpecFields,
 };
-use hubledger::validate::State;
+use hubledger::state::State;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -360,14 +361,12 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
                     clock_advance_max: numbers.3,
                 },
                 accounts: accounts.collect::<BTreeMap<_, _>>(),
-                import: import.filter(|_| cfg!(feature = "mpreg")).map(
-                    |(chain, blocks, head, record)| Import {
-                        chain,
-                        blocks,
-                        head,
-                        record,
-                    },
-                ),
+                import: import.map(|(chain, blocks, head, record)| Import {
+                    chain,
+                    blocks,
+                    head,
+                    record,
+                }),
             };
             ChainSpec::new(fields).unwrap()
         },

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use hubledger::digest::sha256;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::{Block, Draft, Kind, Operation, Seal, Transaction, VectorClock};
-use hubledger::produce::produce;
+use hubledger::rules::produce::produce;
+use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
     SpecFields,
 };
-use hubledger::validate::{Depth, State, Validator};
+use hubledger::state::State;
 
 /// `bytes` of the notation: a length and the bytes.
 fn b(bytes: &[u8]) -> Vec<u8> {
@@ -128,7 +129,6 @@ fn a_chain_specification() {
 }
 
 #[test]
-#[cfg(feature = "mpreg")]
 fn a_chain_specification_with_a_record() {
     let import = hubledger::spec::Import {
         chain: "old".to_owned(),

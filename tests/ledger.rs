@@ -10,7 +10,7 @@ use bytes::Bytes;
 use common::{Chain, clock, memory, reopenable};
 use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome, verify_store};
 use hubledger::rejection::Reason;
-use hubledger::validate::State;
+use hubledger::state::State;
 use hubledger_storage::{
     BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore, Result,
     StoredBlock, StoredHeader, Usage,

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use hubledger::archive::{ArchivedBlocks, ArchivedFile, Manifest};
+use hubledger::ledger::archive::{ArchivedBlocks, ArchivedFile, Manifest};
 use hubledger::digest::{Digest, sha256};
 use hubledger_fuzz::{ARCHIVED, Chain, Scratch};
 use libfuzzer_sys::fuzz_target;

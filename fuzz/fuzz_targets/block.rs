@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use hubledger::model::{Block, Header, Seal, Transaction};
-use hubledger::validate::{Depth, Validator};
+use hubledger::rules::{Depth, Validator};
 use hubledger_fuzz::Chain;
 use libfuzzer_sys::fuzz_target;
 

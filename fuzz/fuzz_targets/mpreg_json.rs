@@ -7,8 +7,8 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hubledger::mpreg::{Audit, Block, ChainConfig, Checker, Source, convert, plan, verify_chain};
-use hubledger::validate::{Depth, Validator};
+use hubledger_mpreg::{Audit, Block, ChainConfig, Checker, Source, convert, plan, verify_chain};
+use hubledger::rules::{Depth, Validator};
 use hubledger_fuzz::Scratch;
 use libfuzzer_sys::fuzz_target;
 

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hubledger::mpreg::{Source, verify_chain};
+use hubledger_mpreg::{Source, verify_chain};
 use hubledger_fuzz::Scratch;
 use libfuzzer_sys::fuzz_target;
 

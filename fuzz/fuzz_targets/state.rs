@@ -4,7 +4,8 @@
 #![no_main]
 
 use hubledger::digest::sha256;
-use hubledger::validate::{Depth, State, Validator};
+use hubledger::rules::{Depth, Validator};
+use hubledger::state::State;
 use hubledger_fuzz::Chain;
 use libfuzzer_sys::fuzz_target;
 

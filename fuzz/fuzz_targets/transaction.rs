@@ -3,7 +3,8 @@
 #![no_main]
 
 use bytes::Bytes;
-use hubledger::model::{Draft, Kind, Original, Transaction};
+use hubledger::model::{Draft, Kind, Transaction};
+use hubledger::original::Original;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -6,8 +6,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use hubledger::model::Block;
-use hubledger::produce::produce;
-use hubledger::validate::{Depth, State, Validator};
+use hubledger::rules::produce::produce;
+use hubledger::rules::{Depth, Validator};
+use hubledger::state::State;
 use hubledger_fuzz::{accounting_spec, transactions_of};
 use libfuzzer_sys::fuzz_target;
 

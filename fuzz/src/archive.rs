@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use hubledger::archive::{ArchiveWriter, ArchivedFile, Manifest};
+use hubledger::ledger::archive::{ArchiveWriter, ArchivedFile, Manifest};
 
 use crate::Chain;
 

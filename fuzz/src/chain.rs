@@ -15,7 +15,8 @@ use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
     SpecFields,
 };
-use hubledger::validate::{Depth, State, Validator};
+use hubledger::rules::{Depth, Validator};
+use hubledger::state::State;
 use hubledger_storage::StoreUrl;
 
 /// Blocks after genesis: an odd number, so that history trees are unbalanced.

@@ -2,54 +2,22 @@
 //! costs a fraction of one alone. What is admitted waits in the pool for a block, and is remembered as verified.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::channel::{Receiver, RecvTimeoutError};
+use super::message::{Admission, Batch, Job, Submission};
 use super::metrics::{Load, Stage};
 use super::permits::Permit;
-use super::pool::Entered;
 use super::shared::Shared;
 use super::sync::lock;
 use super::ticket::Promise;
-use super::worker::Job;
-use crate::digest::TransactionId;
-use crate::model::Transaction;
-use crate::rejection::Reason;
-use crate::validate::{Claims, Fault, Place};
-
-/// The verdict on a submitted transaction: its id, if it waits for a block now, or the first rule that it breaks.
-pub type Admission = Result<TransactionId, Fault>;
+use crate::format::model::Transaction;
+use crate::format::rejection::{Fault, Reason};
+use crate::pool::Entered;
+use crate::rules::{Claims, Place};
 
 /// How long the thread sleeps at most while a batch is open, since the injected time may pass at any speed.
 const GLANCE: Duration = Duration::from_micros(250);
-
-/// A transaction on its way through admission.
-pub(super) struct Submission {
-    pub(super) transaction: Transaction,
-    pub(super) answer: Promise<Admission>,
-    pub(super) since: Instant,
-    pub(super) permit: Permit,
-}
-
-/// Submissions that are judged together.
-pub(super) type Batch = Vec<Submission>;
-
-/// Batches that were judged, waiting for those before them. Workers judge several at once, but transactions enter the pool in
-/// the order in which they were submitted: else a block could take a sender's later nonce, and the earlier one be lost.
-#[derive(Default)]
-pub(super) struct InOrder {
-    next: u64,
-    judged: BTreeMap<u64, (Batch, Vec<Option<Fault>>)>,
-}
-
-impl InOrder {
-    /// Gives away what waits, to be dropped once nothing is locked.
-    #[must_use]
-    pub(super) fn clear(&mut self) -> BTreeMap<u64, (Batch, Vec<Option<Fault>>)> {
-        std::mem::take(&mut self.judged)
-    }
-}
 
 /// When a batch closes: by size, or when its first item has waited long enough. Pure: time comes in as an argument.
 #[derive(Debug)]

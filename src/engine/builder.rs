@@ -8,16 +8,17 @@ use super::chain::Chain;
 use super::channel::bounded;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
+use super::snapshot::{self, STATES_MAX};
 use super::sync::Arc;
 use super::sync::thread::{self, JoinHandle};
 use super::threads::Threads;
 use super::{Engine, EngineError, admission, commit, worker};
-use crate::archive::ArchiveWriter;
 use crate::clock::{self, Clock, MonotonicClock, SystemClock};
+use crate::format::signature::{self, Verifier};
+use crate::format::spec::ChainSpec;
 use crate::ledger::Ledger;
+use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
-use crate::signature::{self, Verifier};
-use crate::spec::ChainSpec;
 
 /// How an engine is to be opened.
 pub struct EngineBuilder {
@@ -137,6 +138,7 @@ impl EngineBuilder {
         let (jobs, next_job) = bounded(PARCELS_MAX + settings.threads);
         let (urgent, next_urgent) = bounded(2 * settings.threads);
         let (commands, next_command) = bounded(4 * PARCELS_MAX);
+        let (snapshots, next_snapshot) = bounded(STATES_MAX + 1);
         let (submissions, next_submission) = bounded(SUBMISSIONS_MAX + 1);
         let workers = settings.threads;
         let shared = Arc::new(Shared::new(Parts {
@@ -149,12 +151,16 @@ impl EngineBuilder {
             jobs,
             urgent,
             commands,
+            snapshots,
             submissions,
         }));
         let mut threads = Threads::default();
         let start_all = || {
             threads.commit = Some(start(&shared, "commit", move |shared| {
                 commit::run(shared, committer, &next_command);
+            })?);
+            threads.snapshot = Some(start(&shared, "snapshot", move |shared| {
+                snapshot::encode(shared, &next_snapshot);
             })?);
             threads.admission = Some(start(&shared, "admit", move |shared| {
                 admission::gather(shared, &next_submission);

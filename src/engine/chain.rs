@@ -13,10 +13,11 @@ use std::sync::atomic::Ordering;
 use super::EngineError;
 use super::parcel::{Outcome, Parcel};
 use super::sync::Arc;
-use crate::digest::BlockHash;
+use crate::format::digest::BlockHash;
+use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
-use crate::rejection::Rejected;
-use crate::validate::{Depth, Journal, Prepared, Ruling, ValidBlock, Validator};
+use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
+use crate::state::Journal;
 
 /// See the [module](self).
 pub(super) struct Chain {
@@ -52,6 +53,17 @@ pub(super) struct Settled {
     pub(super) parcel: Arc<Parcel>,
     pub(super) valid: Vec<ValidBlock>,
     pub(super) verdicts: Vec<Verdict>,
+}
+
+impl Settled {
+    /// Transactions of the valid blocks.
+    pub(super) fn transactions(&self) -> u64 {
+        let counts = self
+            .valid
+            .iter()
+            .map(|valid| valid.block().header().transaction_count);
+        counts.map(u64::from).sum()
+    }
 }
 
 /// What was decided of one block.

@@ -1,7 +1,7 @@
 //! The thread that commits: it takes what is settled in order, commits groups of it, and only then lets anybody know. While
 //! it waits for the disk, the next group gathers.
 //!
-//! Only [`ValidBlock`](crate::validate::ValidBlock)s come here, and the receipts of their commits go out with the answers.
+//! Only [`ValidBlock`](crate::rules::ValidBlock)s come here, and the receipts of their commits go out with the answers.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,37 +14,13 @@ use super::EngineError;
 use super::chain::{Settled, Verdict};
 use super::channel::{Receiver, RecvTimeoutError};
 use super::error::message_of;
+use super::message::{Command, Job, Pruning};
 use super::metrics::{Load, Stage};
 use super::parcel::Outcome;
 use super::shared::Shared;
 use super::subscription::Event;
 use super::ticket::Promise;
-use crate::archive::ArchiveWriter;
-use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{Committer, EncodedState, LedgerError, PruneReport};
-
-/// What the thread is asked for, in order.
-pub(super) enum Command {
-    /// Commit this.
-    Settled(Settled),
-    /// Keep this state, which is that after everything before.
-    Snapshot(EncodedState),
-    /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
-    Prune(Box<Pruning>),
-    /// Make everything before as durable as the store can.
-    Sync(Promise<Receipt>),
-    /// Drop what is kept for later, since the engine failed.
-    Failed,
-    /// Keep the encoded state, if there is one, make everything durable, and end.
-    Stop(Option<EncodedState>, Promise<Receipt>),
-}
-
-/// A pruning that somebody waits for.
-pub(super) struct Pruning {
-    pub(super) policy: PrunePolicy,
-    pub(super) archive: Option<ArchiveWriter>,
-    pub(super) answer: Promise<Result<PruneReport, EngineError>>,
-}
+use crate::ledger::{Committer, LedgerError, StateAt};
 
 /// Settled parcels that are committed together.
 #[derive(Default)]
@@ -95,8 +71,10 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
             Command::Settled(settled) => {
                 next = gather(shared, settled, &mut group, commands);
                 commit(shared, &mut committer, &mut group)?;
-                if committer.wants_snapshot() || committer.is_pruning_due() {
-                    ask_for_snapshot(shared);
+                if committer.wants_snapshot()
+                    || committer.is_pruning_due() && !committer.expects_snapshot()
+                {
+                    ask_for_snapshot(shared, &mut committer);
                 }
                 Ok(())
             }
@@ -117,10 +95,11 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
 }
 
 /// Has whoever rules hand over the state, once no block is ruled that isn't settled.
-fn ask_for_snapshot(shared: &Shared) {
-    if !shared.snapshot_is_due.swap(true, Ordering::AcqRel) {
-        shared.advance();
-    }
+fn ask_for_snapshot(shared: &Shared, committer: &mut Committer) {
+    committer.expect_snapshot();
+    shared.snapshot_is_due.store(true, Ordering::Release);
+    // Rules are not for this thread. If there is no room, the workers have something to do, and look after it.
+    let _ = shared.urgent.try_send(Job::Advance);
 }
 
 /// A command that is no block.
@@ -135,23 +114,32 @@ fn obey(
         Command::Snapshot(state) => {
             let now_us = shared.clock.now_us();
             committer.put_snapshot(state.clone())?;
-            if let Some(pruning) = &mut asked.pruning {
+            let state = StateAt::Encoded(&state);
+            if let Some(mut pruning) = asked
+                .pruning
+                .take_if(|asked| asked.end <= state.height() + 1)
+            {
                 let report = committer.prune(
                     &pruning.policy,
                     now_us,
-                    &|| state.clone(),
+                    state,
                     pruning.archive.as_mut(),
                     &mut |_| ControlFlow::Continue(()),
                 );
-                if let Some(pruning) = asked.pruning.take() {
-                    pruning.answer.fulfil(report.map_err(EngineError::from));
-                }
+                pruning.answer.fulfil(report.map_err(EngineError::from));
             }
-            committer.retain(now_us, &|| state.clone())?;
+            if asked.pruning.is_some() {
+                ask_for_snapshot(shared, committer);
+            }
+            committer.retain(now_us, state)?;
         }
         Command::Prune(pruning) => {
-            asked.pruning = Some(*pruning);
-            ask_for_snapshot(shared);
+            let end = shared.committed_end();
+            asked.pruning = Some(Pruning { end, ..*pruning });
+            // One that is on its way may be of less; then another is asked for when it comes.
+            if !committer.expects_snapshot() {
+                ask_for_snapshot(shared, committer);
+            }
         }
         Command::Sync(answer) => sync(shared, committer, asked, answer)?,
         Command::Stop(state, answer) => {

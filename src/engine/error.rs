@@ -5,9 +5,9 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use super::metrics::Stage;
-use crate::codec::FieldError;
+use crate::format::codec::FieldError;
+use crate::format::signature::SetupError;
 use crate::ledger::LedgerError;
-use crate::signature::SetupError;
 
 /// Why the engine couldn't do what was asked. Clones share their cause, since everybody who waits gets it.
 #[derive(Debug, Clone, thiserror::Error)]

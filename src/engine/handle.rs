@@ -6,8 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hubledger_storage::{Durability, Receipt};
 
-use super::admission::Submission;
-use super::commit::{Command, Pruning};
+use super::message::{Command, Pruning, Submission};
 use super::parcel::Offered;
 use super::shared::Shared;
 use super::sync::{Arc, lock, lock_std, thread};
@@ -17,17 +16,17 @@ use super::{
     Admission, EngineBuilder, EngineError, EngineMetrics, Import, Outcome, Subscription, Ticket,
     WhenFull,
 };
-use crate::archive::ArchiveWriter;
 use crate::clock;
-use crate::digest::{BlockHash, TransactionId};
+use crate::format::digest::{BlockHash, TransactionId};
+use crate::format::model::{Block, Header, Transaction};
+use crate::format::proof::{ExtensionProof, TransactionProof};
+use crate::format::rejection::Reason;
+use crate::format::signature::KeyPair;
+use crate::format::spec::ChainSpec;
+use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
-use crate::model::{Block, Header, Transaction};
-use crate::produce;
-use crate::proof::{ExtensionProof, TransactionProof};
-use crate::rejection::Reason;
-use crate::signature::KeyPair;
-use crate::spec::ChainSpec;
+use crate::rules::produce;
 
 /// So often a block is produced anew when others came in between.
 const PRODUCE_ATTEMPTS: usize = 8;
@@ -310,6 +309,7 @@ impl Engine {
             Command::Prune(Box::new(Pruning {
                 policy,
                 archive,
+                end: 0,
                 answer,
             }))
         })?

@@ -33,10 +33,10 @@
 //!
 //! # What holds
 //!
-//! - The verdicts are those of the [sequential validator](crate::validate), whatever the threads, batch sizes and timing:
+//! - The verdicts are those of the [sequential validator](crate::rules), whatever the threads, batch sizes and timing:
 //!   what follows from bytes is computed apart, everything about the state in one order, and a verdict is given when the rules
 //!   and the signatures of a block and of all blocks before it are known.
-//! - Only [`ValidBlock`](crate::validate::ValidBlock)s reach the commit thread, and a block is acknowledged when its commit is.
+//! - Only [`ValidBlock`](crate::rules::ValidBlock)s reach the commit thread, and a block is acknowledged when its commit is.
 //! - Nothing is unbounded: memory is granted before a parcel is taken in, and every channel has room for all parcels in
 //!   flight, so that no stage waits for a later one, and nobody can be in a circle of those who wait.
 //! - A stage that fails or panics stops the engine, and everybody who waits gets that as the error.
@@ -50,13 +50,16 @@
 //! |---|---|
 //! | `handle`, `builder` | the object that a hub embeds, and opening it |
 //! | `settings`, `error`, `metrics`, `histogram` | how it is set up, why it failed, where the time goes |
-//! | `import`, `admission`, `pool`, `verified` | blocks and transactions coming in, waiting, and known to be signed |
-//! | `parcel`, `chain`, `worker`, `commit` | what goes through the stages, in which order, and by whom |
+//! | `import`, `admission` | blocks and transactions coming in |
+//! | `message` | what threads hand to each other |
+//! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
+//! | `snapshot` | encoding states, beside everything else |
 //! | `shared`, `threads` | what all threads share, and how they end |
 //! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
 
 mod admission;
+mod advance;
 mod builder;
 mod chain;
 mod channel;
@@ -65,29 +68,29 @@ mod error;
 mod handle;
 mod histogram;
 mod import;
+mod message;
 mod metrics;
 mod parcel;
 mod permits;
-mod pool;
 mod settings;
 mod shared;
+mod snapshot;
 mod subscription;
 mod sync;
 mod threads;
 mod ticket;
 mod turn;
-mod verified;
 #[cfg(test)]
 mod walk;
 mod watermark;
 mod worker;
 
-pub use self::admission::Admission;
 pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::Engine;
 pub use self::histogram::Histogram;
 pub use self::import::Import;
+pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
 pub use self::parcel::Outcome;
 pub use self::settings::{Probe, Settings};

@@ -10,11 +10,11 @@ use hubledger_storage::Receipt;
 use super::permits::Permit;
 use super::sync::{Arc, lock_std as lock};
 use super::ticket::Promise;
-use crate::digest::BlockHash;
+use crate::format::digest::BlockHash;
+use crate::format::model::Block;
+use crate::format::rejection::Rejected;
 use crate::ledger::Unreadable;
-use crate::model::Block;
-use crate::rejection::Rejected;
-use crate::validate::{Claims, Prepared, Signatures};
+use crate::rules::{Claims, Prepared, Signatures};
 
 /// What became of a block that was handed in. The answers come in the order of the blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,14 +92,17 @@ impl Settings {
 
     /// The memory that a transaction may take on its way through admission; at least the share that keeps their number
     /// within its bound.
-    pub(super) fn admission_memory_of(&self, transaction: &crate::model::Transaction) -> u64 {
+    pub(super) fn admission_memory_of(
+        &self,
+        transaction: &crate::format::model::Transaction,
+    ) -> u64 {
         let share = self.admission_bytes.div_ceil(SUBMISSIONS_MAX as u64);
         (transaction.bytes().len() as u64 + TRANSACTION_MEMORY).max(share)
     }
 
     /// The memory that blocks of `bytes` encoded bytes may take while they are in flight, whatever is in them.
     pub(super) fn memory_of_unread(&self, blocks: usize, bytes: usize) -> u64 {
-        let transactions = bytes / crate::model::TRANSACTION_BYTES_MIN;
+        let transactions = bytes / crate::format::model::TRANSACTION_BYTES_MIN;
         self.memory_of(blocks, transactions as u64, bytes)
     }
 

@@ -7,27 +7,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use hubledger_storage::Durability;
 
 use super::EngineError;
-use super::admission::{InOrder, Submission};
 use super::chain::Chain;
 use super::channel::Sender;
-use super::commit::Command;
 use super::error::{Latch, message_of};
+use super::message::{Command, InOrder, Job, Submission};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
-use super::pool::Pool;
 use super::settings::Settings;
 use super::subscription::Subscribers;
 use super::sync::{Arc, Mutex, MutexGuard, lock};
 use super::turn::Turn;
-use super::verified::Verified;
 use super::watermark::Watermark;
-use super::worker::{self, Job};
 use crate::clock::Clock;
+use crate::format::signature::Verifier;
+use crate::format::spec::ChainSpec;
 use crate::ledger::ChainReader;
-use crate::signature::Verifier;
-use crate::spec::ChainSpec;
-use crate::validate::ValidBlock;
+use crate::pool::Pool;
+use crate::pool::Verified;
+use crate::rules::ValidBlock;
+use crate::state::State;
 
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
@@ -57,6 +56,8 @@ pub(super) struct Shared {
     pub(super) jobs: Sender<Job>,
     pub(super) urgent: Sender<Job>,
     pub(super) commands: Sender<Command>,
+    /// States to be encoded; nothing means that no more will come.
+    pub(super) snapshots: Sender<Option<State>>,
     /// Nothing means that no more will come.
     pub(super) submissions: Sender<Option<Submission>>,
 }
@@ -72,6 +73,7 @@ pub(super) struct Parts {
     pub(super) jobs: Sender<Job>,
     pub(super) urgent: Sender<Job>,
     pub(super) commands: Sender<Command>,
+    pub(super) snapshots: Sender<Option<State>>,
     pub(super) submissions: Sender<Option<Submission>>,
 }
 
@@ -115,6 +117,7 @@ impl Shared {
             jobs: parts.jobs,
             urgent: parts.urgent,
             commands: parts.commands,
+            snapshots: parts.snapshots,
             submissions: parts.submissions,
             settings,
         }
@@ -155,11 +158,6 @@ impl Shared {
         self.meters.queued(Stage::Commit, self.commands.len());
         // Only when the thread has ended is there nobody to take it, and then nobody is owed an answer.
         let _ = self.commands.send(command);
-    }
-
-    /// Rules and settles what is ready.
-    pub(super) fn advance(&self) {
-        worker::advance(self);
     }
 
     /// Calls the probe at a hand-off, and notes the stage that a panic from now on belongs to.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use hubledger_storage::Receipt;
 
 use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
-use crate::digest::BlockHash;
-use crate::rejection::Rejected;
+use crate::format::digest::BlockHash;
+use crate::format::rejection::Rejected;
 
 /// Something that happened, in the order in which it did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,10 @@
 use hubledger_storage::Receipt;
 
 use super::EngineError;
-use super::commit::Command;
+use super::message::{Command, Job};
 use super::shared::Shared;
 use super::sync::thread::{self, JoinHandle};
 use super::ticket::ticket;
-use super::worker::Job;
 use crate::ledger::EncodedState;
 
 /// Those that were started.
@@ -18,6 +17,7 @@ use crate::ledger::EncodedState;
 pub(super) struct Threads {
     pub(super) admission: Option<JoinHandle<()>>,
     pub(super) workers: Vec<JoinHandle<()>>,
+    pub(super) snapshot: Option<JoinHandle<()>>,
     pub(super) commit: Option<JoinHandle<()>>,
 }
 
@@ -26,7 +26,7 @@ impl Threads {
     pub(super) fn have_caller(&self) -> bool {
         let own = thread::current().id();
         let all = self.workers.iter().chain(&self.admission);
-        let mut all = all.chain(&self.commit);
+        let mut all = all.chain(&self.snapshot).chain(&self.commit);
         all.any(|thread| thread.thread().id() == own)
     }
 
@@ -40,6 +40,8 @@ impl Threads {
             let _ = shared.jobs.send(Job::Stop);
         }
         join(self.workers);
+        let _ = shared.snapshots.send(None);
+        join(self.snapshot);
         let state = (!shared.latch.is_set())
             .then(|| EncodedState::from(shared.lock_chain().validator().state()));
         let (answer, ticket) = ticket(&shared.latch);

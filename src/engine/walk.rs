@@ -14,10 +14,10 @@ use shuttle::{Config, Runner};
 use super::sync::{Arc, thread};
 use super::{Engine, EngineBuilder, EngineError, Outcome, Stage, WhenFull};
 use crate::clock::{Clock, FixedClock};
+use crate::format::model::{Block, Transaction};
 use crate::generate::{Generator, Recipe};
 use crate::ledger::LedgerError;
 use crate::ledger::policy::PrunePolicy;
-use crate::model::{Block, Transaction};
 
 /// A chain whose blocks and transactions are there to be handed in.
 struct Chain {

@@ -11,29 +11,18 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::EngineError;
-use super::admission::{self, Batch};
+use super::admission;
+use super::advance::advance;
 use super::channel::{Receiver, recv_biased};
-use super::commit::Command;
 use super::error::message_of;
+use super::message::Job;
 use super::metrics::{Load, Stage};
 use super::parcel::{Offered, Parcel};
 use super::shared::Shared;
 use super::sync::Arc;
-use crate::ledger::{EncodedState, Unreadable};
-use crate::model::Block;
-use crate::validate::{Claims, Prepared};
-
-/// What there is to do.
-pub(super) enum Job {
-    /// A parcel that nobody has looked into.
-    Parcel(Arc<Parcel>),
-    /// Some of a parcel's signatures.
-    Signatures(Arc<Parcel>, Range<usize>),
-    /// The batch of a number of transactions that want to be admitted.
-    Admission(u64, Batch),
-    /// Nothing more.
-    Stop,
-}
+use crate::format::model::Block;
+use crate::ledger::Unreadable;
+use crate::rules::{Claims, Prepared};
 
 /// Works until it is told to stop. `urgent` jobs go first.
 pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>) {
@@ -52,10 +41,12 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
         let stage = Cell::new(Stage::Decode);
         let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
             Job::Parcel(parcel) => take_through(shared, parcel, &stage),
+            Job::Advance => {}
             Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
             Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
             Job::Stop => {}
         }));
+        let done = done.and_then(|()| look_after_snapshot(shared));
         if let Err(payload) = done {
             shared.fail(EngineError::Panicked {
                 stage: stage.get(),
@@ -63,6 +54,14 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
             });
         }
     }
+}
+
+/// Hands over the state if it is asked for.
+fn look_after_snapshot(shared: &Shared) -> std::thread::Result<()> {
+    if !shared.snapshot_is_due.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    catch_unwind(AssertUnwindSafe(|| advance(shared)))
 }
 
 /// Decodes and hashes a parcel, hands it on, and checks its signatures.
@@ -109,7 +108,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
         }
     }
     shared.enter(Stage::Validate, stage);
-    shared.advance();
+    advance(shared);
     check(shared, parcel, 0..count.min(batch), stage);
 }
 
@@ -168,51 +167,6 @@ fn check(shared: &Shared, parcel: &Parcel, range: Range<usize>, stage: &Cell<Sta
     parcel.settle_batch(found);
     if parcel.is_signed() {
         shared.enter(Stage::Validate, stage);
-        shared.advance();
-    }
-}
-
-/// Rules and settles what is ready; called with every piece of news.
-pub(super) fn advance(shared: &Shared) {
-    shared.turn.take(|| {
-        if let Err(error) = rule_and_settle(shared) {
-            shared.fail(error);
-        }
-    });
-}
-
-/// A round of it.
-fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
-    let mut chain = shared.lock_chain();
-    loop {
-        shared.latch.check()?;
-        let started = Instant::now();
-        if let Some(settled) = chain.settle() {
-            let load = Load {
-                blocks: settled.verdicts.len() as u64,
-                transactions: settled.valid.iter().map(|b| transactions(b.block())).sum(),
-                bytes: settled.parcel.bytes as u64,
-            };
-            shared.forget_used(&settled.valid);
-            shared.meters.stage(Stage::Validate, started, load);
-            shared.send_commit(Command::Settled(settled));
-            continue;
-        }
-        if shared.snapshot_is_due.load(Ordering::Acquire) {
-            // A snapshot is of a state without unsettled blocks, so that rules wait until it is taken.
-            if chain.ruled() > 0 {
-                return Ok(());
-            }
-            let state = EncodedState::from(chain.validator().state());
-            shared.snapshot_is_due.store(false, Ordering::Release);
-            shared.send_commit(Command::Snapshot(state));
-        }
-        let Some(parcel) = chain.next_to_rule() else {
-            return Ok(());
-        };
-        let now_us = || shared.clock.now_us();
-        chain.rule(&parcel, now_us, shared.committed_end())?;
-        let meters = &shared.meters;
-        meters.stage(Stage::Validate, started, Load::default());
+        advance(shared);
     }
 }

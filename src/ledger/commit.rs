@@ -1,11 +1,14 @@
 //! Committing valid blocks, now and then a snapshot of the state, and pruning by a policy: the one place that writes to a
 //! store that is open.
 
+use bytes::Bytes;
 use hubledger_storage::{BlockWriter, Durability, META_VALUE_BYTES_MAX, Receipt};
 
-use super::retention::Retention;
-use super::{ChainReader, LedgerError, META_STATE, record};
-use crate::validate::{State, ValidBlock};
+use super::keep::Retention;
+use super::values::META_STATE;
+use super::{ChainReader, LedgerError, record};
+use crate::rules::ValidBlock;
+use crate::state::State;
 
 /// A snapshot is due when this many blocks …
 const SNAPSHOT_BLOCKS_MIN: u64 = 256;
@@ -21,20 +24,48 @@ pub(super) struct Snapshot {
     pub(super) blocks_since: u64,
     pub(super) bytes_since: u64,
     pub(super) size: u64,
+    /// What had been committed since the last one when another was asked for: that doesn't count for the one after it.
+    asked_at: Option<(u64, u64)>,
 }
 
-/// A state, encoded, and the block that it stands after.
+/// A state, encoded, and the block that it stands after. Clones share the bytes.
 #[derive(Clone)]
 pub(crate) struct EncodedState {
     pub(crate) height: u64,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
+}
+
+/// The state after a committed block, for whoever may need it as a snapshot.
+#[derive(Clone, Copy)]
+pub(crate) enum StateAt<'a> {
+    /// After the last committed block; encoded once it is needed.
+    Tip(&'a State),
+    /// After that block or an earlier one.
+    Encoded(&'a EncodedState),
+}
+
+impl StateAt<'_> {
+    /// The block that it stands after.
+    pub(crate) fn height(self) -> u64 {
+        match self {
+            Self::Tip(state) => state.height(),
+            Self::Encoded(state) => state.height,
+        }
+    }
+
+    pub(crate) fn encode(self) -> EncodedState {
+        match self {
+            Self::Tip(state) => EncodedState::from(state),
+            Self::Encoded(state) => state.clone(),
+        }
+    }
 }
 
 impl From<&State> for EncodedState {
     fn from(state: &State) -> Self {
         Self {
             height: state.height(),
-            bytes: state.encode(),
+            bytes: state.encode().into(),
         }
     }
 }
@@ -82,10 +113,21 @@ impl Committer {
         Ok(receipt)
     }
 
-    /// Whether enough was committed for another snapshot.
+    /// Whether enough was committed for another snapshot, and none is on its way.
     pub(crate) fn wants_snapshot(&self) -> bool {
-        self.snapshot.blocks_since >= SNAPSHOT_BLOCKS_MIN
+        self.snapshot.asked_at.is_none()
+            && self.snapshot.blocks_since >= SNAPSHOT_BLOCKS_MIN
             && self.snapshot.bytes_since >= SNAPSHOT_SHARE * self.snapshot.size
+    }
+
+    /// Whether one is on its way.
+    pub(crate) fn expects_snapshot(&self) -> bool {
+        self.snapshot.asked_at.is_some()
+    }
+
+    /// Notes that a snapshot is on its way: of the chain as it is now, or with some of the blocks that come meanwhile.
+    pub(crate) fn expect_snapshot(&mut self) {
+        self.snapshot.asked_at = Some((self.snapshot.blocks_since, self.snapshot.bytes_since));
     }
 
     /// Whether anything was committed since the last snapshot.
@@ -93,13 +135,20 @@ impl Committer {
         self.snapshot.blocks_since > 0
     }
 
-    /// Keeps `state`, which is that after the last committed block.
+    /// Keeps `state`, which is that after the last committed block or one that was that when
+    /// [`Committer::expect_snapshot`] was called, or later.
     pub(crate) fn put_snapshot(
         &mut self,
         state: impl Into<EncodedState>,
     ) -> Result<(), LedgerError> {
         let EncodedState { height, bytes } = state.into();
         let size = bytes.len() as u64;
+        let (blocks, in_bytes) = match self.snapshot.asked_at.take() {
+            Some(asked_at) => asked_at,
+            None => (self.snapshot.blocks_since, self.snapshot.bytes_since),
+        };
+        let blocks_since = self.snapshot.blocks_since - blocks;
+        let bytes_since = self.snapshot.bytes_since - in_bytes;
         if bytes.len() > META_VALUE_BYTES_MAX {
             tracing::warn!(
                 bytes = size,
@@ -107,8 +156,10 @@ impl Committer {
             );
             self.snapshot = Snapshot {
                 height: self.snapshot.height,
+                blocks_since,
+                bytes_since,
                 size,
-                ..Snapshot::default()
+                asked_at: None,
             };
             return Ok(());
         }
@@ -119,8 +170,10 @@ impl Committer {
         self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
         self.snapshot = Snapshot {
             height,
+            blocks_since,
+            bytes_since,
             size,
-            ..Snapshot::default()
+            asked_at: None,
         };
         Ok(())
     }

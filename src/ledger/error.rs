@@ -1,11 +1,11 @@
 //! Faults of this ledger, its store or its callers; never of somebody's block, which is a
-//! [`Rejected`](crate::rejection::Rejected).
+//! [`Rejected`](crate::format::rejection::Rejected).
 
+use super::keep::policy::PolicyError;
 use super::missing::{Losses, LostPart};
-use super::policy::PolicyError;
-use crate::archive::ArchiveError;
-use crate::codec::DecodeError;
-use crate::digest::{BlockHash, ChainId};
+use crate::format::codec::DecodeError;
+use crate::format::digest::{BlockHash, ChainId};
+use crate::ledger::archive::ArchiveError;
 
 /// Why the ledger couldn't do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,10 @@ use std::ops::Range;
 use hubledger_storage::{BlockReader, Extent, Id};
 
 use super::LedgerError;
-use crate::codec::{self, DecodeError, DecodeProblem, Reader};
-use crate::digest::{ChainId, sha256};
+use super::values::META_MISSING;
+use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
+use crate::format::digest::{ChainId, sha256};
 
-/// The value's name.
-pub(super) const META_MISSING: &str = "missing";
 const MAGIC: &[u8; 8] = b"HLMISS\0\x01";
 /// Ranges of all parts together: 16 MiB of them, far below what a store takes as one value.
 const RANGES_MAX: usize = 1 << 20;

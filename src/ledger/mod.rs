@@ -8,51 +8,45 @@
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
 //!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
-mod budget;
+pub mod archive;
 mod commit;
-mod compare;
 mod copy;
 mod error;
-mod leaves;
+pub mod keep;
 mod missing;
-pub mod policy;
 mod prove;
-mod prune;
 mod reader;
 mod record;
-mod restore;
-mod retention;
-mod salvage;
 mod step;
+mod values;
 mod verify;
-mod verify_parts;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
-pub(crate) use self::commit::{Committer, EncodedState};
-pub use self::compare::Compared;
-pub use self::copy::{CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain};
+pub use self::archive::{RestoreError, RestoreReport, restore_archive};
+pub(crate) use self::commit::{Committer, EncodedState, StateAt};
+pub use self::copy::{
+    Compared, CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain,
+};
 pub use self::error::LedgerError;
+pub use self::keep::{PruneProgress, PruneReport, PruneStep, Pruned, policy};
 pub use self::missing::{Losses, LostPart, Missing};
-pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
 pub use self::reader::{ChainReader, Lookup, Placed};
-pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::step::{BlockProgress, BlockStep};
+use self::values::{META_SPEC, META_STATE, refuse_incomplete};
 pub use self::verify::{StoreReport, verify_store};
 use crate::clock::Clock;
-use crate::codec::{DecodeError, DecodeProblem};
-use crate::digest::{BlockHash, Digest};
-use crate::model::Block;
-use crate::rejection::{Reason, Rejected};
-use crate::signature::Verifier;
-use crate::spec::ChainSpec;
-use crate::validate::{Depth, State, ValidBlock, Validator};
-
-const META_SPEC: &str = "spec";
-const META_STATE: &str = "state";
+use crate::format::codec::{DecodeError, DecodeProblem};
+use crate::format::digest::{BlockHash, Digest};
+use crate::format::model::Block;
+use crate::format::rejection::{Reason, Rejected};
+use crate::format::signature::Verifier;
+use crate::format::spec::ChainSpec;
+use crate::rules::{Depth, ValidBlock, Validator};
+use crate::state::State;
 
 /// A staged run is committed by [`Ledger::stage`] itself when it reaches this many bytes of bodies …
 const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -93,7 +87,7 @@ impl Ledger {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let Store { reader, mut writer } = store;
-        copy::refuse_incomplete(&*reader)?;
+        refuse_incomplete(&*reader)?;
         match reader.meta(META_SPEC)? {
             Some(held) => {
                 let held = decode_spec(&held)?;

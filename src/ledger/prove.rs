@@ -2,12 +2,13 @@
 //! from kept leaf hashes for whoever has the transaction's bytes. Neither trusts what it starts from: a carried proof is
 //! checked first, and kept leaves have to give the Merkle root of the header.
 
+use super::keep::leaves;
 use super::missing::LostPart;
-use super::{ChainReader, LedgerError, leaves};
-use crate::digest::{BlockHash, Digest};
-use crate::merkle;
-use crate::model::{Header, Transaction};
-use crate::proof::TransactionProof;
+use super::{ChainReader, LedgerError};
+use crate::format::digest::{BlockHash, Digest};
+use crate::format::merkle;
+use crate::format::model::{Header, Transaction};
+use crate::format::proof::TransactionProof;
 
 impl ChainReader {
     /// The same proof for `head` (the last block if `None`), which may be later or earlier than the one it was made

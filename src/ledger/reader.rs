@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
 use super::missing::{LostPart, Missing};
-use super::{LedgerError, META_SPEC, record};
-use crate::digest::{BlockHash, Digest, TransactionId};
-use crate::merkle::{self, Chunks};
-use crate::model::{Block, Header, Original, Transaction};
-use crate::proof::{ExtensionProof, TransactionProof};
-use crate::spec::ChainSpec;
-use crate::validate::history_leaf;
+use super::values::META_SPEC;
+use super::{LedgerError, record};
+use crate::format::digest::{BlockHash, Digest, TransactionId};
+use crate::format::merkle::history_leaf;
+use crate::format::merkle::{self, Chunks};
+use crate::format::model::{Block, Header, Transaction};
+use crate::format::original::Original;
+use crate::format::proof::{ExtensionProof, TransactionProof};
+use crate::format::spec::ChainSpec;
 
 /// Reads one chain. Clones are cheap; every answer is about committed blocks only.
 #[derive(Clone)]
@@ -70,13 +72,13 @@ pub enum Lookup {
 }
 
 impl ChainReader {
-    /// Reads the chain in `store`. A specification that [contradicts itself](crate::spec::SpecFields::contradictions) is
+    /// Reads the chain in `store`. A specification that [contradicts itself](crate::format::spec::SpecFields::contradictions) is
     /// only warned about.
     ///
     /// # Errors
     /// A store without a chain, with an incomplete copy of one, or with a damaged specification or list of lost parts.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
-        super::copy::refuse_incomplete(&*store)?;
+        super::values::refuse_incomplete(&*store)?;
         let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
         let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
             record: META_SPEC,

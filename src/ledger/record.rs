@@ -6,9 +6,10 @@ use hubledger_storage as storage;
 use hubledger_storage::IndexEntry;
 
 use super::LedgerError;
-use crate::codec::{self, DecodeError, Reader};
-use crate::digest::BlockHash;
-use crate::model::{Block, HEADER_BYTES_MAX, Header, Kind, Original, SEAL_BYTES_MAX};
+use crate::format::codec::{self, DecodeError, Reader};
+use crate::format::digest::BlockHash;
+use crate::format::model::{Block, HEADER_BYTES_MAX, Header, Kind, SEAL_BYTES_MAX};
+use crate::format::original::Original;
 
 /// The record of a valid block.
 pub(super) fn encode(block: &Block) -> storage::Block {

@@ -3,7 +3,8 @@
 use hubledger::digest::Digest;
 use hubledger::ledger::Outcome;
 use hubledger::merkle;
-use hubledger::model::{Block, Draft, Kind, Operation, Original, Scheme, Transaction};
+use hubledger::model::{Block, Draft, Kind, Operation, Scheme, Transaction};
+use hubledger::original::Original;
 use hubledger::rejection::{Reason, Rejected};
 
 use crate::common::{Chain, corrupt_signature, fields, key, merkle_root, witness};

@@ -14,13 +14,14 @@ use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, Scheme, Seal, Transaction, VectorClock,
     Witness,
 };
-use hubledger::produce::produce;
 use hubledger::rejection::{Reason, Rejected};
+use hubledger::rules::produce::produce;
+use hubledger::rules::{Depth, ValidBlock, Validator};
 use hubledger::signature::{KeyPair, Signature};
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, InitialAccount, Limits, ProofOfAuthority, Rules, SpecFields,
 };
-use hubledger::validate::{Depth, State, ValidBlock, Validator};
+use hubledger::state::State;
 use hubledger_storage::{MemoryStore, Store, StoreUrl};
 use sha2::{Digest as _, Sha256};
 

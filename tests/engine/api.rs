@@ -558,6 +558,7 @@ fn a_clock_that_was_broken_when_the_engine_was_opened_is_bounded_by_the_year_999
     engine.shutdown().unwrap();
     // Who has a ledger and no engine gets the same bound.
     let (spec, state) = (chain.spec(), chain.state());
-    let made = hubledger::produce::produce(spec, state, "hub-0", &key("hub-0"), &[], u64::MAX);
+    let made =
+        hubledger::rules::produce::produce(spec, state, "hub-0", &key("hub-0"), &[], u64::MAX);
     assert_eq!(made.unwrap_err().field, "timestamp");
 }

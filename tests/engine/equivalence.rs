@@ -9,7 +9,7 @@ use hubledger::engine::{Engine, Outcome};
 use hubledger::ledger::{self, Ledger};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::validate::{Depth, Validator};
+use hubledger::rules::{Depth, Validator};
 use hubledger_storage::{MemoryStore, StoredBlock};
 use proptest::prelude::*;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use hubledger::archive::{Archive, ArchiveError, ArchiveWriter, ArchivedBlocks};
+use hubledger::ledger::archive::{Archive, ArchiveError, ArchiveWriter, ArchivedBlocks};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
     ChainReader, Ledger, LedgerError, PruneReport, RestoreError, RestoreReport, restore_archive,
@@ -373,7 +373,7 @@ fn contents_that_go_on_for_ever_are_refused() {
     assert!(bomb.len() < 1 << 20);
     let path = folder.path().join("bomb");
     fs::write(&path, &bomb).unwrap();
-    let read = |file: &hubledger::archive::ArchivedFile| -> Result<u64, ArchiveError> {
+    let read = |file: &hubledger::ledger::archive::ArchivedFile| -> Result<u64, ArchiveError> {
         let mut blocks = ArchivedBlocks::open(&path, file)?;
         let mut count = 0;
         while blocks.next_block()?.is_some() {

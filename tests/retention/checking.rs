@@ -7,7 +7,7 @@ use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{LedgerError, Outcome, StoreReport, verify_store};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::validate::Depth;
+use hubledger::rules::Depth;
 use hubledger_storage::{self as storage, BlockReader, Durability, IndexEntry, Part};
 
 use crate::common::{Chain, corrupt_signature, memory, rewritten};

@@ -3,12 +3,12 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use hubledger::archive::ArchiveWriter;
 use hubledger::digest::Digest;
+use hubledger::ledger::archive::ArchiveWriter;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{LedgerError, copy_chain};
 use hubledger::merkle;
-use hubledger::validate::history_leaf;
+use hubledger::merkle::history_leaf;
 use sha2::{Digest as _, Sha256};
 
 use crate::common::{Chain, memory, reopenable};

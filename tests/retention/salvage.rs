@@ -5,8 +5,8 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger::archive::{Archive, ArchiveWriter};
 use hubledger::digest::BlockHash;
+use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
     ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Outcome,

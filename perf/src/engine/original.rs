@@ -11,10 +11,11 @@ use hubledger::clock::{Clock as _, SystemClock};
 use hubledger::digest::Digest;
 use hubledger::merkle::Tree;
 use hubledger::model::{Block, Draft, Kind, Operation, Transaction};
-use hubledger::produce::{draft, produce};
+use hubledger::rules::produce::{draft, produce};
+use hubledger::rules::{Depth, Validator};
 use hubledger::signature::{KeyPair, Verifier};
 use hubledger::spec::ChainSpec;
-use hubledger::validate::{Depth, State, Validator};
+use hubledger::state::State;
 
 use super::chain::Chain;
 use super::import::Means;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow, ensure};
-use hubledger::mpreg::{Source, verify_in_parallel};
+use hubledger_mpreg::{Source, verify_in_parallel};
 
 pub(super) use self::store::{BLOCKS, PER_BLOCK, write_store};
 use crate::clock::{Clock, Times};

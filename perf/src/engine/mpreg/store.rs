@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use hubledger::digest::sha256;
-use hubledger::mpreg::{Block, Transaction, merkle};
 use hubledger::signature::KeyPair;
+use hubledger_mpreg::{Block, Transaction, merkle};
 use rusqlite::Connection;
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};

@@ -1,0 +1,120 @@
+//! Blocks and transactions as JSON.
+
+use hubledger::ledger::{LostPart, Missing, Placed};
+use hubledger::model::{Block, Header, Kind, Scheme, Seal, Transaction};
+use hubledger::original::Original;
+use serde_json::{Value, json};
+
+/// The most ranges of a part that a report lists, as many as damaged places in a check's.
+const RANGES_LISTED_MAX: usize = hubledger_storage::DAMAGE_LISTED_MAX;
+
+pub(crate) fn header(header: &Header) -> Value {
+    let mut value = json!({ "hash": header.hash(), "height": header.height });
+    if let (Value::Object(all), Ok(Value::Object(fields))) =
+        (&mut value, serde_json::to_value(&**header))
+    {
+        all.extend(fields);
+    }
+    value
+}
+
+pub(crate) fn block(block: &Block) -> Value {
+    let mut value = header(block.header());
+    value["seal"] = seal(block.seal());
+    value["transactions"] = block.transactions().iter().map(transaction).collect();
+    value
+}
+
+pub(crate) fn placed(placed: &Placed) -> Value {
+    let mut value = transaction(placed.transaction());
+    value["height"] = placed.height.into();
+    value["index"] = placed.index.into();
+    value["block"] = json!(placed.block.hash());
+    value
+}
+
+/// Which parts of which blocks are missing: for each part the ranges, first and last height.
+pub(crate) fn missing(missing: &Missing) -> Value {
+    let parts = LostPart::ALL.into_iter().filter_map(|part| {
+        let ranges = missing.ranges(part);
+        let listed: Vec<_> = ranges
+            .iter()
+            .take(RANGES_LISTED_MAX)
+            .map(|range| json!([range.start, range.end - 1]))
+            .collect();
+        let unlisted = ranges.len() - listed.len();
+        let mut value = json!({ "blocks": missing.count(part), "ranges": listed });
+        if unlisted > 0 {
+            value["ranges_unlisted"] = unlisted.into();
+        }
+        (!ranges.is_empty()).then(|| (part.word().to_owned(), value))
+    });
+    Value::Object(parts.collect())
+}
+
+fn seal(seal: &Seal) -> Value {
+    match seal {
+        Seal::None => Value::Null,
+        Seal::Authority { key, signature } => {
+            json!({ "kind": "authority", "key": key, "signature": signature })
+        }
+        Seal::Original(original) => json!({ "kind": "mpreg", "original": original }),
+    }
+}
+
+fn transaction(transaction: &Transaction) -> Value {
+    let imported = transaction.kind() == Kind::Mpreg;
+    let mut value = json!({
+        "id": transaction.id(),
+        "kind": if imported { "mpreg" } else { "native" },
+        "sender": transaction.sender(),
+        "receiver": transaction.receiver(),
+        "operation": transaction.operation().word(),
+        "amount": transaction.amount(),
+        "timestamp": transaction.timestamp(),
+        "expiry": transaction.expiry(),
+        "fee": transaction.fee(),
+        "nonce": transaction.nonce(),
+        "payload": hex::encode(transaction.payload()),
+        "witnesses": witnesses(transaction),
+    });
+    if imported && let Ok(original) = Original::decode(transaction.payload()) {
+        let mut signed = Vec::new();
+        original.put_signing_bytes(transaction, &mut signed);
+        value["original"] = json!({
+            "transaction_id": original.transaction_id,
+            "timestamp": original.timestamp,
+            "fee": original.fee,
+            "nonce": original.nonce,
+            "payload": hex::encode(original.payload),
+            "signing_bytes": hex::encode(signed),
+        });
+    }
+    value
+}
+
+/// Every witness with whether its signature verifies, checked now.
+fn witnesses(transaction: &Transaction) -> Value {
+    let mut original_message = Vec::new();
+    if let Ok(original) = Original::decode(transaction.payload()) {
+        original.put_signing_bytes(transaction, &mut original_message);
+    }
+    let native_message = transaction.signed_message();
+    transaction
+        .witnesses()
+        .map(|witness| {
+            let (scheme, message) = match witness.scheme {
+                Scheme::Native => ("native", native_message.as_slice()),
+                Scheme::Mpreg => ("mpreg", original_message.as_slice()),
+            };
+            let verifies =
+                hubledger::signature::verify(&witness.key, message, &witness.signature).is_ok();
+            json!({
+                "scheme": scheme,
+                "key": witness.key,
+                "signature": witness.signature,
+                "verifies": verifies,
+            })
+        })
+        .collect()
+}

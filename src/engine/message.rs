@@ -1,0 +1,90 @@
+//! What threads hand to each other: jobs for the workers, commands for the thread that commits, transactions on their way
+//! through admission.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Instant;
+
+use hubledger_storage::Receipt;
+
+use super::EngineError;
+use super::chain::Settled;
+use super::parcel::Parcel;
+use super::permits::Permit;
+use super::sync::Arc;
+use super::ticket::Promise;
+use crate::format::digest::TransactionId;
+use crate::format::model::Transaction;
+use crate::format::rejection::Fault;
+use crate::ledger::archive::ArchiveWriter;
+use crate::ledger::policy::PrunePolicy;
+use crate::ledger::{EncodedState, PruneReport};
+
+/// What there is to do for a worker.
+pub(super) enum Job {
+    /// A parcel that nobody has looked into.
+    Parcel(Arc<Parcel>),
+    /// Rule and settle what is ready.
+    Advance,
+    /// Some of a parcel's signatures.
+    Signatures(Arc<Parcel>, Range<usize>),
+    /// The batch of a number of transactions that want to be admitted.
+    Admission(u64, Batch),
+    /// Nothing more.
+    Stop,
+}
+
+/// What the thread that commits is asked for, in order.
+pub(super) enum Command {
+    /// Commit this.
+    Settled(Settled),
+    /// Keep this state, which is that after everything before or after some of it.
+    Snapshot(EncodedState),
+    /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
+    Prune(Box<Pruning>),
+    /// Make everything before as durable as the store can.
+    Sync(Promise<Receipt>),
+    /// Drop what is kept for later, since the engine failed.
+    Failed,
+    /// Keep the encoded state, if there is one, make everything durable, and end.
+    Stop(Option<EncodedState>, Promise<Receipt>),
+}
+
+/// A pruning that somebody waits for.
+pub(super) struct Pruning {
+    pub(super) policy: PrunePolicy,
+    pub(super) archive: Option<ArchiveWriter>,
+    /// The end of the chain when it was asked for: a snapshot of less than that doesn't do.
+    pub(super) end: u64,
+    pub(super) answer: Promise<Result<PruneReport, EngineError>>,
+}
+
+/// The verdict on a submitted transaction: its id, if it waits for a block now, or the first rule that it breaks.
+pub type Admission = Result<TransactionId, Fault>;
+
+/// A transaction on its way through admission.
+pub(super) struct Submission {
+    pub(super) transaction: Transaction,
+    pub(super) answer: Promise<Admission>,
+    pub(super) since: Instant,
+    pub(super) permit: Permit,
+}
+
+/// Submissions that are judged together.
+pub(super) type Batch = Vec<Submission>;
+
+/// Batches that were judged, waiting for those before them. Workers judge several at once, but transactions enter the pool in
+/// the order in which they were submitted: else a block could take a sender's later nonce, and the earlier one be lost.
+#[derive(Default)]
+pub(super) struct InOrder {
+    pub(super) next: u64,
+    pub(super) judged: BTreeMap<u64, (Batch, Vec<Option<Fault>>)>,
+}
+
+impl InOrder {
+    /// Gives away what waits, to be dropped once nothing is locked.
+    #[must_use]
+    pub(super) fn clear(&mut self) -> BTreeMap<u64, (Batch, Vec<Option<Fault>>)> {
+        std::mem::take(&mut self.judged)
+    }
+}

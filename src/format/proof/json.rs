@@ -1,0 +1,146 @@
+//! The JSON form of proofs: the fields of the encoding, with lower-case hexadecimal for bytes and hashes.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{ExtensionProof, Proof, TransactionProof};
+use crate::format::digest::{Digest, TransactionId};
+use crate::format::model::Header;
+
+const TRANSACTION: &str = "transaction";
+const EXTENSION: &str = "extension";
+
+/// Which proof it is; the rest is read once that is known.
+#[derive(Deserialize)]
+struct KindJson {
+    proof: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransactionJson {
+    proof: String,
+    version: u8,
+    head: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<Digest>>,
+    index: u32,
+    id: TransactionId,
+    witness: Hex,
+    path: Vec<Digest>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtensionJson {
+    proof: String,
+    version: u8,
+    old: Hex,
+    new: Hex,
+    consistency: Vec<Digest>,
+    inclusion: Vec<Digest>,
+}
+
+/// Bytes as lower-case hexadecimal.
+struct Hex(Bytes);
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(serde::de::Error::custom(
+                "hexadecimal digits are lower case",
+            ));
+        }
+        Ok(Self(
+            hex::decode(&text).map_err(serde::de::Error::custom)?.into(),
+        ))
+    }
+}
+
+pub(super) fn to_json(proof: &Proof) -> String {
+    let hex = |header: &Header| Hex(header.bytes().clone());
+    let json = match proof {
+        Proof::Transaction(proof) => serde_json::to_string_pretty(&TransactionJson {
+            proof: TRANSACTION.to_owned(),
+            version: super::VERSION,
+            head: hex(&proof.head),
+            header: proof.later.as_ref().map(|(header, _)| hex(header)),
+            history: proof.later.as_ref().map(|(_, history)| history.clone()),
+            index: proof.index,
+            id: proof.id,
+            witness: Hex(proof.witness.clone()),
+            path: proof.path.clone(),
+        }),
+        Proof::Extension(proof) => serde_json::to_string_pretty(&ExtensionJson {
+            proof: EXTENSION.to_owned(),
+            version: super::VERSION,
+            old: hex(&proof.old),
+            new: hex(&proof.new),
+            consistency: proof.consistency.clone(),
+            inclusion: proof.inclusion.clone(),
+        }),
+    };
+    json.expect("strings, numbers and lists have a JSON form")
+}
+
+pub(super) fn from_json(text: &str) -> Result<Proof, String> {
+    let kind: KindJson = read(text)?;
+    let proof = match kind.proof.as_str() {
+        TRANSACTION => Proof::Transaction(transaction(read(text)?)?),
+        EXTENSION => Proof::Extension(extension(read(text)?)?),
+        other => return Err(format!("{other:?} is not a kind of proof")),
+    };
+    // Through the one encoding, so that both forms accept the same proofs.
+    Proof::decode(&proof.encode().into()).map_err(|error| error.to_string())
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn transaction(json: TransactionJson) -> Result<TransactionProof, String> {
+    check_version(json.version)?;
+    let later = match (json.header, json.history) {
+        (Some(hex), Some(history)) => Some((header(hex)?, history)),
+        (None, None) => None,
+        _ => return Err("`header` and `history` go together".to_owned()),
+    };
+    Ok(TransactionProof {
+        head: header(json.head)?,
+        later,
+        index: json.index,
+        id: json.id,
+        witness: json.witness.0,
+        path: json.path,
+    })
+}
+
+fn extension(json: ExtensionJson) -> Result<ExtensionProof, String> {
+    check_version(json.version)?;
+    Ok(ExtensionProof {
+        old: header(json.old)?,
+        new: header(json.new)?,
+        consistency: json.consistency,
+        inclusion: json.inclusion,
+    })
+}
+
+fn header(hex: Hex) -> Result<Header, String> {
+    Header::decode(hex.0).map_err(|error| error.to_string())
+}
+
+fn check_version(version: u8) -> Result<(), String> {
+    match version {
+        super::VERSION => Ok(()),
+        _ => Err(format!("version {version} is not known")),
+    }
+}

@@ -1,0 +1,350 @@
+//! The chain specification: what every hub of a chain must agree on.
+//!
+//! People write it as TOML (`toml.rs`); its canonical encoding (`encoding.rs`) is what is hashed, stored, and put at
+//! the head of block files. The hash is the [`ChainId`] that every header and transaction carries, so two hubs whose
+//! specifications differ in anything can't exchange one block. A [`ChainSpec`] is valid by construction: every field is
+//! within the format's limits. Whether the fields also make sense together is another question, which
+//! [`SpecFields::contradictions`] answers: TOML that contradicts itself is refused, so that no such chain is begun, but an
+//! encoded specification may be that of a chain that exists, and is read all the same.
+
+mod check;
+mod encoding;
+mod toml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::format::codec::FieldError;
+use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
+use crate::format::merkle;
+use crate::format::model::{self, Block, Header, HeaderFields, Seal, VectorClock};
+use crate::format::signature::PublicKey;
+
+use self::check::Problem;
+pub use self::encoding::SPEC_BYTES_MAX;
+pub use self::toml::SpecFileError;
+
+const HASH_TAG: &[u8] = b"hubledger/chain/v1";
+
+/// The most authorities, and the most initial balances, that a specification can list.
+pub const SPEC_ENTRIES_MAX: usize = 100_000;
+
+/// The fields of a chain specification, as plain data: what a [`ChainSpec`] is built from and derefs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecFields {
+    /// Name of the chain, for people and in records of the source; the [`ChainId`] is what binds.
+    pub name: String,
+    /// Timestamp of genesis in microseconds since the Unix epoch; at most
+    /// [`TIME_US_MAX`](crate::clock::TIME_US_MAX), the end of the year 9999, makes sense.
+    pub genesis_time: u64,
+    /// Who may seal blocks.
+    pub consensus: Consensus,
+    /// Sizes and counts that no block may exceed.
+    pub limits: Limits,
+    /// What transactions must obey.
+    pub rules: Rules,
+    /// Accounts that exist from genesis on, by name.
+    pub accounts: BTreeMap<String, InitialAccount>,
+    /// The chain of another system whose record this chain begins with.
+    pub import: Option<Import>,
+}
+
+impl SpecFields {
+    /// The authorities in turn order.
+    #[must_use]
+    pub fn authorities(&self) -> &[Authority] {
+        let Consensus::ProofOfAuthority(consensus) = &self.consensus;
+        &consensus.authorities
+    }
+
+    /// The authority called `name`, with its place in turn order. O(authorities); [`ChainSpec::authority`] is faster.
+    #[must_use]
+    pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
+        self.authorities()
+            .iter()
+            .enumerate()
+            .find(|(_, authority)| authority.name == name)
+    }
+
+    /// What in it contradicts itself, so that a chain couldn't do what the specification says it does: at most one line of
+    /// each kind, with the field, its value and what that is against. O(names), and a square root for each key.
+    ///
+    /// - a body that can't hold every transaction within the other limits;
+    /// - fewer clock entries than authorities, each of which needs one;
+    /// - authorities whose keys can seal nothing, and accounts whose keys can sign nothing (see
+    ///   [`check_key`](crate::format::signature::check_key));
+    /// - a genesis, or what the clock drift allows after it, beyond the year 9999;
+    /// - more witnesses demanded than the senders' identities can have;
+    /// - a smallest fee that no account can pay.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<FieldError> {
+        let problems = check::contradictions(self).into_iter();
+        problems.map(FieldError::from).collect()
+    }
+}
+
+/// Who may seal blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Consensus {
+    /// Listed authorities; see [`ProofOfAuthority`].
+    ProofOfAuthority(ProofOfAuthority),
+}
+
+/// Only the listed authorities seal, each under its own name and with its own key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofOfAuthority {
+    /// The authorities in turn order.
+    pub authorities: Vec<Authority>,
+    /// Whether block `h` must be sealed by authority `(h - 1) mod n`, so that none can take another's turn.
+    pub round_robin: bool,
+}
+
+/// A node that may seal blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// The name that its blocks carry as producer.
+    pub name: String,
+    /// The key that its seals are made with.
+    pub key: PublicKey,
+}
+
+/// Sizes and counts that no block of the chain may exceed. All are within the limits of the format.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Transactions in a block.
+    pub transactions_max: u32,
+    /// Bytes of a block's body; at least [`Limits::transaction_bytes_max`] makes sense.
+    pub body_bytes_max: u32,
+    /// Bytes of a transaction's payload.
+    pub payload_bytes_max: u32,
+    /// Bytes of the name of a sender, receiver, producer or clock entry.
+    pub name_bytes_max: u32,
+    /// Entries of a block's vector clock; at least as many as there are authorities makes sense.
+    pub clock_entries_max: u32,
+    /// Witnesses of a transaction.
+    pub witnesses_max: u8,
+}
+
+impl Limits {
+    /// The longest encoding of a native transaction within these limits, in bytes. A body that is shorter makes some of
+    /// them impossible.
+    #[must_use]
+    pub const fn transaction_bytes_max(&self) -> u64 {
+        model::transaction_bytes_max(
+            self.name_bytes_max as u64,
+            self.payload_bytes_max as u64,
+            self.witnesses_max as u64,
+        )
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transactions_max: 10_000,
+            body_bytes_max: 16 * 1024 * 1024,
+            payload_bytes_max: 64 * 1024,
+            name_bytes_max: 128,
+            clock_entries_max: 1024,
+            witnesses_max: 4,
+        }
+    }
+}
+
+/// What transactions and blocks must obey.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Whose keys speak for a sender.
+    pub identity: Identity,
+    /// The fewest witnesses a transaction needs; 0 allows unsigned transactions.
+    pub witnesses_min: u8,
+    /// Whether balances are kept: fees and transfers need cover, and move it.
+    pub balances: bool,
+    /// The smallest fee.
+    pub fee_min: u64,
+    /// How far, in microseconds, a block may be ahead of this machine's clock, and a transaction ahead of its block.
+    pub clock_drift_max_us: u64,
+    /// How far one block may advance the vector clock entry of a node other than its producer.
+    pub clock_advance_max: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            identity: Identity::Pinned,
+            witnesses_min: 1,
+            balances: false,
+            fee_min: 0,
+            clock_drift_max_us: 300_000_000,
+            clock_advance_max: 1_000_000,
+        }
+    }
+}
+
+/// An account that exists from genesis on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialAccount {
+    /// The key that speaks for the account; without one, under [`Identity::Pinned`], whoever signs first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicKey>,
+    /// What it holds.
+    #[serde(default)]
+    pub balance: u64,
+}
+
+/// Whose keys speak for a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Anybody's. Only for chains in which names mean nothing.
+    Open,
+    /// Those that signed the sender's first transaction, from then on for ever.
+    Pinned,
+    /// The one key whose lower-case hexadecimal form is the sender's name.
+    Key,
+}
+
+/// The record of an MPREG chain with which this chain begins, at heights 1 to `blocks`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// MPREG's id of the chain.
+    pub chain: String,
+    /// Number of its blocks, with its genesis.
+    pub blocks: u64,
+    /// MPREG's hash of its last block. The import is invalid unless the rebuilt hashes end in it.
+    pub head: Digest,
+    /// Digest of all that MPREG's hashes don't cover: names, signatures, keys, clocks, producers, difficulties.
+    pub record: Digest,
+}
+
+/// A valid chain specification with its canonical encoding and its hash. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct ChainSpec {
+    fields: Arc<SpecFields>,
+    /// Places of the authorities in turn order, sorted by name.
+    places: Arc<[u32]>,
+    bytes: Arc<[u8]>,
+    id: ChainId,
+}
+
+impl ChainSpec {
+    /// Checks, encodes and hashes a specification. Whoever begins a chain also asks for its
+    /// [contradictions](SpecFields::contradictions).
+    ///
+    /// # Errors
+    /// Names the field that is out of the format's limits.
+    pub fn new(fields: SpecFields) -> Result<Self, FieldError> {
+        Ok(Self::build(fields)?)
+    }
+
+    fn build(fields: SpecFields) -> Result<Self, Problem> {
+        check::check(&fields)?;
+        let bytes: Arc<[u8]> = encoding::encode(&fields).into();
+        if bytes.len() > SPEC_BYTES_MAX {
+            let problem = format!(
+                "encoded it is {} bytes long, at most {SPEC_BYTES_MAX} bytes are allowed",
+                bytes.len()
+            );
+            return Err(Problem::new("specification", problem));
+        }
+        let id = ChainId(sha256(&[HASH_TAG, &bytes]));
+        Ok(Self {
+            places: places_by_name(fields.authorities()),
+            fields: Arc::new(fields),
+            bytes,
+            id,
+        })
+    }
+
+    /// The canonical encoding.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `SHA-256("hubledger/chain/v1" ‖ specification)`.
+    #[must_use]
+    pub const fn id(&self) -> ChainId {
+        self.id
+    }
+
+    /// The authority called `name`, with its place in turn order. O(log authorities).
+    #[must_use]
+    pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
+        let authorities = self.authorities();
+        let order = |place: &u32| authorities[*place as usize].name.as_str().cmp(name);
+        let place = self.places[self.places.binary_search_by(order).ok()?] as usize;
+        Some((place, &authorities[place]))
+    }
+
+    /// Block 0, which follows from the specification alone.
+    #[must_use]
+    pub fn genesis(&self) -> Block {
+        let header = Header::new(HeaderFields {
+            chain: self.id,
+            height: 0,
+            previous_hash: BlockHash::ZERO,
+            merkle_root: merkle::empty_root(),
+            history_root: merkle::empty_root(),
+            state_root: Digest::ZERO,
+            transaction_count: 0,
+            body_size: 0,
+            vector_clock: VectorClock::empty(),
+            timestamp: self.genesis_time,
+            producer: String::new(),
+            difficulty: 0,
+            nonce: 0,
+        });
+        let header = header.expect("an empty name and an empty body are within every limit");
+        Block::assemble(header, Seal::None, &[]).expect("an empty body holds no transactions")
+    }
+
+    /// Whether the block at `height` is part of the imported record.
+    #[must_use]
+    pub fn is_imported(&self, height: u64) -> bool {
+        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
+        (1..=blocks).contains(&height)
+    }
+
+    /// How many blocks of the imported record a chain that ends at `height` still lacks. Until there are none, nothing vouches
+    /// for those that it has: the evidence is in the last one.
+    #[must_use]
+    pub fn record_missing(&self, height: u64) -> u64 {
+        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
+        blocks.saturating_sub(height)
+    }
+
+    /// The longest encoding of a block that this chain can accept, in bytes.
+    #[must_use]
+    pub fn block_bytes_max(&self) -> usize {
+        Block::encoded_bytes_max(self.limits.body_bytes_max as usize)
+    }
+}
+
+impl std::ops::Deref for ChainSpec {
+    type Target = SpecFields;
+
+    fn deref(&self) -> &SpecFields {
+        &self.fields
+    }
+}
+
+impl PartialEq for ChainSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for ChainSpec {}
+
+/// At most [`SPEC_ENTRIES_MAX`] places, each within `u32`.
+fn places_by_name(authorities: &[Authority]) -> Arc<[u32]> {
+    let mut places: Vec<u32> = (0u32..).take(authorities.len()).collect();
+    places.sort_unstable_by_key(|place| &authorities[*place as usize].name);
+    places.into()
+}

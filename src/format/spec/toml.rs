@@ -1,0 +1,301 @@
+//! Chain specifications as people write them: TOML files in which every unknown field is an error, and so is every
+//! contradiction, for what is written begins a chain. Errors name the place in the text.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use ::toml::Spanned;
+use ::toml::de::{DeTable, DeValue};
+use hubledger_storage::opening::open_regular_or_given;
+use serde::{Deserialize, Serialize};
+
+use super::check::{Problem, Step, contradictions};
+use super::{
+    Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, ProofOfAuthority, Rules,
+    SpecFields,
+};
+use crate::format::codec::FieldError;
+use crate::format::signature::PublicKey;
+
+/// The longest specification file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// A specification file that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecFileError {
+    /// The file can't be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not TOML of the right shape; the message names line and field.
+    #[error("{}: not a chain specification: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        message: String,
+    },
+    /// A field is out of its limits or contradicts another.
+    #[error("{}: {source}", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// Which field, in which line, and why.
+        source: FieldError,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecToml {
+    name: String,
+    genesis_time: u64,
+    consensus: ConsensusToml,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    rules: Rules,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    accounts: BTreeMap<String, InitialAccount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<Import>,
+}
+
+/// Not an enum with its kind as a tag: that would be read in two steps, and the second doesn't know the lines any more.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsensusToml {
+    kind: Kind,
+    #[serde(default)]
+    round_robin: bool,
+    authorities: Vec<AuthorityToml>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    ProofOfAuthority,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthorityToml {
+    name: String,
+    key: PublicKey,
+}
+
+impl SpecFields {
+    /// Reads the fields from TOML text, without asking whether they are within any limits or fit each other.
+    ///
+    /// # Errors
+    /// A message that names line and column, and the field where it is known.
+    pub fn from_toml(text: &str) -> Result<Self, FieldError> {
+        parse(text).map_err(|message| FieldError::new("TOML", message))
+    }
+}
+
+impl ChainSpec {
+    /// Reads a specification from TOML text.
+    ///
+    /// # Errors
+    /// A message that names line and field, for syntax; the field and its limit, for values; the same for the first of the
+    /// [contradictions](SpecFields::contradictions).
+    pub fn from_toml(text: &str) -> Result<Self, FieldError> {
+        Self::from_fields(SpecFields::from_toml(text)?, text)
+    }
+
+    /// Reads a specification file.
+    ///
+    /// # Errors
+    /// [`SpecFileError`], which names the file.
+    pub fn read_toml(path: &Path) -> Result<Self, SpecFileError> {
+        let read = |source| SpecFileError::Read {
+            path: path.into(),
+            source,
+        };
+        let text = read_text(path).map_err(read)?;
+        let fields = parse(&text).map_err(|message| SpecFileError::Syntax {
+            path: path.into(),
+            message,
+        })?;
+        Self::from_fields(fields, &text).map_err(|source| SpecFileError::Field {
+            path: path.into(),
+            source,
+        })
+    }
+
+    /// The specification of fields that were read from `text`, if they don't contradict each other.
+    fn from_fields(fields: SpecFields, text: &str) -> Result<Self, FieldError> {
+        let spec = Self::build(fields).map_err(|problem| placed(problem, text))?;
+        match contradictions(&spec).into_iter().next() {
+            Some(contradiction) => Err(placed(contradiction, text)),
+            None => Ok(spec),
+        }
+    }
+
+    /// The specification as TOML text, from which [`ChainSpec::from_toml`] reads the same one, unless it contradicts
+    /// itself; [`SpecFields::from_toml`] reads the same fields in any case.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Consensus::ProofOfAuthority(consensus) = &self.consensus;
+        let authorities = consensus.authorities.iter().map(|authority| AuthorityToml {
+            name: authority.name.clone(),
+            key: authority.key,
+        });
+        let spec = SpecToml {
+            name: self.name.clone(),
+            genesis_time: self.genesis_time,
+            consensus: ConsensusToml {
+                kind: Kind::ProofOfAuthority,
+                round_robin: consensus.round_robin,
+                authorities: authorities.collect(),
+            },
+            limits: self.limits.clone(),
+            rules: self.rules.clone(),
+            accounts: self.accounts.clone(),
+            import: self.import.clone(),
+        };
+        ::toml::to_string(&spec).expect("strings, integers and tables always have a TOML form")
+    }
+}
+
+fn parse(text: &str) -> Result<SpecFields, String> {
+    let spec: Result<SpecToml, _> = ::toml::from_str(text);
+    spec.map(SpecFields::from)
+        .map_err(|error| one_line(text, &error))
+}
+
+/// What is wrong and where, without the picture of the place that [`::toml`] draws over several lines.
+fn one_line(text: &str, error: &::toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let Some(place) = error.span().and_then(|span| line_of(text, span.start)) else {
+        return message;
+    };
+    let document = DeTable::parse(text).ok();
+    let field = document
+        .and_then(|document| field_at(document.get_ref(), error.span()?.start))
+        .map(|field| format!("{field}: "));
+    format!("{place}: {}{message}", field.unwrap_or_default())
+}
+
+fn line_of(text: &str, offset: usize) -> Option<String> {
+    let before = text.get(..offset)?;
+    let line = 1 + before.matches('\n').count();
+    let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+    Some(format!("line {line}, column {column}"))
+}
+
+/// The path of the number, text or truth value that lies at `offset`, such as `limits.name_bytes_max`.
+fn field_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let within = |path: &str| match path {
+            "" => key.get_ref().to_string(),
+            path => format!("{}.{path}", key.get_ref()),
+        };
+        path_to(value, offset).map(|path| within(&path))
+    })
+}
+
+fn path_to(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Table(table) => field_at(table, offset),
+        DeValue::Array(values) => values.iter().find_map(|value| path_to(value, offset)),
+        _ => value.span().contains(&offset).then(String::new),
+    }
+}
+
+/// The error about a problem, with the line of the field in `text`, or of the other field that has part in it.
+fn placed(problem: Problem, text: &str) -> FieldError {
+    let document = DeTable::parse(text).ok();
+    let place = document.and_then(|document| {
+        let at = |field| offset_of(document.get_ref(), field, &problem.within);
+        let offset = at(problem.error.field).or_else(|| at(problem.beside?));
+        line_of(text, offset?)
+    });
+    let FieldError { field, problem } = problem.error;
+    match place {
+        Some(place) => FieldError::new(field, format!("{place}: {problem}")),
+        None => FieldError::new(field, problem),
+    }
+}
+
+/// Where a field is written, or the last of the steps within it that is.
+fn offset_of(document: &DeTable<'_>, field: &str, within: &[Step]) -> Option<usize> {
+    let mut keys = field.split('.');
+    let mut found = child_of(document, keys.next()?)?;
+    for key in keys {
+        found = step_down(found.1, &Step::Key(key.to_owned()))?;
+    }
+    let steps = within.iter();
+    let deepest = steps.scan(found, |found, step| {
+        *found = step_down(found.1, step)?;
+        Some(found.0)
+    });
+    Some(deepest.last().unwrap_or(found.0))
+}
+
+/// A value with the offset of what names it.
+type Placed<'a, 'i> = (usize, &'a Spanned<DeValue<'i>>);
+
+fn child_of<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<Placed<'a, 'i>> {
+    let (key, value) = table.get_key_value(key)?;
+    Some((key.span().start, value))
+}
+
+fn step_down<'a, 'i>(value: &'a Spanned<DeValue<'i>>, step: &Step) -> Option<Placed<'a, 'i>> {
+    match (value.get_ref(), step) {
+        (DeValue::Table(table), Step::Key(key)) => child_of(table, key),
+        (DeValue::Array(values), Step::Index(place)) => {
+            let value = values.get(*place)?;
+            Some((value.span().start, value))
+        }
+        _ => None,
+    }
+}
+
+/// The file's text, unless it goes on beyond the limit (a pipe or a device doesn't say how long it is).
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = open_regular_or_given(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "above 32 MiB"));
+    }
+    Ok(text)
+}
+
+impl From<SpecToml> for SpecFields {
+    fn from(spec: SpecToml) -> Self {
+        let ConsensusToml {
+            kind: Kind::ProofOfAuthority,
+            round_robin,
+            authorities,
+        } = spec.consensus;
+        let authorities = authorities
+            .into_iter()
+            .map(|authority| Authority {
+                name: authority.name,
+                key: authority.key,
+            })
+            .collect();
+        Self {
+            name: spec.name,
+            genesis_time: spec.genesis_time,
+            consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
+                authorities,
+                round_robin,
+            }),
+            limits: spec.limits,
+            rules: spec.rules,
+            accounts: spec.accounts,
+            import: spec.import,
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! Copying a chain from one store to another, of any backend, while the source goes on: `migrate` and `backup`.
+//!
+//! The copy is of one moment: everything up to the source's end when it began (a little more only if the source
+//! meanwhile pruned what the copy still needed). What the source has pruned is pruned in the copy too: such blocks are
+//! appended without it, and the floors raised at the end.
+//!
+//! Until a copy is complete the target says so in a named value ([`META_COPY`]), and no [`ChainReader`] opens it. A copy
+//! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
+//!
+//! Of a damaged source nothing is copied in this way; but everything that can be read is, by [`salvage_chain`]. The target then
+//! lists what it lacks ([`Missing`]), on the disk before any block that lacks it. See `docs/adr/0002-salvage.md`.
+
+mod compare;
+mod salvage;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use hubledger_storage::{
+    Block, BlockReader, BlockWriter, Durability, Extent, Held, Id, IndexEntry, Part, Store,
+    StoredBlock,
+};
+
+pub use self::compare::Compared;
+use self::compare::compare;
+use self::salvage::{Salvaged, Salvager};
+use crate::format::codec::{DecodeError, DecodeProblem, Reader};
+use crate::format::digest::{BlockHash, ChainId};
+use crate::ledger::keep::leaves;
+use crate::ledger::missing::{Losses, LostPart, Missing};
+use crate::ledger::step::go_on;
+use crate::ledger::values::{META_COPY, META_MISSING, META_SPEC, META_STATE};
+use crate::ledger::{ChainReader, LedgerError};
+use crate::state::State;
+
+const MAGIC: &[u8; 8] = b"HLCOPY\0\x01";
+
+/// A run is committed when it holds so many bytes …
+const RUN_BYTES_MAX: usize = 16 << 20;
+/// … or so many blocks.
+const RUN_BLOCKS_MAX: usize = 1024;
+/// So often a source may prune away what the copy needs before the copy gives up.
+const ATTEMPTS_MAX: usize = 16;
+const STEP_BLOCKS: u64 = 4096;
+
+/// How far a copy has come, for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyStep {
+    /// `copy`, `prune` or `compare`; `survey` while a damaged source is read for the rest of its damage.
+    pub stage: &'static str,
+    /// The height reached.
+    pub height: u64,
+    /// The height to be reached in this stage.
+    pub target: u64,
+}
+
+/// Called between steps; [`ControlFlow::Break`] stops, and the copy can be gone on with.
+pub type CopyProgress<'a> = dyn FnMut(CopyStep) -> ControlFlow<()> + 'a;
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    /// What both stores hold.
+    pub extent: Extent,
+    /// Hash of the last block.
+    pub head: BlockHash,
+    /// The height where this run began; above 0 if it went on with an interrupted one.
+    pub from: u64,
+    /// Bytes of headers and bodies that this run copied.
+    pub bytes: u64,
+    /// Named values copied.
+    pub values: u64,
+    /// What was compared in the end.
+    pub compared: Compared,
+    /// The parts of blocks that the copy lacks: those that the source lacked and, of a damaged source, those that could not be
+    /// read, in whichever run.
+    pub missing: Missing,
+    /// What this run could not read, and why. It goes beyond the copy's end if that was [cut](Self::cut).
+    pub losses: Losses,
+    /// Why the copy ends before its source does.
+    pub cut: Option<Cut>,
+}
+
+/// The state after a block follows from the block; so a chain can't be continued behind one that is lost, unless a state
+/// snapshot was taken behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The first block that isn't in the copy, because it can't be read.
+    pub height: u64,
+    /// Where the source ends: blocks from `height` up to here are lost to the copy.
+    pub end: u64,
+}
+
+/// Copies the chain of `source` into `target`, which is empty or holds an interrupted copy of this chain. The source may be
+/// written to and pruned meanwhile. O(blocks + bytes), and a comparison of some of it; memory: a run of blocks and the
+/// largest named value.
+///
+/// # Errors
+/// [`LedgerError::TargetInUse`] if the target holds anything else (nothing is changed); [`LedgerError::Stopped`] if
+/// `progress` stopped it; [`LedgerError::CopyDiffers`] if the stores aren't equal in the end; [`LedgerError::Unreadable`] with
+/// all that is lost if the source is damaged; a store that failed. The target stays incomplete then, and says so.
+pub fn copy_chain(
+    source: &ChainReader,
+    target: Store,
+    progress: &mut CopyProgress<'_>,
+) -> Result<CopyReport, LedgerError> {
+    let copied = Copy::begin(source, target, None).and_then(|copy| copy.run(progress));
+    match copied {
+        Err(error) if error.is_corrupt() => {
+            let losses = salvage::survey(source, progress)?;
+            match losses.is_empty() {
+                // The target's damage, or not in what is copied.
+                true => Err(error),
+                false => Err(LedgerError::Unreadable(Box::new(losses))),
+            }
+        }
+        outcome => outcome,
+    }
+}
+
+/// Copies what can be read of the chain in a damaged store, as [`copy_chain`] does. The copy says of what it lacks that it is
+/// lost, and ends before the first lost block that is behind the last state snapshot. The index of the source is not used, since keys
+/// are read with the blocks. `is_end_known` says whether the source could be opened as usual; else its last blocks may be among what
+/// can't be read, and the chain reaches to the state snapshot at least.
+///
+/// # Errors
+/// [`LedgerError::SpecLost`] and [`LedgerError::NoState`] if nothing can be saved; those of [`copy_chain`] but
+/// [`LedgerError::Unreadable`].
+pub fn salvage_chain(
+    source: Arc<dyn BlockReader>,
+    is_end_known: bool,
+    target: Store,
+    progress: &mut CopyProgress<'_>,
+) -> Result<CopyReport, LedgerError> {
+    let source = salvage::open(source)?;
+    let salvager = Salvager::new(&source, is_end_known)?;
+    let floor = source.extent()?.floor;
+    if salvager.snapshot_height().saturating_add(1) < floor {
+        return Err(LedgerError::NoState { floor });
+    }
+    Copy::begin(&source, target, Some(salvager))?.run(progress)
+}
+
+struct Copy<'a> {
+    source: &'a ChainReader,
+    target: Store,
+    /// What the target will hold. Floors go up when the source turns out to have pruned more.
+    plan: Extent,
+    bytes: u64,
+    /// What the target lacks, as it says itself.
+    missing: Missing,
+    /// If damage is to be skipped.
+    salvager: Option<Salvager<'a>>,
+    cut: Option<Cut>,
+}
+
+impl<'a> Copy<'a> {
+    fn begin(
+        source: &'a ChainReader,
+        mut target: Store,
+        salvager: Option<Salvager<'a>>,
+    ) -> Result<Self, LedgerError> {
+        let chain = source.spec().id();
+        let marker = target.reader.meta(META_COPY)?.unwrap_or_default();
+        if marker.is_empty() {
+            let is_empty = target.reader.extent()?.is_empty();
+            if !is_empty || target.reader.meta(META_SPEC)?.is_some() {
+                return Err(LedgerError::TargetInUse);
+            }
+            let marker = [&MAGIC[..], &chain.0].concat();
+            let writer = &mut target.writer;
+            writer.put_meta(META_COPY, &marker, Durability::Disk)?;
+        } else {
+            let held = decode_marker(&marker).map_err(|problem| LedgerError::DamagedMeta {
+                record: META_COPY,
+                problem,
+            })?;
+            if held != chain {
+                let asked = chain;
+                return Err(LedgerError::OtherChain { held, asked });
+            }
+            let held = target.reader.extent()?;
+            if let Some(tip) = held.tip()
+                && !is_same_at(source.store(), &*target.reader, tip, salvager.is_some())?
+            {
+                return Err(LedgerError::TargetInUse);
+            }
+        }
+        let plan = extent(source, salvager.as_ref())?;
+        let held = target.reader.extent()?.end;
+        // What an earlier run has put there, if it also came to append what lacks it.
+        let mut missing = Missing::read(&*target.reader)?.below(held);
+        if salvager.is_none() {
+            if !missing.is_within(source.lost()) {
+                return Err(LedgerError::SalvageBegun(missing.to_string()));
+            }
+            missing = source.lost().below(plan.end);
+            if !missing.is_empty() {
+                put_missing(&mut *target.writer, &missing)?;
+            }
+        }
+        Ok(Self {
+            source,
+            target,
+            plan,
+            bytes: 0,
+            missing,
+            salvager,
+            cut: None,
+        })
+    }
+
+    fn run(mut self, progress: &mut CopyProgress<'_>) -> Result<CopyReport, LedgerError> {
+        let from = self.target.reader.extent()?.end;
+        let state = self.blocks(progress)?;
+        let values = self.values(state.as_deref())?;
+        self.prune(progress)?;
+        self.step(progress, "compare", 0)?;
+        let copy = self.finished_reader();
+        let skip_damage = self.salvager.is_some();
+        let compared = compare(self.source, &copy, self.plan, skip_damage, &mut |height| {
+            self.step(progress, "compare", height)
+        })?;
+        let Store { reader, mut writer } = self.target;
+        writer.sync()?;
+        writer.put_meta(META_COPY, &[], Durability::Disk)?;
+        writer.sync()?;
+        let head = id_at(&*reader, self.plan.end.saturating_sub(1))?;
+        let salvager = self.salvager;
+        Ok(CopyReport {
+            extent: self.plan,
+            head: BlockHash(head.unwrap_or_default()),
+            from,
+            bytes: self.bytes,
+            values,
+            compared,
+            missing: self.missing.within(self.plan),
+            losses: salvager.map(|salvager| salvager.losses).unwrap_or_default(),
+            cut: self.cut,
+        })
+    }
+
+    /// Copies blocks up to the plan's end, and returns a state snapshot that the copy can be opened with.
+    fn blocks(
+        &mut self,
+        progress: &mut CopyProgress<'_>,
+    ) -> Result<Option<bytes::Bytes>, LedgerError> {
+        for _ in 0..ATTEMPTS_MAX {
+            // The snapshot first: what the source's end is after it reaches at least as far.
+            let snapshot = self.snapshot()?;
+            let height = snapshot.as_ref().map_or(0, |(height, _)| *height);
+            let now = extent(self.source, self.salvager.as_ref())?;
+            self.raise(now);
+            self.plan.end = self.plan.end.max(height.saturating_add(1)).min(now.end);
+            self.take_back(height)?;
+            while self.target.reader.extent()?.end < self.plan.end {
+                self.append(height)?;
+                let reached = self.target.reader.extent()?.end;
+                self.step(progress, "copy", reached)?;
+            }
+            // Unless the source has pruned past the snapshot meanwhile, the blocks after it are there.
+            if height.saturating_add(1) >= self.plan.floor && height < self.plan.end {
+                return Ok(snapshot.map(|(_, bytes)| bytes));
+            }
+        }
+        let floor = self.plan.floor;
+        Err(LedgerError::NoState { floor })
+    }
+
+    /// The state snapshot to go by, and its height.
+    fn snapshot(&mut self) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
+        let Some(salvager) = &mut self.salvager else {
+            return sound_snapshot(self.source);
+        };
+        salvager.find_snapshot()?;
+        let snapshot = salvager.snapshot.as_ref();
+        Ok(snapshot.map(|(height, _, bytes)| (*height, bytes.clone())))
+    }
+
+    /// Takes back what an earlier run, which could read a later snapshot, has put where the state has to be rebuilt.
+    fn take_back(&mut self, snapshot: u64) -> Result<(), LedgerError> {
+        if self.salvager.is_none() {
+            return Ok(());
+        }
+        let lost = [LostPart::Header, LostPart::Body];
+        let lost = lost.map(|part| self.missing.first_from(part, snapshot + 1));
+        if let Some(first) = lost.into_iter().flatten().min() {
+            self.target.writer.truncate(first - 1)?;
+            self.missing = self.missing.below(first);
+        }
+        Ok(())
+    }
+
+    /// Copies a run of blocks, up to one that can't be read and that the state after it can't do without.
+    fn append(&mut self, snapshot: u64) -> Result<(), LedgerError> {
+        let start = self.target.reader.extent()?.end;
+        let mut run = Vec::new();
+        let mut bytes = 0;
+        let before = self.missing.clone();
+        for height in start..self.plan.end {
+            let Some(block) = self.next(height, snapshot)? else {
+                let end = self.plan.end;
+                self.cut = Some(Cut { height, end });
+                self.plan.end = height;
+                break;
+            };
+            bytes += block.header.len() + block.body.len() + 36 * block.index.len();
+            self.bytes += (block.header.len() + block.body.len()) as u64;
+            run.push(block);
+            if bytes >= RUN_BYTES_MAX || run.len() == RUN_BLOCKS_MAX {
+                break;
+            }
+        }
+        if self.missing != before {
+            put_missing(&mut *self.target.writer, &self.missing)?;
+        }
+        self.target.writer.append(&run, Durability::Os)?;
+        Ok(())
+    }
+
+    /// The block to be copied; `None` if the chain can't be continued behind it.
+    fn next(&mut self, height: u64, snapshot: u64) -> Result<Option<Block>, LedgerError> {
+        let Some(salvager) = &mut self.salvager else {
+            return self.block(height).map(Some);
+        };
+        let salvaged = salvager.block(height)?;
+        salvager.note(&salvaged);
+        let Salvaged {
+            block,
+            pruned,
+            lost,
+        } = salvaged;
+        for part in pruned {
+            let floor = self.plan.floor_of_mut(part);
+            *floor = (*floor).max(height + 1);
+        }
+        if height > snapshot && !lost.is_empty() {
+            return Ok(None);
+        }
+        for (part, _) in lost {
+            self.missing.add(part, height..height + 1);
+        }
+        Ok(Some(block))
+    }
+
+    /// A block as far as the source still holds it.
+    fn block(&mut self, height: u64) -> Result<Block, LedgerError> {
+        let store = self.source.store();
+        let missing = || LedgerError::Damaged {
+            record: "block",
+            height,
+            problem: "missing below the tip".to_owned(),
+        };
+        // The index first: floors only rise, so where it is pruned the body is pruned by now.
+        let index = store.index(height)?.ok_or_else(missing)?;
+        let StoredBlock { id, header, body } = store.block(height)?.ok_or_else(missing)?;
+        if matches!((&index, &body), (Held::Pruned, Held::Present(_))) {
+            return Err(LedgerError::Damaged {
+                record: "index entries",
+                height,
+                problem: "missing though the body is held".to_owned(),
+            });
+        }
+        Ok(Block {
+            height,
+            id,
+            header: self.part(Part::Header, height, header),
+            body: self.part(Part::Body, height, body),
+            index: self.part::<Vec<IndexEntry>>(Part::Index, height, index),
+        })
+    }
+
+    /// The part, or nothing and a floor above it.
+    fn part<T: Default>(&mut self, part: Part, height: u64, held: Held<T>) -> T {
+        if matches!(held, Held::Pruned) {
+            let floor = self.plan.floor_of_mut(part);
+            *floor = (*floor).max(height + 1);
+        }
+        held.present().unwrap_or_default()
+    }
+
+    /// Takes over floors that the source has raised, as far as the plan reaches.
+    fn raise(&mut self, now: Extent) {
+        for part in Part::ALL {
+            let floor = self.plan.floor_of_mut(part);
+            *floor = (*floor).max(now.floor_of(part)).min(now.end);
+        }
+    }
+
+    /// Copies specification, snapshot and leaf hashes.
+    fn values(&mut self, state: Option<&[u8]>) -> Result<u64, LedgerError> {
+        let writer = &mut *self.target.writer;
+        writer.put_meta(META_SPEC, self.source.spec().bytes(), Durability::Os)?;
+        let mut values = 1;
+        if let Some(state) = state {
+            writer.put_meta(META_STATE, state, Durability::Os)?;
+            values += 1;
+        }
+        let Some(salvager) = &mut self.salvager else {
+            return Ok(values + leaves::copy(self.source.store(), writer)?);
+        };
+        let (copied, lost) = leaves::salvage(self.source, writer, self.plan.floor)?;
+        let before = self.missing.clone();
+        self.missing = self.missing.with(self.source.lost(), LostPart::Leaves);
+        for (heights, reason) in lost {
+            let part = LostPart::Leaves;
+            salvager.losses.note(part, heights.clone(), &reason);
+            self.missing.add(part, heights);
+        }
+        if self.missing != before {
+            put_missing(writer, &self.missing)?;
+        }
+        Ok(values + copied)
+    }
+
+    fn prune(&mut self, progress: &mut CopyProgress<'_>) -> Result<(), LedgerError> {
+        self.target.writer.sync()?;
+        self.plan.floor = self.plan.floor.min(self.plan.end);
+        self.plan.index_floor = self.plan.index_floor.min(self.plan.floor);
+        self.plan.header_floor = self.plan.header_floor.min(self.plan.floor);
+        for part in Part::ALL {
+            let below = self.plan.floor_of(part);
+            let mut floor = self.target.reader.extent()?.floor_of(part);
+            while floor < below {
+                floor = self.target.writer.prune(part, below, STEP_BLOCKS)?.floor;
+                self.step(progress, "prune", floor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(
+        &self,
+        progress: &mut CopyProgress<'_>,
+        stage: &'static str,
+        height: u64,
+    ) -> Result<(), LedgerError> {
+        let step = CopyStep {
+            stage,
+            height,
+            target: self.plan.end,
+        };
+        go_on(progress(step))
+    }
+
+    /// The target as a chain, though it still says that it is incomplete.
+    fn finished_reader(&self) -> ChainReader {
+        let reader = Arc::clone(&self.target.reader);
+        let missing = Arc::new(self.missing.clone());
+        ChainReader::from_parts(self.source.spec().clone(), reader, missing)
+    }
+}
+
+/// What is to be copied.
+fn extent(source: &ChainReader, salvager: Option<&Salvager<'_>>) -> Result<Extent, LedgerError> {
+    let held = source.extent()?;
+    Ok(match salvager {
+        Some(salvager) => Extent {
+            end: salvager.end(held.end),
+            ..held
+        },
+        None => held,
+    })
+}
+
+fn id_at(store: &dyn BlockReader, height: u64) -> Result<Option<Id>, LedgerError> {
+    Ok(store.header(height)?.map(|held| held.id))
+}
+
+/// Whether two stores have the same block at a height; of a damaged source, at the height below it that can be read.
+fn is_same_at(
+    source: &dyn BlockReader,
+    target: &dyn BlockReader,
+    height: u64,
+    skip_damage: bool,
+) -> Result<bool, LedgerError> {
+    for height in (0..=height).rev() {
+        match id_at(source, height) {
+            Err(error) if skip_damage && error.is_corrupt() => {}
+            id => return Ok(id? == id_at(target, height)?),
+        }
+    }
+    Ok(true)
+}
+
+/// Puts the list of what a store lacks. It is on the disk before the blocks are that lack it.
+fn put_missing(writer: &mut dyn BlockWriter, missing: &Missing) -> Result<(), LedgerError> {
+    Ok(writer.put_meta(META_MISSING, &missing.encode()?, Durability::Disk)?)
+}
+
+/// The state snapshot and its height, if it is sound and of a block that is held; opening ignores any other too.
+fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
+    let Some(bytes) = source.store().meta(META_STATE)? else {
+        return Ok(None);
+    };
+    let state = match State::decode(&bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%error, "a damaged state snapshot is not copied");
+            return Ok(None);
+        }
+    };
+    let held = source.hash_at(state.height())?;
+    Ok((held == Some(state.head())).then(|| (state.height(), bytes)))
+}
+
+fn decode_marker(bytes: &[u8]) -> Result<ChainId, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    if reader.take("magic", 8)? != MAGIC {
+        let problem = DecodeProblem::Value("not the mark of a copy");
+        return Err(Reader::new(bytes).error("magic", problem));
+    }
+    let chain = ChainId(reader.array("chain")?);
+    reader.finish("copy")?;
+    Ok(chain)
+}

@@ -1,0 +1,120 @@
+//! Keeping a live chain to a policy: after a commit, when enough has come in since the last pruning.
+
+use std::ops::ControlFlow;
+
+use super::policy::{PolicyError, PrunePolicy};
+use crate::clock::AHEAD_US_MAX;
+use crate::ledger::archive::ArchiveWriter;
+use crate::ledger::commit::StateAt;
+use crate::ledger::{Committer, Ledger, LedgerError, PruneReport};
+
+/// The policy that a ledger keeps to, and what was committed since it was last pruned.
+#[derive(Default)]
+pub(crate) struct Retention {
+    policy: Option<PrunePolicy>,
+    archive: Option<ArchiveWriter>,
+    blocks: u64,
+    bytes: u64,
+}
+
+impl Retention {
+    /// Counts a commit.
+    pub(crate) fn count(&mut self, blocks: u64, bytes: u64) {
+        self.blocks += blocks;
+        self.bytes += bytes;
+    }
+}
+
+impl Ledger {
+    /// Keeps to `policy` from now on: after a commit the chain is pruned, into `archive` if one is given, once 256 blocks
+    /// or a 32nd of the policy's budget have come in since the last time. The first commit prunes in any case.
+    ///
+    /// # Errors
+    /// A policy that is refused ([`PrunePolicy::validate`]), also because its budget is too small for what must stay of the
+    /// chain as it is; then the ledger keeps to the one it had. Headers and ids of a chain that grows may outgrow a budget
+    /// later: then it is come as close to as can be, with a warning.
+    pub fn keep_to(
+        &mut self,
+        policy: PrunePolicy,
+        archive: Option<ArchiveWriter>,
+    ) -> Result<(), LedgerError> {
+        self.committer.keep_to(policy, archive)
+    }
+
+    /// Prunes if it is due.
+    pub(crate) fn retain(&mut self) -> Result<(), LedgerError> {
+        let state = StateAt::Tip(self.validator.state());
+        self.committer.retain(self.clock.now_us(), state)
+    }
+}
+
+impl Committer {
+    /// See [`Ledger::keep_to`].
+    pub(crate) fn keep_to(
+        &mut self,
+        policy: PrunePolicy,
+        archive: Option<ArchiveWriter>,
+    ) -> Result<(), LedgerError> {
+        policy.validate()?;
+        self.check_budget(&policy)?;
+        self.retention = Retention {
+            policy: Some(policy),
+            archive,
+            blocks: u64::MAX / 2,
+            bytes: 0,
+        };
+        Ok(())
+    }
+
+    /// Whether it is time to prune by the policy.
+    pub(crate) fn is_pruning_due(&self) -> bool {
+        let Retention {
+            policy,
+            blocks,
+            bytes,
+            ..
+        } = &self.retention;
+        policy
+            .as_ref()
+            .is_some_and(|policy| policy.is_due(*blocks, *bytes))
+    }
+
+    /// Prunes if it is due; `state` is as in [`Committer::prune`].
+    ///
+    /// Ages are told by the clock, but by no more than a day after the last block, which is young where a chain grows: a
+    /// clock that jumps ahead must not remove what can't be had again.
+    pub(crate) fn retain(&mut self, now_us: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
+        if !self.is_pruning_due() {
+            return Ok(());
+        }
+        let mut retention = std::mem::take(&mut self.retention);
+        let outcome = match &retention.policy {
+            Some(policy) => {
+                let latest_us = self.chain.head()?.timestamp.saturating_add(AHEAD_US_MAX);
+                let now_us = now_us.min(latest_us);
+                let mut go_on = |_| ControlFlow::Continue(());
+                let archive = retention.archive.as_mut();
+                self.prune_towards(policy, now_us, state, archive, &mut go_on)
+                    .map(|report| warn_of_budget(policy, &report))
+            }
+            None => Ok(()),
+        };
+        (retention.blocks, retention.bytes) = (0, 0);
+        self.retention = retention;
+        match outcome {
+            // The chain hasn't come to where the policy begins.
+            Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
+    if report.within_budget == Some(false) {
+        tracing::warn!(
+            budget = policy.budget_bytes,
+            bytes = report.usage.bytes_on_disk,
+            "all that may go is pruned, and the store is still over its budget"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The same rules for transactions that are in no block yet: whether one could be in the next, and which of many go into it.
+
+use std::collections::HashSet;
+
+use crate::format::digest::{BlockHash, Digest};
+use crate::format::model::{HeaderFields, TRANSACTION_BYTES_MIN, Transaction, VectorClock};
+use crate::format::rejection::{Fault, Reason};
+use crate::rules::{Accounts, Validator};
+
+/// So many candidates are passed over at most, since whoever chooses holds up everybody else.
+const PASSED_OVER_MAX: usize = 4096;
+
+impl Validator {
+    /// Whether `transaction` alone could be in a block made now, by every rule but its signatures. One that is longer than
+    /// any body of this chain breaks a `limit`. O(its length).
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn admit(&self, transaction: &Transaction, now_us: u64) -> Result<(), Fault> {
+        let header = self.next_header("", now_us);
+        if self.spec().is_imported(header.height) {
+            let detail = "the record that this chain goes on from isn't complete";
+            return Err(Fault::new(Reason::Operation, detail));
+        }
+        Accounts::new(self.spec(), self.state(), &header).check(transaction, &[])
+    }
+
+    /// Those of `candidates` that the next block can hold together, made now by `producer`, as many as the chain's limits
+    /// allow and in their order; and those that break a rule. Their signatures are not checked.
+    ///
+    /// One that finds no room behind those before it is passed over, and so are all that its sender has behind it: a
+    /// later nonce in this block would make the earlier one invalid for ever. After some thousands of these it is enough.
+    pub fn choose<'a>(
+        &self,
+        producer: &str,
+        now_us: u64,
+        candidates: impl Iterator<Item = &'a Transaction>,
+    ) -> (Vec<Transaction>, Vec<Transaction>) {
+        let header = self.next_header(producer, now_us);
+        let limits = &self.spec().limits;
+        let room_max = limits.body_bytes_max as usize;
+        let mut accounts = Accounts::new(self.spec(), self.state(), &header);
+        let (mut chosen, mut refused, mut room) = (Vec::new(), Vec::new(), room_max);
+        let (mut waiting, mut passed_over) = (HashSet::new(), 0);
+        for transaction in candidates {
+            let is_full = chosen.len() == limits.transactions_max as usize;
+            if is_full || room < TRANSACTION_BYTES_MIN || passed_over == PASSED_OVER_MAX {
+                break;
+            }
+            let length = transaction.bytes().len();
+            // What no block has room for is left to the rules, which refuse it.
+            let fits_later = length > room && length <= room_max;
+            if fits_later || waiting.contains(transaction.sender()) {
+                waiting.insert(transaction.sender());
+                passed_over += 1;
+            } else if accounts.check(transaction, &chosen).is_ok() {
+                room -= length;
+                chosen.push(transaction.clone());
+            } else {
+                refused.push(transaction.clone());
+            }
+        }
+        (chosen, refused)
+    }
+
+    /// What the rules for transactions ask of a header.
+    fn next_header(&self, producer: &str, now_us: u64) -> HeaderFields {
+        let state = self.state();
+        HeaderFields {
+            chain: self.spec().id(),
+            height: state.height() + 1,
+            previous_hash: BlockHash::ZERO,
+            merkle_root: Digest::ZERO,
+            history_root: Digest::ZERO,
+            state_root: Digest::ZERO,
+            transaction_count: 0,
+            body_size: 0,
+            vector_clock: VectorClock::empty(),
+            timestamp: now_us.max(state.timestamp().saturating_add(1)),
+            producer: producer.to_owned(),
+            difficulty: 1,
+            nonce: 0,
+        }
+    }
+}

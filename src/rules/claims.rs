@@ -1,0 +1,202 @@
+//! What blocks claim to be signed by whom: gathered from their bytes alone, across blocks, and settled in batches.
+//!
+//! A claim has a block and a [`Place`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
+//! isn't the header's or a seal that breaks a rule, and from the first transaction on that carries more witnesses than the
+//! chain allows.
+
+use std::ops::Range;
+
+use super::{Place, Prepared};
+use crate::consensus;
+use crate::format::digest::Digest;
+use crate::format::model::{Kind, Scheme, Transaction};
+use crate::format::rejection::{Fault, Reason};
+use crate::format::signature::{Item, PublicKey, Signature, Verifier};
+use crate::format::spec::ChainSpec;
+
+/// Signatures that some blocks claim to carry, with the messages they are over. About 200 bytes a claim.
+#[derive(Debug, Default)]
+pub struct Claims {
+    messages: Vec<u8>,
+    claims: Vec<Claim>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    block: u32,
+    place: Place,
+    key: PublicKey,
+    signature: Signature,
+    message: Range<usize>,
+}
+
+/// The first bad signature of a block, if it has one: what [`Ruling::settle`](super::Ruling::settle) asks for.
+///
+/// It comes only from checked claims, or from the trust in blocks that this store committed before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signatures {
+    bad: Option<(Place, Fault)>,
+}
+
+impl Signatures {
+    /// Those of a block whose signatures were checked before it was committed here.
+    pub(super) const fn trusted() -> Self {
+        Self { bad: None }
+    }
+
+    /// Those of a block before its batches are merged in.
+    pub(crate) const fn unchecked() -> Self {
+        Self { bad: None }
+    }
+
+    /// What is wrong with the first bad one.
+    pub(crate) fn into_fault(self) -> Option<Fault> {
+        self.bad.map(|(_, fault)| fault)
+    }
+
+    pub(super) fn into_bad(self) -> Option<(Place, Fault)> {
+        self.bad
+    }
+
+    /// Adds what another batch found of the same block. The lower place counts, whatever the order of the batches.
+    pub fn merge(&mut self, other: Self) {
+        let Some((place, fault)) = other.bad else {
+            return;
+        };
+        if self.bad.as_ref().is_none_or(|(held, _)| place < *held) {
+            self.bad = Some((place, fault));
+        }
+    }
+}
+
+impl Claims {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Adds everything that `prepared` claims, as the block of this number, but for transactions whose leaf hash `known`
+    /// says was verified before: the leaf covers id and witness, and so key, message and signature of each claim.
+    pub fn add_block(
+        &mut self,
+        number: u32,
+        spec: &ChainSpec,
+        prepared: &Prepared,
+        mut known: impl FnMut(usize, &Digest) -> bool,
+    ) {
+        let block = prepared.block();
+        if block.header().chain != spec.id() || block.header().merkle_root != prepared.merkle_root()
+        {
+            return;
+        }
+        if !spec.is_imported(block.height()) {
+            if consensus::check_seal(spec, block).is_err() {
+                return;
+            }
+            if let Some((key, message, signature)) =
+                consensus::seal_claim(&block.hash(), block.seal())
+            {
+                self.add(number, Place::Seal, key, signature, &message);
+            }
+        }
+        let witnesses_max = usize::from(spec.limits.witnesses_max);
+        self.claims.reserve(block.transactions().len());
+        let transactions = block.transactions().iter().zip(prepared.leaves());
+        for (index, (transaction, leaf)) in transactions.enumerate() {
+            if transaction.witnesses().len() > witnesses_max {
+                return;
+            }
+            if !known(index, leaf) {
+                self.add_transaction(number, Place::Transaction(index as u32), transaction);
+            }
+        }
+    }
+
+    /// Adds what one transaction claims. A transaction whose signed bytes can't be told claims nothing: it breaks a rule.
+    pub fn add_transaction(&mut self, number: u32, place: Place, transaction: &Transaction) {
+        match transaction.kind() {
+            Kind::Native => {
+                let message = transaction.signed_message();
+                for witness in transaction.witnesses() {
+                    self.add(number, place, witness.key, witness.signature, &message);
+                }
+            }
+            Kind::Mpreg => self.add_original(number, place, transaction),
+        }
+    }
+
+    fn add_original(&mut self, number: u32, place: Place, transaction: &Transaction) {
+        for witness in transaction.witnesses() {
+            if witness.scheme == Scheme::Mpreg
+                && let Some(message) = super::imported::signed_message(transaction)
+            {
+                self.add(number, place, witness.key, witness.signature, &message);
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        block: u32,
+        place: Place,
+        key: PublicKey,
+        signature: Signature,
+        message: &[u8],
+    ) {
+        let start = self.messages.len();
+        self.messages.extend_from_slice(message);
+        let message = start..self.messages.len();
+        self.claims.push(Claim {
+            block,
+            place,
+            key,
+            signature,
+            message,
+        });
+    }
+
+    /// Checks the claims of `range` and says of each block that has a bad one among them which is the first.
+    #[must_use]
+    pub fn verify(&self, range: Range<usize>, verifier: &Verifier) -> Vec<(u32, Signatures)> {
+        let claims = &self.claims[range];
+        let items: Vec<Item<'_>> = claims
+            .iter()
+            .map(|claim| Item {
+                key: &claim.key,
+                message: &self.messages[claim.message.clone()],
+                signature: &claim.signature,
+            })
+            .collect();
+        let verdicts = verifier.verify(&items);
+        let mut found: Vec<(u32, Signatures)> = Vec::new();
+        // Claims of a block are together and in the order of their places, and so are the bad ones.
+        for (index, error) in verdicts.bad() {
+            let claim = &claims[*index];
+            if found.last().is_some_and(|(block, _)| *block == claim.block) {
+                continue;
+            }
+            let fault = match claim.place {
+                Place::Transaction(_) => {
+                    Fault::new(Reason::Signature, format!("key {}: {error}", claim.key))
+                }
+                _ => Fault::new(Reason::Seal, error.to_string()),
+            };
+            let bad = Some((claim.place, fault));
+            found.push((claim.block, Signatures { bad }));
+        }
+        found
+    }
+
+    /// Checks all claims, which are of one block.
+    pub(super) fn verify_block(&self, verifier: &Verifier) -> Signatures {
+        let found = self.verify(0..self.len(), verifier).pop();
+        found.map_or_else(Signatures::unchecked, |(_, signatures)| signatures)
+    }
+}

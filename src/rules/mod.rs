@@ -1,0 +1,215 @@
+//! What makes a block valid: the plain sequential validator, to which every faster one must be equal.
+//!
+//! [`Validator::check`] judges one block against the [`State`] that the blocks before it left, and changes nothing;
+//! its [`ValidBlock`] is the only thing that can be committed to a store. Rules are pure
+//! functions (`headers`, `transactions`, `imported`, [`consensus`]) that return a
+//! [`Fault`]; this module fixes their order, so that every input has one verdict:
+//!
+//! 1. the header: chain, height, previous hash, limits, Merkle, history and state root, timestamp, vector clock;
+//! 2. the seal, its signature last;
+//! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty
+//!    transaction is reported, by the first rule that it breaks.
+//!
+//! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
+//! [`Prepared`] and [`Claims`] follow from the bytes alone, the [`Ruling`] needs the state and no signature, and
+//! [`Ruling::settle`] brings both together.
+
+mod claims;
+mod headers;
+mod imported;
+pub mod produce;
+mod ruling;
+mod transactions;
+
+use std::sync::Arc;
+
+use crate::consensus;
+use crate::format::model::Block;
+use crate::format::rejection::{Fault, Rejected};
+use crate::format::signature::Verifier;
+use crate::format::spec::ChainSpec;
+
+pub use self::claims::{Claims, Signatures};
+pub use self::ruling::{Place, Prepared, Ruling, ValidBlock};
+pub(crate) use self::transactions::Accounts;
+use crate::state::{Changes, Journal, State};
+
+/// How much of a block is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything, with this machine's time in microseconds since the Unix epoch: for blocks from anybody.
+    Full {
+        /// The time against which the chain's clock drift is measured.
+        now_us: u64,
+    },
+    /// Everything but signatures, seals and the machine's time: for blocks that this store committed before.
+    Replay,
+}
+
+/// The specification of a chain, the state after its last block, and what checks signatures.
+#[derive(Debug, Clone)]
+pub struct Validator {
+    spec: ChainSpec,
+    state: State,
+    verifier: Arc<Verifier>,
+}
+
+impl Validator {
+    /// A validator that stands after genesis.
+    #[must_use]
+    pub fn new(spec: ChainSpec) -> Self {
+        let state = State::genesis(&spec);
+        Self {
+            spec,
+            state,
+            verifier: Arc::default(),
+        }
+    }
+
+    /// A validator that continues from `state`.
+    ///
+    /// # Errors
+    /// Gives the state back if it is another chain's.
+    pub fn resume(spec: ChainSpec, state: State) -> Result<Self, Box<State>> {
+        if state.chain() != spec.id() {
+            return Err(Box::new(state));
+        }
+        Ok(Self {
+            spec,
+            state,
+            verifier: Arc::default(),
+        })
+    }
+
+    /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.
+    pub fn set_verifier(&mut self, verifier: Arc<Verifier>) {
+        self.verifier = verifier;
+    }
+
+    /// The chain's specification.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The state after the last applied block.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Judges the next block. Changes nothing. O(transactions + bytes), dominated by one signature check each.
+    ///
+    /// # Errors
+    /// The first rule that the block breaks, in the order given in the [module's](self) description.
+    pub fn check(&self, block: &Block, depth: Depth) -> Result<ValidBlock, Rejected> {
+        let prepared = Prepared::new(block.clone());
+        let ruling = self.rule(&prepared, depth);
+        let is_decided = matches!(ruling.place(), Some(Place::Header | Place::Seal));
+        if depth == Depth::Replay || is_decided {
+            return ruling.settle(Signatures::trusted());
+        }
+        let mut claims = Claims::default();
+        claims.add_block(0, &self.spec, &prepared, |_, _| false);
+        ruling.settle(claims.verify_block(&self.verifier))
+    }
+
+    /// Judges the next blocks and moves on over those that are valid, up to the first that isn't; the same as one
+    /// [check](Self::check) after the other, but with all signatures in one batch.
+    pub fn check_run(
+        &mut self,
+        blocks: &[Block],
+        depth: Depth,
+    ) -> (Vec<ValidBlock>, Option<Rejected>) {
+        let mut journal = self.state.journal();
+        let (mut rulings, mut claims) = (Vec::with_capacity(blocks.len()), Claims::default());
+        for (number, block) in (0u32..).zip(blocks) {
+            let prepared = Prepared::new(block.clone());
+            let ruling = self.rule(&prepared, depth);
+            if depth != Depth::Replay {
+                claims.add_block(number, &self.spec, &prepared, |_, _| false);
+            }
+            self.apply_unsettled(&ruling, &mut journal);
+            let is_sound = ruling.is_sound();
+            rulings.push(ruling);
+            if !is_sound {
+                break;
+            }
+        }
+        let mut signatures = vec![Signatures::unchecked(); rulings.len()];
+        for (number, found) in claims.verify(0..claims.len(), &self.verifier) {
+            signatures[number as usize].merge(found);
+        }
+        let mut valid = Vec::with_capacity(rulings.len());
+        for (ruling, signatures) in rulings.into_iter().zip(signatures) {
+            match ruling.settle(signatures) {
+                Ok(block) => valid.push(block),
+                Err(rejected) => {
+                    self.rewind(journal);
+                    valid.iter().for_each(|valid| self.apply(valid));
+                    return (valid, Some(rejected));
+                }
+            }
+        }
+        (valid, None)
+    }
+
+    /// Judges the next block by every rule but those about signatures. Changes nothing. O(transactions).
+    #[must_use]
+    pub fn rule(&self, prepared: &Prepared, depth: Depth) -> Ruling {
+        Ruling {
+            block: prepared.block().clone(),
+            outcome: self.changes(prepared, depth),
+        }
+    }
+
+    fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (Place, Fault)> {
+        let (spec, state, block) = (&self.spec, &self.state, prepared.block());
+        let at = |place| move |fault| (place, fault);
+        headers::check(spec, state, prepared, depth).map_err(at(Place::Header))?;
+        let imported = spec.is_imported(block.height());
+        let source = match imported {
+            true => Some(imported::check(spec, state, block).map_err(at(Place::Seal))?),
+            false => None,
+        };
+        if !imported && depth != Depth::Replay {
+            consensus::check_seal(spec, block).map_err(at(Place::Seal))?;
+        }
+        let mut accounts = Accounts::new(spec, state, block.header());
+        let transactions = block.transactions();
+        for (index, transaction) in transactions.iter().enumerate() {
+            accounts
+                .check(transaction, &transactions[..index])
+                .map_err(at(Place::Transaction(index as u32)))?;
+        }
+        Ok(Changes {
+            accounts: accounts.into_changes(),
+            source,
+        })
+    }
+
+    /// Moves on to `valid`.
+    ///
+    /// # Panics
+    /// If `valid` was checked against another state than this: blocks are applied in the order they were checked.
+    pub fn apply(&mut self, valid: &ValidBlock) {
+        self.state.apply(valid.block.header(), &valid.changes);
+    }
+
+    /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back.
+    /// Nothing happens if a rule is broken.
+    ///
+    /// # Panics
+    /// As [`Validator::apply`].
+    pub fn apply_unsettled(&mut self, ruling: &Ruling, journal: &mut Journal) {
+        if let Ok(changes) = &ruling.outcome {
+            self.state.note(changes, journal);
+            self.state.apply(ruling.block.header(), changes);
+        }
+    }
+
+    /// Goes back to where the state was when `journal` began.
+    pub fn rewind(&mut self, journal: Journal) {
+        self.state.rewind(journal);
+    }
+}

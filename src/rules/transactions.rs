@@ -1,0 +1,308 @@
+//! What a transaction must obey, given the accounts as the transactions before it left them.
+//!
+//! [`Accounts`] is an overlay of changed accounts over the state, so that a block that is rejected has changed nothing.
+
+use std::collections::HashMap;
+
+use super::imported::check_transaction as check_imported;
+use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
+use crate::format::rejection::{Fault, Reason};
+use crate::format::signature::PublicKey;
+use crate::format::spec::{ChainSpec, Identity};
+use crate::state::{Account, State, keys_digest};
+
+/// The accounts as the block's transactions change them.
+pub(crate) struct Accounts<'a> {
+    spec: &'a ChainSpec,
+    state: &'a State,
+    header: &'a HeaderFields,
+    imported: bool,
+    /// The accounts that were asked for, in that order …
+    asked: Vec<Asked<'a>>,
+    /// … where they are there …
+    places: HashMap<&'a str, u32>,
+    /// … and where a name probably is: most senders have been here before, and comparing two names costs less than a hash
+    /// that nobody can find collisions of.
+    hints: [u32; HINTS],
+}
+
+const HINTS: usize = 256;
+
+/// An account, and the one key that its `keys` are the digest of, where that is known: a sender's next transaction in the
+/// block then needs no hash.
+struct Asked<'a> {
+    name: &'a str,
+    account: Account,
+    key: Option<PublicKey>,
+    is_changed: bool,
+}
+
+impl<'a> Accounts<'a> {
+    pub(crate) fn new(spec: &'a ChainSpec, state: &'a State, header: &'a HeaderFields) -> Self {
+        Self {
+            spec,
+            state,
+            header,
+            imported: spec.is_imported(header.height),
+            asked: Vec::new(),
+            places: HashMap::new(),
+            hints: [0; HINTS],
+        }
+    }
+
+    /// Checks the next transaction by every rule but its signatures, and applies it to the overlay. `earlier` are those of
+    /// its block before it.
+    pub(crate) fn check(
+        &mut self,
+        transaction: &'a Transaction,
+        earlier: &[Transaction],
+    ) -> Result<(), Fault> {
+        let sender = transaction.sender();
+        self.check_form(transaction, sender)?;
+        let (imported, identity) = (self.imported, self.spec.rules.identity);
+        let asked = self.get(sender);
+        if transaction.nonce() <= asked.account.nonce {
+            // A transaction that is in the block twice always gets here: the first has used its nonce.
+            let id = transaction.id();
+            if earlier.iter().any(|earlier| earlier.id() == id) {
+                return fault(Reason::Duplicate, format!("{id} is in this block already"));
+            }
+            let detail = format!(
+                "nonce {} of {sender:?} is not above {}",
+                transaction.nonce(),
+                asked.account.nonce
+            );
+            return fault(Reason::Nonce, detail);
+        }
+        if imported {
+            check_imported(transaction, &asked.account)?;
+        } else {
+            identify(identity, transaction, asked)?;
+        }
+        asked.account.nonce = transaction.nonce();
+        asked.is_changed = true;
+        if self.spec.rules.balances && !self.imported {
+            self.pay(transaction, sender)?;
+        }
+        Ok(())
+    }
+
+    /// The accounts that the block changes.
+    pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
+        let changed = self.asked.into_iter().filter(|asked| asked.is_changed);
+        changed
+            .map(|changed| (changed.name.into(), changed.account))
+            .collect()
+    }
+
+    /// What can be said of a transaction without its sender's account.
+    fn check_form(&self, transaction: &Transaction, sender: &str) -> Result<(), Fault> {
+        let (rules, limits) = (&self.spec.rules, &self.spec.limits);
+        if transaction.chain() != self.spec.id() {
+            let detail = format!(
+                "for chain {}, this is {}",
+                transaction.chain(),
+                self.spec.id()
+            );
+            return fault(Reason::Chain, detail);
+        }
+        let kind = if self.imported {
+            Kind::Mpreg
+        } else {
+            Kind::Native
+        };
+        if transaction.kind() != kind {
+            return fault(
+                Reason::Operation,
+                format!("only {kind:?} transactions belong here"),
+            );
+        }
+        let witnesses = transaction.witnesses().len();
+        let sizes = [
+            ("bytes of sender name", sender.len(), limits.name_bytes_max),
+            (
+                "bytes of receiver name",
+                transaction.receiver_bytes(),
+                limits.name_bytes_max,
+            ),
+            (
+                "bytes of payload",
+                transaction.payload().len(),
+                limits.payload_bytes_max,
+            ),
+            ("witnesses", witnesses, limits.witnesses_max.into()),
+            // No body of this chain holds a longer one: what waited for a block would wait for ever.
+            (
+                "bytes of transaction",
+                transaction.bytes().len(),
+                limits.body_bytes_max,
+            ),
+        ];
+        for (what, size, limit) in sizes {
+            if size > limit as usize {
+                return fault(
+                    Reason::Limit,
+                    format!("{size} {what}, at most {limit} are allowed"),
+                );
+            }
+        }
+        let latest = self
+            .header
+            .timestamp
+            .saturating_add(rules.clock_drift_max_us);
+        if !self.imported && transaction.timestamp() > latest {
+            let ahead = transaction.timestamp() - self.header.timestamp;
+            return fault(Reason::Timestamp, format!("{ahead} µs ahead of its block"));
+        }
+        if transaction.expiry() != 0 && self.header.timestamp >= transaction.expiry() {
+            let detail = format!(
+                "at {}, the block is of {}",
+                transaction.expiry(),
+                self.header.timestamp
+            );
+            return fault(Reason::Expired, detail);
+        }
+        if self.imported {
+            return Ok(());
+        }
+        if transaction.fee() < rules.fee_min {
+            let detail = format!("{}, at least {} is due", transaction.fee(), rules.fee_min);
+            return fault(Reason::Fee, detail);
+        }
+        if witnesses < usize::from(rules.witnesses_min) {
+            let detail = format!(
+                "{witnesses} witnesses, at least {} are needed",
+                rules.witnesses_min
+            );
+            return fault(Reason::SignatureMissing, detail);
+        }
+        if transaction
+            .witnesses()
+            .any(|witness| witness.scheme != Scheme::Native)
+        {
+            return fault(
+                Reason::Signature,
+                "a native transaction is signed over its id",
+            );
+        }
+        Ok(())
+    }
+
+    /// Moves fee and amount. The sender needs cover for both.
+    fn pay(&mut self, transaction: &'a Transaction, sender: &'a str) -> Result<(), Fault> {
+        let amount = match transaction.operation() {
+            Operation::Transfer => transaction.amount(),
+            _ => 0,
+        };
+        let account = &mut self.get(sender).account;
+        let left = amount
+            .checked_add(transaction.fee())
+            .and_then(|cost| account.balance.checked_sub(cost));
+        let Some(left) = left else {
+            let detail = format!(
+                "{sender:?} holds {}, amount {amount} and fee {} are due",
+                account.balance,
+                transaction.fee()
+            );
+            return fault(Reason::Balance, detail);
+        };
+        account.balance = left;
+        self.credit(transaction.receiver(), amount)?;
+        self.credit(&self.header.producer, transaction.fee())
+    }
+
+    fn credit(&mut self, name: &'a str, amount: u64) -> Result<(), Fault> {
+        if amount == 0 {
+            return Ok(());
+        }
+        let asked = self.get(name);
+        // The sum of all balances is fixed by the specification and fits u64, so this can't overflow.
+        asked.account.balance =
+            asked.account.balance.checked_add(amount).ok_or_else(|| {
+                Fault::new(Reason::Balance, format!("{name:?} would hold too much"))
+            })?;
+        asked.is_changed = true;
+        Ok(())
+    }
+
+    /// The account as it is now. Whoever changes it says so.
+    fn get(&mut self, name: &'a str) -> &mut Asked<'a> {
+        let hint = hint(name);
+        let likely = self.hints[hint] as usize;
+        let place = match self.asked.get(likely) {
+            Some(asked) if asked.name == name => likely,
+            _ => {
+                let place = self.place(name);
+                // A hint that doesn't fit is a wrong one.
+                self.hints[hint] = place as u32;
+                place
+            }
+        };
+        &mut self.asked[place]
+    }
+
+    fn place(&mut self, name: &'a str) -> usize {
+        let next = self.asked.len();
+        // Fewer than there are bytes in a body.
+        let place = *self.places.entry(name).or_insert(next as u32) as usize;
+        if place == next {
+            self.asked.push(Asked {
+                name,
+                account: self.state.account(name),
+                key: None,
+                is_changed: false,
+            });
+        }
+        place
+    }
+}
+
+/// Names that are in use together mostly differ at their end.
+fn hint(name: &str) -> usize {
+    let end = match name.as_bytes().last_chunk() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
+    };
+    (end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
+}
+
+fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::new(reason, detail))
+}
+
+/// Whether the witness's keys speak for the sender; pins them where that is the rule.
+fn identify(
+    rule: Identity,
+    transaction: &Transaction,
+    sender: &mut Asked<'_>,
+) -> Result<(), Fault> {
+    let mut keys = transaction.witnesses().map(|witness| witness.key);
+    let only = match keys.len() {
+        1 => keys.next(),
+        _ => None,
+    };
+    let name = sender.name;
+    match rule {
+        Identity::Open => Ok(()),
+        Identity::Key => match only {
+            Some(key) if key.to_string() == name => Ok(()),
+            _ => fault(
+                Reason::Identity,
+                format!("not signed by {name:?}, the sender's own key"),
+            ),
+        },
+        Identity::Pinned if only.is_some() && sender.key == only => Ok(()),
+        Identity::Pinned => {
+            let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
+            let found = (!keys.is_empty()).then(|| keys_digest(&keys));
+            let account = &mut sender.account;
+            if account.keys.is_some() && account.keys != found {
+                let detail = format!("signed by other keys than those that speak for {name:?}");
+                return fault(Reason::Identity, detail);
+            }
+            account.keys = found;
+            sender.key = only;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The state as bytes (`FORMAT.md`, "Validator state"): canonical, with a checksum.
+
+use super::table::AccountTable;
+use super::{Account, State, Tip};
+use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
+use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
+use crate::format::merkle::Frontier;
+use crate::format::model::VectorClock;
+
+const MAGIC: &[u8; 8] = b"HLSTATE1";
+
+/// Two digests in hexadecimal.
+const SOURCE_BYTES_MAX: usize = 128;
+
+impl State {
+    /// The snapshot (`FORMAT.md`, "Validator state"). O(names), sorted, so equal states have equal bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + 64 * self.accounts.len());
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&self.chain.0);
+        codec::put_u64(&mut out, self.tip.height);
+        out.extend_from_slice(&self.tip.hash.0);
+        codec::put_u64(&mut out, self.tip.timestamp);
+        codec::put_u64(&mut out, self.tip.transactions);
+        self.tip.clock.encode(&mut out);
+        codec::put_u64(&mut out, self.tip.history.size());
+        codec::put_count(&mut out, self.tip.history.peaks().len());
+        for peak in self.tip.history.peaks() {
+            out.extend_from_slice(&peak.0);
+        }
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_unstable_by_key(|(name, _)| *name);
+        codec::put_count(&mut out, accounts.len());
+        for (name, account) in accounts {
+            codec::put_bytes(&mut out, name.as_bytes());
+            codec::put_u64(&mut out, account.nonce);
+            codec::put_u64(&mut out, account.balance);
+            out.push(account.keys.is_some().into());
+            if let Some(keys) = account.keys {
+                out.extend_from_slice(&keys.0);
+            }
+        }
+        codec::put_bytes(&mut out, self.tip.source.as_bytes());
+        let checksum = sha256(&[&out]);
+        out.extend_from_slice(&checksum);
+        out
+    }
+
+    /// Reads a snapshot. O(length).
+    ///
+    /// # Errors
+    /// Anything but a canonical snapshot with the right checksum.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        if reader.take("magic", 8)? != MAGIC {
+            return Err(Reader::new(bytes).error("magic", DecodeProblem::Value("not a state")));
+        }
+        let chain = ChainId(reader.array("chain")?);
+        let height = reader.u64("height")?;
+        let hash = BlockHash(reader.array("hash")?);
+        let timestamp = reader.u64("timestamp")?;
+        let transactions = reader.u64("transactions")?;
+        let clock = VectorClock::decode(&mut reader)?;
+        let history = decode_history(&mut reader, height)?;
+        let accounts = decode_accounts(&mut reader)?;
+        let source = reader.text("source", SOURCE_BYTES_MAX)?.to_owned();
+        let end = reader.clone();
+        if reader.array::<32>("checksum")? != sha256(&[&bytes[..end.position()]]) {
+            return Err(end.error("checksum", DecodeProblem::Value("does not match")));
+        }
+        reader.finish("state")?;
+        let tip = Tip {
+            height,
+            hash,
+            timestamp,
+            transactions,
+            clock,
+            history,
+            source,
+        };
+        Ok(Self {
+            chain,
+            tip,
+            accounts,
+        })
+    }
+}
+
+/// The tree over the hashes of all blocks up to `height`.
+fn decode_history(reader: &mut Reader<'_>, height: u64) -> Result<Frontier, DecodeError> {
+    let start = reader.clone();
+    let size = reader.u64("history")?;
+    if Some(size) != height.checked_add(1) {
+        return Err(start.error("history", DecodeProblem::Value("does not fit the height")));
+    }
+    let count = reader.count("history", 64, 32)?;
+    let mut peaks = Vec::with_capacity(count);
+    for _ in 0..count {
+        peaks.push(Digest(reader.array("history")?));
+    }
+    Frontier::from_parts(size, peaks)
+        .ok_or_else(|| start.error("history", DecodeProblem::Value("peaks don't fit the size")))
+}
+
+fn decode_accounts(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError> {
+    const FIELD: &str = "accounts";
+    let count = reader.count(FIELD, u32::MAX as usize, 22)?;
+    let mut accounts = AccountTable::default();
+    let mut last: Option<&str> = None;
+    for _ in 0..count {
+        let start = reader.clone();
+        let name = reader.name(FIELD)?;
+        if last.is_some_and(|last| last >= name) {
+            return Err(start.error(FIELD, DecodeProblem::Order));
+        }
+        last = Some(name);
+        let (nonce, balance) = (reader.u64(FIELD)?, reader.u64(FIELD)?);
+        let keys = match reader.flag(FIELD)? {
+            true => Some(Digest(reader.array(FIELD)?)),
+            false => None,
+        };
+        accounts.insert(
+            name,
+            Account {
+                nonce,
+                balance,
+                keys,
+            },
+        );
+    }
+    Ok(accounts)
+}
