@@ -8,7 +8,6 @@
 //! Bounded: sets of four, of which the oldest makes room. Which set a key belongs to depends on a secret of this process, so
 //! that nobody can aim at one.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -44,12 +43,16 @@ pub(crate) struct Verified {
 impl Verified {
     /// Room for about `capacity` transactions, at 32 bytes each; 0 keeps none.
     pub(crate) fn new(capacity: usize) -> Self {
-        let count = match capacity {
-            0 => 0,
-            capacity => capacity.div_ceil(WAYS).next_power_of_two(),
+        // Without a secret somebody could aim at one set, so then nothing is kept, and every signature is checked again.
+        let secret = getrandom::u64().inspect_err(|error| {
+            tracing::warn!(%error, "no transactions are remembered as checked: the system gives no randomness");
+        });
+        let count = match (capacity, &secret) {
+            (0, _) | (_, Err(_)) => 0,
+            (capacity, Ok(_)) => capacity.div_ceil(WAYS).next_power_of_two(),
         };
         Self {
-            secret: RandomState::new().hash_one(0) | 1,
+            secret: secret.unwrap_or(0) | 1,
             sets: Mutex::default(),
             count,
             is_used: AtomicBool::new(false),

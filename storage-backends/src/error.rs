@@ -5,7 +5,7 @@
 //! unchanged and usable), damage ([`Error::is_corrupt`]: acknowledged bytes can't be given back), and the
 //! rest, faults of the place or the machine.
 
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 use std::path::Path;
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -172,7 +172,7 @@ impl Error {
     }
 
     /// What the system's refusal means.
-    #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+    #[cfg(feature = "_files")]
     pub(crate) fn system(operation: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -190,7 +190,7 @@ impl Error {
         }
     }
 
-    #[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+    #[cfg(feature = "_files")]
     pub(crate) fn corrupt(path: &Path, place: Place, reason: impl Into<String>) -> Self {
         Self::Corrupt {
             path: path.to_owned(),

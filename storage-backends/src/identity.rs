@@ -20,7 +20,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// That of what a canonical path leads to.
-    #[cfg(any(feature = "log", feature = "rocksdb"))]
+    #[cfg(feature = "_directory")]
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let found = path.metadata();
         let found = found.map_err(|source| Error::system("open", path, source))?;

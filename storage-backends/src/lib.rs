@@ -9,8 +9,8 @@
 //! turns those statements into tests that every backend runs. Conveniences for callers are in
 //! [`BlockReaderExt`].
 //!
-//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR`, `sqlite:FILE` or `rocksdb:DIR`. A further backend is a module of this
-//! crate that implements the two traits, a variant of [`StoreUrl`], and a feature.
+//! A store is named by a [`StoreUrl`]: `memory:`, `log:DIR`, `sqlite:FILE` or `rocksdb:DIR`. A further backend is a folder of this
+//! crate that implements the two traits, a feature, and an entry in the table of `src/url.rs`.
 //!
 //! ```
 //! use hubledger_storage::{Block, BlockReaderExt, Durability, StoreUrl};
@@ -33,34 +33,32 @@
 //! ```
 
 mod arguments;
+mod backend;
 // A build of `memory:` alone has nothing to check.
-#[cfg_attr(
-    not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
-    allow(dead_code)
-)]
+#[cfg_attr(not(feature = "_files"), allow(dead_code))]
 mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
 mod error;
 mod ext;
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 mod identity;
-mod latch;
 #[cfg(feature = "log")]
 mod log;
 mod memory;
 pub mod opening;
 #[cfg(feature = "rocksdb")]
 mod rocks;
-#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_rows")]
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 // Only the append-log takes single entries out again.
-#[cfg(any(feature = "log", feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_files")]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
 mod table;
+mod toolbox;
 mod url;
 
 pub use arguments::{
@@ -78,7 +76,7 @@ pub use log::LogOptions;
 pub use memory::MemoryStore;
 #[cfg(feature = "rocksdb")]
 pub use rocks::RocksOptions;
-#[cfg(any(feature = "sqlite", feature = "rocksdb"))]
+#[cfg(feature = "_rows")]
 pub use rows::IndexOptions;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteOptions;

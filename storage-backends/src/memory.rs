@@ -7,17 +7,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
-use crate::latch::Latch;
+use crate::backend::Backend;
+use crate::check::Report;
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockReader, BlockWriter, Durability, Error, Extent, Held, INDEX_ENTRY_BYTES, Id,
-    IndexEntry, Location, Part, PruneReceipt, Receipt, Result, Store, StoredBlock, StoredHeader,
-    Usage, arguments,
+    IndexEntry, Location, Part, PruneReceipt, Receipt, Repaired, Result, Store, StoreUrl,
+    StoredBlock, StoredHeader, Usage, arguments,
 };
 
 const NAME: &str = "memory:";
@@ -67,12 +70,12 @@ impl MemoryStore {
                 path: PathBuf::from(NAME),
             });
         }
+        let writer = MemoryWriter {
+            shared: Arc::clone(&self.shared),
+        };
         Ok(Store {
             reader: Arc::new(self.clone()),
-            writer: Box::new(MemoryWriter {
-                shared: Arc::clone(&self.shared),
-                latch: Latch::new(PathBuf::from(NAME)),
-            }),
+            writer: Box::new(Guarded::over(PathBuf::from(NAME), writer)),
         })
     }
 }
@@ -248,21 +251,73 @@ impl BlockReader for MemoryStore {
     }
 }
 
+/// The backend `memory:`. Of such a URL nothing can be opened.
+pub(crate) struct MemoryBackend {}
+
+impl MemoryBackend {
+    /// Reads what follows the scheme.
+    pub(crate) fn parse(place: &str) -> std::result::Result<StoreUrl, &'static str> {
+        match place {
+            "" => Ok(StoreUrl::Memory),
+            _ => Err("a store in memory has no path"),
+        }
+    }
+}
+
+impl fmt::Display for MemoryBackend {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn create(&self) -> Result<Store> {
+        MemoryStore::new().open()
+    }
+
+    fn open(&self) -> Result<Store> {
+        Err(missing())
+    }
+
+    fn open_read_only(&self) -> Result<Arc<dyn BlockReader>> {
+        Err(missing())
+    }
+
+    fn open_damaged(&self, _: &mut Report) -> Result<Arc<dyn BlockReader>> {
+        Err(missing())
+    }
+
+    fn check(&self, _: &mut Report) -> Result<()> {
+        Err(missing())
+    }
+
+    fn repair(&self, _: &mut dyn FnMut(Repaired)) -> Result<()> {
+        Err(missing())
+    }
+
+    fn exists(&self) -> bool {
+        false
+    }
+}
+
+fn missing() -> Error {
+    Error::Missing {
+        path: PathBuf::from(NAME),
+    }
+}
+
 struct MemoryWriter {
     shared: Arc<Shared>,
-    latch: Latch,
 }
 
 impl MemoryWriter {
-    fn mutate<T>(
-        &mut self,
-        operation: &'static str,
-        mutation: impl FnOnce(&mut Chain) -> Result<T>,
-    ) -> Result<T> {
-        self.latch
-            .guard(operation, || mutation(&mut self.shared.write()))
+    /// Runs a mutation under the lock, so that a reader sees all of it or nothing.
+    fn mutate<T>(&mut self, mutation: impl FnOnce(&mut Chain) -> Result<T>) -> Result<T> {
+        mutation(&mut self.shared.write())
     }
 }
+
+impl Unguarded for MemoryWriter {}
 
 impl Drop for MemoryWriter {
     fn drop(&mut self) {
@@ -272,7 +327,7 @@ impl Drop for MemoryWriter {
 
 impl BlockWriter for MemoryWriter {
     fn append(&mut self, run: &[Block], _: Durability) -> Result<Receipt> {
-        self.mutate("append", |chain| {
+        self.mutate(|chain| {
             arguments::run("append", chain.extent, run)?;
             chain.check_ids("append", chain.extent.end, run)?;
             run.iter().for_each(|block| chain.push(block));
@@ -281,7 +336,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
-        self.mutate("truncate", |chain| {
+        self.mutate(|chain| {
             arguments::truncation("truncate", chain.extent, above)?;
             chain.cut(above.saturating_add(1));
             Ok(())
@@ -289,7 +344,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn replace(&mut self, above: u64, run: &[Block], _: Durability) -> Result<Receipt> {
-        self.mutate("replace", |chain| {
+        self.mutate(|chain| {
             let end = arguments::replacement(chain.extent, above, run)?;
             chain.check_ids("replace", end, run)?;
             chain.cut(end);
@@ -299,7 +354,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        self.mutate("prune", |chain| {
+        self.mutate(|chain| {
             arguments::pruning(chain.extent, part, below)?;
             let before = chain.extent.floor_of(part);
             let blocks = below.saturating_sub(before).min(limit);
@@ -315,7 +370,7 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], _: Durability) -> Result<()> {
-        self.mutate("put_meta", |chain| {
+        self.mutate(|chain| {
             arguments::meta(key, value)?;
             chain
                 .meta
@@ -325,6 +380,6 @@ impl BlockWriter for MemoryWriter {
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        self.mutate("sync", |chain| Ok(chain.receipt()))
+        self.mutate(|chain| Ok(chain.receipt()))
     }
 }

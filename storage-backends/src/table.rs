@@ -10,7 +10,7 @@
 
 use std::hint::black_box;
 
-use crate::{Id, Result};
+use crate::Result;
 
 /// Bits of a place that hold the number within the block.
 const NUMBER_BITS: u32 = 25;
@@ -61,53 +61,6 @@ impl IndexPlace {
         } else {
             Some(number as usize)
         }
-    }
-}
-
-/// The hash of index keys and ids.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyHash {
-    pub(crate) seed: [u64; 2],
-}
-
-/// Odd numbers without a pattern: from the digits of π.
-const PI: [u64; 4] = [
-    0x243F_6A88_85A3_08D3,
-    0x1319_8A2E_0370_7345,
-    0xA409_3822_299F_31D1,
-    0x082E_FA98_EC4E_6C89,
-];
-
-/// The `u64` at an offset that the caller knows to be within.
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut value = [0; 8];
-    value.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(value)
-}
-
-const fn fold(a: u64, b: u64) -> u64 {
-    let product = a as u128 * b as u128;
-    product as u64 ^ (product >> 64) as u64
-}
-
-impl KeyHash {
-    pub(crate) fn of_key(&self, key: &Id) -> u64 {
-        self.hash(key, PI[0])
-    }
-
-    pub(crate) fn of_id(&self, id: &Id) -> u64 {
-        self.hash(id, PI[1])
-    }
-
-    fn hash(&self, bytes: &Id, domain: u64) -> u64 {
-        let word = |number: usize| u64_at(bytes, number * 8);
-        let [s, t] = self.seed;
-        let low = fold(word(0) ^ s, word(1) ^ t);
-        let high = fold(
-            word(2) ^ s.rotate_left(32) ^ PI[2],
-            word(3) ^ t.rotate_left(32) ^ PI[3],
-        );
-        fold(low ^ s ^ domain, high ^ t ^ PI[2])
     }
 }
 
@@ -306,20 +259,6 @@ mod tests {
         assert_eq!(IndexPlace::of_id(5).entry(), None);
         assert_eq!(IndexPlace::of_id(5).height(), 5);
         assert_ne!(IndexPlace::of_id(HEIGHT_MAX - 1), IndexPlace::NONE);
-    }
-
-    #[test]
-    fn hashes_depend_on_every_bit_and_on_the_seed() {
-        let hash = KeyHash { seed: [3, 5] };
-        let key = [9; 32];
-        let mut seen = BTreeSet::from([hash.of_key(&key), hash.of_id(&key)]);
-        seen.insert(KeyHash { seed: [3, 6] }.of_key(&key));
-        for bit in 0..256 {
-            let mut other = key;
-            other[bit / 8] ^= 1 << (bit % 8);
-            seen.insert(hash.of_key(&other));
-        }
-        assert_eq!(seen.len(), 259);
     }
 
     proptest! {

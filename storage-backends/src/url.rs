@@ -1,49 +1,105 @@
 //! Names of stores: a scheme for the backend, then the place.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::backend::Backend;
 use crate::check::Report;
 #[cfg(feature = "log")]
-use crate::log::{self, LogOptions};
+use crate::log::LogBackend;
+use crate::memory::MemoryBackend;
 #[cfg(feature = "rocksdb")]
-use crate::rocks::{self, RocksOptions};
+use crate::rocks::{RocksBackend, RocksOptions};
 #[cfg(feature = "sqlite")]
-use crate::sqlite::{self, SqliteOptions};
-use crate::{BlockReader, Checked, Damage, Error, MemoryStore, Repaired, Result, Store};
+use crate::sqlite::SqliteBackend;
+use crate::{BlockReader, Checked, Damage, Error, Repaired, Result, Store};
 
-const KNOWN: &str = "memory:, log:DIR, sqlite:FILE, rocksdb:DIR";
+/// How the URLs of a backend begin, and how they are read.
+struct Form {
+    scheme: &'static str,
+    /// Stands for what follows the scheme; empty if nothing does.
+    place: &'static str,
+    /// Reads what follows the scheme, which is not empty if a place is wanted. `None` if the backend is not built in.
+    parse: Option<Parse>,
+}
 
-/// Forms of the backends that this binary has.
-#[cfg(not(all(feature = "log", feature = "sqlite", feature = "rocksdb")))]
-const BUILT: &[&str] = &[
-    "memory:",
-    #[cfg(feature = "log")]
-    "log:DIR",
-    #[cfg(feature = "sqlite")]
-    "sqlite:FILE",
-    #[cfg(feature = "rocksdb")]
-    "rocksdb:DIR",
-];
+/// Gives the name of a store, or what is wrong with it.
+type Parse = fn(&str) -> std::result::Result<StoreUrl, &'static str>;
 
-/// The name of a store, such as `sqlite:chain.db`. Variants exist for the backends that are built in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreUrl {
+/// Makes of the table of backends the names of stores ([`StoreUrl`]), their [`FORMS`], and what finds a name's backend.
+///
+/// An entry is `SCHEME PLACE => Variant(what the name says) is Backend;`, under its documentation and the condition under which it is built
+/// in. Any backend is known, so that a store of one that isn't built in is no unknown one.
+macro_rules! backends {
+    ($(
+        $(#[doc = $doc:literal])*
+        #[cfg($built:meta)]
+        $scheme:literal $place:literal =>
+            $variant:ident $(($($field:ident: $type:ty),+))? is $backend:ident;
+    )+) => {
+        /// The name of a store, such as `sqlite:chain.db`. Variants exist for the backends that are built in.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum StoreUrl {
+            $(
+                $(#[doc = $doc])*
+                #[cfg($built)]
+                $variant $(($($type),+))?,
+            )+
+        }
+
+        /// The forms of all backends, built in or not.
+        const FORMS: &[Form] = &[$(
+            Form {
+                scheme: $scheme,
+                place: $place,
+                parse: {
+                    #[cfg($built)]
+                    { Some($backend::parse) }
+                    #[cfg(not($built))]
+                    { None }
+                },
+            },
+        )+];
+
+        /// All forms, as errors name them.
+        const KNOWN: &str = concat!($(", ", $scheme, ":", $place),+).split_at(", ".len()).1;
+
+        impl StoreUrl {
+            /// The scheme, and the backend with what the rest of the name says.
+            fn backend(&self) -> (&'static str, Box<dyn Backend + '_>) {
+                match self {
+                    $(
+                        #[cfg($built)]
+                        Self::$variant $(($($field),+))? => (
+                            $scheme,
+                            Box::new($backend { $($($field),+)? }),
+                        ),
+                    )+
+                }
+            }
+        }
+    };
+}
+
+backends! {
     /// `memory:`: a store that nobody else can open and that ends with its last handle. So it can be
-    /// created any number of times, each time anew, but never opened; see [`MemoryStore`] for one that can.
-    Memory,
-    /// `log:DIR`: an append-log in a directory, with [`LogOptions`] as they are by default.
+    /// created any number of times, each time anew, but never opened; see [`MemoryStore`](crate::MemoryStore) for one that can.
+    #[cfg(all())]
+    "memory" "" => Memory is MemoryBackend;
+
+    /// `log:DIR`: an append-log in a directory, with [`LogOptions`](crate::LogOptions) as they are by default.
     #[cfg(feature = "log")]
-    Log(PathBuf),
+    "log" "DIR" => Log(directory: std::path::PathBuf) is LogBackend;
+
     /// `sqlite:FILE`: an SQLite database.
     #[cfg(feature = "sqlite")]
-    Sqlite(PathBuf),
+    "sqlite" "FILE" => Sqlite(path: std::path::PathBuf) is SqliteBackend;
+
     /// `rocksdb:DIR`, or `rocksdb:DIR?SETTING=VALUE&…`: a RocksDB database in a directory; see [`RocksOptions`].
     #[cfg(feature = "rocksdb")]
-    Rocksdb(PathBuf, RocksOptions),
+    "rocksdb" "DIR" => Rocksdb(directory: std::path::PathBuf, options: RocksOptions) is RocksBackend;
 }
 
 impl StoreUrl {
@@ -53,15 +109,7 @@ impl StoreUrl {
     /// [`Error::Exists`] if anything but an empty file (or, for `log:` and `rocksdb:`, an empty directory) is at the path; [`Error::Io`] or
     /// [`Error::ReadOnly`] if the place can't be written. Nothing that was there is changed.
     pub fn create(&self) -> Result<Store> {
-        match self {
-            Self::Memory => MemoryStore::new().open(),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => LogOptions::default().create(directory),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => SqliteOptions::default().create(path),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, options) => options.create(directory),
-        }
+        self.backend().1.create()
     }
 
     /// Opens a store to write and to read.
@@ -70,15 +118,7 @@ impl StoreUrl {
     /// [`Error::Missing`], [`Error::NotAStore`], [`Error::Version`], [`Error::InUse`],
     /// [`Error::Corrupt`], [`Error::ReadOnly`] or [`Error::Io`]. What is not a store is not changed.
     pub fn open(&self) -> Result<Store> {
-        match self {
-            Self::Memory => Err(self.missing()),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => LogOptions::default().open(directory),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => SqliteOptions::default().open(path),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, options) => options.open(directory),
-        }
+        self.backend().1.open()
     }
 
     /// Opens a store only to read, also while a writer has it open: one of this process or, for `sqlite:`,
@@ -88,15 +128,7 @@ impl StoreUrl {
     /// Those of [`open`](Self::open); [`Error::InUse`] only for `log:`, while another process writes, and for `rocksdb:`,
     /// while another process has it open.
     pub fn open_read_only(&self) -> Result<Arc<dyn BlockReader>> {
-        match self {
-            Self::Memory => Err(self.missing()),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => LogOptions::default().open_read_only(directory),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => SqliteOptions::default().open_read_only(path),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, options) => options.open_read_only(directory),
-        }
+        self.backend().1.open_read_only()
     }
 
     /// Opens a store to save what can be read of it. Such a reader never says that a key is absent.
@@ -107,22 +139,9 @@ impl StoreUrl {
     ///
     /// # Errors
     /// Those of [`open_read_only`](Self::open_read_only): [`Error::Corrupt`] if not even this can be.
-    #[cfg_attr(
-        not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
-        allow(unused_variables)
-    )]
-    #[cfg_attr(not(feature = "log"), allow(unused_mut))]
     pub fn open_damaged(&self, found: &mut dyn FnMut(Damage)) -> Result<Arc<dyn BlockReader>> {
         let mut report = Report::default();
-        let opened: Result<Arc<dyn BlockReader>> = match self {
-            Self::Memory => Err(self.missing()),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => log::open_damaged(directory, &mut report),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::open_damaged(path),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, options) => rocks::open_damaged(directory, *options),
-        };
+        let opened = self.backend().1.open_damaged(&mut report);
         report.tell(found);
         opened
     }
@@ -136,15 +155,7 @@ impl StoreUrl {
     /// an error is reported too.
     pub fn check(&self, found: &mut dyn FnMut(Damage)) -> Result<Checked> {
         let mut report = Report::default();
-        let outcome: Result<()> = match self {
-            Self::Memory => Err(self.missing()),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => log::check(directory, &mut report),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::check(path, &mut report),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, _) => rocks::check(directory, &mut report),
-        };
+        let outcome = self.backend().1.check(&mut report);
         // Damage that ends a check is damage too.
         let outcome = report.sound(outcome);
         let checked = report.tell(found);
@@ -156,20 +167,8 @@ impl StoreUrl {
     ///
     /// # Errors
     /// Those of [`open`](Self::open); [`Error::Corrupt`] if the store can't be opened even so.
-    #[cfg_attr(
-        not(any(feature = "log", feature = "sqlite", feature = "rocksdb")),
-        allow(unused_variables)
-    )]
     pub fn repair(&self, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-        match self {
-            Self::Memory => Err(self.missing()),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => log::repair(directory, done),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::repair(path, done),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, _) => rocks::repair(directory, done),
-        }
+        self.backend().1.repair(done)
     }
 
     /// Opens the store if there is one, creates it otherwise.
@@ -188,37 +187,14 @@ impl StoreUrl {
     /// empty directory.
     #[must_use]
     pub fn exists(&self) -> bool {
-        match self {
-            Self::Memory => false,
-            #[cfg(feature = "log")]
-            Self::Log(directory) => log::exists(directory),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => sqlite::exists(path),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, _) => rocks::exists(directory),
-        }
-    }
-
-    fn missing(&self) -> Error {
-        Error::Missing {
-            path: PathBuf::from(self.to_string()),
-        }
+        self.backend().1.exists()
     }
 }
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory => f.write_str("memory:"),
-            #[cfg(feature = "log")]
-            Self::Log(directory) => write!(f, "log:{}", directory.display()),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocksdb(directory, options) => {
-                write!(f, "rocksdb:{}{options}", directory.display())
-            }
-        }
+        let (scheme, backend) = self.backend();
+        write!(f, "{scheme}:{backend}")
     }
 }
 
@@ -226,52 +202,36 @@ impl FromStr for StoreUrl {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<Self> {
-        let refuse = |reason| {
-            Err(Error::Url {
+        let refuse = |reason| Error::Url {
+            url: url.to_owned(),
+            reason,
+            known: KNOWN,
+        };
+        let (scheme, place) = url
+            .split_once(':')
+            .ok_or_else(|| refuse("it has no scheme"))?;
+        let form = FORMS
+            .iter()
+            .find(|form| form.scheme == scheme)
+            .ok_or_else(|| refuse("the scheme is unknown"))?;
+        if place.is_empty() && !form.place.is_empty() {
+            return Err(refuse("the path is missing"));
+        }
+        match form.parse {
+            Some(parse) => parse(place).map_err(refuse),
+            None => Err(Error::NotBuilt {
                 url: url.to_owned(),
-                reason,
-                known: KNOWN,
-            })
-        };
-        let Some((scheme, place)) = url.split_once(':') else {
-            return refuse("it has no scheme");
-        };
-        match (scheme, place) {
-            ("memory", "") => Ok(Self::Memory),
-            ("memory", _) => refuse("a store in memory has no path"),
-            ("sqlite" | "log" | "rocksdb", "") => refuse("the path is missing"),
-            #[cfg(feature = "log")]
-            ("log", directory) => Ok(Self::Log(PathBuf::from(directory))),
-            #[cfg(feature = "sqlite")]
-            ("sqlite", file) => Ok(Self::Sqlite(PathBuf::from(file))),
-            #[cfg(not(feature = "log"))]
-            ("log", _) => not_built(url),
-            #[cfg(not(feature = "sqlite"))]
-            ("sqlite", _) => not_built(url),
-            #[cfg(feature = "rocksdb")]
-            ("rocksdb", place) => {
-                let (directory, options) = match place.split_once('?') {
-                    None => (place, Ok(RocksOptions::default())),
-                    Some((directory, query)) => (directory, RocksOptions::parse(query)),
-                };
-                match options {
-                    Ok(options) => Ok(Self::Rocksdb(PathBuf::from(directory), options)),
-                    Err(reason) => refuse(reason),
-                }
-            }
-            #[cfg(not(feature = "rocksdb"))]
-            ("rocksdb", _) => not_built(url),
-            _ => refuse("the scheme is unknown"),
+                available: built(),
+            }),
         }
     }
 }
 
-#[cfg(not(all(feature = "log", feature = "sqlite", feature = "rocksdb")))]
-fn not_built<T>(url: &str) -> Result<T> {
-    Err(Error::NotBuilt {
-        url: url.to_owned(),
-        available: BUILT.join(", "),
-    })
+/// The forms of the backends that this binary has.
+fn built() -> String {
+    let built = FORMS.iter().filter(|form| form.parse.is_some());
+    let texts = built.map(|form| format!("{}:{}", form.scheme, form.place));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -309,8 +269,9 @@ mod tests {
     fn backends_that_are_not_built_in_name_those_that_are() {
         let text = "rocksdb:dir".parse::<StoreUrl>().unwrap_err().to_string();
         assert!(text.contains("not built into this binary"), "{text}");
-        for form in BUILT {
-            assert!(text.contains(form), "{text}");
+        for form in FORMS.iter().filter(|form| form.parse.is_some()) {
+            let form = format!("{}:{}", form.scheme, form.place);
+            assert!(text.contains(&form), "{text}");
         }
     }
 
@@ -333,6 +294,23 @@ mod tests {
             "rocksdb:a?speed=9",
         ] {
             assert!(wrong.parse::<StoreUrl>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn errors_have_their_words() {
+        assert_eq!(KNOWN, "memory:, log:DIR, sqlite:FILE, rocksdb:DIR");
+        for (url, reason) in [
+            ("chain.db", "it has no scheme"),
+            ("mysql:x", "the scheme is unknown"),
+            ("memory:x", "a store in memory has no path"),
+            ("log:", "the path is missing"),
+            ("sqlite:", "the path is missing"),
+            ("rocksdb:", "the path is missing"),
+        ] {
+            let text = url.parse::<StoreUrl>().unwrap_err().to_string();
+            let expected = format!("{url:?} doesn't name a store ({reason}); known forms: {KNOWN}");
+            assert_eq!(text, expected);
         }
     }
 

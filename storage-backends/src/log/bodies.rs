@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn every_way_writes_the_same() {
         let directory = tempfile::tempdir().unwrap();
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         let ways = [Way::Cached, Way::Begun, Way::PastCache];
         let mut files = ways.map(|way| file(directory.path(), &format!("{way:?}")));
         let mut buffers = Buffers::default();
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_write_that_fails_is_an_error_wherever_it_is() {
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         let run: Vec<_> = (0..20).map(|height| block(height, 1 << 20)).collect();
         for room in [0, 5_000_000, 9_000_000, 20_970_000] {
             let mut file = GrowingFile {

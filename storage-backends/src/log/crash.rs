@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::directory;
 use super::home::open_on;
 use super::options::LogOptions;
-use super::place;
 use super::simulated::{Dice, Fault, Machine};
 use crate::{
     Block, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, Part, Result, Store,
@@ -400,7 +400,7 @@ fn bare_machine(dice: Dice) -> Machine {
 fn make_store(machine: &Machine) -> Result<()> {
     let directory = machine.directory();
     let files = Arc::new(machine.files.clone());
-    place::fill(files, &directory, &directory.join("store.new"))
+    directory::fill(files, &directory, &directory.join("store.new"))
 }
 
 /// Runs a workload until a fault, if one is set. Gives the store if none happened.
@@ -728,13 +728,13 @@ fn power_may_be_lost_while_a_store_is_made() {
         whole += u64::from(made);
         let machine = machine.after_power_loss(Dice(at));
         let directory = machine.directory();
-        if place::exists(&directory) {
+        if directory::exists(&directory) {
             let files = Arc::new(machine.files.clone());
             let store = open_on(files, &directory, OPTIONS).unwrap();
             assert!(store.reader.extent().unwrap().is_empty());
         } else {
             assert!(!made, "a store that was made is gone");
-            place::create(&directory).unwrap();
+            directory::create(&directory).unwrap();
         }
     }
     assert!(whole > 5);

@@ -13,6 +13,7 @@ use std::thread;
 
 use super::open_files::OpenFile;
 use crate::opening;
+use crate::toolbox::names::sync_directory;
 
 /// What is written past the system's cache are multiples of this, from multiples of it to multiples of it.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -106,7 +107,7 @@ impl Files for SystemFiles {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        opening::open_directory(directory)?.sync_all()
+        sync_directory(directory)
     }
 
     /// A thread for each but the first, since file systems commit concurrent syncs together: two one after the other take

@@ -4,22 +4,24 @@
 //! the file `store`, shared while there are only readers, exclusive from the first writer on until the last
 //! handle is gone.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::directory::has_segments;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
 use super::options::LogOptions;
-use super::place::has_segments;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{Shared, Site, open_to_read};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
+use crate::toolbox::directory::lock_failure;
+use crate::toolbox::open_stores::OpenStores;
 use crate::{BlockReader, Error, Place, Result, Store};
 
 /// One open store.
@@ -94,14 +96,13 @@ impl Drop for Hold {
     }
 }
 
-/// By what their directories are: one that is mounted twice has two paths, and the lock would be in the way of ourselves.
-static OPEN: Mutex<Vec<(Identity, Weak<Home>)>> = Mutex::new(Vec::new());
+static OPEN: OpenStores<Home> = OpenStores::new();
 
 /// Opens a store to write, and to read.
 pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
-    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut homes = OPEN.begin();
     let identity = Identity::of(directory)?;
-    if let Some(home) = find(&mut homes, &identity) {
+    if let Some(home) = homes.find(&identity) {
         let hold = Hold::begin(&home)?;
         if let Some(lock) = &home.lock {
             lock_for_writing(lock, directory)?;
@@ -119,7 +120,7 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     lock_for_writing(&lock, directory)?;
     let (state, disk) = recover(&site, load(&site, false)?)?;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
-    homes.push((identity, Arc::downgrade(&home)));
+    homes.add(identity, &home);
     store(Hold::begin(&home)?, disk)
 }
 
@@ -157,9 +158,9 @@ pub(super) fn open_read_only(
 
 /// A store that is open, or is opened to read.
 pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Home>> {
-    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut homes = OPEN.begin();
     let identity = Identity::of(directory)?;
-    if let Some(home) = find(&mut homes, &identity) {
+    if let Some(home) = homes.find(&identity) {
         return Ok(home);
     }
     let (site, lock) = read_store(directory, options)?;
@@ -169,7 +170,7 @@ pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Hom
     }
     let state = load(&site, true)?.state;
     let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
-    homes.push((identity, Arc::downgrade(&home)));
+    homes.add(identity, &home);
     Ok(home)
 }
 
@@ -257,14 +258,6 @@ fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     Ok(Store { reader, writer })
 }
 
-fn find(homes: &mut Vec<(Identity, Weak<Home>)>, identity: &Identity) -> Option<Arc<Home>> {
-    homes.retain(|(_, home)| home.strong_count() > 0);
-    homes
-        .iter()
-        .filter(|(found, _)| found == identity)
-        .find_map(|(_, home)| home.upgrade())
-}
-
 /// Reads the file `store`, on which the lock is taken.
 fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let path = Named::Store.path(directory);
@@ -304,14 +297,5 @@ pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {
             let _ = file.try_lock_shared();
             Err(lock_failure(error, directory))
         }
-    }
-}
-
-fn lock_failure(error: TryLockError, directory: &Path) -> Error {
-    match error {
-        TryLockError::WouldBlock => Error::InUse {
-            path: directory.to_owned(),
-        },
-        TryLockError::Error(source) => Error::system("lock", &Named::Store.path(directory), source),
     }
 }

@@ -4,16 +4,13 @@
 //! others a superblock and a trailer. What a crash can explain is cut, by `recover`; everything else is an
 //! error that names the file.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
 use super::indexer::{FROZEN_MAX, index_record};
 use super::mark::{Mark, Slots};
-use super::nearby::Nearby;
 use super::read_file::{Pieces, ReadFile};
-use super::records::Records;
 use super::run::Run;
 use super::scan::{Scan, check_tail, record_at};
 use super::segment::{HeightTable, Segment, table_start};
@@ -142,17 +139,9 @@ pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Load
     let runs = load_runs(site, &segments, &mut listing)?;
     let room = usize::try_from(last.scan.entries).unwrap_or(0);
     let mut state = State {
-        salt: site.salt,
-        hash: site.hash,
-        extent,
-        segments,
-        records: Records::default(),
-        nearby: Nearby::default(),
         table: Table::with_room(room.min(1 << 24)),
-        frozen: Vec::new(),
         runs,
-        values: values.values.clone(),
-        unindexable: BTreeMap::new(),
+        ..State::new(site, extent, segments, values.values.clone())
     };
     check_witnesses(&state)?;
     index_open(&mut state)?;

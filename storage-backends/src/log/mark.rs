@@ -10,15 +10,16 @@
 
 use std::path::Path;
 
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, transmute};
+
 use super::files::{FileHandle, Files};
-use super::format::{
-    FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, VERSION, put_u32, put_u64,
-    u32_at, u64_at,
-};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, VERSION};
+use super::on_disk;
 use super::shared::open_to_read;
 use crate::{Error, Place, Result};
 
-const SLOT_BYTES: usize = 64;
+const SLOT_BYTES: usize = size_of::<on_disk::MarkSlot>();
 const SLOTS: u64 = 2;
 /// The file's length.
 pub(super) const MARK_BYTES: usize = SUPERBLOCK_BYTES + SLOTS as usize * SLOT_BYTES;
@@ -38,29 +39,28 @@ pub(super) struct Mark {
 
 impl Mark {
     fn encode(&self, salt: Salt) -> [u8; SLOT_BYTES] {
-        let mut bytes = [0; SLOT_BYTES];
-        let fields = [
-            self.number,
-            self.segment,
-            self.heads,
-            self.generation,
-            self.values,
-        ];
-        for (number, field) in fields.into_iter().enumerate() {
-            put_u64(&mut bytes, 8 + 8 * number, field);
-        }
-        let checksum = salt.checksum(&bytes[4..]);
-        put_u32(&mut bytes, 0, checksum);
-        bytes
+        let mut slot = on_disk::MarkSlot {
+            checksum: U32::ZERO,
+            zero: U32::ZERO,
+            number: U64::new(self.number),
+            segment: U64::new(self.segment),
+            heads: U64::new(self.heads),
+            generation: U64::new(self.generation),
+            values: U64::new(self.values),
+            zeros: [0; 16],
+        };
+        slot.checksum.set(slot.compute_checksum(salt));
+        transmute!(slot)
     }
 
     fn decode(bytes: &[u8], salt: Salt) -> Option<Self> {
-        (u32_at(bytes, 0) == salt.checksum(&bytes[4..])).then(|| Self {
-            number: u64_at(bytes, 8),
-            segment: u64_at(bytes, 16),
-            heads: u64_at(bytes, 24),
-            generation: u64_at(bytes, 32),
-            values: u64_at(bytes, 40),
+        let found = on_disk::MarkSlot::ref_from_bytes(bytes).ok()?;
+        (found.checksum.get() == found.compute_checksum(salt)).then(|| Self {
+            number: found.number.get(),
+            segment: found.segment.get(),
+            heads: found.heads.get(),
+            generation: found.generation.get(),
+            values: found.values.get(),
         })
     }
 
@@ -90,7 +90,7 @@ impl Slots {
             let reason = format!("the file should have {MARK_BYTES} bytes");
             return Err(Error::corrupt(&path, place, reason));
         }
-        let slots = Self::decode(&bytes, Salt::new(store));
+        let slots = Self::decode(&bytes, Salt::of(store));
         if slots.newest.number == 0 {
             let place = Place::Offset(SUPERBLOCK_BYTES as u64);
             return Err(Error::corrupt(&path, place, "no slot can be read"));
@@ -140,7 +140,7 @@ impl MarkFile {
             .map_err(|source| Error::system("open", &path, source))?;
         Ok(Self {
             file,
-            salt: Salt::new(store),
+            salt: Salt::of(store),
             newest,
         })
     }
@@ -163,7 +163,7 @@ impl MarkFile {
             number: 0,
             fields: [0; 5],
         };
-        let salt = Salt::new(store);
+        let salt = Salt::of(store);
         let mut bytes = superblock.encode().to_vec();
         // The number of slot 0 is even.
         for number in [2, 1] {
@@ -184,5 +184,35 @@ impl MarkFile {
 
     pub(super) fn sync(&self) -> std::io::Result<()> {
         self.file.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The format of version 2: these bytes never change.
+    #[test]
+    fn golden_bytes() {
+        let mark = Mark {
+            number: 1,
+            segment: 2,
+            heads: 3,
+            generation: 4,
+            values: 5,
+        };
+        let mut golden = [0; SLOT_BYTES];
+        golden[..4].copy_from_slice(&[0x6C, 0x47, 0x39, 0x40]);
+        for (at, number) in [(8, 1), (16, 2), (24, 3), (32, 4), (40, 5)] {
+            golden[at] = number;
+        }
+        let salt = Salt::of(&[7; 16]);
+        assert_eq!(mark.encode(salt), golden);
+        assert_eq!(Mark::decode(&golden, salt), Some(mark));
+        for bit in 0..SLOT_BYTES * 8 {
+            let mut damaged = golden;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Mark::decode(&damaged, salt), None, "bit {bit}");
+        }
     }
 }

@@ -26,6 +26,7 @@ compile_error!(
     "the feature `log` needs a Unix system: it relies on positioned writes and on unlinking open files"
 );
 
+mod backend;
 mod bodies;
 mod cache;
 mod check;
@@ -33,6 +34,7 @@ mod check_index;
 mod check_segment;
 #[cfg(test)]
 mod crash;
+mod directory;
 mod disk;
 mod files;
 mod format;
@@ -44,9 +46,9 @@ mod load;
 mod mark;
 mod names;
 mod nearby;
+mod on_disk;
 mod open_files;
 mod options;
-mod place;
 mod prune;
 mod read_file;
 mod reader;
@@ -71,6 +73,7 @@ mod values;
 mod witness;
 mod writer;
 
+pub(crate) use backend::LogBackend;
 pub use options::LogOptions;
 
 use std::path::Path;
@@ -80,27 +83,24 @@ use crate::check::Report;
 use crate::{BlockReader, Error, Repaired, Result, Store};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(directory: &Path, options: LogOptions) -> Result<Store> {
-    let made = place::create(directory)?;
-    home::open(&made.directory, options).inspect_err(|_| made.take_back())
+fn create(directory: &Path, options: LogOptions) -> Result<Store> {
+    let made = directory::create(directory)?;
+    home::open(&made.directory, options).inspect_err(|_| directory::take_back(&made))
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
-    home::open(&place::existing(directory)?, options)
+fn open(directory: &Path, options: LogOptions) -> Result<Store> {
+    home::open(&directory::existing(directory)?, options)
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(
-    directory: &Path,
-    options: LogOptions,
-) -> Result<Arc<dyn BlockReader>> {
-    home::open_read_only(&place::existing(directory)?, options)
+fn open_read_only(directory: &Path, options: LogOptions) -> Result<Arc<dyn BlockReader>> {
+    home::open_read_only(&directory::existing(directory)?, options)
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
-pub(crate) fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
-    let opened = place::existing(path)
+fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
+    let opened = directory::existing(path)
         .and_then(|directory| home::open_home(&directory, LogOptions::default()));
     match opened {
         Ok(home) => salvage::open_again(home),
@@ -120,16 +120,16 @@ pub(crate) fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn B
 }
 
 /// Whether anything but an empty directory is at the path.
-pub(crate) fn exists(directory: &Path) -> bool {
-    place::exists(directory)
+fn exists(directory: &Path) -> bool {
+    directory::exists(directory)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
-    check::check(&place::existing(path)?, path, report)
+fn check(path: &Path, report: &mut Report) -> Result<()> {
+    check::check(&directory::existing(path)?, path, report)
 }
 
 /// Makes again what follows from sound parts. See [`StoreUrl::repair`](crate::StoreUrl::repair).
-pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    repair::repair(&place::existing(path)?, done)
+fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    repair::repair(&directory::existing(path)?, done)
 }

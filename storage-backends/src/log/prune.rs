@@ -26,7 +26,12 @@ struct Partial {
 }
 
 impl Inner {
-    pub(super) fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+    pub(super) fn prune_part(
+        &mut self,
+        part: Part,
+        below: u64,
+        limit: u64,
+    ) -> Result<PruneReceipt> {
         let (before, bytes, floor) = {
             let state = self.shared.read();
             arguments::pruning(state.extent, part, below)?;

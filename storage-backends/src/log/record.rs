@@ -3,16 +3,17 @@
 //! Fixed part, header and entries have checksums of their own, so that each can be checked without reading the
 //! others: a look-up compares one key among thousands.
 
-use super::format::{
-    FRAME_BYTES, Salt, body_frame_bytes, padded, put_u32, put_u64, u32_at, u64_at,
-};
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::format::{FRAME_BYTES, Salt, body_frame_bytes, padded};
+use super::on_disk::{self, ListedEntry};
 use crate::{Block, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, Id};
 
-pub(super) const FIXED_BYTES: usize = 80;
-const KEY_BYTES: usize = 32;
-const LISTED_BYTES: usize = 40;
+pub(super) const FIXED_BYTES: usize = size_of::<on_disk::Record>();
+const KEY_BYTES: usize = size_of::<Id>();
+const LISTED_BYTES: usize = size_of::<ListedEntry>();
 pub(super) const ENTRY_BYTES_MAX: usize = LISTED_BYTES;
-const LISTED_KEY_AT: usize = LISTED_BYTES - KEY_BYTES;
 const LISTED: u32 = 1;
 const NO_KEYS: u32 = 2;
 const NO_HEADER: u32 = 4;
@@ -47,10 +48,10 @@ impl Keep {
     }
 }
 
-/// One entry of a record: a key's bytes, and its position.
+/// One entry of a record: a key, and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecordEntry<'a> {
-    pub(super) key: &'a [u8],
+    pub(super) key: &'a Id,
     pub(super) position: u32,
     /// Whether key and position are known to be undamaged.
     pub(super) checked: bool,
@@ -60,24 +61,22 @@ impl Record {
     /// Reads the fixed part that `bytes` begin with, if there is one. It is at an offset of a file of heads, in which `room`
     /// bytes are left from there on.
     pub(super) fn decode(bytes: &[u8], offset: u64, room: u64, salt: Salt) -> Option<Self> {
-        let bytes = bytes.get(..FIXED_BYTES)?;
-        if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
+        let (found, _) = on_disk::Record::ref_from_prefix(bytes).ok()?;
+        if found.checksum.get() != found.compute_checksum(salt) {
             return None;
         }
-        let mut id = Id::default();
-        id.copy_from_slice(&bytes[48..80]);
         let record = Self {
             offset,
-            height: u64_at(bytes, 16),
-            id,
-            header_bytes: u32_at(bytes, 4) as usize,
-            header_checksum: u32_at(bytes, 40),
-            entries: u32_at(bytes, 8) as usize,
-            flags: u32_at(bytes, 12),
-            keys_checksum: u32_at(bytes, 44),
-            body_offset: u64_at(bytes, 24),
-            body_bytes: u32_at(bytes, 32) as usize,
-            body_checksum: u32_at(bytes, 36),
+            height: found.height.get(),
+            id: found.id,
+            header_bytes: found.header_bytes.get() as usize,
+            header_checksum: found.header_checksum.get(),
+            entries: found.entries.get() as usize,
+            flags: found.flags.get(),
+            keys_checksum: found.keys_checksum.get(),
+            body_offset: found.body_offset.get(),
+            body_bytes: found.body_bytes.get() as usize,
+            body_checksum: found.body_checksum.get(),
         };
         let bounded = record.header_bytes <= HEADER_BYTES_MAX
             && record.entries <= INDEX_ENTRIES_MAX
@@ -117,26 +116,43 @@ impl Record {
         into: &mut Vec<u8>,
     ) {
         let start = into.len();
-        into.extend_from_slice(&bytes[..FIXED_BYTES]);
-        let mut flags = self.flags;
+        into.resize(start + FIXED_BYTES, 0);
+        let mut rest = *self;
         if header == Keep::Not {
-            flags |= NO_HEADER;
-            put_u32(into, start + 4, 0);
-            put_u32(into, start + 40, salt.checksum(&[]));
+            rest.flags |= NO_HEADER;
+            rest.header_bytes = 0;
+            rest.header_checksum = salt.checksum(&[]);
         } else {
             into.extend_from_slice(&bytes[FIXED_BYTES..][..self.header_bytes]);
         }
         if keys == Keep::Not {
-            flags |= NO_KEYS;
-            put_u32(into, start + 8, 0);
-            put_u32(into, start + 44, salt.checksum(&[]));
+            rest.flags |= NO_KEYS;
+            rest.entries = 0;
+            rest.keys_checksum = salt.checksum(&[]);
         } else {
             into.extend_from_slice(self.keys_of(bytes));
         }
         into.resize(start + padded(into.len() - start), 0);
-        put_u32(into, start + 12, flags);
-        let checksum = salt.checksum(&into[start + 4..start + FIXED_BYTES]);
-        put_u32(into, start, checksum);
+        into[start..start + FIXED_BYTES].copy_from_slice(rest.on_disk(salt).as_bytes());
+    }
+
+    /// The fixed part as it is written. The bounds checked before every append fit into these fields.
+    fn on_disk(&self, salt: Salt) -> on_disk::Record {
+        let mut fixed = on_disk::Record {
+            checksum: U32::ZERO,
+            header_bytes: U32::new(self.header_bytes as u32),
+            entries: U32::new(self.entries as u32),
+            flags: U32::new(self.flags),
+            height: U64::new(self.height),
+            body_offset: U64::new(self.body_offset),
+            body_bytes: U32::new(self.body_bytes as u32),
+            body_checksum: U32::new(self.body_checksum),
+            header_checksum: U32::new(self.header_checksum),
+            keys_checksum: U32::new(self.keys_checksum),
+            id: self.id,
+        };
+        fixed.checksum.set(fixed.compute_checksum(salt));
+        fixed
     }
 
     /// Where the header is.
@@ -175,44 +191,61 @@ impl Record {
         salt.checksum(keys) == self.keys_checksum
     }
 
-    /// What the bytes of the entry of a number say.
+    /// What the bytes of the entry of a number say, if they are as many as an entry has.
     pub(super) fn decode_entry<'a>(
         &self,
         bytes: &'a [u8],
         number: usize,
         salt: Salt,
-    ) -> RecordEntry<'a> {
+    ) -> Option<RecordEntry<'a>> {
         if self.is_listed() {
-            RecordEntry {
-                key: &bytes[LISTED_KEY_AT..],
-                position: u32_at(bytes, 4),
-                checked: salt.checksum(&bytes[4..]) == u32_at(bytes, 0),
-            }
+            let found = ListedEntry::ref_from_bytes(bytes).ok()?;
+            Some(RecordEntry::listed(found, salt))
         } else {
-            RecordEntry {
-                key: bytes,
-                position: number as u32,
-                checked: true,
-            }
+            let key = bytes.try_into().ok()?;
+            Some(RecordEntry::numbered(key, number))
         }
     }
 
-    /// All entries, of their bytes.
+    /// All entries, of their bytes. They are of one of two kinds, so one of two sequences is empty.
     pub(super) fn entries<'a>(
         &self,
         keys: &'a [u8],
         salt: Salt,
     ) -> impl Iterator<Item = RecordEntry<'a>> {
-        let parts = keys.chunks_exact(self.entry_bytes()).enumerate();
-        parts.map(move |(number, bytes)| self.decode_entry(bytes, number, salt))
+        let (mut numbered, mut listed): (&[Id], &[ListedEntry]) = (&[], &[]);
+        if self.is_listed() {
+            listed = <[ListedEntry]>::ref_from_prefix(keys).map_or(&[], |(found, _)| found);
+        } else {
+            numbered = <[Id]>::ref_from_prefix(keys).map_or(&[], |(found, _)| found);
+        }
+        let numbered = numbered.iter().enumerate();
+        numbered
+            .map(|(number, key)| RecordEntry::numbered(key, number))
+            .chain(
+                listed
+                    .iter()
+                    .map(move |found| RecordEntry::listed(found, salt)),
+            )
     }
 }
 
-impl RecordEntry<'_> {
-    pub(super) fn id(&self) -> Id {
-        let mut id = Id::default();
-        id.copy_from_slice(self.key);
-        id
+impl<'a> RecordEntry<'a> {
+    /// Its position is its number, and its key has no checksum of its own.
+    const fn numbered(key: &'a Id, number: usize) -> Self {
+        Self {
+            key,
+            position: number as u32,
+            checked: true,
+        }
+    }
+
+    fn listed(found: &'a ListedEntry, salt: Salt) -> Self {
+        Self {
+            key: &found.key,
+            position: found.position.get(),
+            checked: found.checksum.get() == found.compute_checksum(salt),
+        }
     }
 }
 
@@ -302,29 +335,33 @@ fn push_record(
     for entry in &block.index {
         if listed {
             // Before what it covers: bytes that end with their own CRC would not count in the CRC of the whole.
-            let position = entry.position.to_le_bytes();
-            let checksum = salt.checksum_of(&[&position, &entry.key]);
-            frame.extend_from_slice(&checksum.to_le_bytes());
-            frame.extend_from_slice(&position);
+            let mut entry = ListedEntry {
+                checksum: U32::ZERO,
+                position: U32::new(entry.position),
+                key: entry.key,
+            };
+            entry.checksum.set(entry.compute_checksum(salt));
+            frame.extend_from_slice(entry.as_bytes());
+        } else {
+            frame.extend_from_slice(&entry.key);
         }
-        frame.extend_from_slice(&entry.key);
     }
     let keys_checksum = salt.checksum(&frame[keys_start..]);
     frame.resize(start + padded(frame.len() - start), 0);
-    let fixed = &mut frame[start..start + FIXED_BYTES];
-    // The bounds checked before every append fit into these fields.
-    put_u32(fixed, 4, block.header.len() as u32);
-    put_u32(fixed, 8, block.index.len() as u32);
-    put_u32(fixed, 12, if listed { LISTED } else { 0 });
-    put_u64(fixed, 16, block.height);
-    put_u64(fixed, 24, body_offset);
-    put_u32(fixed, 32, block.body.len() as u32);
-    put_u32(fixed, 36, body_checksum);
-    put_u32(fixed, 40, salt.checksum(&block.header));
-    put_u32(fixed, 44, keys_checksum);
-    fixed[48..80].copy_from_slice(&block.id);
-    let checksum = salt.checksum(&fixed[4..]);
-    put_u32(fixed, 0, checksum);
+    let record = Record {
+        offset: start as u64,
+        height: block.height,
+        id: block.id,
+        header_bytes: block.header.len(),
+        header_checksum: salt.checksum(&block.header),
+        entries: block.index.len(),
+        flags: if listed { LISTED } else { 0 },
+        keys_checksum,
+        body_offset,
+        body_bytes: block.body.len(),
+        body_checksum,
+    };
+    frame[start..start + FIXED_BYTES].copy_from_slice(record.on_disk(salt).as_bytes());
 }
 
 #[cfg(test)]
@@ -371,7 +408,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let hash = |positions| {
-            let frame = draft(&[block(positions)], Salt::new(&[1; 16])).frame;
+            let frame = draft(&[block(positions)], Salt::of(&[1; 16])).frame;
             (frame.len(), fnv(&frame))
         };
         assert_eq!(hash(&[0, 1]), (200, 16303708183607846350));
@@ -380,7 +417,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_record_are_taken_away_and_the_rest_stays() {
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         for positions in [&[0, 1, 2][..], &[5, 0, 7], &[]] {
             let draft = draft(&[block(positions)], salt);
             let bytes_of = &draft.frame[draft.records[0]..];
@@ -423,7 +460,7 @@ mod tests {
 
     #[test]
     fn records_read_back_whatever_their_positions() {
-        let salt = Salt::new(&[1; 16]);
+        let salt = Salt::of(&[1; 16]);
         for positions in [&[][..], &[0, 1, 2], &[5, 0, 7], &[1, 2]] {
             let run = [block(positions)];
             let draft = draft(&run, salt);
@@ -441,11 +478,12 @@ mod tests {
             for (number, &position) in positions.iter().enumerate() {
                 let (at, length) = record.entry_at(number).unwrap();
                 let bytes = &draft.frame[at as usize..][..length];
-                let entry = record.decode_entry(bytes, number, salt);
+                let entry = record.decode_entry(bytes, number, salt).unwrap();
                 assert_eq!(record.entries(keys, salt).nth(number), Some(entry));
+                assert_eq!(record.decode_entry(&bytes[1..], number, salt), None);
                 assert_eq!(
                     (entry.key, entry.position),
-                    (&[position as u8; 32][..], position)
+                    (&[position as u8; 32], position)
                 );
                 assert!(entry.checked);
             }

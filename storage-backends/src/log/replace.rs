@@ -16,10 +16,10 @@ use super::segment::{HeightTable, Segment};
 use super::state::{State, hashed_entries, same_key};
 use super::writer::Inner;
 use crate::table::Table;
-use crate::{Block, Durability, Receipt, Result, arguments};
+use crate::{Block, BlockWriter, Durability, Receipt, Result, arguments};
 
 impl Inner {
-    pub(super) fn replace(
+    pub(super) fn replace_top(
         &mut self,
         above: u64,
         run: &[Block],

@@ -23,22 +23,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::cache::{Cache, CachedFile};
-use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, u32_at, u64_at};
+use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock};
+pub(super) use super::on_disk::BUCKET_ENTRIES_MAX;
+use super::on_disk::{self, FilterBlock, IndexEntry, IndexHead};
 use super::read_file::{Pieces, ReadFile};
 use crate::table::{Entry, IndexPlace};
+use crate::toolbox::filter::{self, scale};
 use crate::{Error, Place, Result};
 
-pub(super) const FILTER_BYTES: usize = 64;
+pub(super) const FILTER_BYTES: usize = size_of::<FilterBlock>();
 pub(super) const FILTER_ENTRIES: u64 = 40;
-pub(super) const FILTER_PROBES: u32 = 7;
-pub(super) const BUCKET_BYTES: usize = 512;
-pub(super) const BUCKET_HEAD_BYTES: usize = 16;
-pub(super) const BUCKET_ENTRIES_MAX: usize = (BUCKET_BYTES - BUCKET_HEAD_BYTES) / 16;
+/// The bits behind a filter block's checksum, of which a hash has seven.
+pub(super) type FilterBits = filter::FilterBlock<480, 7>;
+pub(super) const BUCKET_BYTES: usize = size_of::<on_disk::Bucket>();
 /// Entries that a bucket has on average: few enough that one in twenty spills.
 pub(super) const BUCKET_ENTRIES: u64 = 24;
-pub(super) const HEAD_BYTES: usize = 120;
-pub(super) const COVER_BYTES: usize = 24;
+/// The superblock, and sizes.
+pub(super) const HEAD_BYTES: usize = SUPERBLOCK_BYTES + size_of::<IndexHead>();
+pub(super) const COVER_BYTES: usize = size_of::<on_disk::Cover>();
 
 /// What an index file knows of one of its segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,25 @@ pub(super) struct Cover {
     pub(super) low: u64,
     pub(super) end: u64,
     pub(super) content: u32,
+}
+
+impl Cover {
+    const fn on_disk(&self) -> on_disk::Cover {
+        on_disk::Cover {
+            low: U64::new(self.low),
+            end: U64::new(self.end),
+            content: U32::new(self.content),
+            zero: U32::ZERO,
+        }
+    }
+
+    const fn of(found: &on_disk::Cover) -> Self {
+        Self {
+            low: found.low.get(),
+            end: found.end.get(),
+            content: found.content.get(),
+        }
+    }
 }
 
 /// Sizes, from which all offsets follow.
@@ -101,20 +126,6 @@ impl Layout {
     }
 }
 
-fn scale(hash: u64, parts: u64) -> u64 {
-    ((u128::from(hash) * u128::from(parts)) >> 64) as u64
-}
-
-/// The bits of a filter block that stand for a hash.
-pub(super) fn filter_bits(hash: u64) -> impl Iterator<Item = usize> {
-    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (0..FILTER_PROBES).map(move |probe| ((((mixed >> (probe * 9)) & 511) * 480) >> 9) as usize)
-}
-
-pub(super) fn block_checksum(salt: Salt, number: u64, bytes: &[u8]) -> u32 {
-    salt.checksum_of(&[&number.to_le_bytes(), bytes])
-}
-
 /// Whether a file is to be written anew to get rid of so many blocks' parts of all that it has: each rewriting takes
 /// an eighth away, so what is written is bounded by what is removed, and what stays by what is kept.
 pub(super) const fn is_worth_it(removed: u64, held: u64) -> bool {
@@ -162,7 +173,7 @@ impl Run {
         if (head.number, begin, end) != (first, first, last) {
             return Ok(None);
         }
-        let salt = Salt::new(store);
+        let salt = Salt::of(store);
         let Some((layout, covers)) = read_head(&file, salt)? else {
             return Ok(None);
         };
@@ -221,16 +232,20 @@ impl Run {
     pub(super) fn may_have(&self, hash: u64) -> Sound<bool> {
         let number = self.layout.filter_of(hash);
         let may_have = |block: &[u8; FILTER_BYTES]| {
-            let sound = self.is_filter(number, block);
-            let is_set = |bit| (block[4 + bit / 8] >> (bit % 8)) & 1 == 1;
-            sound.then(|| filter_bits(hash).all(is_set)).ok_or(Damaged)
+            let block = self.filter(number, block)?;
+            Ok(FilterBits::may_have(&block.bits, hash))
         };
         let answer = self.file.with(self.layout.filter_at(number), may_have);
         answer.map_err(|_| Damaged)?
     }
 
-    fn is_filter(&self, number: u64, block: &[u8]) -> bool {
-        u32_at(block, 0) == block_checksum(self.salt, number, &block[4..])
+    /// The filter block that bytes are, checked.
+    fn filter<'a>(&self, number: u64, bytes: &'a [u8]) -> Sound<&'a FilterBlock> {
+        let block = FilterBlock::ref_from_bytes(bytes).map_err(|_| Damaged)?;
+        match block.checksum.get() == block.compute_checksum(self.salt, number) {
+            true => Ok(block),
+            false => Err(Damaged),
+        }
     }
 
     /// Whether there are zeros between the head and the filter blocks.
@@ -251,10 +266,8 @@ impl Run {
     /// Reads a filter block as the file has it, and checks it.
     pub(super) fn check_filter(&self, pieces: &mut Pieces<'_>, number: u64) -> Sound<()> {
         let offset = self.layout.filter_at(number);
-        match pieces.get(offset, FILTER_BYTES) {
-            Ok(Some(block)) if self.is_filter(number, block) => Ok(()),
-            _ => Err(Damaged),
-        }
+        let found = pieces.get(offset, FILTER_BYTES).ok().flatten();
+        self.filter(number, found.ok_or(Damaged)?).map(|_| ())
     }
 
     /// Calls `visit` with every place under a hash.
@@ -298,48 +311,44 @@ impl Run {
 /// A bucket's content.
 #[derive(Debug)]
 pub(super) struct Bucket<'a> {
-    entries: &'a [u8],
+    entries: &'a [IndexEntry],
     spilled: bool,
 }
 
 impl<'a> Bucket<'a> {
     fn decode(bytes: &'a [u8], number: u64, salt: Salt) -> Sound<Self> {
-        if u32_at(bytes, 0) != block_checksum(salt, number, &bytes[4..]) {
+        let found = on_disk::Bucket::ref_from_bytes(bytes).map_err(|_| Damaged)?;
+        if found.checksum.get() != found.compute_checksum(salt, number) {
             return Err(Damaged);
         }
-        let count = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
-        if count > BUCKET_ENTRIES_MAX {
-            return Err(Damaged);
-        }
+        let entries = found.entries.get(..usize::from(found.count.get()));
         Ok(Self {
-            entries: &bytes[BUCKET_HEAD_BYTES..][..count * 16],
-            spilled: bytes[6] != 0,
+            entries: entries.ok_or(Damaged)?,
+            spilled: found.spilled != 0,
         })
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + 'a {
-        self.entries.chunks_exact(16).map(|bytes| Entry {
-            hash: u64_at(bytes, 0),
-            place: IndexPlace::from_bits(u64_at(bytes, 8)),
+        self.entries.iter().map(|entry| Entry {
+            hash: entry.hash.get(),
+            place: IndexPlace::from_bits(entry.place.get()),
         })
     }
 }
 
+/// What follows the superblock, up to the zeros before the filter blocks.
 pub(super) fn encode_head(layout: &Layout, covers: &[Cover], salt: Salt) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + covers.len() * COVER_BYTES);
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&(covers.len() as u32).to_le_bytes());
-    for field in [layout.entries, layout.filters, layout.homes, layout.buckets] {
-        bytes.extend_from_slice(&field.to_le_bytes());
-    }
-    for cover in covers {
-        for field in [cover.low, cover.end, u64::from(cover.content)] {
-            bytes.extend_from_slice(&field.to_le_bytes());
-        }
-    }
-    let checksum = salt.checksum(&bytes[4..]);
-    bytes[..4].copy_from_slice(&checksum.to_le_bytes());
-    bytes
+    let mut head = IndexHead {
+        checksum: U32::ZERO,
+        segments: U32::new(covers.len() as u32),
+        entries: U64::new(layout.entries),
+        filters: U64::new(layout.filters),
+        homes: U64::new(layout.homes),
+        buckets: U64::new(layout.buckets),
+    };
+    let covers: Vec<on_disk::Cover> = covers.iter().map(Cover::on_disk).collect();
+    head.checksum.set(head.compute_checksum(salt, &covers));
+    [head.as_bytes(), covers.as_bytes()].concat()
 }
 
 /// Reads sizes and segments; `None` if they are damaged, or the file is too short for them.
@@ -354,36 +363,34 @@ fn read_head(file: &ReadFile, salt: Salt) -> Result<Option<(Layout, Vec<Cover>)>
     let Some(bytes) = read(fixed)? else {
         return Ok(None);
     };
-    let segments = u32_at(&bytes, 4) as usize;
+    let Ok(head) = IndexHead::ref_from_bytes(&bytes) else {
+        return Ok(None);
+    };
+    let segments = head.segments.get() as usize;
     let whole = segments
         .checked_mul(COVER_BYTES)
         .and_then(|covers| covers.checked_add(fixed));
     let Some(bytes) = whole.map(read).transpose()?.flatten() else {
         return Ok(None);
     };
-    Ok(decode_head(&bytes, segments, salt))
+    Ok(decode_head(&bytes, salt))
 }
 
 /// Reads what follows the superblock.
-fn decode_head(bytes: &[u8], segments: usize, salt: Salt) -> Option<(Layout, Vec<Cover>)> {
-    if u32_at(bytes, 0) != salt.checksum(&bytes[4..]) {
+fn decode_head(bytes: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
+    let (head, covers) = IndexHead::ref_from_prefix(bytes).ok()?;
+    let covers = <[on_disk::Cover]>::ref_from_bytes(covers).ok()?;
+    if head.checksum.get() != head.compute_checksum(salt, covers) {
         return None;
     }
     let layout = Layout {
-        segments,
-        entries: u64_at(bytes, 8),
-        filters: u64_at(bytes, 16),
-        homes: u64_at(bytes, 24),
-        buckets: u64_at(bytes, 32),
+        segments: covers.len(),
+        entries: head.entries.get(),
+        filters: head.filters.get(),
+        homes: head.homes.get(),
+        buckets: head.buckets.get(),
     };
-    let covers = bytes[HEAD_BYTES - SUPERBLOCK_BYTES..]
-        .chunks_exact(COVER_BYTES)
-        .map(|bytes| Cover {
-            low: u64_at(bytes, 0),
-            end: u64_at(bytes, 8),
-            content: u32_at(bytes, 16),
-        })
-        .collect();
+    let covers = covers.iter().map(Cover::of).collect();
     (layout.filters > 0 && layout.homes > 0 && layout.buckets >= layout.homes)
         .then_some((layout, covers))
 }

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use zerocopy::{FromZeros, IntoBytes};
+
 use super::files::{FileHandle, Files};
 use super::format::{FileKind, Salt, StoreId, Superblock, VERSION};
+use super::on_disk::{Bucket, FilterBlock};
 use super::read_file::Pieces;
 use super::run::{
-    BUCKET_BYTES, BUCKET_ENTRIES_MAX, BUCKET_HEAD_BYTES, Cover, Damaged, FILTER_BYTES, Layout, Run,
-    Sound, block_checksum, encode_head, filter_bits, run_path,
+    BUCKET_ENTRIES_MAX, Cover, Damaged, FilterBits, Layout, Run, Sound, encode_head, run_path,
 };
 use crate::table::Entry;
 use crate::{Error, Result};
@@ -59,7 +61,7 @@ pub(super) fn write_run(
     let fault = |source| Error::system(OPERATION, &fresh, source);
     let file = site.files.create(&fresh).map_err(fault)?;
     let mut layout = Layout::of(covers.len(), expected);
-    let salt = Salt::new(site.store);
+    let salt = Salt::of(site.store);
     let mut filters = Filters::new(Stream::new(&*file, layout.filters_at()), salt);
     let mut buckets = Buckets::new(Stream::new(&*file, layout.buckets_at()), salt);
     let mut count = 0;
@@ -201,7 +203,7 @@ struct Filters<'a> {
     stream: Stream<'a>,
     salt: Salt,
     number: u64,
-    block: [u8; FILTER_BYTES],
+    block: FilterBlock,
 }
 
 impl<'a> Filters<'a> {
@@ -210,7 +212,7 @@ impl<'a> Filters<'a> {
             stream,
             salt,
             number: 0,
-            block: [0; FILTER_BYTES],
+            block: FilterBlock::new_zeroed(),
         }
     }
 
@@ -218,17 +220,15 @@ impl<'a> Filters<'a> {
         while self.number < number {
             self.emit()?;
         }
-        for bit in filter_bits(hash) {
-            self.block[4 + bit / 8] |= 1 << (bit % 8);
-        }
+        FilterBits::add(&mut self.block.bits, hash);
         Ok(())
     }
 
     fn emit(&mut self) -> std::io::Result<()> {
-        let checksum = block_checksum(self.salt, self.number, &self.block[4..]);
-        self.block[..4].copy_from_slice(&checksum.to_le_bytes());
-        self.stream.push(&self.block)?;
-        self.block = [0; FILTER_BYTES];
+        let checksum = self.block.compute_checksum(self.salt, self.number);
+        self.block.checksum.set(checksum);
+        self.stream.push(self.block.as_bytes())?;
+        self.block = FilterBlock::new_zeroed();
         self.number += 1;
         Ok(())
     }
@@ -270,20 +270,17 @@ impl<'a> Buckets<'a> {
     }
 
     fn emit(&mut self, spilled: bool) -> std::io::Result<()> {
-        let mut bucket = [0; BUCKET_BYTES];
-        bucket[4..6].copy_from_slice(&(self.entries.len() as u16).to_le_bytes());
-        bucket[6] = u8::from(spilled);
-        for (entry, bytes) in self
-            .entries
-            .iter()
-            .zip(bucket[BUCKET_HEAD_BYTES..].chunks_exact_mut(16))
-        {
-            bytes[..8].copy_from_slice(&entry.hash.to_le_bytes());
-            bytes[8..].copy_from_slice(&entry.place.bits().to_le_bytes());
+        let mut bucket = Bucket::new_zeroed();
+        // At most as many as there is room for: `add` ends the bucket before.
+        bucket.count.set(self.entries.len() as u16);
+        bucket.spilled = u8::from(spilled);
+        for (entry, place) in self.entries.iter().zip(&mut bucket.entries) {
+            place.hash.set(entry.hash);
+            place.place.set(entry.place.bits());
         }
-        let checksum = block_checksum(self.salt, self.number, &bucket[4..]);
-        bucket[..4].copy_from_slice(&checksum.to_le_bytes());
-        self.stream.push(&bucket)?;
+        let checksum = bucket.compute_checksum(self.salt, self.number);
+        bucket.checksum.set(checksum);
+        self.stream.push(bucket.as_bytes())?;
         self.entries.clear();
         self.number += 1;
         Ok(())

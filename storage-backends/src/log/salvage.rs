@@ -18,18 +18,15 @@ use super::format::{FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt};
 use super::home::{Home, lock_damaged};
 use super::load::{Listing, clip_all};
 use super::mark::{Mark, Slots};
-use super::nearby::Nearby;
 use super::read_file::{Pieces, ReadFile};
 use super::reader::LogReader;
 use super::record::{FIXED_BYTES, Record};
-use super::records::Records;
 use super::scan::{Frame, record_at};
 use super::segment::{HeightTable, Segment};
 use super::shared::{Shared, Site, missing_file};
 use super::state::{State, Values};
 use super::values::decode_value;
 use crate::check::Report;
-use crate::table::Table;
 use crate::{
     BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part, Place, Result, StoredBlock,
     StoredHeader, Usage,
@@ -91,19 +88,7 @@ pub(super) fn load(site: &Site, report: &mut Report) -> Result<State> {
             segment.bodies = report.sound(site.open_to_read(&path))?;
         }
     }
-    Ok(State {
-        salt: site.salt,
-        hash: site.hash,
-        extent,
-        segments,
-        records: Records::default(),
-        nearby: Nearby::default(),
-        table: Table::with_room(0),
-        frozen: Vec::new(),
-        runs: Vec::new(),
-        values,
-        unindexable: BTreeMap::new(),
-    })
+    Ok(State::new(site, extent, segments, values))
 }
 
 /// A segment, and the extent after it; nothing if its file of heads is missing. What could be read before it ended at `before`.

@@ -428,7 +428,7 @@ mod tests {
     /// Also where the claim is in a piece that is read later, or across the end of one.
     #[test]
     fn a_later_claim_proves_damage() {
-        let salt = Salt::new(&[7; 16]);
+        let salt = Salt::of(&[7; 16]);
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         for at in [128, 504, 552, 1104] {
             for (synced, proves) in [(64, false), (72, true), (at, true), (at + 8, false)] {

@@ -144,8 +144,8 @@ impl Segment {
         let bytes = &mut bytes[..length];
         read(bytes, offset).map_err(|error| at_height(error, record.height))?;
         let entry = record.decode_entry(bytes, number, salt);
-        Ok(Some(FoundEntry {
-            key: entry.id(),
+        Ok(entry.map(|entry| FoundEntry {
+            key: *entry.key,
             position: entry.position,
             checked: entry.checked,
         }))
@@ -272,7 +272,7 @@ impl Segment {
     pub(super) fn index(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<IndexEntry>> {
         let keys = Self::whole_keys(heads, record, salt)?;
         let entries = record.entries(&keys, salt).map(|entry| IndexEntry {
-            key: entry.id(),
+            key: *entry.key,
             position: entry.position,
         });
         Ok(entries.collect())

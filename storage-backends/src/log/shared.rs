@@ -13,7 +13,7 @@ use super::format::{Salt, StoreId};
 use super::options::LogOptions;
 use super::read_file::ReadFile;
 use super::state::State;
-use crate::table::KeyHash;
+use crate::toolbox::key_hash::KeyHash;
 use crate::{Error, Place, Result};
 
 /// Which store it is, and how its files are reached.
@@ -41,7 +41,7 @@ impl Site {
             files,
             directory: directory.to_owned(),
             store,
-            salt: Salt::new(&store),
+            salt: Salt::of(&store),
             hash: KeyHash { seed },
             options,
             cache: Cache::new(options.cache_bytes),

@@ -19,7 +19,9 @@ use super::record::Record;
 use super::records::Records;
 use super::run::Run;
 use super::segment::{FoundEntry, Segment};
-use crate::table::{Entry, IndexPlace, KeyHash, Same, Table};
+use super::shared::Site;
+use crate::table::{Entry, IndexPlace, Same, Table};
+use crate::toolbox::key_hash::KeyHash;
 use crate::{Error, Extent, Id, Location, Place, Result};
 
 /// The table of a sealed segment whose index file is not written yet.
@@ -63,6 +65,23 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What is known of a store before anything is indexed. There is at least one segment.
+    pub(super) fn new(site: &Site, extent: Extent, segments: Vec<Segment>, values: Values) -> Self {
+        Self {
+            salt: site.salt,
+            hash: site.hash,
+            extent,
+            segments,
+            records: Records::default(),
+            nearby: Nearby::default(),
+            table: Table::with_room(0),
+            frozen: Vec::new(),
+            runs: Vec::new(),
+            values,
+            unindexable: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn open(&self) -> &Segment {
         &self.segments[self.segments.len() - 1]
     }
@@ -370,7 +389,7 @@ pub(super) fn hashed_entries(
     };
     let keys = record.entries(keys, salt).enumerate();
     let keys = keys.map(|(number, entry)| Entry {
-        hash: hash.of_key(&entry.id()),
+        hash: hash.of_key(entry.key),
         place: IndexPlace::of_entry(record.height, number),
     });
     std::iter::once(id).chain(keys).collect()

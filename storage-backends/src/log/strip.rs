@@ -12,8 +12,8 @@ use std::path::Path;
 use super::disk::GrowingFile;
 use super::files::FileHandle;
 use super::format::{
-    FRAME_BYTES, FileKind, FrameKind, Named, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
-    Superblock, Trailer, encode_frame_head, finish_frame, table_entry,
+    FRAME_BYTES, FileKind, FrameHead, FrameKind, Named, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
+    Superblock, Trailer, finish_frame, table_entry,
 };
 use super::read_file::Pieces;
 use super::record::Keep;
@@ -73,15 +73,16 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
     let (offsets, entries) = push_records(&mut payload, &path, segment, head.stripped)?;
     let (end, payload_checksum) = (payload.at, payload.checksum);
     let superblock = superblock(site, segment, extent, is_open.then_some(end))?;
-    let (frame, checksum) = encode_frame_head(
-        site.salt,
-        FrameKind::Rest,
-        end - start - FRAME_BYTES as u64,
-        segment.low,
-        start,
-        superblock.checksum(),
+    let frame = FrameHead {
+        kind: FrameKind::Rest,
+        length: end - start - FRAME_BYTES as u64,
+        height: segment.low,
+        synced: start,
+        previous: superblock.checksum(),
         payload_checksum,
-    );
+        checksum: 0,
+    };
+    let (frame, checksum) = frame.encode(site.salt);
     file.write_at(&[&superblock.encode()[..], &frame].concat(), 0)
         .map_err(fault)?;
     let mut file = GrowingFile {

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use super::files::FileHandle;
 use super::format::{
     FRAME_BYTES, FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, VERSION,
-    finish_frame, u32_at,
+    finish_frame,
 };
 use super::mark::Mark;
 use super::read_file::{Pieces, ReadFile};
 use super::scan::{Frame, check_tail, whole_frame};
 use super::shared::Site;
 use super::state::{ValuePlace, Values};
+use crate::toolbox::little_endian::u32_at;
 use crate::{Error, META_KEY_BYTES_MAX, Result};
 
 /// Old values may always take this much; little in tests of this crate, so that they come to rewriting.

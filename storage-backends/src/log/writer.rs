@@ -12,17 +12,14 @@ use super::record::{bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
 use super::segment::HeightTable;
 use super::shared::Shared;
-use crate::latch::Latch;
 use crate::table::HEIGHT_MAX;
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
 };
 
-#[derive(Debug)]
-pub(super) struct LogWriter {
-    latch: Latch,
-    inner: Inner,
-}
+/// What is given out: as long as nothing failed, mutations are those of [`Inner`].
+pub(super) type LogWriter = Guarded<Inner>;
 
 /// What the latch guards. The indexing ends before the hold does, which lets another writer in.
 #[derive(Debug)]
@@ -37,77 +34,98 @@ impl LogWriter {
     pub(super) fn new(hold: Hold, disk: Disk) -> Result<Self> {
         let shared = Arc::clone(&hold.home().shared);
         let indexer = Indexer::start(&shared, &disk.site.options)?;
-        Ok(Self {
-            latch: Latch::new(disk.site.directory.clone()),
-            inner: Inner {
-                disk,
-                indexer,
-                shared,
-                _hold: hold,
-            },
-        })
+        let path = disk.site.directory.clone();
+        let inner = Inner {
+            disk,
+            indexer,
+            shared,
+            _hold: hold,
+        };
+        Ok(Self::over(path, inner))
     }
 }
 
-impl LogWriter {
-    /// Runs a mutation unless an earlier one failed. What a failed one wrote is cut off again.
-    fn mutate<T>(
-        &mut self,
-        operation: &'static str,
-        mutation: impl FnOnce(&mut Inner) -> Result<T>,
-    ) -> Result<T> {
-        let inner = &mut self.inner;
-        self.latch.guard(operation, || {
-            let outcome = mutation(inner);
-            match &outcome {
-                Ok(_) => inner.disk.keep(),
-                Err(error) if error.is_argument() => {}
-                Err(_) => inner.disk.cut_back(),
-            }
-            outcome
-        })
+impl Unguarded for Inner {
+    fn keep(&mut self) {
+        self.disk.keep();
     }
-}
 
-impl Drop for LogWriter {
+    /// What a failed mutation wrote is cut off again.
+    fn take_back(&mut self) {
+        self.disk.cut_back();
+    }
+
     /// What was committed is the operating system's already; that it is on the disk too makes the next opening
     /// short, and damage told from a crash.
-    fn drop(&mut self) {
-        let synced = self.mutate("close", |inner| inner.disk.sync("close"));
-        if let Err(error) = synced
-            && !error.is_poisoned()
-        {
-            tracing::warn!(%error, "closing without a sync");
-        }
+    fn close(&mut self) -> Result<()> {
+        self.disk.sync("close")
     }
 }
 
-impl BlockWriter for LogWriter {
+impl BlockWriter for Inner {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.mutate("append", |inner| inner.append(run, durability))
+        let extent = self.shared.read().extent;
+        arguments::run("append", extent, run)?;
+        self.check_ids("append", extent.end, run)?;
+        self.append_checked(run, durability)
     }
 
     fn truncate(&mut self, above: u64) -> Result<()> {
-        self.mutate("truncate", |inner| inner.truncate(above))
+        let end = above.saturating_add(1);
+        {
+            let extent = self.shared.read().extent;
+            arguments::truncation("truncate", extent, above)?;
+            if end >= extent.end {
+                return Ok(());
+            }
+        }
+        self.disk.write_note("truncate", FrameKind::Truncate, end)?;
+        self.disk.sync("truncate")?;
+        let dead = {
+            let mut state = self.shared.write();
+            state.unindex(end)?;
+            state.extent.end = end;
+            state.open_mut().cut(end);
+            let sealed = state.segments.len() - 1;
+            clip_all(&mut state.segments[..sealed], end);
+            state.take_emptied()
+        };
+        dead.iter()
+            .try_for_each(|file| self.unlink("truncate", file))
     }
 
     fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
-        self.mutate("replace", |inner| inner.replace(above, run, durability))
+        self.replace_top(above, run, durability)
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        self.mutate("prune", |inner| inner.prune(part, below, limit))
+        self.prune_part(part, below, limit)
     }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        self.mutate("put_meta", |inner| inner.put_meta(key, value, durability))
+        arguments::meta(key, value)?;
+        if self.disk.values.is_mostly_old() {
+            self.rewrite_values()?;
+        }
+        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
+        let place = self
+            .disk
+            .values
+            .append(self.disk.site.salt, key, value)
+            .map_err(|source| Error::system("put_meta", &path, source))?;
+        if durability == Durability::Disk {
+            self.disk.sync("put_meta")?;
+        }
+        let mut state = self.shared.write();
+        state.values.file.show(self.disk.values.end);
+        state.values.places.insert(key.to_owned(), place);
+        self.disk.values.count(&state.values.places);
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<Receipt> {
-        self.mutate("sync", |inner| {
-            inner.disk.sync("sync")?;
-            Ok(inner.receipt(Durability::Disk))
-        })
+        self.disk.sync("sync")?;
+        Ok(self.receipt(Durability::Disk))
     }
 }
 
@@ -117,13 +135,6 @@ impl Inner {
             end: self.shared.read().extent.end,
             durability,
         }
-    }
-
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let extent = self.shared.read().extent;
-        arguments::run("append", extent, run)?;
-        self.check_ids("append", extent.end, run)?;
-        self.append_checked(run, durability)
     }
 
     pub(super) fn append_checked(
@@ -211,54 +222,9 @@ impl Inner {
         open.add_keys((entries_of(run) - run.len()) as u64);
     }
 
-    pub(super) fn truncate(&mut self, above: u64) -> Result<()> {
-        let end = above.saturating_add(1);
-        {
-            let extent = self.shared.read().extent;
-            arguments::truncation("truncate", extent, above)?;
-            if end >= extent.end {
-                return Ok(());
-            }
-        }
-        self.disk.write_note("truncate", FrameKind::Truncate, end)?;
-        self.disk.sync("truncate")?;
-        let dead = {
-            let mut state = self.shared.write();
-            state.unindex(end)?;
-            state.extent.end = end;
-            state.open_mut().cut(end);
-            let sealed = state.segments.len() - 1;
-            clip_all(&mut state.segments[..sealed], end);
-            state.take_emptied()
-        };
-        dead.iter()
-            .try_for_each(|file| self.unlink("truncate", file))
-    }
-
     pub(super) fn unlink(&self, operation: &'static str, file: &ReadFile) -> Result<()> {
         let removed = self.disk.site.files.remove(file.path());
         removed.map_err(|source| Error::system(operation, file.path(), source))
-    }
-
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        arguments::meta(key, value)?;
-        if self.disk.values.is_mostly_old() {
-            self.rewrite_values()?;
-        }
-        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
-        let place = self
-            .disk
-            .values
-            .append(self.disk.site.salt, key, value)
-            .map_err(|source| Error::system("put_meta", &path, source))?;
-        if durability == Durability::Disk {
-            self.disk.sync("put_meta")?;
-        }
-        let mut state = self.shared.write();
-        state.values.file.show(self.disk.values.end);
-        state.values.places.insert(key.to_owned(), place);
-        self.disk.values.count(&state.values.places);
-        Ok(())
     }
 
     fn rewrite_values(&mut self) -> Result<()> {

@@ -5,17 +5,18 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
+use super::directory;
 use super::fault::fault;
 use super::options::RocksOptions;
-use super::place;
 use super::rows::found_rows;
 use crate::identity::Identity;
 use crate::rows::{SharedIndex, Table};
+use crate::toolbox::open_stores::OpenStores;
 use crate::{Error, Place, Result};
 
 /// One open store.
@@ -29,22 +30,17 @@ pub(super) struct Home {
 }
 
 /// By what their databases are: RocksDB's own lock counts between processes only, and goes by names within one.
-static OPEN: Mutex<Vec<(Identity, Weak<Home>)>> = Mutex::new(Vec::new());
+static OPEN: OpenStores<Home> = OpenStores::new();
 
 /// Opens a store, or joins those who have it open.
 pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>> {
-    let mut homes = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    homes.retain(|(_, home)| home.strong_count() > 0);
-    let path = place::database(directory);
+    let mut homes = OPEN.begin();
+    let path = directory::database(directory);
     let identity = Identity::of(&path)?;
-    let joined = homes
-        .iter()
-        .filter(|(found, _)| *found == identity)
-        .find_map(|(_, home)| home.upgrade());
-    if let Some(home) = joined {
+    if let Some(home) = homes.find(&identity) {
         return Ok(home);
     }
-    let lock = place::take_lock(directory)?;
+    let lock = directory::take_lock(directory)?;
     // A database without this file is empty to RocksDB, which would make one.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";
@@ -57,7 +53,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
         written: AtomicBool::new(false),
         _lock: lock,
     });
-    homes.push((identity, Arc::downgrade(&home)));
+    homes.add(identity, &home);
     Ok(home)
 }
 

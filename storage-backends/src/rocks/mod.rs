@@ -12,12 +12,14 @@
 //!    shares a limit with every such log: damage to its very end can't be told from a crash. Damage anywhere before
 //!    is reported.
 
+mod backend;
+mod directory;
 mod fault;
 mod home;
 mod options;
-mod place;
 mod rows;
 
+pub(crate) use backend::RocksBackend;
 pub use options::RocksOptions;
 
 use std::path::Path;
@@ -30,14 +32,14 @@ use home::Home;
 use rows::{RocksEngine, RocksRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(directory: &Path, options: RocksOptions) -> Result<Store> {
-    let directory = place::create(directory, |database| home::found(database, &options))?;
+fn create(directory: &Path, options: RocksOptions) -> Result<Store> {
+    let directory = directory::create(directory, |database| home::found(database, &options))?;
     open(&directory, options)
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
-    let home = home::open(&place::existing(directory)?, options)?;
+fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
+    let home = home::open(&directory::existing(directory)?, options)?;
     let engine = RocksEngine::begin(&home)?;
     let writer = RowWriter::new(engine, Arc::clone(&home.index), options.index)?;
     let reader = reader(home)?;
@@ -48,20 +50,14 @@ pub(crate) fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(
-    directory: &Path,
-    options: RocksOptions,
-) -> Result<Arc<dyn BlockReader>> {
-    let home = home::open(&place::existing(directory)?, options)?;
+fn open_read_only(directory: &Path, options: RocksOptions) -> Result<Arc<dyn BlockReader>> {
+    let home = home::open(&directory::existing(directory)?, options)?;
     Ok(Arc::new(reader(home)?))
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
-pub(crate) fn open_damaged(
-    directory: &Path,
-    options: RocksOptions,
-) -> Result<Arc<dyn BlockReader>> {
-    let home = home::open(&place::existing(directory)?, options)?;
+fn open_damaged(directory: &Path, options: RocksOptions) -> Result<Arc<dyn BlockReader>> {
+    let home = home::open(&directory::existing(directory)?, options)?;
     let index = Arc::clone(&home.index);
     Ok(Arc::new(RowReader::of_damaged(RocksRows { home }, index)?))
 }
@@ -72,14 +68,14 @@ fn reader(home: Arc<Home>) -> Result<RowReader<RocksRows>> {
 }
 
 /// Whether anything but an empty directory is at the path.
-pub(crate) fn exists(directory: &Path) -> bool {
-    place::exists(directory)
+fn exists(directory: &Path) -> bool {
+    directory::exists(directory)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(directory: &Path, report: &mut Report) -> Result<()> {
+fn check(directory: &Path, report: &mut Report) -> Result<()> {
     report.locate_by(by_block);
-    let directory = place::existing(directory)?;
+    let directory = directory::existing(directory)?;
     let Some(home) = report.sound(home::open(&directory, RocksOptions::default()))? else {
         return Ok(());
     };
@@ -114,7 +110,7 @@ fn by_block(damage: Damage) -> Damage {
 }
 
 /// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
-pub(crate) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let home = home::open(&place::existing(directory)?, RocksOptions::default())?;
+fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let home = home::open(&directory::existing(directory)?, RocksOptions::default())?;
     crate::rows::repair(RocksEngine::begin(&home)?, done)
 }

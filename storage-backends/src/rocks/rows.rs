@@ -11,9 +11,9 @@ use rocksdb::{
     Snapshot, WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
+use super::directory;
 use super::fault::fault;
 use super::home::{Home, family};
-use super::place;
 use crate::rows::{Batch, Engine, Rows, Table, View, found};
 use crate::{Durability, Error, Place, Result};
 
@@ -78,7 +78,7 @@ impl Rows for RocksRows {
     }
 
     fn bytes_on_disk(&self) -> Result<u64> {
-        place::bytes(&self.home.directory)
+        directory::bytes(&self.home.directory)
     }
 }
 
@@ -217,7 +217,7 @@ impl Engine for RocksEngine {
 
     fn settle(&mut self) -> Result<u64> {
         flush(&self.home.database, &self.home.directory, "prune")?;
-        place::bytes(&self.home.directory)
+        directory::bytes(&self.home.directory)
     }
 
     /// Whole files of what was removed are unlinked; of the rest, what was removed is compacted away.
@@ -245,6 +245,6 @@ impl Engine for RocksEngine {
         database
             .wait_for_compact(&WaitForCompactOptions::default())
             .map_err(&fault)?;
-        place::bytes(directory)
+        directory::bytes(directory)
     }
 }

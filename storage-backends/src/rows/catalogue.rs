@@ -2,7 +2,8 @@
 
 use super::run::{RUN_MAX, RunShape};
 use super::state::CATALOGUE;
-use super::{Batch, Site, Table, View, u64_at};
+use super::{Batch, Site, Table, View};
+use crate::toolbox::little_endian::u64_at;
 use crate::{Place, Result};
 
 const SHAPE_BYTES: usize = 40;

@@ -42,7 +42,8 @@ pub(crate) use remember::Remembering;
 pub(crate) use state::found;
 pub(crate) use writer::RowWriter;
 
-use crate::table::KeyHash;
+use crate::toolbox::key_hash::KeyHash;
+use crate::toolbox::salt::Salt;
 use crate::{Durability, Error, Place, Result};
 
 /// A table of rows by number.
@@ -166,43 +167,13 @@ pub(crate) trait Engine: Send {
     fn give_back(&mut self, removed: &[(Table, Range<u64>)]) -> Result<u64>;
 }
 
-/// What tells the rows of one store from those of any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Salt(u32);
-
 const SEAL_BYTES: usize = 4;
 
-impl Salt {
-    /// For the row that has the store's id.
-    const NONE: Self = Self(0);
-
-    fn of(store: &[u8; 16]) -> Self {
-        Self(crc32c::crc32c(store))
-    }
-
-    fn checksum(self, table: Table, number: u64, content: &[u8]) -> [u8; SEAL_BYTES] {
-        let mut place = [table as u8; 9];
-        place[1..].copy_from_slice(&number.to_le_bytes());
-        let checksum = crc32c::crc32c_append(crc32c::crc32c_append(self.0, &place), content);
-        checksum.to_le_bytes()
-    }
-
-    /// A row with its checksum, of content in parts.
-    fn seal(self, table: Table, number: u64, parts: &[&[u8]]) -> Vec<u8> {
-        let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut row = Vec::with_capacity(SEAL_BYTES + length);
-        row.resize(SEAL_BYTES, 0);
-        parts.iter().for_each(|part| row.extend_from_slice(part));
-        let checksum = self.checksum(table, number, &row[SEAL_BYTES..]);
-        row[..SEAL_BYTES].copy_from_slice(&checksum);
-        row
-    }
-
-    /// The content of a row, if its checksum matches.
-    fn open(self, table: Table, number: u64, row: &Bytes) -> Option<Bytes> {
-        let (seal, content) = row.split_at_checked(SEAL_BYTES)?;
-        (self.checksum(table, number, content) == seal).then(|| row.slice(SEAL_BYTES..))
-    }
+/// The checksum of a row, which it begins with.
+fn checksum(salt: Salt, table: Table, number: u64, content: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut place = [table as u8; 9];
+    place[1..].copy_from_slice(&number.to_le_bytes());
+    salt.checksum_of(&[&place, content]).to_le_bytes()
 }
 
 /// Which store it is, for checksums, hashes and messages.
@@ -227,9 +198,25 @@ impl Site<'_> {
         let row = view
             .get(table, number)?
             .ok_or_else(|| damaged("is missing"))?;
-        self.salt
-            .open(table, number, &row)
+        self.open(table, number, &row)
             .ok_or_else(|| damaged("has a checksum that doesn't match"))
+    }
+
+    /// The content of a row, if its checksum matches.
+    fn open(self, table: Table, number: u64, row: &Bytes) -> Option<Bytes> {
+        let (seal, content) = row.split_at_checked(SEAL_BYTES)?;
+        (checksum(self.salt, table, number, content) == seal).then(|| row.slice(SEAL_BYTES..))
+    }
+
+    /// A row with its checksum, of content in parts.
+    fn seal(self, table: Table, number: u64, parts: &[&[u8]]) -> Vec<u8> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut row = Vec::with_capacity(SEAL_BYTES + length);
+        row.resize(SEAL_BYTES, 0);
+        parts.iter().for_each(|part| row.extend_from_slice(part));
+        let checksum = checksum(self.salt, table, number, &row[SEAL_BYTES..]);
+        row[..SEAL_BYTES].copy_from_slice(&checksum);
+        row
     }
 
     /// Puts a row, of content in parts.
@@ -239,20 +226,6 @@ impl Site<'_> {
         (table, number): (Table, u64),
         parts: &[&[u8]],
     ) -> Result<()> {
-        batch.put(table, number, &self.salt.seal(table, number, parts))
+        batch.put(table, number, &self.seal(table, number, parts))
     }
-}
-
-/// The `u64` at an offset that the caller knows to be within.
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut value = [0; 8];
-    value.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(value)
-}
-
-/// The `u32` at an offset that the caller knows to be within.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut value = [0; 4];
-    value.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(value)
 }

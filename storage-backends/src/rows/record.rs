@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Batch, Site, Table, View, u32_at, u64_at};
+use super::{Batch, Site, Table, View};
+use crate::toolbox::little_endian::{u32_at, u64_at};
 use crate::{Block, Id, IndexEntry, Place, Result};
 
 const ID_ROW_BYTES: usize = 48;

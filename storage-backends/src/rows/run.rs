@@ -9,7 +9,6 @@
 //!
 //! Hashes are keyed with a secret seed, so pages and filter blocks fill evenly whatever the keys are, and a page
 //! is found without a search. Pages and filters are made in the order of the hashes, in memory for a row of each.
-//! Source of the filter: Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -17,8 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::{Site, Table, View, u64_at};
+use super::{Site, Table, View};
 use crate::table::{Entry, IndexPlace};
+use crate::toolbox::filter::{FilterBlock, scale};
+use crate::toolbox::little_endian::u64_at;
 use crate::{Place, Result};
 
 const ENTRY_BYTES: usize = 16;
@@ -28,7 +29,8 @@ const FILTER_BLOCK_BYTES: usize = 64;
 const FILTER_ROW_BLOCKS: u64 = 60;
 /// Entries that a filter block of 512 bits has on average: about one in two hundred misses gets past it.
 const FILTER_BLOCK_ENTRIES: u64 = 44;
-const FILTER_PROBES: u32 = 6;
+/// The bits of a filter block, of which a hash has six.
+type FilterBits = FilterBlock<512, 6>;
 const FILTER_ROWS: u64 = 1 << 31;
 const RUN_BITS: u32 = 32;
 
@@ -44,10 +46,6 @@ pub(super) struct RunShape {
     pub(super) heights: Range<u64>,
     /// At most this many.
     pub(super) entries: u64,
-}
-
-const fn scale(hash: u64, parts: u64) -> u64 {
-    ((hash as u128 * parts as u128) >> 64) as u64
 }
 
 impl RunShape {
@@ -115,16 +113,6 @@ pub(super) fn entries(page: &[u8]) -> impl Iterator<Item = Entry> + '_ {
     })
 }
 
-/// The bits of a hash in its filter block. The block itself comes from the hash's upper bits.
-fn filter_bits(hash: u64) -> impl Iterator<Item = usize> {
-    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (0..FILTER_PROBES).map(move |probe| ((mixed >> (probe * 9)) & 511) as usize)
-}
-
-fn filter_has(block: &[u8], hash: u64) -> bool {
-    filter_bits(hash).all(|bit| (block[bit / 8] >> (bit % 8)) & 1 == 1)
-}
-
 /// How many bytes of filters are in memory, of how many that may be.
 #[derive(Debug)]
 pub(super) struct FilterBudget {
@@ -166,11 +154,13 @@ impl Run {
         let block = scale(hash, self.shape.filter_blocks());
         let within = |block: u64| (block as usize) * FILTER_BLOCK_BYTES;
         let may_have = match self.filters(view, site, budget)? {
-            Some(filters) => filter_has(&filters[within(block)..][..FILTER_BLOCK_BYTES], hash),
+            Some(filters) => {
+                FilterBits::may_have(&filters[within(block)..][..FILTER_BLOCK_BYTES], hash)
+            }
             None => {
                 let row = self.shape.filter(view, site, block / FILTER_ROW_BLOCKS)?;
                 let at = within(block % FILTER_ROW_BLOCKS);
-                filter_has(&row[at..][..FILTER_BLOCK_BYTES], hash)
+                FilterBits::may_have(&row[at..][..FILTER_BLOCK_BYTES], hash)
             }
         };
         if may_have {
@@ -263,7 +253,7 @@ impl RunMaker {
         }
         let at = (block % FILTER_ROW_BLOCKS) as usize * FILTER_BLOCK_BYTES;
         let block = &mut self.filters[at..at + FILTER_BLOCK_BYTES];
-        filter_bits(entry.hash).for_each(|bit| block[bit / 8] |= 1 << (bit % 8));
+        FilterBits::add(block, entry.hash);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ const STEP_ENTRIES: usize = 1 << 20;
 const GONE_SHARE: u64 = 8;
 
 impl<E: Engine> Inner<E> {
-    pub(super) fn truncate(&mut self, above: u64) -> Result<()> {
+    pub(super) fn truncate_above(&mut self, above: u64) -> Result<()> {
         arguments::truncation("truncate", self.state.extent, above)?;
         let end = above.saturating_add(1);
         if end < self.state.extent.end {
@@ -25,7 +25,7 @@ impl<E: Engine> Inner<E> {
         Ok(())
     }
 
-    pub(super) fn replace(
+    pub(super) fn replace_top(
         &mut self,
         above: u64,
         run: &[Block],
@@ -88,7 +88,12 @@ impl<E: Engine> Inner<E> {
         Ok(receipt)
     }
 
-    pub(super) fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+    pub(super) fn prune_part(
+        &mut self,
+        part: Part,
+        below: u64,
+        limit: u64,
+    ) -> Result<PruneReceipt> {
         let extent = self.state.extent;
         arguments::pruning(extent, part, below)?;
         let before = extent.floor_of(part);
@@ -199,7 +204,7 @@ impl<E: Engine> Inner<E> {
             {
                 let (view, site) = (self.engine.view()?, self.site());
                 let mut put = |number: u64, content: &[u8]| {
-                    rows.push((number, site.salt.seal(Table::Runs, number, &[content])));
+                    rows.push((number, site.seal(Table::Runs, number, &[content])));
                     Ok(())
                 };
                 if merging.advance(&view, site, STEP_ENTRIES, &mut put)? {

@@ -1,12 +1,13 @@
 //! The rows of the table `state`: what the store is, and how far it reaches.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
 use super::record::NAMES;
-use super::{Batch, Salt, Site, Table, View, u64_at};
-use crate::table::KeyHash;
+use super::{Batch, Site, Table, View};
+use crate::toolbox::key_hash::KeyHash;
+use crate::toolbox::little_endian::{u32_at, u64_at};
+use crate::toolbox::random::{self, Drawn};
+use crate::toolbox::salt::{Salt, StoreId};
 use crate::{Error, Extent, Place, Result};
 
 /// Row of [`State`].
@@ -51,7 +52,7 @@ impl Identity {
             let reason = "the row of the store's id has a wrong length";
             return Err(site.corrupt(Place::Structure, reason));
         }
-        let version = super::u32_at(&bytes, 0);
+        let version = u32_at(&bytes, 0);
         if version != VERSION {
             return Err(Error::Version {
                 path: path.to_owned(),
@@ -59,7 +60,7 @@ impl Identity {
                 supported: VERSION,
             });
         }
-        let mut store = [0; 16];
+        let mut store = StoreId::default();
         store.copy_from_slice(&bytes[4..20]);
         Ok(Self {
             salt: Salt::of(&store),
@@ -152,10 +153,8 @@ impl State {
 
 /// Puts the first rows of a store.
 pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
-    let mut store = [0; 16];
-    store[..8].copy_from_slice(&random().to_le_bytes());
-    store[8..].copy_from_slice(&random().to_le_bytes());
-    let seed = [random(), random()];
+    let drawn = random::draw().map_err(|source| Error::system("create", path, source))?;
+    let Drawn { store, seed } = drawn;
     let parts: [&[u8]; 3] = [
         &VERSION.to_le_bytes(),
         &store,
@@ -177,11 +176,4 @@ pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
     state.write(batch, site)?;
     site.put(batch, (Table::State, CATALOGUE), &[])?;
     site.put(batch, (Table::Values, NAMES), &[])
-}
-
-/// A number that nobody can foretell: hash maps take their keys from the system's randomness.
-fn random() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.finish()
 }

@@ -49,7 +49,7 @@ impl Upkeep {
         if let Some(merge) = &mut self.merge {
             let rows = &mut work.rows;
             let mut put = |number: u64, content: &[u8]| {
-                rows.push((number, site.salt.seal(Table::Runs, number, &[content])));
+                rows.push((number, site.seal(Table::Runs, number, &[content])));
                 Ok(())
             };
             let ended = merge.advance(view, site, appended * SHARE, &mut put)?;

@@ -11,19 +11,17 @@ use super::run::{RunMaker, RunShape, run_rows};
 use super::state::{Identity, State};
 use super::upkeep::{Upkeep, Work};
 use super::{Batch, Engine, IndexOptions, SharedIndex, Site, Table, catalogue};
-use crate::latch::Latch;
 use crate::table::{HEIGHT_MAX, Table as Entries};
+use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
 };
 
-/// Writes the rows of one store.
-pub(crate) struct RowWriter<E> {
-    latch: Latch,
-    inner: Inner<E>,
-}
+/// Writes the rows of one store: as long as nothing failed, mutations are those of [`Inner`].
+pub(crate) type RowWriter<E> = Guarded<Inner<E>>;
 
-pub(super) struct Inner<E> {
+/// What the latch guards.
+pub(crate) struct Inner<E> {
     pub(super) engine: E,
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
@@ -40,48 +38,11 @@ pub(super) struct Inner<E> {
 impl<E: Engine> RowWriter<E> {
     pub(crate) fn new(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
         let inner = Inner::open(engine, index, options)?;
-        Ok(Self {
-            latch: Latch::new(inner.path.clone()),
-            inner,
-        })
+        Ok(Self::over(inner.path.clone(), inner))
     }
 }
 
-impl<E: Engine> BlockWriter for RowWriter<E> {
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch.guard("append", || inner.append(run, durability))
-    }
-
-    fn truncate(&mut self, above: u64) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("truncate", || inner.truncate(above))
-    }
-
-    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("replace", || inner.replace(above, run, durability))
-    }
-
-    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("prune", || inner.prune(part, below, limit))
-    }
-
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("put_meta", || inner.put_meta(key, value, durability))
-    }
-
-    fn sync(&mut self) -> Result<Receipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("sync", || inner.append(&[], Durability::Disk))
-    }
-}
+impl<E: Engine> Unguarded for Inner<E> {}
 
 impl<E: Engine> Inner<E> {
     pub(super) fn open(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
@@ -131,13 +92,6 @@ impl<E: Engine> Inner<E> {
         self.state = next;
         let end = next.extent.end;
         Ok((outcome, Receipt { end, durability }))
-    }
-
-    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
-        let extent = self.state.extent;
-        arguments::run("append", extent, run)?;
-        self.check_ids("append", extent.end, run)?;
-        self.append_checked(run, durability)
     }
 
     pub(super) fn append_checked(
@@ -255,6 +209,27 @@ impl<E: Engine> Inner<E> {
         }
         Ok(())
     }
+}
+
+impl<E: Engine> BlockWriter for Inner<E> {
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        let extent = self.state.extent;
+        arguments::run("append", extent, run)?;
+        self.check_ids("append", extent.end, run)?;
+        self.append_checked(run, durability)
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        self.truncate_above(above)
+    }
+
+    fn replace(&mut self, above: u64, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.replace_top(above, run, durability)
+    }
+
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        self.prune_part(part, below, limit)
+    }
 
     fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
         arguments::meta(key, value)?;
@@ -273,6 +248,10 @@ impl<E: Engine> Inner<E> {
         self.names = names;
         self.index.move_on(&before, &self.state);
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        self.append(&[], Durability::Disk)
     }
 }
 

@@ -16,14 +16,16 @@
 //! are damaged, or the file is taken away, since SQLite can't tell either from a crash; closing the store moves them to
 //! FILE.
 
+mod backend;
 mod fault;
+mod files;
 mod options;
-mod place;
 mod pool;
 mod presence;
 mod rows;
 mod schema;
 
+pub(crate) use backend::SqliteBackend;
 pub use options::SqliteOptions;
 
 use std::fs::File;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use crate::check::{Repaired, Report};
 use crate::identity::leads_nowhere;
 use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, found};
+use crate::toolbox::names::rename_durably;
 use crate::{BlockReader, Error, Place, Result, Store};
 use fault::Site;
 use pool::{Mode, Pool};
@@ -40,34 +43,37 @@ use presence::{Lock, Presence};
 use rows::{SqliteBatch, SqliteEngine, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
-pub(crate) fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
+fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     if !leads_nowhere(path) && exists(path) {
         return Err(Error::Exists {
             path: path.to_owned(),
         });
     }
-    let path = place::canonical_new(path)?;
+    let path = files::canonical_new(path)?;
     let lock = presence::lock_name(&path)?;
     // Again, now that nobody else can be creating it.
     if exists(&path) {
         return Err(Error::Exists { path });
     }
-    place::refuse_stale_journals(&path)?;
-    let fresh = place::beside(&path, ".creating");
-    place::remove_remains(&fresh)?;
+    files::refuse_stale_journals(&path)?;
+    let fresh = files::beside(&path, ".creating");
+    files::remove_remains(&fresh)?;
     let site = Site::new(&fresh);
     let made = schema::create(&site, |connection| {
         found(&mut SqliteBatch::new(connection, &site, "create"), &path)
     });
     let made = made
-        .and_then(|()| place::content(&fresh))
-        .and_then(|content| place::rename_durably(&fresh, &path).map(|()| content));
+        .and_then(|()| files::content(&fresh))
+        .and_then(|content| {
+            let renamed = rename_durably(&fresh, &path).map_err(files::refused("create", &path));
+            renamed.map(|()| content)
+        });
     match made {
         Ok(content) => {
-            open_made(&path, lock, options).inspect_err(|_| place::take_back(&path, &content))
+            open_made(&path, lock, options).inspect_err(|_| files::take_back(&path, &content))
         }
         Err(error) => {
-            let _ = place::remove_remains(&fresh);
+            let _ = files::remove_remains(&fresh);
             Err(error)
         }
     }
@@ -81,7 +87,7 @@ fn open_made(path: &Path, lock: File, options: SqliteOptions) -> Result<Store> {
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
-pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
+fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
     let presence = enter(path)?;
     let lock = presence.lock()?;
     assemble(presence, lock, options)
@@ -99,7 +105,7 @@ fn assemble(presence: Arc<Presence>, lock: Lock, options: SqliteOptions) -> Resu
 }
 
 /// Opens a store only to read. See [`StoreUrl::open_read_only`](crate::StoreUrl::open_read_only).
-pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
+fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<dyn BlockReader>> {
     let presence = enter(path)?;
     let mode = reading_mode(&presence)?;
     let rows = SqliteRows::new(Pool::new(presence, mode, options));
@@ -107,7 +113,7 @@ pub(crate) fn open_read_only(path: &Path, options: SqliteOptions) -> Result<Arc<
 }
 
 /// Opens a store to save what is in it. See [`StoreUrl::open_damaged`](crate::StoreUrl::open_damaged).
-pub(crate) fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
+fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
     let presence = enter(path)?;
     let mode = reading_mode(&presence)?;
     let rows = SqliteRows::new(Pool::new(presence, mode, SqliteOptions::default()));
@@ -118,13 +124,13 @@ pub(crate) fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
 fn reading_mode(presence: &Presence) -> Result<Mode> {
     let path = presence.path();
     // Beside a writer there are the files that SQLite needs, and it follows what the writer does.
-    if !place::is_read_only(path) || !presence.keep_writers_out()? {
+    if !files::is_read_only(path) || !presence.keep_writers_out()? {
         return Ok(Mode::Alone);
     }
-    match place::filled_journal(path)? {
+    match files::filled_journal(path)? {
         None => Ok(Mode::Immutable),
         // One that was killed has left them.
-        Some(_) if place::beside(path, "-shm").exists() => Ok(Mode::Alone),
+        Some(_) if files::beside(path, "-shm").exists() => Ok(Mode::Alone),
         Some(path) => Err(Error::Unusable {
             path,
             reason: "it holds commits that are not in the database yet, and SQLite can't read them where nothing can be \
@@ -135,7 +141,7 @@ fn reading_mode(presence: &Presence) -> Result<Mode> {
 }
 
 /// Whether anything but an empty file is at the path.
-pub(crate) fn exists(path: &Path) -> bool {
+fn exists(path: &Path) -> bool {
     leads_nowhere(path)
         || path
             .metadata()
@@ -144,11 +150,11 @@ pub(crate) fn exists(path: &Path) -> bool {
 
 /// Enters a store under its canonical path, so that symbolic links make no difference.
 fn enter(path: &Path) -> Result<Arc<Presence>> {
-    Presence::enter(&place::canonical_existing(path)?)
+    Presence::enter(&files::canonical_existing(path)?)
 }
 
 /// Checks all that the store holds. See [`StoreUrl::check`](crate::StoreUrl::check).
-pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
+fn check(path: &Path, report: &mut Report) -> Result<()> {
     let presence = enter(path)?;
     let path = presence.path().to_owned();
     let (mode, options) = (reading_mode(&presence)?, SqliteOptions::default());
@@ -164,7 +170,7 @@ pub(crate) fn check(path: &Path, report: &mut Report) -> Result<()> {
 }
 
 /// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
-pub(crate) fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let presence = enter(path)?;
     let lock = presence.lock()?;
     let site = Site::new(presence.path());

@@ -16,12 +16,13 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::place::{beside, refused};
+use super::files::{beside, refused};
 use super::schema;
 use crate::identity::{Identity, count_names};
 use crate::opening;
+use crate::toolbox::open_stores::OpenStores;
 use crate::{Error, Result};
 
 /// One open database. SQLite's connections to it are closed before this is dropped.
@@ -36,23 +37,18 @@ pub(super) struct Presence {
     written: AtomicBool,
 }
 
-static OPEN: Mutex<Vec<(Identity, Weak<Presence>)>> = Mutex::new(Vec::new());
+static OPEN: OpenStores<Presence> = OpenStores::new();
 
 impl Presence {
     /// Opens the database at a canonical path, or joins those who have it open. Refuses what is certainly not a store
     /// of this version, and a file that has several names.
     pub(super) fn enter(path: &Path) -> Result<Arc<Self>> {
         let fault = refused("open", path);
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(_, presence)| presence.strong_count() > 0);
+        let mut open = OPEN.begin();
         let found = path.metadata().map_err(&fault)?;
         refuse_names(path, count_names(&found))?;
         let identity = Identity::from(path, &found);
-        let joined = open
-            .iter()
-            .filter(|(known, _)| *known == identity)
-            .find_map(|(_, presence)| presence.upgrade());
-        if let Some(presence) = joined {
+        if let Some(presence) = open.find(&identity) {
             return presence.under(path);
         }
         let mut file = File::open(path).map_err(&fault)?;
@@ -69,7 +65,7 @@ impl Presence {
             writable: Mutex::default(),
             written: AtomicBool::new(false),
         });
-        open.push((identity, Arc::downgrade(&presence)));
+        open.add(identity, &presence);
         Ok(presence)
     }
 

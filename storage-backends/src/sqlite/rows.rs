@@ -9,8 +9,8 @@ use rusqlite::{
 };
 
 use super::fault::Site;
+use super::files;
 use super::options::SqliteOptions;
-use super::place;
 use super::pool::{Pool, Taken};
 use super::presence::Lock;
 use super::schema;
@@ -144,7 +144,7 @@ impl Rows for SqliteRows {
     }
 
     fn bytes_on_disk(&self) -> Result<u64> {
-        place::store_bytes(self.path())
+        files::store_bytes(self.path())
     }
 }
 
@@ -351,12 +351,12 @@ impl Engine for SqliteEngine {
     fn settle(&mut self) -> Result<u64> {
         // So that bytes of the log that were to go anyway aren't counted as freed.
         self.checkpoint()?;
-        place::content_bytes(&self.site.path)
+        files::content_bytes(&self.site.path)
     }
 
     fn give_back(&mut self, _: &[(Table, Range<u64>)]) -> Result<u64> {
         self.give_back_pages()?;
-        place::content_bytes(&self.site.path)
+        files::content_bytes(&self.site.path)
     }
 }
 

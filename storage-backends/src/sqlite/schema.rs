@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Site;
-use super::place::was_made;
+use super::files::was_made;
 use crate::rows::Table;
 use crate::{Error, Place, Result};
 

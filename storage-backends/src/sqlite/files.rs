@@ -1,7 +1,7 @@
 //! The files of a store in their directory: names, appearance, size, and whether anything can be written there.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -163,18 +163,6 @@ pub(super) fn take_back(path: &Path, made: &[u8]) {
     if has_no_log && fs::read(path).is_ok_and(|content| content == made) {
         let _ = remove_remains(path);
     }
-}
-
-/// Renames a file so that the new name survives loss of power.
-pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(refused("create", to))?;
-    #[cfg(unix)]
-    if let Some(directory) = to.parent() {
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(refused("create", to))?;
-    }
-    Ok(())
 }
 
 /// Bytes of the database and its write-ahead log: what pruning can give back.

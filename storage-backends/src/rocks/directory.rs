@@ -1,0 +1,231 @@
+//! The directory of a store: the file that says what it is, and the database.
+//!
+//! `store` is 12 bytes: "HLROCKS\0" and a format version, u32 little-endian.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::opening::open_regular;
+use crate::toolbox::directory::{self, CREATING, Content, STORE};
+use crate::toolbox::names::sync_directory;
+use crate::{Error, Place, Result};
+
+const DATABASE: &str = "db";
+const MAGIC: &[u8; 8] = b"HLROCKS\0";
+const VERSION: u32 = 1;
+
+/// The directory of the database.
+pub(super) fn database(directory: &Path) -> PathBuf {
+    directory.join(DATABASE)
+}
+
+/// What the directory of a store holds, whose database is made by this function.
+struct Database<F>(F);
+
+impl<F: Fn(&Path) -> Result<()>> Content for Database<F> {
+    fn is_first(&self, entry: &DirEntry) -> bool {
+        let name = entry.file_name();
+        name == CREATING || name == DATABASE
+    }
+
+    fn is_of_store(&self, directory: &Path) -> io::Result<bool> {
+        Ok(has_database(directory))
+    }
+
+    fn fill(&self, directory: &Path, fresh: &Path) -> Result<()> {
+        let fault = |source| Error::system("create", fresh, source);
+        let sync = |directory: &Path| {
+            sync_directory(directory).map_err(|source| Error::system("sync", directory, source))
+        };
+        let database = database(directory);
+        match fs::remove_dir_all(&database) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
+        (self.0)(&database)?;
+        let mut file = File::options().write(true).open(fresh).map_err(fault)?;
+        file.write_all(MAGIC).map_err(fault)?;
+        file.write_all(&VERSION.to_le_bytes()).map_err(fault)?;
+        file.sync_all().map_err(fault)?;
+        sync(directory)?;
+        fs::rename(fresh, directory.join(STORE)).map_err(fault)?;
+        sync(directory)
+    }
+
+    fn empty(&self, directory: &Path) {
+        let _ = fs::remove_dir_all(database(directory));
+    }
+}
+
+/// A store that is there, whose database is not to be made.
+const EXISTING: Database<fn(&Path) -> Result<()>> = Database(|_| Ok(()));
+
+/// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
+pub(super) fn exists(directory: &Path) -> bool {
+    directory::exists(&EXISTING, directory)
+}
+
+/// Makes an empty store, whose database `found` makes; gives the directory's canonical path. If that fails, nothing is left.
+pub(super) fn create(path: &Path, found: impl Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    directory::create(&Database(found), path).map(|made| made.directory)
+}
+
+/// Whether a database of RocksDB is here: then a file `store` that is missing or another is damage.
+fn has_database(directory: &Path) -> bool {
+    database(directory).join("CURRENT").is_file()
+}
+
+/// The canonical path of a directory that has a store of this version.
+pub(super) fn existing(path: &Path) -> Result<PathBuf> {
+    let directory = directory::enter(path)?;
+    let store = directory.join(STORE);
+    let bytes = match read_start(&store) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(directory::without_store(&EXISTING, path, &directory));
+        }
+        Err(error) => return Err(Error::system("open", &store, error)),
+    };
+    let Some(version) = bytes.strip_prefix(MAGIC) else {
+        if has_database(&directory) {
+            let reason = "the file doesn't begin as it must";
+            return Err(Error::corrupt(&store, Place::Offset(0), reason));
+        }
+        return Err(Error::NotAStore {
+            path: store,
+            found: "a file of another kind".to_owned(),
+        });
+    };
+    match <[u8; 4]>::try_from(version).map(u32::from_le_bytes) {
+        Ok(VERSION) => {}
+        Ok(found) => {
+            return Err(Error::Version {
+                path: store,
+                found,
+                supported: VERSION,
+            });
+        }
+        Err(_) => {
+            let place = Place::Offset(MAGIC.len() as u64);
+            return Err(Error::corrupt(&store, place, "the file has a wrong length"));
+        }
+    }
+    if !database(&directory).is_dir() {
+        let reason = "the directory `db` is missing";
+        return Err(Error::corrupt(&directory, Place::Structure, reason));
+    }
+    Ok(directory)
+}
+
+/// The file, or as much of it as shows that it is too long.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Takes the lock that keeps other processes out; it is held until the file is dropped.
+pub(super) fn take_lock(directory: &Path) -> Result<File> {
+    let path = directory.join(STORE);
+    let file = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
+    directory::lock(&file, directory)?;
+    Ok(file)
+}
+
+/// Bytes of all files under a directory, but for RocksDB's diaries.
+///
+/// RocksDB writes a diary for people to read (`LOG`, `LOG.old.*`), and notes the settings that it was opened with (`OPTIONS-*`),
+/// from threads of its own and at times of its own. They would make the size of a store differ from one moment to the
+/// next though nobody changed the store. Both are bounded: see [`RocksOptions`](super::RocksOptions).
+///
+/// It is the files' lengths that count, not the blocks that they have: a file system gives a file its blocks when it writes it out, which
+/// is later and at a time of its own, and a journal has some that are set aside for its end.
+pub(super) fn bytes(directory: &Path) -> Result<u64> {
+    let fault = |source| Error::system("measure", directory, source);
+    let mut sum = 0;
+    for entry in fs::read_dir(directory).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if is_diary(&entry.file_name()) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => sum += bytes(&entry.path())?,
+            Ok(found) => sum += found.len(),
+            // Removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Ok(sum)
+}
+
+fn is_diary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == "LOG" || name.starts_with("LOG.old.") || name.starts_with("OPTIONS-")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Of made-up files: beside a real database RocksDB merges others whenever it likes.
+    #[test]
+    fn the_size_of_a_store_does_not_depend_on_what_rocksdb_tells_people() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(directory.path());
+        fs::create_dir(&database).unwrap();
+        fs::write(directory.path().join(STORE), [0; 12]).unwrap();
+        fs::write(database.join("000007.sst"), [0; 5000]).unwrap();
+        fs::write(database.join("MANIFEST-000005"), [0; 300]).unwrap();
+        assert_eq!(bytes(directory.path()).unwrap(), 5312);
+        for name in ["LOG", "LOG.old.1796031744944852", "OPTIONS-000016"] {
+            fs::write(database.join(name), [b'.'; 100_000]).unwrap();
+            assert_eq!(bytes(directory.path()).unwrap(), 5312, "{name}");
+        }
+    }
+
+    fn found(database: &Path) -> Result<()> {
+        fs::create_dir(database).unwrap();
+        fs::write(database.join("CURRENT"), "stands in for one").unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn a_creation_that_fails_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain");
+        let fails = |database: &Path| {
+            found(database)?;
+            Err(Error::argument("create", "it fails"))
+        };
+        create(&path, fails).unwrap_err();
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        create(&path, fails).unwrap_err();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        create(&path, found).unwrap();
+        existing(&path).unwrap();
+        assert!(matches!(create(&path, fails), Err(Error::Exists { .. })));
+        existing(&path).unwrap();
+    }
+
+    #[test]
+    fn beside_a_database_a_damaged_file_store_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), found).unwrap();
+        let store = folder.path().join(STORE);
+        for content in [&b""[..], b"HLROCKX\0\x01\0\0\0", b"HLROCKS\0\x01"] {
+            fs::write(&store, content).unwrap();
+            assert!(existing(folder.path()).unwrap_err().is_corrupt());
+        }
+        fs::remove_file(&store).unwrap();
+        assert!(existing(folder.path()).unwrap_err().is_corrupt());
+        fs::remove_dir_all(database(folder.path())).unwrap();
+        let error = existing(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::NotAStore { .. }), "{error}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The keyed hash of index keys and ids, on which the index files of all backends depend. `FORMAT.md` has it step by step.
+//!
+//! The seed is a secret of the store: whoever chooses keys can't choose them so that their hashes collide or crowd.
+
+use super::little_endian::u64_at;
+use crate::Id;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyHash {
+    pub(crate) seed: [u64; 2],
+}
+
+/// Odd numbers without a pattern: the first bits of π behind the point, the lowest of each set.
+const PI: [u64; 4] = [
+    0x243F_6A88_85A3_08D3,
+    0x1319_8A2E_0370_7345,
+    0xA409_3822_299F_31D1,
+    0x082E_FA98_EC4E_6C89,
+];
+
+/// The halves of the product, exclusive or.
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl KeyHash {
+    pub(crate) fn of_key(&self, key: &Id) -> u64 {
+        self.hash(key, PI[0])
+    }
+
+    pub(crate) fn of_id(&self, id: &Id) -> u64 {
+        self.hash(id, PI[1])
+    }
+
+    fn hash(&self, bytes: &Id, domain: u64) -> u64 {
+        let word = |number: usize| u64_at(bytes, number * 8);
+        let [s, t] = self.seed;
+        let low = fold(word(0) ^ s, word(1) ^ t);
+        let high = fold(
+            word(2) ^ s.rotate_left(32) ^ PI[2],
+            word(3) ^ t.rotate_left(32) ^ PI[3],
+        );
+        fold(low ^ s ^ domain, high ^ t ^ PI[2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The rule as `FORMAT.md` has it, on bytes alone: numbers are eight of them, the lowest first, and are multiplied as at school.
+    mod by_bytes {
+        pub(super) type Number = [u8; 8];
+
+        fn xor(a: Number, b: Number) -> Number {
+            std::array::from_fn(|at| a[at] ^ b[at])
+        }
+
+        fn exchange_halves(a: Number) -> Number {
+            std::array::from_fn(|at| a[(at + 4) % 8])
+        }
+
+        fn fold(a: Number, b: Number) -> Number {
+            let mut product = [0_u8; 16];
+            for (i, x) in a.into_iter().enumerate() {
+                let mut carry = 0;
+                for (j, y) in b.into_iter().enumerate() {
+                    let sum = u32::from(product[i + j]) + u32::from(x) * u32::from(y) + carry;
+                    product[i + j] = (sum % 256) as u8;
+                    carry = sum / 256;
+                }
+                product[i + 8] = carry as u8;
+            }
+            std::array::from_fn(|at| product[at] ^ product[at + 8])
+        }
+
+        /// Of hexadecimal digits, the highest first.
+        fn number(digits: &str) -> Number {
+            let pair = |at: usize| u8::from_str_radix(&digits[14 - 2 * at..][..2], 16).unwrap();
+            std::array::from_fn(pair)
+        }
+
+        pub(super) fn hash(bytes: &[u8; 32], [s, t]: [Number; 2], is_id: bool) -> Number {
+            let p = [
+                "243F6A8885A308D3",
+                "13198A2E03707345",
+                "A4093822299F31D1",
+                "082EFA98EC4E6C89",
+            ]
+            .map(number);
+            let w: [Number; 4] = std::array::from_fn(|at| bytes[8 * at..][..8].try_into().unwrap());
+            let low = fold(xor(w[0], s), xor(w[1], t));
+            let high = fold(
+                xor(xor(w[2], exchange_halves(s)), p[2]),
+                xor(xor(w[3], exchange_halves(t)), p[3]),
+            );
+            let domain = p[usize::from(is_id)];
+            fold(xor(xor(low, s), domain), xor(xor(high, t), p[2]))
+        }
+    }
+
+    fn hash_by_bytes(bytes: &Id, seed: [u64; 2], is_id: bool) -> u64 {
+        u64::from_le_bytes(by_bytes::hash(bytes, seed.map(u64::to_le_bytes), is_id))
+    }
+
+    /// Index files on disk depend on them: they never change.
+    #[test]
+    fn the_vectors_of_the_format() {
+        let format = include_str!("../../../FORMAT.md");
+        let ascending = std::array::from_fn(|at| at as u8);
+        for (seed, bytes, key, id) in [
+            (
+                [0, 0],
+                [0; 32],
+                0x410F_D7F4_4F47_2B04,
+                0x5456_0180_0611_2930,
+            ),
+            (
+                [0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210],
+                ascending,
+                0x92EE_17D8_D3F7_DD6D,
+                0x06F7_995D_F530_FF89,
+            ),
+            (
+                [1, 2],
+                [0xFF; 32],
+                0x85E8_AB7E_D1E8_2516,
+                0xE0A4_DF20_BC45_0A80,
+            ),
+        ] {
+            let hash = KeyHash { seed };
+            assert_eq!((hash.of_key(&bytes), hash.of_id(&bytes)), (key, id));
+            assert_eq!(hash_by_bytes(&bytes, seed, false), key);
+            assert_eq!(hash_by_bytes(&bytes, seed, true), id);
+            let [s, t] = seed;
+            for number in [s, t, key, id] {
+                assert!(
+                    format.contains(&format!("`{number:016x}`")),
+                    "{number:016x}"
+                );
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_the_rule_of_the_format(bytes: [u8; 32], seed: [u64; 2]) {
+            let hash = KeyHash { seed };
+            proptest::prop_assert_eq!(hash.of_key(&bytes), hash_by_bytes(&bytes, seed, false));
+            proptest::prop_assert_eq!(hash.of_id(&bytes), hash_by_bytes(&bytes, seed, true));
+        }
+    }
+
+    #[test]
+    fn hashes_depend_on_every_bit_and_on_the_seed() {
+        let hash = KeyHash { seed: [3, 5] };
+        let key = [9; 32];
+        let mut seen = BTreeSet::from([hash.of_key(&key), hash.of_id(&key)]);
+        seen.insert(KeyHash { seed: [3, 6] }.of_key(&key));
+        for bit in 0..256 {
+            let mut other = key;
+            other[bit / 8] ^= 1 << (bit % 8);
+            seen.insert(hash.of_key(&other));
+        }
+        assert_eq!(seen.len(), 259);
+    }
+}
