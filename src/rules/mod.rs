@@ -31,7 +31,7 @@ use crate::format::spec::ChainSpec;
 
 pub use self::claims::{Claims, Signatures};
 pub use self::ruling::{Place, Prepared, Ruling, ValidBlock};
-pub(crate) use self::transactions::Accounts;
+pub(crate) use self::transactions::{Accounts, At};
 use crate::state::{Changes, Journal, State};
 
 /// How much of a block is checked.
@@ -175,7 +175,7 @@ impl Validator {
         if !imported && depth != Depth::Replay {
             consensus::check_seal(spec, block).map_err(at(Place::Seal))?;
         }
-        let mut accounts = Accounts::new(spec, state, block.header());
+        let mut accounts = Accounts::new(spec, state, At::header(block.header()));
         let transactions = block.transactions();
         for (index, transaction) in transactions.iter().enumerate() {
             accounts
