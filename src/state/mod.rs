@@ -8,8 +8,8 @@ mod snapshot;
 
 use std::collections::HashMap;
 
-pub use self::accounts::Account;
 pub(crate) use self::accounts::Changes;
+pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 use crate::format::digest::{BlockHash, ChainId, Digest};
@@ -68,12 +68,9 @@ impl State {
             state.accounts.insert(name.as_str().into(), account);
         }
         if spec.rules.identity == Identity::Pinned {
-            for authority in spec.authorities() {
-                let account = state
-                    .accounts
-                    .entry(authority.name.as_str().into())
-                    .or_default();
-                account.keys = Some(keys_digest(&[authority.key]));
+            for (name, key) in spec.consensus.bound() {
+                let account = state.accounts.entry(name.into()).or_default();
+                account.keys = Some(keys_digest(&[key]));
             }
         }
         state
@@ -121,6 +118,12 @@ impl State {
         self.tip.history.root()
     }
 
+    /// The tree over the hashes of all blocks so far, of which that is the root.
+    #[must_use]
+    pub const fn history(&self) -> &Frontier {
+        &self.tip.history
+    }
+
     /// What is known about `name`; the default for a name never seen.
     #[must_use]
     pub fn account(&self, name: &str) -> Account {
@@ -156,6 +159,9 @@ impl State {
         tip.history.push(history_leaf(&header.hash()));
         if let Some(source) = &changes.source {
             tip.source.clone_from(source);
+        }
+        match changes.consensus {
+            ConsensusChanges::None => {}
         }
         for (name, account) in &changes.accounts {
             match self.accounts.get_mut(name) {
