@@ -34,7 +34,7 @@ fn chain(blocks: u64) -> (ChainSpec, Vec<Bytes>) {
 /// Beside the rule for one signature after the other.
 fn signatures(criterion: &mut Criterion) {
     let (spec, blocks) = chain(1);
-    let prepared = Prepared::new(Block::decode(&blocks[0]).unwrap());
+    let prepared = Prepared::new(&spec, Block::decode(&blocks[0]).unwrap());
     let mut claims = Claims::default();
     claims.add_block(0, &spec, &prepared, |_, _| false);
     let verifier = Verifier::new(&Settings::default()).unwrap();
@@ -64,7 +64,7 @@ fn signatures(criterion: &mut Criterion) {
 fn stages(criterion: &mut Criterion) {
     let (spec, blocks) = chain(1);
     let block = Block::decode(&blocks[0]).unwrap();
-    let prepared = Prepared::new(block.clone());
+    let prepared = Prepared::new(&spec, block.clone());
     let validator = Validator::new(spec.clone());
     let mut group = criterion.benchmark_group("stages");
     group.throughput(Throughput::Elements(PER_BLOCK.into()));
@@ -79,7 +79,7 @@ fn stages(criterion: &mut Criterion) {
         bencher.iter(|| Block::decode(black_box(&blocks[0])).unwrap());
     });
     group.bench_function("hash", |bencher| {
-        bencher.iter(|| Prepared::new(black_box(&block).clone()));
+        bencher.iter(|| Prepared::new(&spec, black_box(&block).clone()));
     });
     group.bench_function("gather claims", |bencher| {
         bencher.iter(|| {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::consensus;
 use crate::format::codec::FieldError;
 use crate::format::digest::sha256;
 use crate::format::model::{
@@ -15,6 +16,7 @@ use crate::format::spec::{
 };
 use crate::rules::produce::produce;
 use crate::rules::{Depth, Validator};
+use crate::state::State;
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
 const GENESIS_TIME: u64 = 1_700_000_000_000_000;
@@ -96,24 +98,16 @@ impl Generator {
         seal_key: KeyPair,
     ) -> Result<Self, FieldError> {
         let key = seal_key.public_key();
-        let authority = spec
-            .authorities()
-            .iter()
-            .find(|authority| authority.key == key);
-        let Some(authority) = authority else {
-            return Err(FieldError::new(
-                "key",
-                format!("{key} is not an authority's"),
-            ));
-        };
-        let Consensus::ProofOfAuthority(consensus) = &spec.consensus;
-        if consensus.round_robin && consensus.authorities.len() > 1 {
+        let genesis = State::genesis(&spec);
+        let producer = consensus::producer(&spec, &genesis, &key)
+            .map_err(|fault| FieldError::new("key", fault.detail))?
+            .to_owned();
+        if !consensus::goes_on_alone(&spec) {
             return Err(FieldError::new(
                 "round_robin",
                 "turns are kept, and one key can't seal in the turn of others",
             ));
         }
-        let producer = authority.name.clone();
         Self::with_spec(recipe, spec, producer, seal_key)
     }
 

@@ -176,6 +176,28 @@ fn arrows_between_rooms_go_one_way() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Where the kinds of consensus have names: their parameters, what they do, and whoever makes up a chain of its own.
+const KNOW_KINDS: &[&str] = &["format/spec", "consensus", "generate.rs"];
+
+#[test]
+fn only_the_specification_and_consensus_know_the_kinds_of_consensus() {
+    let source = root().join("src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    let mut wrong = Vec::new();
+    for path in files {
+        let file = path.strip_prefix(&source).unwrap();
+        if KNOW_KINDS.iter().any(|known| file.starts_with(known)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("Consensus::ProofOf") || text.contains("ProofOfAuthority") {
+            wrong.push(file.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "ask `consensus` instead: {wrong:?}");
+}
+
 #[test]
 fn arrows_between_packages_go_one_way() {
     for (folder, may) in PACKAGES {

@@ -41,11 +41,17 @@ fn crowded(count: usize) -> ChainSpec {
 fn every_authority_is_found_at_its_place_and_nobody_else_is() {
     for count in [1, 2, 3, 100] {
         let spec = crowded(count);
-        for (place, authority) in spec.authorities().iter().enumerate() {
-            assert_eq!(spec.authority(&authority.name), Some((place, authority)));
+        assert_eq!(spec.consensus.bound().count(), count);
+        let Consensus::ProofOfAuthority(consensus) = &spec.consensus else {
+            unreachable!("the only consensus");
+        };
+        for (place, authority) in consensus.authorities.iter().enumerate() {
+            assert_eq!(spec.bound_place(&authority.name), Some(place));
+            let found = spec.consensus.bound().nth(place);
+            assert_eq!(found, Some((authority.name.as_str(), authority.key)));
         }
         for name in ["", "a", "x", "y"] {
-            assert_eq!(spec.authority(name), None);
+            assert_eq!(spec.bound_place(name), None);
         }
     }
 }

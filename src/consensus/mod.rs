@@ -1,77 +1,226 @@
-//! Who may seal which block: one pure function per consensus, of specification and block alone. The seal's signature is a
-//! claim like those of transactions, checked together with them.
+//! Consensus: who may make which block, and what that block is worth. One match a function over a closed list of kinds;
+//! each kind is a file of pure functions beside this one.
+//!
+//! # The contract
+//!
+//! Rules, pool, engine and command line know no kind. They ask the functions of this module, which ask the kind that the
+//! specification names. All functions are pure: specification, state and block come in as arguments, time only as a
+//! block's timestamp, and nothing is remembered between calls. "To be correct" at a function says what a kind owes to
+//! everybody who relies on it.
+//!
+//! A block's seal is judged in three steps, each of them once:
+//!
+//! 1. [`check_seal`] says what follows from specification, header and seal alone. It is asked where the block is
+//!    [prepared](crate::rules::Prepared), on any thread, and its answer goes with the block.
+//! 2. [`claims`] says what the seal claims to be signed. That is asked only if the first step found nothing, so a seal
+//!    that breaks a rule costs no signature check and brings no foreign key into a batch.
+//! 3. [`check_entitlement`] says what needs the state before the block. It is asked when the block is ruled, in the order
+//!    of the chain.
+//!
+//! The verdict keeps that order: a fault of the first step, then of the third, then the first claim that doesn't verify.
+//! Blocks of an imported record have evidence instead of a seal; no function here is asked about one.
+//!
+//! # To add a kind
+//!
+//! Proof of authority is the example. For a kind called `stake`:
+//!
+//! 1. `format/model/seal.rs`: a variant of [`Seal`] with its tag, if none fits, in both `encode` and `decode`; its form in
+//!    `FORMAT.md` ("Block") and in what the command line prints (`cli/src/describe.rs`). A seal of many signatures is as
+//!    long as it has to be, but no longer than [`SEAL_BYTES_MAX`].
+//! 2. `format/spec/stake.rs`: the parameters as a struct with `bound`, `check`, `contradictions`, `encode`, `decode`,
+//!    `to_toml` and `from_toml`, as in `authority.rs` there.
+//! 3. `format/spec/mod.rs`: a variant of [`Consensus`], its tag, and an arm in each match
+//!    of `impl Consensus`; `format/spec/toml.rs`: a word in `Kind`, and the fields in `ConsensusToml`. Fields that only
+//!    some kinds have become optional there, and `from_toml` says which are missing. `FORMAT.md`: "Chain specification".
+//! 4. If it keeps anything in the state: a variant of [`ConsensusChanges`] in `state/accounts.rs`, the value in
+//!    [`State`], its arm in `State::apply` and in `State::note` and `rewind` (`state/journal.rs`), and a section in
+//!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state").
+//! 5. `consensus/stake.rs`: one function for each of this module's, and the arms here. `BLOCK_MEMORY` in
+//!    `engine/settings.rs` has room for a few claims of a seal, each of about 200 bytes; seals of many have to be counted.
+//! 6. Tests: `tests/codec.rs` and `tests/golden.rs` (encoding), `tests/spec.rs` (limits and contradictions),
+//!    `tests/attacks/blocks.rs` (each field forged), `tests/engine/faults.rs` (a block for each fault, which
+//!    `equivalence.rs` puts into chains), `tests/consensus/` (this contract, and what clients refuse that have
+//!    headers only).
+//!
+//! The compiler names every match that lacks an arm. `tests/rooms.rs` keeps the names of kinds out of all other rooms.
+
+mod authority;
 
 use crate::format::digest::BlockHash;
-use crate::format::model::{Block, Header, Seal};
+use crate::format::model::{Header, SEAL_BYTES_MAX, Seal, Transaction};
 use crate::format::rejection::Fault;
-use crate::format::rejection::Reason;
-use crate::format::signature::{PublicKey, Signature};
-use crate::format::spec::{ChainSpec, Consensus, ProofOfAuthority};
+use crate::format::signature::{KeyPair, PublicKey, Signature};
+use crate::format::spec::{ChainSpec, Consensus};
+use crate::state::{ConsensusChanges, State};
 
-/// Checks that the block's producer was entitled to it, by the chain's consensus, if [`seal_claim`] holds too.
-///
-/// # Errors
-/// `producer`, `height`, `turn`, `difficulty` or `seal`.
-pub fn check_seal(spec: &ChainSpec, block: &Block) -> Result<(), Fault> {
-    check_header_seal(spec, block.header(), block.seal())
+/// The most that a seal can claim: so many signatures fit into the longest one.
+pub const SEAL_CLAIMS_MAX: usize = SEAL_BYTES_MAX / 64;
+
+/// What a block, or a chain of blocks, is worth when two chains are compared. The weight of one block is below 2⁶⁴, so
+/// that the weights of as many blocks as there are heights add up without overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Weight(pub u128);
+
+/// The fields of a header that are the consensus's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsensusFields {
+    /// Difficulty that the block claims.
+    pub difficulty: u64,
+    /// Nonce that proves it.
+    pub nonce: u64,
 }
 
-/// [`check_seal`] where the body was pruned: a seal is about the header alone.
+/// Checks what specification, header and seal alone say of the seal, if its [`claims`] hold too.
+///
+/// To be correct, a kind refuses every seal that could be told to be wrong without a state, and bounds what it takes from
+/// the seal before it works on it: this is asked of anybody's bytes. After it, no claim names a key that the specification
+/// or the header excludes. O(log names).
+///
+/// # Errors
+/// `producer`, `height`, `turn`, `difficulty` or `seal`, with what was found and what was expected.
+pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), Fault> {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(parameters) => {
+            authority::check_seal(spec, parameters, header, seal)
+        }
+    }
+}
+
+/// Checks what only the state before the block can tell of its producer: membership, stake, difficulty. Asked only after
+/// [`check_seal`] and the rules for headers.
+///
+/// To be correct, the answer follows from the state and these bytes, and doesn't rely on any claim of the seal being true:
+/// signatures may not have been checked yet. O(log names), or O(claims of the seal).
 ///
 /// # Errors
 /// As [`check_seal`].
-pub fn check_header_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), Fault> {
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(consensus) => check_authority(spec, consensus, header, seal),
-    }
-}
-
-/// What the seal claims to be signed: key, message, signature. `None` for a seal that is no signature.
-#[must_use]
-pub fn seal_claim(hash: &BlockHash, seal: &Seal) -> Option<(PublicKey, [u8; 41], Signature)> {
-    match seal {
-        Seal::Authority { key, signature } => Some((*key, Seal::message(hash), *signature)),
-        _ => None,
-    }
-}
-
-/// Proof of authority: a listed producer, in its turn where turns are kept, claiming no work, with a seal by its own
-/// listed key.
-fn check_authority(
+pub fn check_entitlement(
     spec: &ChainSpec,
-    consensus: &ProofOfAuthority,
-    header: &Header,
-    seal: &Seal,
+    _parent: &State,
+    _header: &Header,
+    _seal: &Seal,
 ) -> Result<(), Fault> {
-    let producer = &header.producer;
-    let Some((place, authority)) = spec.authority(producer) else {
-        return Err(Fault::new(
-            Reason::Producer,
-            format!("{producer:?} is not an authority"),
-        ));
-    };
-    let Some(turns_before) = header.height.checked_sub(1) else {
-        return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
-    };
-    let turn = turns_before % consensus.authorities.len() as u64;
-    if consensus.round_robin && place as u64 != turn {
-        let expected = &consensus.authorities[turn as usize].name;
-        let detail = format!("{producer:?} sealed in the turn of {expected:?}");
-        return Err(Fault::new(Reason::Turn, detail));
+    match &spec.consensus {
+        // The specification lists the authorities; no state changes that.
+        Consensus::ProofOfAuthority(_) => Ok(()),
     }
-    if header.difficulty != 1 || header.nonce != 0 {
-        let detail = "proof of authority has difficulty 1 and nonce 0";
-        return Err(Fault::new(Reason::Difficulty, detail));
+}
+
+/// Tells `claim` what the seal claims to be signed, none, one or several times: key, message, signature. For a seal that
+/// [`check_seal`] found nothing against.
+///
+/// To be correct, it depends on the arguments alone, gives the claims in the order of the seal's bytes, so that the first
+/// bad one is the same on every machine, and at most [`SEAL_CLAIMS_MAX`] of them.
+pub fn claims(
+    spec: &ChainSpec,
+    hash: &BlockHash,
+    seal: &Seal,
+    claim: impl FnMut(PublicKey, &[u8], Signature),
+) {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::claims(hash, seal, claim),
     }
-    let Seal::Authority { key, .. } = seal else {
-        return Err(Fault::new(
-            Reason::Seal,
-            "an authority's signature is required",
-        ));
-    };
-    if *key != authority.key {
-        let detail = format!("sealed with {key}, which is not the key of {producer:?}");
-        return Err(Fault::new(Reason::Seal, detail));
+}
+
+/// What the block changes in the state because of its consensus, beside what its transactions change in accounts. Asked of
+/// every block that obeys all rules but those of signatures, also of those that this store committed before.
+///
+/// To be correct, it depends on nothing that the block's hash doesn't cover. That is why no seal comes in: two hubs may
+/// hold different valid seals of one block, and have to reach the same state. It can't fail: what could be refused was.
+#[must_use]
+pub fn changes(
+    spec: &ChainSpec,
+    _parent: &State,
+    _header: &Header,
+    _transactions: &[Transaction],
+) -> ConsensusChanges {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => ConsensusChanges::None,
     }
-    Ok(())
+}
+
+/// Checks that `node` may enter the vector clock. Asked of each name other than the producer's that is new in it.
+///
+/// To be correct, a kind bounds the names that can ever enter, or one producer could fill the clock with names. `parent`
+/// is `None` where only headers are known; then a name passes if only the state could refuse it. O(log names).
+///
+/// # Errors
+/// `vector_clock`.
+pub fn check_clock_entry(
+    spec: &ChainSpec,
+    _parent: Option<&State>,
+    node: &str,
+) -> Result<(), Fault> {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::check_clock_entry(spec, node),
+    }
+}
+
+/// What a valid block adds to the weight of its chain.
+///
+/// To be correct, it is at least 1, so that a chain outweighs each of its beginnings, below 2⁶⁴, and depends on nothing
+/// that the block's hash doesn't cover: see [`changes`].
+#[must_use]
+pub fn weight(spec: &ChainSpec, _header: &Header) -> Weight {
+    match &spec.consensus {
+        // No authority's block says more than another's.
+        Consensus::ProofOfAuthority(_) => Weight(1),
+    }
+}
+
+/// The height up to which a chain that ends in `head` is final: no other chain may ever replace a block at or below it,
+/// whatever that one weighs.
+///
+/// To be correct, it is not above the head's height, and never lower after one more block.
+#[must_use]
+pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::final_height(head),
+    }
+}
+
+/// The name under which the holder of `key` may make the block after `parent`; whether it is its turn is for
+/// [`check_seal`] to say.
+///
+/// To be correct, [`seal`] with this key passes [`check_seal`] under this name at some height. O(names).
+///
+/// # Errors
+/// `producer`: the key is nobody's who may.
+pub fn producer<'a>(
+    spec: &'a ChainSpec,
+    _parent: &'a State,
+    key: &PublicKey,
+) -> Result<&'a str, Fault> {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(parameters) => authority::producer(parameters, key),
+    }
+}
+
+/// Whether one producer can make every block, without anybody else.
+#[must_use]
+pub fn goes_on_alone(spec: &ChainSpec) -> bool {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(parameters) => authority::goes_on_alone(parameters),
+    }
+}
+
+/// The consensus's own fields in the header of `producer`'s block after `parent`.
+///
+/// To be correct, a header with them passes [`check_seal`] and [`check_entitlement`] wherever `producer` may make the
+/// block. Where a nonce has to be searched, this is where the search begins.
+#[must_use]
+pub fn draft(spec: &ChainSpec, _parent: &State, _producer: &str) -> ConsensusFields {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::FIELDS,
+    }
+}
+
+/// The seal on a finished header by the holder of `key`. Where one holder can't seal alone, its part of the seal.
+///
+/// To be correct, its [`claims`] verify.
+#[must_use]
+pub fn seal(spec: &ChainSpec, key: &KeyPair, header: &Header) -> Seal {
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => Seal::by_authority(key, &header.hash()),
+    }
 }

@@ -17,6 +17,7 @@ use super::{
     WhenFull,
 };
 use crate::clock;
+use crate::consensus;
 use crate::format::digest::{BlockHash, TransactionId};
 use crate::format::model::{Block, Header, Transaction};
 use crate::format::proof::{ExtensionProof, TransactionProof};
@@ -134,18 +135,12 @@ impl Engine {
     /// (the machine slept for days, and no other hub's block came in meanwhile), opening the engine again says so.
     ///
     /// # Errors
-    /// [`EngineError::Produce`]: the key is no authority's, the clock is too far ahead, or the block is not valid (it is
-    /// another's turn; the clock is further behind the last block than the chain's clock drift allows);
+    /// [`EngineError::Produce`]: nobody may produce with this key, the clock is too far ahead, or the block is not valid
+    /// (it is another's turn; the clock is further behind the last block than the chain's clock drift allows);
     /// [`EngineError::Busy`]: other blocks came in between again and again; the engine failed or was shut down.
     pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
-        let public = key.public_key();
-        let authorities = self.shared.spec.authorities();
-        let authority = authorities.iter().find(|authority| authority.key == public);
-        let producer = authority
-            .map(|authority| authority.name.as_str())
-            .ok_or_else(|| EngineError::Produce(format!("{public} is no authority's key")))?;
         for _ in 0..PRODUCE_ATTEMPTS {
-            let block = self.next_block(producer, key)?;
+            let block = self.next_block(key)?;
             let ticket = self.hand_in(vec![Offered::Decoded(Box::new(block))], WhenFull::Wait)?;
             match ticket.wait()?.pop() {
                 Some(Outcome::Rejected(rejected)) => match rejected.reason {
@@ -159,20 +154,22 @@ impl Engine {
         Err(EngineError::Busy)
     }
 
-    fn next_block(&self, producer: &str, key: &KeyPair) -> Result<Block, EngineError> {
+    fn next_block(&self, key: &KeyPair) -> Result<Block, EngineError> {
         // Before the chain is locked: a timer that panics fails the engine, which clears the chain.
         let steady_us = self.shared.steady_us();
         self.shared.latch.check()?;
         let chain = self.shared.lock_chain();
         let validator = chain.validator();
-        let now_us = self.believable_time(steady_us, validator.state().timestamp())?;
+        let (spec, state) = (validator.spec(), validator.state());
+        let producer = consensus::producer(spec, state, &key.public_key())
+            .map_err(|fault| EngineError::Produce(fault.detail))?;
+        let now_us = self.believable_time(steady_us, state.timestamp())?;
         let mut pool = lock(&self.shared.pool);
         let (chosen, refused) = validator.choose(producer, now_us, pool.in_order());
         for transaction in &refused {
             pool.remove(transaction);
         }
         drop(pool);
-        let (spec, state) = (validator.spec(), validator.state());
         Ok(produce::produce(
             spec, state, producer, key, &chosen, now_us,
         )?)

@@ -89,7 +89,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     let started = Instant::now();
     let prepared: Vec<_> = decoded
         .into_iter()
-        .map(|block| block.map(Prepared::new))
+        .map(|block| block.map(|block| Prepared::new(&shared.spec, block)))
         .collect();
     let claims = gather(shared, &prepared);
     shared.meters.stage(Stage::Hash, started, load);

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::format::digest::{BlockHash, Digest};
-use crate::format::model::{HeaderFields, TRANSACTION_BYTES_MIN, Transaction, VectorClock};
+use crate::format::model::{TRANSACTION_BYTES_MIN, Transaction};
 use crate::format::rejection::{Fault, Reason};
-use crate::rules::{Accounts, Validator};
+use crate::rules::{Accounts, At, Validator};
 
 /// So many candidates are passed over at most, since whoever chooses holds up everybody else.
 const PASSED_OVER_MAX: usize = 4096;
@@ -17,12 +16,12 @@ impl Validator {
     /// # Errors
     /// The first rule that it breaks.
     pub fn admit(&self, transaction: &Transaction, now_us: u64) -> Result<(), Fault> {
-        let header = self.next_header("", now_us);
-        if self.spec().is_imported(header.height) {
+        let at = self.next("", now_us);
+        if self.spec().is_imported(at.height) {
             let detail = "the record that this chain goes on from isn't complete";
             return Err(Fault::new(Reason::Operation, detail));
         }
-        Accounts::new(self.spec(), self.state(), &header).check(transaction, &[])
+        Accounts::new(self.spec(), self.state(), at).check(transaction, &[])
     }
 
     /// Those of `candidates` that the next block can hold together, made now by `producer`, as many as the chain's limits
@@ -36,10 +35,10 @@ impl Validator {
         now_us: u64,
         candidates: impl Iterator<Item = &'a Transaction>,
     ) -> (Vec<Transaction>, Vec<Transaction>) {
-        let header = self.next_header(producer, now_us);
+        let at = self.next(producer, now_us);
         let limits = &self.spec().limits;
         let room_max = limits.body_bytes_max as usize;
-        let mut accounts = Accounts::new(self.spec(), self.state(), &header);
+        let mut accounts = Accounts::new(self.spec(), self.state(), at);
         let (mut chosen, mut refused, mut room) = (Vec::new(), Vec::new(), room_max);
         let (mut waiting, mut passed_over) = (HashSet::new(), 0);
         for transaction in candidates {
@@ -63,23 +62,13 @@ impl Validator {
         (chosen, refused)
     }
 
-    /// What the rules for transactions ask of a header.
-    fn next_header(&self, producer: &str, now_us: u64) -> HeaderFields {
+    /// Where a transaction of the next block would be, if `producer` made it now.
+    fn next<'a>(&self, producer: &'a str, now_us: u64) -> At<'a> {
         let state = self.state();
-        HeaderFields {
-            chain: self.spec().id(),
+        At {
             height: state.height() + 1,
-            previous_hash: BlockHash::ZERO,
-            merkle_root: Digest::ZERO,
-            history_root: Digest::ZERO,
-            state_root: Digest::ZERO,
-            transaction_count: 0,
-            body_size: 0,
-            vector_clock: VectorClock::empty(),
             timestamp: now_us.max(state.timestamp().saturating_add(1)),
-            producer: producer.to_owned(),
-            difficulty: 1,
-            nonce: 0,
+            producer,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What blocks claim to be signed by whom: gathered from their bytes alone, across blocks, and settled in batches.
 //!
 //! A claim has a block and a [`Place`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
-//! isn't the header's or a seal that breaks a rule, and from the first transaction on that carries more witnesses than the
+//! isn't the header's or a seal that breaks a rule as far as that was judged without the state, and from the first transaction on that carries more witnesses than the
 //! chain allows.
 
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::{Place, Prepared};
 use crate::consensus;
 use crate::format::digest::Digest;
-use crate::format::model::{Kind, Scheme, Transaction};
+use crate::format::model::{Header, Kind, Scheme, Seal, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{Item, PublicKey, Signature, Verifier};
 use crate::format::spec::ChainSpec;
@@ -50,7 +50,8 @@ impl Signatures {
     }
 
     /// What is wrong with the first bad one.
-    pub(crate) fn into_fault(self) -> Option<Fault> {
+    #[must_use]
+    pub fn into_fault(self) -> Option<Fault> {
         self.bad.map(|(_, fault)| fault)
     }
 
@@ -96,16 +97,10 @@ impl Claims {
         {
             return;
         }
-        if !spec.is_imported(block.height()) {
-            if consensus::check_seal(spec, block).is_err() {
-                return;
-            }
-            if let Some((key, message, signature)) =
-                consensus::seal_claim(&block.hash(), block.seal())
-            {
-                self.add(number, Place::Seal, key, signature, &message);
-            }
+        if prepared.seal_fault().is_some() {
+            return;
         }
+        self.add_seal(number, spec, block.header(), block.seal());
         let witnesses_max = usize::from(spec.limits.witnesses_max);
         self.claims.reserve(block.transactions().len());
         let transactions = block.transactions().iter().zip(prepared.leaves());
@@ -117,6 +112,17 @@ impl Claims {
                 self.add_transaction(number, Place::Transaction(index as u32), transaction);
             }
         }
+    }
+
+    /// Adds what a seal claims that [`consensus::check_seal`] found nothing against, as the block of this number: so many
+    /// headers can be checked in one batch, by somebody who has no bodies. Blocks of an imported record have no seal.
+    pub fn add_seal(&mut self, number: u32, spec: &ChainSpec, header: &Header, seal: &Seal) {
+        if spec.is_imported(header.height) {
+            return;
+        }
+        consensus::claims(spec, &header.hash(), seal, |key, message, signature| {
+            self.add(number, Place::Seal, key, signature, message);
+        });
     }
 
     /// Adds what one transaction claims. A transaction whose signed bytes can't be told claims nothing: it breaks a rule.

@@ -2,8 +2,8 @@
 //!
 //! [`Validator::check`] judges one block against the [`State`] that the blocks before it left, and changes nothing;
 //! its [`ValidBlock`] is the only thing that can be committed to a store. Rules are pure
-//! functions (`headers`, `transactions`, `imported`, [`consensus`]) that return a
-//! [`Fault`]; this module fixes their order, so that every input has one verdict:
+//! functions ([`headers`], `transactions`, `imported`, [`consensus`]) that return a [`Fault`]; this module fixes their order, so
+//! that every input has one verdict:
 //!
 //! 1. the header: chain, height, previous hash, limits, Merkle, history and state root, timestamp, vector clock;
 //! 2. the seal, its signature last;
@@ -11,11 +11,11 @@
 //!    transaction is reported, by the first rule that it breaks.
 //!
 //! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
-//! [`Prepared`] and [`Claims`] follow from the bytes alone, the [`Ruling`] needs the state and no signature, and
-//! [`Ruling::settle`] brings both together.
+//! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
+//! signature, and [`Ruling::settle`] brings both together.
 
 mod claims;
-mod headers;
+pub mod headers;
 mod imported;
 pub mod produce;
 mod ruling;
@@ -31,8 +31,8 @@ use crate::format::spec::ChainSpec;
 
 pub use self::claims::{Claims, Signatures};
 pub use self::ruling::{Place, Prepared, Ruling, ValidBlock};
-pub(crate) use self::transactions::Accounts;
-use crate::state::{Changes, Journal, State};
+pub(crate) use self::transactions::{Accounts, At};
+use crate::state::{Changes, ConsensusChanges, Journal, State};
 
 /// How much of a block is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Validator {
     /// # Errors
     /// The first rule that the block breaks, in the order given in the [module's](self) description.
     pub fn check(&self, block: &Block, depth: Depth) -> Result<ValidBlock, Rejected> {
-        let prepared = Prepared::new(block.clone());
+        let prepared = Prepared::new(&self.spec, block.clone());
         let ruling = self.rule(&prepared, depth);
         let is_decided = matches!(ruling.place(), Some(Place::Header | Place::Seal));
         if depth == Depth::Replay || is_decided {
@@ -124,7 +124,7 @@ impl Validator {
         let mut journal = self.state.journal();
         let (mut rulings, mut claims) = (Vec::with_capacity(blocks.len()), Claims::default());
         for (number, block) in (0u32..).zip(blocks) {
-            let prepared = Prepared::new(block.clone());
+            let prepared = Prepared::new(&self.spec, block.clone());
             let ruling = self.rule(&prepared, depth);
             if depth != Depth::Replay {
                 claims.add_block(number, &self.spec, &prepared, |_, _| false);
@@ -155,8 +155,16 @@ impl Validator {
     }
 
     /// Judges the next block by every rule but those about signatures. Changes nothing. O(transactions).
+    ///
+    /// # Panics
+    /// If `prepared` was prepared for another chain: its seal was judged by that chain's consensus.
     #[must_use]
     pub fn rule(&self, prepared: &Prepared, depth: Depth) -> Ruling {
+        assert_eq!(
+            prepared.chain(),
+            self.spec.id(),
+            "blocks are prepared for the chain that rules them"
+        );
         Ruling {
             block: prepared.block().clone(),
             outcome: self.changes(prepared, depth),
@@ -166,16 +174,17 @@ impl Validator {
     fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (Place, Fault)> {
         let (spec, state, block) = (&self.spec, &self.state, prepared.block());
         let at = |place| move |fault| (place, fault);
-        headers::check(spec, state, prepared, depth).map_err(at(Place::Header))?;
-        let imported = spec.is_imported(block.height());
-        let source = match imported {
-            true => Some(imported::check(spec, state, block).map_err(at(Place::Seal))?),
-            false => None,
-        };
-        if !imported && depth != Depth::Replay {
-            consensus::check_seal(spec, block).map_err(at(Place::Seal))?;
+        headers::check_block(spec, state, prepared, depth).map_err(at(Place::Header))?;
+        let (mut source, mut consensus) = (None, ConsensusChanges::None);
+        if spec.is_imported(block.height()) {
+            source = Some(imported::check(spec, state, block).map_err(at(Place::Seal))?);
+        } else {
+            if depth != Depth::Replay {
+                seal(spec, state, prepared).map_err(at(Place::Seal))?;
+            }
+            consensus = consensus::changes(spec, state, block.header(), block.transactions());
         }
-        let mut accounts = Accounts::new(spec, state, block.header());
+        let mut accounts = Accounts::new(spec, state, At::header(block.header()));
         let transactions = block.transactions();
         for (index, transaction) in transactions.iter().enumerate() {
             accounts
@@ -185,6 +194,7 @@ impl Validator {
         Ok(Changes {
             accounts: accounts.into_changes(),
             source,
+            consensus,
         })
     }
 
@@ -212,4 +222,13 @@ impl Validator {
     pub fn rewind(&mut self, journal: Journal) {
         self.state.rewind(journal);
     }
+}
+
+/// What is wrong with a native block's seal, its signatures aside. What its bytes alone tell was judged when it was prepared.
+fn seal(spec: &ChainSpec, state: &State, prepared: &Prepared) -> Result<(), Fault> {
+    if let Some(fault) = prepared.seal_fault() {
+        return Err(fault.clone());
+    }
+    let block = prepared.block();
+    consensus::check_entitlement(spec, state, block.header(), block.seal())
 }

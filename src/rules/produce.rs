@@ -1,6 +1,7 @@
 //! Making the next block of a chain: pure, from the state, the transactions, and who seals.
 
 use crate::clock::TIME_US_MAX;
+use crate::consensus::{self, ConsensusFields};
 use crate::format::codec::FieldError;
 use crate::format::digest::Digest;
 use crate::format::merkle;
@@ -9,7 +10,7 @@ use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
 use crate::state::State;
 
-/// Seals the block after `state` with `transactions`, as the authority `producer` that holds `key`. The timestamp is
+/// Seals the block after `state` with `transactions`, as the `producer` that holds `key`. The timestamp is
 /// `now_us`, or one microsecond after the block before if that is later. Whether the block is valid is for the
 /// validator to say.
 ///
@@ -26,7 +27,7 @@ pub fn produce(
     now_us: u64,
 ) -> Result<Block, FieldError> {
     let header = next_header(spec, state, producer, transactions, now_us)?;
-    let seal = Seal::by_authority(key, &header.hash());
+    let seal = consensus::seal(spec, key, &header);
     Ok(Block::assemble(header, seal, transactions).expect("the header was made for this body"))
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn next_header(
         .map(|transaction| transaction.bytes().len())
         .sum();
     let too_large = |_| FieldError::new("body_size", format!("{body} bytes are above the limit"));
+    let ConsensusFields { difficulty, nonce } = consensus::draft(spec, state, producer);
     Header::new(HeaderFields {
         chain: spec.id(),
         height: state.height() + 1,
@@ -77,7 +79,7 @@ pub(crate) fn next_header(
         vector_clock: state.clock().increment(producer)?,
         timestamp: now_us.max(state.timestamp().saturating_add(1)),
         producer: producer.to_owned(),
-        difficulty: 1,
-        nonce: 0,
+        difficulty,
+        nonce,
     })
 }

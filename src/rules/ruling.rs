@@ -2,11 +2,13 @@
 //! [`ValidBlock`] when those are settled too. The three types are the hand-offs; there is no other way from bytes to a store.
 
 use super::Signatures;
-use crate::format::digest::Digest;
+use crate::consensus;
+use crate::format::digest::{ChainId, Digest};
 use crate::format::merkle;
 use crate::format::model::Block;
 use crate::format::rejection::Fault;
 use crate::format::rejection::Rejected;
+use crate::format::spec::ChainSpec;
 use crate::state::{Account, Changes};
 
 /// Where in a block a fault is. The lower place is reported; at the same place the rule comes before the signature.
@@ -20,25 +22,41 @@ pub enum Place {
     Transaction(u32),
 }
 
-/// A decoded block with the hashes that follow from its body.
+/// A decoded block with what follows from its bytes and the specification alone: the hashes of its body, and what is wrong
+/// with its seal.
 #[derive(Debug, Clone)]
 pub struct Prepared {
+    chain: ChainId,
     block: Block,
     leaves: Vec<Digest>,
     merkle_root: Digest,
+    seal_fault: Option<Fault>,
 }
 
 impl Prepared {
-    /// Hashes the body's Merkle tree. O(transactions).
+    /// Hashes the body's Merkle tree and judges the seal, as far as that goes without a state. O(transactions).
     #[must_use]
-    pub fn new(block: Block) -> Self {
+    pub fn new(spec: &ChainSpec, block: Block) -> Self {
         let leaves = block.leaf_hashes();
         let merkle_root = merkle::root(&leaves);
+        // A record's blocks have evidence instead of a seal, which goes on from that of the block before.
+        let seal_fault = match spec.is_imported(block.height()) {
+            true => None,
+            false => consensus::check_seal(spec, block.header(), block.seal()).err(),
+        };
         Self {
+            chain: spec.id(),
             block,
             leaves,
             merkle_root,
+            seal_fault,
         }
+    }
+
+    /// The chain that it was prepared for: the one of the specification, whatever the block says.
+    #[must_use]
+    pub const fn chain(&self) -> ChainId {
+        self.chain
     }
 
     /// The block.
@@ -57,6 +75,12 @@ impl Prepared {
     #[must_use]
     pub const fn merkle_root(&self) -> Digest {
         self.merkle_root
+    }
+
+    /// What [`consensus::check_seal`] found against the seal.
+    #[must_use]
+    pub const fn seal_fault(&self) -> Option<&Fault> {
+        self.seal_fault.as_ref()
     }
 }
 

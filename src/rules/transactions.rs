@@ -11,11 +11,30 @@ use crate::format::signature::PublicKey;
 use crate::format::spec::{ChainSpec, Identity};
 use crate::state::{Account, State, keys_digest};
 
+/// What the rules for transactions ask of the block that they are in, or would be in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) height: u64,
+    pub(crate) timestamp: u64,
+    /// Who gets the fees.
+    pub(crate) producer: &'a str,
+}
+
+impl<'a> At<'a> {
+    pub(crate) fn header(header: &'a HeaderFields) -> Self {
+        Self {
+            height: header.height,
+            timestamp: header.timestamp,
+            producer: &header.producer,
+        }
+    }
+}
+
 /// The accounts as the block's transactions change them.
 pub(crate) struct Accounts<'a> {
     spec: &'a ChainSpec,
     state: &'a State,
-    header: &'a HeaderFields,
+    at: At<'a>,
     imported: bool,
     /// The accounts that were asked for, in that order …
     asked: Vec<Asked<'a>>,
@@ -38,12 +57,12 @@ struct Asked<'a> {
 }
 
 impl<'a> Accounts<'a> {
-    pub(crate) fn new(spec: &'a ChainSpec, state: &'a State, header: &'a HeaderFields) -> Self {
+    pub(crate) fn new(spec: &'a ChainSpec, state: &'a State, at: At<'a>) -> Self {
         Self {
             spec,
             state,
-            header,
-            imported: spec.is_imported(header.height),
+            at,
+            imported: spec.is_imported(at.height),
             asked: Vec::new(),
             places: HashMap::new(),
             hints: [0; HINTS],
@@ -146,19 +165,16 @@ impl<'a> Accounts<'a> {
                 );
             }
         }
-        let latest = self
-            .header
-            .timestamp
-            .saturating_add(rules.clock_drift_max_us);
+        let latest = self.at.timestamp.saturating_add(rules.clock_drift_max_us);
         if !self.imported && transaction.timestamp() > latest {
-            let ahead = transaction.timestamp() - self.header.timestamp;
+            let ahead = transaction.timestamp() - self.at.timestamp;
             return fault(Reason::Timestamp, format!("{ahead} µs ahead of its block"));
         }
-        if transaction.expiry() != 0 && self.header.timestamp >= transaction.expiry() {
+        if transaction.expiry() != 0 && self.at.timestamp >= transaction.expiry() {
             let detail = format!(
                 "at {}, the block is of {}",
                 transaction.expiry(),
-                self.header.timestamp
+                self.at.timestamp
             );
             return fault(Reason::Expired, detail);
         }
@@ -208,7 +224,7 @@ impl<'a> Accounts<'a> {
         };
         account.balance = left;
         self.credit(transaction.receiver(), amount)?;
-        self.credit(&self.header.producer, transaction.fee())
+        self.credit(self.at.producer, transaction.fee())
     }
 
     fn credit(&mut self, name: &'a str, amount: u64) -> Result<(), Fault> {

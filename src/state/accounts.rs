@@ -20,4 +20,17 @@ pub(crate) struct Changes {
     pub(crate) accounts: Vec<(Box<str>, Account)>,
     /// What an imported chain's hashes go on from, where the block is of one.
     pub(crate) source: Option<String>,
+    /// What it changes because of the chain's consensus.
+    pub(crate) consensus: ConsensusChanges,
+}
+
+/// What a block changes in the part of the state that is its consensus's own, as data: the consensus says it, the state
+/// applies it and takes it back. A kind that keeps members, stakes or a difficulty there has a variant with what they are
+/// after the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ConsensusChanges {
+    /// Nothing: what decides about the next block is the specification's, or the block before's.
+    #[default]
+    None,
 }

@@ -1,6 +1,6 @@
 //! How to go back to an earlier state, without a copy of it: the tip, and what the accounts were that changed since.
 
-use super::{Account, Changes, State, Tip};
+use super::{Account, Changes, ConsensusChanges, State, Tip};
 
 /// How to go back to an earlier state: what the accounts changed since then were before.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ impl State {
         let before = changes.accounts.iter();
         let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name).copied()));
         journal.accounts.extend(before);
+        // A variant that changes something notes here what that was before, and `rewind` puts it back.
+        match changes.consensus {
+            ConsensusChanges::None => {}
+        }
     }
 
     /// Goes back to where `journal` began. O(changes since then).

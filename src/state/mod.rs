@@ -7,8 +7,8 @@ mod journal;
 mod snapshot;
 mod table;
 
-pub use self::accounts::Account;
 pub(crate) use self::accounts::Changes;
+pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 use self::table::AccountTable;
@@ -70,12 +70,12 @@ impl State {
             state.accounts.insert(name, account);
         }
         if spec.rules.identity == Identity::Pinned {
-            for authority in spec.authorities() {
+            for (name, key) in spec.consensus.bound() {
                 let account = Account {
-                    keys: Some(keys_digest(&[authority.key])),
-                    ..state.account(&authority.name)
+                    keys: Some(keys_digest(&[key])),
+                    ..state.account(name)
                 };
-                state.accounts.insert(&authority.name, account);
+                state.accounts.insert(name, account);
             }
         }
         state
@@ -123,6 +123,12 @@ impl State {
         self.tip.history.root()
     }
 
+    /// The tree over the hashes of all blocks so far, of which that is the root.
+    #[must_use]
+    pub const fn history(&self) -> &Frontier {
+        &self.tip.history
+    }
+
     /// What is known about `name`; the default for a name never seen.
     #[must_use]
     pub fn account(&self, name: &str) -> Account {
@@ -158,6 +164,9 @@ impl State {
         tip.history.push(history_leaf(&header.hash()));
         if let Some(source) = &changes.source {
             tip.source.clone_from(source);
+        }
+        match changes.consensus {
+            ConsensusChanges::None => {}
         }
         for (name, account) in &changes.accounts {
             self.accounts.insert(name, *account);

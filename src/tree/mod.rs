@@ -1,1 +1,125 @@
-//! Reserved for forks.
+//! Forks: which of two chains is the better one, and what can't be replaced any more. The contract only: values and pure
+//! functions. The engine keeps one chain for now, and answers a second block of a height with the reason `fork`.
+//!
+//! The better of two branches is the heavier one; of equally heavy ones the one whose head has the lower hash. The rule
+//! looks at nothing else, no order of arrival, no clock and no machine, so hubs that know the same branches choose the
+//! same. A producer can try many blocks for a low hash, but only against a rival of exactly the same weight.
+//!
+//! Whether a branch may be followed at all is a question of its own, and is asked first: [`may_replace`]. A rule
+//! by depth keeps each hub's own history, and is no agreement: two sides that were apart for longer than the depth stay
+//! apart.
+
+use std::cmp::Ordering;
+
+use crate::consensus::{self, Weight};
+use crate::format::digest::BlockHash;
+use crate::format::model::Header;
+use crate::format::spec::ChainSpec;
+use crate::state::State;
+
+/// A chain from genesis on, by its end. Branches are compared by [`Ord`]: the greater one is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Branch {
+    /// Hash of its last block, by which all of it is fixed.
+    pub head: BlockHash,
+    /// Height of its last block.
+    pub height: u64,
+    /// What all of its blocks weigh, genesis aside.
+    pub weight: Weight,
+}
+
+impl Branch {
+    /// The chain that is only genesis.
+    #[must_use]
+    pub fn genesis(spec: &ChainSpec) -> Self {
+        Self {
+            head: spec.genesis().hash(),
+            height: 0,
+            weight: Weight::default(),
+        }
+    }
+
+    /// The branch with one more block, which follows its head and obeys all rules there. It is better than this one.
+    #[must_use]
+    pub fn with(&self, spec: &ChainSpec, header: &Header) -> Self {
+        let Weight(more) = consensus::weight(spec, header);
+        Self {
+            head: header.hash(),
+            height: header.height,
+            // As many weights below 2⁶⁴ as there are heights fit into a u128.
+            weight: Weight(self.weight.0.saturating_add(more)),
+        }
+    }
+}
+
+/// Whether a branch that leaves the chain ending in `held` behind the block at height `common` may replace what that chain
+/// has above it, if it is better: nothing final is replaced.
+#[must_use]
+pub fn may_replace(spec: &ChainSpec, held: &State, common: u64) -> bool {
+    common >= consensus::final_height(spec, held)
+}
+
+impl Ord for Branch {
+    /// By weight, then by the head's hash, the lower one being greater. Heights of real branches follow from their heads;
+    /// they come last, so that any two values have an order.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_weight = self.weight.cmp(&other.weight);
+        by_weight
+            .then_with(|| other.head.cmp(&self.head))
+            .then_with(|| self.height.cmp(&other.height))
+    }
+}
+
+impl PartialOrd for Branch {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few values of each field, so that equal ones meet.
+    fn branch() -> impl Strategy<Value = Branch> {
+        (0u8..4, 0u64..3, 0u128..4).prop_map(|(head, height, weight)| Branch {
+            head: BlockHash([head; 32]),
+            height,
+            weight: Weight(weight),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_total(a in branch(), b in branch(), c in branch()) {
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            prop_assert_eq!(a.cmp(&b) == Ordering::Equal, a == b);
+            if a >= b && b >= c {
+                prop_assert!(a >= c);
+            }
+        }
+
+        #[test]
+        fn the_best_is_the_same_in_whatever_order_branches_come(
+            branches in prop::collection::vec(branch(), 1..8),
+            turns in 0usize..8,
+        ) {
+            let mut turned = branches.clone();
+            turned.rotate_left(turns % branches.len());
+            turned.reverse();
+            let best = |branches: &[Branch]| branches.iter().copied().reduce(Ord::max);
+            prop_assert_eq!(best(&branches), best(&turned));
+        }
+
+        #[test]
+        fn weight_comes_first_and_then_the_lower_hash(a in branch(), b in branch()) {
+            if a.weight != b.weight {
+                prop_assert_eq!(a > b, a.weight > b.weight);
+            } else if a.head != b.head {
+                prop_assert_eq!(a > b, a.head < b.head);
+            }
+        }
+    }
+}

@@ -412,7 +412,8 @@ fn a_seal_on_a_block_at_height_zero() {
             consensus.round_robin = round_robin;
         });
         let block = chain.forged(&[], |header| header.height = 0);
-        let fault = consensus::check_seal(chain.spec(), &block).expect_err("nobody's to seal");
+        let fault = consensus::check_seal(chain.spec(), block.header(), block.seal())
+            .expect_err("nobody's to seal");
         assert_eq!(fault.reason, Reason::Height);
     }
 }

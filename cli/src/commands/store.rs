@@ -54,7 +54,7 @@ pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
         "bodies": usage.blocks,
         "index_entries": usage.index_entries,
         "bytes_on_disk": usage.bytes_on_disk,
-        "authorities": spec.authorities().len(),
+        "authorities": spec.consensus.bound().count(),
         "imported_blocks": spec.import.as_ref().map_or(0, |import| import.blocks),
     }));
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Identity, Import, Limits, ProofOfAuthority, SPEC_ENTRIES_MAX, SpecFields};
+use super::{Identity, Import, Limits, SPEC_ENTRIES_MAX, SpecFields};
 use crate::clock::TIME_US_MAX;
 use crate::format::codec::{FieldError, NAME_BYTES_MAX};
 use crate::format::model::{BODY_BYTES_MAX, CLOCK_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
@@ -12,7 +12,6 @@ use crate::format::signature::{PublicKey, check_key};
 /// TOML's integers end here, so no number of a specification is larger.
 const NUMBER_MAX: u64 = i64::MAX as u64;
 
-const AUTHORITIES: &str = "consensus.authorities";
 const ACCOUNTS: &str = "accounts";
 
 /// Something wrong with a specification, and where that is in its TOML text.
@@ -42,24 +41,24 @@ impl Problem {
         }
     }
 
-    fn beside(mut self, field: &'static str) -> Self {
+    /// A problem some steps down from `field`.
+    pub(super) fn within(field: &'static str, steps: Vec<Step>, problem: String) -> Self {
+        Self {
+            within: steps,
+            ..Self::new(field, problem)
+        }
+    }
+
+    /// Names another field that has part in it.
+    pub(super) fn beside(mut self, field: &'static str) -> Self {
         self.beside = Some(field);
         self
     }
 
-    fn of_authority(place: usize, field: &str, problem: String) -> Self {
-        Self {
-            within: vec![Step::Index(place), Step::Key(field.to_owned())],
-            ..Self::new(AUTHORITIES, problem)
-        }
-    }
-
     fn of_account(name: &str, field: Option<&str>, problem: String) -> Self {
         let steps = [Some(name), field].into_iter().flatten();
-        Self {
-            within: steps.map(|step| Step::Key(step.to_owned())).collect(),
-            ..Self::new(ACCOUNTS, problem)
-        }
+        let steps = steps.map(|step| Step::Key(step.to_owned())).collect();
+        Self::within(ACCOUNTS, steps, problem)
     }
 }
 
@@ -81,12 +80,7 @@ pub(super) fn check(fields: &SpecFields) -> Result<(), Problem> {
     check_number("rules.clock_advance_max", rules.clock_advance_max, steps)?;
     check_limits(&fields.limits)?;
     let names = fields.limits.name_bytes_max as usize;
-    let super::Consensus::ProofOfAuthority(consensus) = &fields.consensus;
-    check_authorities(consensus, names)?;
-    if consensus.authorities.is_empty() && fields.import.is_none() {
-        let problem = "there is none, so that nobody could ever seal a block";
-        return Err(Problem::new(AUTHORITIES, problem));
-    }
+    fields.consensus.check(names, fields.import.is_some())?;
     check_accounts(fields, names)?;
     let (least, most) = (rules.witnesses_min, fields.limits.witnesses_max);
     if least > most {
@@ -112,7 +106,7 @@ fn check_number(field: &'static str, value: u64, unit: &str) -> Result<(), Probl
 }
 
 /// A name's length; what is wrong says whose name it is.
-fn check_name(whose: &str, name: &str, limit: usize) -> Result<(), String> {
+pub(super) fn check_name(whose: &str, name: &str, limit: usize) -> Result<(), String> {
     let limit = limit.min(NAME_BYTES_MAX);
     match name.len() {
         0 => Err(format!("{whose} is empty: a name has at least 1 byte")),
@@ -171,7 +165,8 @@ fn check_limits(limits: &Limits) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_count(field: &'static str, unit: &str, count: usize) -> Result<(), Problem> {
+/// The length of a list.
+pub(super) fn check_count(field: &'static str, unit: &str, count: usize) -> Result<(), Problem> {
     if count > SPEC_ENTRIES_MAX {
         let problem = format!("{count} {unit}, at most {SPEC_ENTRIES_MAX} {unit} are allowed");
         return Err(Problem::new(field, problem));
@@ -179,45 +174,24 @@ fn check_count(field: &'static str, unit: &str, count: usize) -> Result<(), Prob
     Ok(())
 }
 
-fn check_authorities(consensus: &ProofOfAuthority, names: usize) -> Result<(), Problem> {
-    let authorities = &consensus.authorities;
-    check_count(AUTHORITIES, "authorities", authorities.len())?;
-    let mut seen_names = HashSet::new();
-    let mut seen_keys = HashSet::new();
-    for (place, authority) in authorities.iter().enumerate() {
-        let name = &authority.name;
-        check_name("an authority's name", name, names)
-            .map_err(|text| Problem::of_authority(place, "name", text))?;
-        if !seen_names.insert(name) {
-            let problem = format!("{name:?} is listed twice");
-            return Err(Problem::of_authority(place, "name", problem));
-        }
-        if !seen_keys.insert(authority.key) {
-            let problem = format!("the key of {name:?}, {}, is listed twice", authority.key);
-            return Err(Problem::of_authority(place, "key", problem));
-        }
-    }
-    Ok(())
-}
-
 fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), Problem> {
     check_count(ACCOUNTS, "accounts", fields.accounts.len())?;
-    let authorities = names_of_authorities(fields);
+    let (bound, role) = (bound_names(fields), fields.consensus.role());
     let mut total = 0u64;
     for (name, account) in &fields.accounts {
         check_name("an account's name", name, names)
             .map_err(|text| Problem::of_account(name, None, text))?;
-        let is_authority = authorities.contains(name.as_str());
+        let is_bound = bound.contains(name.as_str());
         let balance = account.balance;
         let open_to_all = fields.rules.identity == Identity::Pinned && account.key.is_none();
-        if balance > 0 && open_to_all && !is_authority {
+        if balance > 0 && open_to_all && !is_bound {
             let problem = format!(
                 "{name:?} holds a balance of {balance} but names no key: anybody could take it"
             );
             return Err(Problem::of_account(name, Some("balance"), problem));
         }
-        if account.key.is_some() && is_authority {
-            let problem = format!("{name:?} is an authority, whose key is listed there");
+        if account.key.is_some() && is_bound {
+            let problem = format!("{name:?} is {role}, whose key is listed there");
             return Err(Problem::of_account(name, Some("key"), problem));
         }
         let of_account = |problem| Problem::of_account(name, Some("balance"), problem);
@@ -238,11 +212,9 @@ fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-fn names_of_authorities(fields: &SpecFields) -> HashSet<&str> {
-    let authorities = fields.authorities().iter();
-    authorities
-        .map(|authority| authority.name.as_str())
-        .collect()
+/// The names that the consensus binds to keys.
+fn bound_names(fields: &SpecFields) -> HashSet<&str> {
+    fields.consensus.bound().map(|(name, _)| name).collect()
 }
 
 fn check_import(import: &Import) -> Result<(), Problem> {
@@ -258,17 +230,17 @@ fn check_import(import: &Import) -> Result<(), Problem> {
 
 /// What contradicts itself: at most one problem of each kind.
 pub(super) fn contradictions(fields: &SpecFields) -> Vec<Problem> {
-    let all = [
-        body_below_transaction,
-        clock_below_authorities,
-        key_that_seals_nothing,
+    let others = [
         key_that_signs_nothing,
         genesis_out_of_time,
         drift_out_of_time,
         witnesses_that_nobody_has,
         fee_that_nobody_can_pay,
     ];
-    all.iter().filter_map(|find| find(fields)).collect()
+    let mut found = Vec::from_iter(body_below_transaction(fields));
+    found.extend(fields.consensus.contradictions(fields));
+    found.extend(others.iter().filter_map(|find| find(fields)));
+    found
 }
 
 /// Senders would be told to keep to limits with which a transaction fits into no block.
@@ -286,20 +258,8 @@ fn body_below_transaction(fields: &SpecFields) -> Option<Problem> {
     (largest > body.into()).then(problem)
 }
 
-/// Those that come too late could never seal.
-fn clock_below_authorities(fields: &SpecFields) -> Option<Problem> {
-    let (entries, authorities) = (fields.limits.clock_entries_max, fields.authorities().len());
-    let problem = || {
-        let problem = format!(
-            "{entries} entries, but there are {authorities} authorities, and each needs one to seal a block"
-        );
-        Problem::new("limits.clock_entries_max", problem).beside(AUTHORITIES)
-    };
-    (authorities > entries as usize).then(problem)
-}
-
 /// The first of `keys` that no signature can be accepted for, with what is wrong about it and how many others there are.
-fn useless_key<T>(keys: impl Iterator<Item = (T, PublicKey)>) -> Option<(T, String)> {
+pub(super) fn useless_key<T>(keys: impl Iterator<Item = (T, PublicKey)>) -> Option<(T, String)> {
     let mut useless = keys.filter_map(|(whose, key)| Some((whose, key, check_key(&key).err()?)));
     let (whose, key, error) = useless.next()?;
     let others = match useless.count() {
@@ -307,14 +267,6 @@ fn useless_key<T>(keys: impl Iterator<Item = (T, PublicKey)>) -> Option<(T, Stri
         others => format!(" (and {others} others)"),
     };
     Some((whose, format!("with the key {key}: {error}{others}")))
-}
-
-fn key_that_seals_nothing(fields: &SpecFields) -> Option<Problem> {
-    let authorities = fields.authorities().iter().enumerate();
-    let keys = authorities.map(|(place, authority)| ((place, &authority.name), authority.key));
-    let ((place, name), what) = useless_key(keys)?;
-    let problem = format!("{name:?} could never seal a block {what}");
-    Some(Problem::of_authority(place, "key", problem))
 }
 
 fn key_that_signs_nothing(fields: &SpecFields) -> Option<Problem> {
@@ -362,10 +314,10 @@ fn witnesses_that_nobody_has(fields: &SpecFields) -> Option<Problem> {
             "{least} witnesses, but with rules.identity = \"key\" a sender has one key, and can have one witness only"
         ),
         Identity::Pinned => {
-            let authorities = names_of_authorities(fields);
+            let bound = bound_names(fields);
             let mut accounts = fields.accounts.iter();
             let is_bound = |(name, account): &(&String, &super::InitialAccount)| {
-                account.key.is_some() || authorities.contains(name.as_str())
+                account.key.is_some() || bound.contains(name.as_str())
             };
             let (name, _) = accounts.find(is_bound)?;
             format!(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority,
-    Rules, SPEC_ENTRIES_MAX, SpecFields,
+    ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, Rules, SPEC_ENTRIES_MAX,
+    SpecFields,
 };
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
@@ -14,20 +14,12 @@ use crate::format::signature::PublicKey;
 pub const SPEC_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const VERSION: u8 = 1;
-const TAG_PROOF_OF_AUTHORITY: u8 = 1;
 
 pub(super) fn encode(fields: &SpecFields) -> Vec<u8> {
     let mut out = vec![VERSION];
     codec::put_bytes(&mut out, fields.name.as_bytes());
     codec::put_u64(&mut out, fields.genesis_time);
-    let Consensus::ProofOfAuthority(consensus) = &fields.consensus;
-    out.push(TAG_PROOF_OF_AUTHORITY);
-    out.push(consensus.round_robin.into());
-    codec::put_count(&mut out, consensus.authorities.len());
-    for authority in &consensus.authorities {
-        codec::put_bytes(&mut out, authority.name.as_bytes());
-        out.extend_from_slice(authority.key.as_bytes());
-    }
+    fields.consensus.encode(&mut out);
     encode_limits(&fields.limits, &mut out);
     encode_rules(&fields.rules, &mut out);
     codec::put_count(&mut out, fields.accounts.len());
@@ -111,7 +103,7 @@ fn decode(reader: &mut Reader<'_>) -> Result<SpecFields, DecodeError> {
     Ok(SpecFields {
         name: reader.name("name")?.to_owned(),
         genesis_time: reader.u64("genesis_time")?,
-        consensus: decode_consensus(reader)?,
+        consensus: Consensus::decode(reader)?,
         limits: Limits {
             transactions_max: reader.u32("transactions_max")?,
             body_bytes_max: reader.u32("body_bytes_max")?,
@@ -124,27 +116,6 @@ fn decode(reader: &mut Reader<'_>) -> Result<SpecFields, DecodeError> {
         accounts: decode_accounts(reader)?,
         import: decode_import(reader)?,
     })
-}
-
-fn decode_consensus(reader: &mut Reader<'_>) -> Result<Consensus, DecodeError> {
-    let start = reader.clone();
-    match reader.u8("consensus")? {
-        TAG_PROOF_OF_AUTHORITY => {
-            let round_robin = reader.flag("round_robin")?;
-            let count = reader.count("authorities", SPEC_ENTRIES_MAX, 37)?;
-            let mut authorities = Vec::with_capacity(count);
-            for _ in 0..count {
-                let name = reader.name("authorities")?.to_owned();
-                let key = PublicKey::from_bytes(reader.array("authorities")?);
-                authorities.push(Authority { name, key });
-            }
-            Ok(Consensus::ProofOfAuthority(ProofOfAuthority {
-                authorities,
-                round_robin,
-            }))
-        }
-        tag => Err(start.error("consensus", DecodeProblem::Tag(tag))),
-    }
 }
 
 fn decode_rules(reader: &mut Reader<'_>) -> Result<Rules, DecodeError> {

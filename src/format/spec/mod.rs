@@ -7,6 +7,7 @@
 //! [`SpecFields::contradictions`] answers: TOML that contradicts itself is refused, so that no such chain is begun, but an
 //! encoded specification may be that of a chain that exists, and is read all the same.
 
+mod authority;
 mod check;
 mod encoding;
 mod toml;
@@ -14,15 +15,17 @@ mod toml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::format::codec::FieldError;
+use crate::format::codec::{DecodeError, DecodeProblem, FieldError, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::format::merkle;
 use crate::format::model::{self, Block, Header, HeaderFields, Seal, VectorClock};
 use crate::format::signature::PublicKey;
 
+pub use self::authority::{Authority, ProofOfAuthority};
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::toml::SpecFileError;
+use self::toml::{ConsensusToml, Kind};
 
 const HASH_TAG: &[u8] = b"hubledger/chain/v1";
 
@@ -50,22 +53,6 @@ pub struct SpecFields {
 }
 
 impl SpecFields {
-    /// The authorities in turn order.
-    #[must_use]
-    pub fn authorities(&self) -> &[Authority] {
-        let Consensus::ProofOfAuthority(consensus) = &self.consensus;
-        &consensus.authorities
-    }
-
-    /// The authority called `name`, with its place in turn order. O(authorities); [`ChainSpec::authority`] is faster.
-    #[must_use]
-    pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
-        self.authorities()
-            .iter()
-            .enumerate()
-            .find(|(_, authority)| authority.name == name)
-    }
-
     /// What in it contradicts itself, so that a chain couldn't do what the specification says it does: at most one line of
     /// each kind, with the field, its value and what that is against. O(names), and a square root for each key.
     ///
@@ -83,7 +70,8 @@ impl SpecFields {
     }
 }
 
-/// Who may seal blocks.
+/// Who may seal blocks: the kind, with its parameters. What a kind does is in [`consensus`](crate::consensus), which
+/// also says how one is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consensus {
@@ -91,22 +79,72 @@ pub enum Consensus {
     ProofOfAuthority(ProofOfAuthority),
 }
 
-/// Only the listed authorities seal, each under its own name and with its own key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProofOfAuthority {
-    /// The authorities in turn order.
-    pub authorities: Vec<Authority>,
-    /// Whether block `h` must be sealed by authority `(h - 1) mod n`, so that none can take another's turn.
-    pub round_robin: bool,
-}
+const TAG_PROOF_OF_AUTHORITY: u8 = 1;
 
-/// A node that may seal blocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    /// The name that its blocks carry as producer.
-    pub name: String,
-    /// The key that its seals are made with.
-    pub key: PublicKey,
+impl Consensus {
+    /// The names that belong to keys from genesis on, with these keys, in the order of the specification. An account can't
+    /// have such a name and another key, and no transaction can pin one.
+    pub fn bound(&self) -> impl Iterator<Item = (&str, PublicKey)> {
+        (0..).map_while(|place| self.bound_at(place))
+    }
+
+    /// The bound name at a place in that order.
+    fn bound_at(&self, place: usize) -> Option<(&str, PublicKey)> {
+        match self {
+            Self::ProofOfAuthority(parameters) => parameters.bound(place),
+        }
+    }
+
+    /// What somebody with a bound name is, for people.
+    const fn role(&self) -> &'static str {
+        match self {
+            Self::ProofOfAuthority(_) => "an authority",
+        }
+    }
+
+    /// That the parameters are within the limits of the format and of the chain.
+    fn check(&self, name_bytes_max: usize, has_record: bool) -> Result<(), Problem> {
+        match self {
+            Self::ProofOfAuthority(parameters) => parameters.check(name_bytes_max, has_record),
+        }
+    }
+
+    /// What of the parameters contradicts itself or other fields: at most one problem of each kind.
+    fn contradictions(&self, fields: &SpecFields) -> Vec<Problem> {
+        match self {
+            Self::ProofOfAuthority(parameters) => parameters.contradictions(fields),
+        }
+    }
+
+    /// Appends the canonical encoding: the tag of the kind and its parameters.
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::ProofOfAuthority(parameters) => {
+                out.push(TAG_PROOF_OF_AUTHORITY);
+                parameters.encode(out);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.clone();
+        match reader.u8("consensus")? {
+            TAG_PROOF_OF_AUTHORITY => Ok(Self::ProofOfAuthority(ProofOfAuthority::decode(reader)?)),
+            tag => Err(start.error("consensus", DecodeProblem::Tag(tag))),
+        }
+    }
+
+    fn to_toml(&self) -> ConsensusToml {
+        match self {
+            Self::ProofOfAuthority(parameters) => parameters.to_toml(),
+        }
+    }
+
+    fn from_toml(table: ConsensusToml) -> Self {
+        match table.kind {
+            Kind::ProofOfAuthority => Self::ProofOfAuthority(ProofOfAuthority::from_toml(table)),
+        }
+    }
 }
 
 /// Sizes and counts that no block of the chain may exceed. All are within the limits of the format.
@@ -226,7 +264,7 @@ pub struct Import {
 #[derive(Debug, Clone)]
 pub struct ChainSpec {
     fields: Arc<SpecFields>,
-    /// Places of the authorities in turn order, sorted by name.
+    /// Places of the names that the consensus binds, sorted by name.
     places: Arc<[u32]>,
     bytes: Arc<[u8]>,
     id: ChainId,
@@ -254,7 +292,7 @@ impl ChainSpec {
         }
         let id = ChainId(sha256(&[HASH_TAG, &bytes]));
         Ok(Self {
-            places: places_by_name(fields.authorities()),
+            places: places_by_name(&fields.consensus),
             fields: Arc::new(fields),
             bytes,
             id,
@@ -273,13 +311,12 @@ impl ChainSpec {
         self.id
     }
 
-    /// The authority called `name`, with its place in turn order. O(log authorities).
+    /// The place of `name` among the names that the consensus [binds](Consensus::bound). O(log names).
     #[must_use]
-    pub fn authority(&self, name: &str) -> Option<(usize, &Authority)> {
-        let authorities = self.authorities();
-        let order = |place: &u32| authorities[*place as usize].name.as_str().cmp(name);
-        let place = self.places[self.places.binary_search_by(order).ok()?] as usize;
-        Some((place, &authorities[place]))
+    pub fn bound_place(&self, name: &str) -> Option<usize> {
+        let order = |place: &u32| name_at(&self.consensus, *place).cmp(name);
+        let found = self.places.binary_search_by(order).ok()?;
+        Some(self.places[found] as usize)
     }
 
     /// Block 0, which follows from the specification alone.
@@ -343,8 +380,15 @@ impl PartialEq for ChainSpec {
 impl Eq for ChainSpec {}
 
 /// At most [`SPEC_ENTRIES_MAX`] places, each within `u32`.
-fn places_by_name(authorities: &[Authority]) -> Arc<[u32]> {
-    let mut places: Vec<u32> = (0u32..).take(authorities.len()).collect();
-    places.sort_unstable_by_key(|place| &authorities[*place as usize].name);
+fn places_by_name(consensus: &Consensus) -> Arc<[u32]> {
+    let mut places: Vec<u32> = (0u32..).take(consensus.bound().count()).collect();
+    places.sort_unstable_by(|a, b| name_at(consensus, *a).cmp(name_at(consensus, *b)));
     places.into()
+}
+
+/// The name at a place that came from [`places_by_name`], and so exists.
+fn name_at(consensus: &Consensus, place: u32) -> &str {
+    consensus
+        .bound_at(place as usize)
+        .map_or("", |(name, _)| name)
 }

@@ -11,12 +11,8 @@ use hubledger_storage::opening::open_regular_or_given;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Problem, Step, contradictions};
-use super::{
-    Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, ProofOfAuthority, Rules,
-    SpecFields,
-};
+use super::{Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, Rules, SpecFields};
 use crate::format::codec::FieldError;
-use crate::format::signature::PublicKey;
 
 /// The longest specification file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -67,27 +63,22 @@ struct SpecToml {
     import: Option<Import>,
 }
 
-/// Not an enum with its kind as a tag: that would be read in two steps, and the second doesn't know the lines any more.
+/// The table `consensus`, with the fields of every kind. Not an enum with its kind as a tag: that would be read in two
+/// steps, and the second doesn't know the lines any more.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConsensusToml {
-    kind: Kind,
+pub(super) struct ConsensusToml {
+    pub(super) kind: Kind,
     #[serde(default)]
-    round_robin: bool,
-    authorities: Vec<AuthorityToml>,
+    pub(super) round_robin: bool,
+    pub(super) authorities: Vec<Authority>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The word by which the text names a kind.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+pub(super) enum Kind {
     ProofOfAuthority,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthorityToml {
-    name: String,
-    key: PublicKey,
 }
 
 impl SpecFields {
@@ -143,19 +134,10 @@ impl ChainSpec {
     /// itself; [`SpecFields::from_toml`] reads the same fields in any case.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Consensus::ProofOfAuthority(consensus) = &self.consensus;
-        let authorities = consensus.authorities.iter().map(|authority| AuthorityToml {
-            name: authority.name.clone(),
-            key: authority.key,
-        });
         let spec = SpecToml {
             name: self.name.clone(),
             genesis_time: self.genesis_time,
-            consensus: ConsensusToml {
-                kind: Kind::ProofOfAuthority,
-                round_robin: consensus.round_robin,
-                authorities: authorities.collect(),
-            },
+            consensus: self.consensus.to_toml(),
             limits: self.limits.clone(),
             rules: self.rules.clone(),
             accounts: self.accounts.clone(),
@@ -273,25 +255,10 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 impl From<SpecToml> for SpecFields {
     fn from(spec: SpecToml) -> Self {
-        let ConsensusToml {
-            kind: Kind::ProofOfAuthority,
-            round_robin,
-            authorities,
-        } = spec.consensus;
-        let authorities = authorities
-            .into_iter()
-            .map(|authority| Authority {
-                name: authority.name,
-                key: authority.key,
-            })
-            .collect();
         Self {
             name: spec.name,
             genesis_time: spec.genesis_time,
-            consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
-                authorities,
-                round_robin,
-            }),
+            consensus: Consensus::from_toml(spec.consensus),
             limits: spec.limits,
             rules: spec.rules,
             accounts: spec.accounts,

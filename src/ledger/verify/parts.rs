@@ -6,7 +6,6 @@
 use hubledger_storage::{Extent, Held};
 
 use super::{IndexCheck, StoreReport, check_genesis, check_snapshot, missing};
-use crate::consensus;
 use crate::format::digest::BlockHash;
 use crate::format::merkle::Frontier;
 use crate::format::merkle::history_leaf;
@@ -17,6 +16,7 @@ use crate::format::signature::{Item, Verifier};
 use crate::ledger::missing::{Losses, LostPart};
 use crate::ledger::step::{BlockProgress, BlockStep, go_on};
 use crate::ledger::{ChainReader, LedgerError, record};
+use crate::rules::headers::{self, Parent};
 use crate::rules::{Depth, Validator};
 use crate::state::State;
 
@@ -261,56 +261,30 @@ impl<'a> Walk<'a> {
 
     fn check_header(&mut self, header: &Header, seal: &[u8]) -> Verdict {
         let spec = self.chain.spec();
-        let refuse = |reason, detail: &str| Err(Rejected::block(header.height, reason, detail));
-        if header.chain != spec.id() {
-            return refuse(Reason::Chain, "the header is for another chain");
+        if let (None, Some(history)) = (self.last, &mut self.history) {
+            // The hash that the header names is the lost one: the root over both proves it.
+            history.push(history_leaf(&header.previous_hash));
         }
-        match (self.last, &mut self.history) {
-            (Some(last), _) if header.previous_hash != last => {
-                return refuse(Reason::PreviousHash, "doesn't link to the block before");
-            }
-            // The root proves it.
-            (None, Some(history)) => history.push(history_leaf(&header.previous_hash)),
-            _ => {}
-        }
-        let history = self.history.as_ref();
-        if history.is_some_and(|history| header.history_root != history.root()) {
-            return refuse(
-                Reason::HistoryRoot,
-                "is not over the hashes of all blocks before",
-            );
-        }
+        let before = self.last_header.as_ref();
+        let parent = Parent {
+            // The record says its height, and was read by it; genesis is not checked here.
+            height: header.height.saturating_sub(1),
+            hash: self.last,
+            timestamp: before.map(|before| before.timestamp),
+            clock: before.map(|before| &before.vector_clock),
+            history: self.history.as_ref(),
+        };
+        let checked = headers::check(spec, &parent, header, None);
+        let checked = checked.and_then(|()| {
+            let seal = Seal::decode(seal)
+                .map_err(|error| Fault::new(Reason::Malformed, error.to_string()))?;
+            headers::check_seal(spec, header, &seal, &self.verifier)
+        });
+        checked.map_err(|fault| Rejected::block(header.height, fault.reason, fault.detail))?;
         if self.history.is_some() {
             self.unknown = 0;
         }
-        let before = self.last_header.as_ref();
-        if before.is_some_and(|before| header.timestamp <= before.timestamp) {
-            return refuse(Reason::Timestamp, "is not after the block before");
-        }
-        let seal = match Seal::decode(seal) {
-            Ok(seal) => seal,
-            Err(error) => return refuse(Reason::Malformed, &error.to_string()),
-        };
-        if spec.is_imported(header.height) {
-            return Ok(());
-        }
-        consensus::check_header_seal(spec, header, &seal)
-            .and_then(|()| self.seal_signature(header, &seal))
-            .map_err(|fault| Rejected::block(header.height, fault.reason, fault.detail))
-    }
-
-    /// Checks that a seal is signed by the key that it names.
-    fn seal_signature(&self, header: &Header, seal: &Seal) -> Result<(), Fault> {
-        let Some((key, message, signature)) = consensus::seal_claim(&header.hash(), seal) else {
-            return Ok(());
-        };
-        let item = Item {
-            key: &key,
-            message: &message,
-            signature: &signature,
-        };
-        let verdict = self.verifier.verify_one(&item);
-        verdict.map_err(|error| Fault::new(Reason::Seal, error.to_string()))
+        Ok(())
     }
 
     /// Checks a body against its header: what can be said without the state before it.

@@ -1,0 +1,111 @@
+//! Proof of authority: a listed producer, in its turn where turns are kept, claiming no work, with a seal by its own
+//! listed key. Everything follows from the specification, so nothing is kept in the state.
+
+use super::ConsensusFields;
+use crate::format::digest::BlockHash;
+use crate::format::model::{Header, Seal};
+use crate::format::rejection::{Fault, Reason};
+use crate::format::signature::{PublicKey, Signature};
+use crate::format::spec::{Authority, ChainSpec, ProofOfAuthority};
+use crate::state::State;
+
+/// No work is claimed, and none is proved.
+pub(super) const FIELDS: ConsensusFields = ConsensusFields {
+    difficulty: 1,
+    nonce: 0,
+};
+
+/// The authority called `name`, with its place in turn order. O(log authorities).
+fn find<'a>(
+    spec: &ChainSpec,
+    parameters: &'a ProofOfAuthority,
+    name: &str,
+) -> Option<(usize, &'a Authority)> {
+    // The bound names of this kind are its authorities, in turn order.
+    let place = spec.bound_place(name)?;
+    Some((place, parameters.authorities.get(place)?))
+}
+
+pub(super) fn check_seal(
+    spec: &ChainSpec,
+    parameters: &ProofOfAuthority,
+    header: &Header,
+    seal: &Seal,
+) -> Result<(), Fault> {
+    let producer = &header.producer;
+    let Some((place, authority)) = find(spec, parameters, producer) else {
+        return Err(Fault::new(
+            Reason::Producer,
+            format!("{producer:?} is not an authority"),
+        ));
+    };
+    let Some(turns_before) = header.height.checked_sub(1) else {
+        return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
+    };
+    let turn = turns_before % parameters.authorities.len() as u64;
+    if parameters.round_robin && place as u64 != turn {
+        let expected = &parameters.authorities[turn as usize].name;
+        let detail = format!("{producer:?} sealed in the turn of {expected:?}");
+        return Err(Fault::new(Reason::Turn, detail));
+    }
+    if header.difficulty != FIELDS.difficulty || header.nonce != FIELDS.nonce {
+        let detail = "proof of authority has difficulty 1 and nonce 0";
+        return Err(Fault::new(Reason::Difficulty, detail));
+    }
+    let Seal::Authority { key, .. } = seal else {
+        return Err(Fault::new(
+            Reason::Seal,
+            "an authority's signature is required",
+        ));
+    };
+    if *key != authority.key {
+        let detail = format!("sealed with {key}, which is not the key of {producer:?}");
+        return Err(Fault::new(Reason::Seal, detail));
+    }
+    Ok(())
+}
+
+/// One, over the block's hash; none of a seal that is no signature.
+pub(super) fn claims(
+    hash: &BlockHash,
+    seal: &Seal,
+    mut claim: impl FnMut(PublicKey, &[u8], Signature),
+) {
+    if let Seal::Authority { key, signature } = seal {
+        claim(*key, &Seal::message(hash), *signature);
+    }
+}
+
+/// Only authorities enter, of which the specification has a bounded number.
+pub(super) fn check_clock_entry(spec: &ChainSpec, node: &str) -> Result<(), Fault> {
+    match spec.bound_place(node) {
+        Some(_) => Ok(()),
+        None => Err(Fault::new(
+            Reason::VectorClock,
+            format!("{node:?} is not an authority and can't enter"),
+        )),
+    }
+}
+
+/// A hub keeps the first valid block of each height and never takes it back, so every block is final at once. Nothing keeps
+/// an authority from sealing two blocks of one height: hubs that saw different ones first stay apart, and each refuses the
+/// other's as a `fork`.
+pub(super) fn final_height(head: &State) -> u64 {
+    head.height()
+}
+
+pub(super) fn producer<'a>(
+    parameters: &'a ProofOfAuthority,
+    key: &PublicKey,
+) -> Result<&'a str, Fault> {
+    let mut authorities = parameters.authorities.iter();
+    let found = authorities.find(|authority| authority.key == *key);
+    found
+        .map(|authority| authority.name.as_str())
+        .ok_or_else(|| Fault::new(Reason::Producer, format!("{key} is no authority's key")))
+}
+
+/// Unless it has to wait for the turns of others.
+pub(super) fn goes_on_alone(parameters: &ProofOfAuthority) -> bool {
+    !parameters.round_robin || parameters.authorities.len() <= 1
+}

@@ -1,0 +1,150 @@
+//! The parameters of proof of authority: who may seal, and whether in turns. Their limits, their contradictions, their
+//! encoding and their part of the TOML text; what a chain does with them is in `consensus/authority.rs`.
+
+use std::collections::HashSet;
+
+use super::check::{Problem, Step, check_count, check_name, useless_key};
+use super::toml::{ConsensusToml, Kind};
+use super::{SPEC_ENTRIES_MAX, SpecFields};
+use crate::format::codec::{self, DecodeError, Reader};
+use crate::format::signature::PublicKey;
+
+/// The field of the TOML text in which they are listed.
+const AUTHORITIES: &str = "consensus.authorities";
+
+/// The shortest encoding of an authority: a length, a name of one byte and a key.
+const AUTHORITY_BYTES_MIN: usize = 37;
+
+/// Only the listed authorities seal, each under its own name and with its own key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofOfAuthority {
+    /// The authorities in turn order.
+    pub authorities: Vec<Authority>,
+    /// Whether block `h` must be sealed by authority `(h - 1) mod n`, so that none can take another's turn.
+    pub round_robin: bool,
+}
+
+/// A node that may seal blocks.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// The name that its blocks carry as producer.
+    pub name: String,
+    /// The key that its seals are made with.
+    pub key: PublicKey,
+}
+
+impl ProofOfAuthority {
+    /// Every authority's name is bound to its key.
+    pub(super) fn bound(&self, place: usize) -> Option<(&str, PublicKey)> {
+        let authority = self.authorities.get(place)?;
+        Some((&authority.name, authority.key))
+    }
+
+    /// That the list is within the format's limits, names and keys are unique, and somebody can seal after the record with
+    /// which the chain may begin. `name_bytes_max` is the chain's limit.
+    pub(super) fn check(&self, name_bytes_max: usize, has_record: bool) -> Result<(), Problem> {
+        let authorities = &self.authorities;
+        check_count(AUTHORITIES, "authorities", authorities.len())?;
+        let mut seen_names = HashSet::new();
+        let mut seen_keys = HashSet::new();
+        for (place, authority) in authorities.iter().enumerate() {
+            let name = &authority.name;
+            check_name("an authority's name", name, name_bytes_max)
+                .map_err(|text| problem_of(place, "name", text))?;
+            if !seen_names.insert(name) {
+                return Err(problem_of(
+                    place,
+                    "name",
+                    format!("{name:?} is listed twice"),
+                ));
+            }
+            if !seen_keys.insert(authority.key) {
+                let problem = format!("the key of {name:?}, {}, is listed twice", authority.key);
+                return Err(problem_of(place, "key", problem));
+            }
+        }
+        if authorities.is_empty() && !has_record {
+            let problem = "there is none, so that nobody could ever seal a block";
+            return Err(Problem::new(AUTHORITIES, problem));
+        }
+        Ok(())
+    }
+
+    /// At most one problem of each kind: too few clock entries, and keys that can seal nothing.
+    pub(super) fn contradictions(&self, fields: &SpecFields) -> Vec<Problem> {
+        let found = [self.more_than_clock_entries(fields), self.useless_key()];
+        found.into_iter().flatten().collect()
+    }
+
+    /// Those that come too late could never seal.
+    fn more_than_clock_entries(&self, fields: &SpecFields) -> Option<Problem> {
+        let (entries, authorities) = (fields.limits.clock_entries_max, self.authorities.len());
+        let problem = || {
+            let problem = format!(
+                "{entries} entries, but there are {authorities} authorities, and each needs one to seal a block"
+            );
+            Problem::new("limits.clock_entries_max", problem).beside(AUTHORITIES)
+        };
+        (authorities > entries as usize).then(problem)
+    }
+
+    fn useless_key(&self) -> Option<Problem> {
+        let authorities = self.authorities.iter().enumerate();
+        let keys = authorities.map(|(place, authority)| ((place, &authority.name), authority.key));
+        let ((place, name), what) = useless_key(keys)?;
+        let problem = format!("{name:?} could never seal a block {what}");
+        Some(problem_of(place, "key", problem))
+    }
+
+    /// Appends the canonical encoding, behind the tag of the kind.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.round_robin.into());
+        codec::put_count(out, self.authorities.len());
+        for authority in &self.authorities {
+            codec::put_bytes(out, authority.name.as_bytes());
+            out.extend_from_slice(authority.key.as_bytes());
+        }
+    }
+
+    /// Reads what stands behind the tag of the kind.
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let round_robin = reader.flag("round_robin")?;
+        let count = reader.count("authorities", SPEC_ENTRIES_MAX, AUTHORITY_BYTES_MIN)?;
+        let mut authorities = Vec::with_capacity(count);
+        for _ in 0..count {
+            let name = reader.name("authorities")?.to_owned();
+            let key = PublicKey::from_bytes(reader.array("authorities")?);
+            authorities.push(Authority { name, key });
+        }
+        Ok(Self {
+            authorities,
+            round_robin,
+        })
+    }
+
+    /// The table `consensus` of the TOML text.
+    pub(super) fn to_toml(&self) -> ConsensusToml {
+        ConsensusToml {
+            kind: Kind::ProofOfAuthority,
+            round_robin: self.round_robin,
+            authorities: self.authorities.clone(),
+        }
+    }
+
+    /// The parameters of a table `consensus` of this kind.
+    pub(super) fn from_toml(table: ConsensusToml) -> Self {
+        Self {
+            authorities: table.authorities,
+            round_robin: table.round_robin,
+        }
+    }
+}
+
+fn problem_of(place: usize, field: &str, problem: String) -> Problem {
+    Problem::within(
+        AUTHORITIES,
+        vec![Step::Index(place), Step::Key(field.to_owned())],
+        problem,
+    )
+}
