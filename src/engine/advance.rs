@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::EngineError;
-use super::message::Command;
+use super::chain::Chain;
+use super::message::{Command, StateRequest};
 use super::metrics::{Load, Stage};
 use super::shared::Shared;
+use super::sync::lock;
 
 /// Rules and settles what is ready; called with every piece of news.
 pub(super) fn advance(shared: &Shared) {
@@ -15,6 +17,33 @@ pub(super) fn advance(shared: &Shared) {
             shared.fail(error);
         }
     });
+}
+
+/// Gives copies of the state to those who wait for one; one of them may hold the chain.
+fn hand_out(shared: &Shared, chain: &mut Chain) {
+    if shared.snapshot_is_due.swap(false, Ordering::AcqRel) {
+        // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
+        let _ = shared
+            .snapshots
+            .send(Some(chain.validator().state().clone()));
+    }
+    let mut is_held = chain.is_held;
+    let served: Vec<_> = {
+        let mut requests = lock(&shared.state_requests);
+        // Those that stay are looked at again when whoever holds the chain lets go.
+        shared.is_state_wanted.store(false, Ordering::Release);
+        let is_served = |request: &mut StateRequest| {
+            let is_served = !(request.holds && is_held);
+            is_held |= request.holds;
+            is_served
+        };
+        requests.extract_if(.., is_served).collect()
+    };
+    chain.is_held = is_held;
+    for request in served {
+        // Those who ask wait for it in their threads, so that nothing of theirs is run here.
+        request.answer.fulfil(chain.validator().state().clone());
+    }
 }
 
 /// A round of it.
@@ -34,16 +63,12 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
             shared.send_commit(Command::Settled(settled));
             continue;
         }
-        if shared.snapshot_is_due.load(Ordering::Acquire) {
-            // A snapshot is of a state without unsettled blocks, so that rules wait until it is taken.
+        if shared.wants_state() {
+            // What is asked for is a state without unsettled blocks, so that rules wait until it is taken.
             if chain.ruled() > 0 {
                 return Ok(());
             }
-            shared.snapshot_is_due.store(false, Ordering::Release);
-            // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
-            let _ = shared
-                .snapshots
-                .send(Some(chain.validator().state().clone()));
+            hand_out(shared, &mut chain);
         }
         let Some(parcel) = chain.next_to_rule() else {
             return Ok(());

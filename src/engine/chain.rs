@@ -25,6 +25,8 @@ pub(super) struct Chain {
     reader: ChainReader,
     slots: VecDeque<Slot>,
     ruled: usize,
+    /// Whether somebody builds the next block on the state, which stays as it is until then.
+    pub(super) is_held: bool,
     /// Hashes of the last blocks of the state, the newest last: at least those that aren't committed.
     recent: VecDeque<BlockHash>,
 }
@@ -36,6 +38,17 @@ pub(super) struct Slot {
     journal: Option<Journal>,
     /// Height of the last block of the same call before this parcel, from the first ruling on.
     height_before: Option<Option<u64>>,
+}
+
+impl Slot {
+    const fn new(parcel: Arc<Parcel>) -> Self {
+        Self {
+            parcel,
+            judged: Vec::new(),
+            journal: None,
+            height_before: None,
+        }
+    }
 }
 
 /// A block that was ruled, as far as that goes without its signatures.
@@ -82,6 +95,7 @@ impl Chain {
             reader,
             slots: VecDeque::new(),
             ruled: 0,
+            is_held: false,
             recent: VecDeque::new(),
         }
     }
@@ -92,12 +106,12 @@ impl Chain {
 
     /// Puts a parcel last.
     pub(super) fn push(&mut self, parcel: Arc<Parcel>) {
-        self.slots.push_back(Slot {
-            parcel,
-            judged: Vec::new(),
-            journal: None,
-            height_before: None,
-        });
+        self.slots.push_back(Slot::new(parcel));
+    }
+
+    /// Puts a parcel before all that weren't ruled.
+    pub(super) fn push_first(&mut self, parcel: Arc<Parcel>) {
+        self.slots.insert(self.ruled, Slot::new(parcel));
     }
 
     /// Gives away everything that is on its way, to be dropped once nothing is locked: whoever waits for it is told then.
@@ -117,8 +131,11 @@ impl Chain {
         self.ruled
     }
 
-    /// The next parcel to rule, if it is decoded.
+    /// The next parcel to rule, if it is decoded and nobody holds the chain.
     pub(super) fn next_to_rule(&self) -> Option<Arc<Parcel>> {
+        if self.is_held {
+            return None;
+        }
         let parcel = &self.slots.get(self.ruled)?.parcel;
         parcel.prepared().is_some().then(|| Arc::clone(parcel))
     }

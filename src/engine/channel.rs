@@ -63,6 +63,16 @@ mod walked {
         thread::sleep(Duration::ZERO);
     }
 
+    impl<T> Queue<T> {
+        /// Notes that this thread waits, once: each time it is woken is a step of the walk.
+        fn note_waiting(&mut self) {
+            let own = thread::current();
+            if self.waiting.iter().all(|other| other.id() != own.id()) {
+                self.waiting.push(own);
+            }
+        }
+    }
+
     /// Wakes whoever waits at a queue. Not while it is locked: here others may run.
     fn wake<T>(mut queue: MutexGuard<'_, Queue<T>>) {
         let waiting = std::mem::take(&mut queue.waiting);
@@ -85,7 +95,7 @@ mod walked {
         pub(in super::super) fn send(&self, mut item: T) -> Result<(), Infallible> {
             while let Err(again) = self.try_send(item) {
                 item = again;
-                lock(&self.0).waiting.push(thread::current());
+                lock(&self.0).note_waiting();
                 thread::park();
             }
             Ok(())
@@ -127,7 +137,7 @@ mod walked {
                 return Some(item);
             }
             for receiver in [first, second] {
-                lock(&receiver.0).waiting.push(thread::current());
+                lock(&receiver.0).note_waiting();
             }
             thread::park();
         }

@@ -17,27 +17,20 @@ use super::{
     WhenFull,
 };
 use crate::clock;
-use crate::consensus;
 use crate::format::digest::{BlockHash, TransactionId};
 use crate::format::model::{Block, Header, Transaction};
 use crate::format::proof::{ExtensionProof, TransactionProof};
-use crate::format::rejection::Reason;
-use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
-use crate::rules::produce;
-
-/// So often a block is produced anew when others came in between.
-const PRODUCE_ATTEMPTS: usize = 8;
 
 /// A chain at work: see the [module](super). Used from any number of threads; dropping it shuts it down.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
     /// What the clocks read when the engine was opened.
-    clocks: clock::Start,
+    pub(super) clocks: clock::Start,
 }
 
 impl Engine {
@@ -122,71 +115,6 @@ impl Engine {
         let sent = shared.submissions.send(Some(submission));
         sent.map_err(|_| shared.latch.reason())?;
         Ok(ticket)
-    }
-
-    /// Makes the next block of the transactions that wait, seals it with `key`, and commits it. By fee, the highest first,
-    /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
-    /// invalid are dropped; what finds no room behind those before it waits for the next block.
-    ///
-    /// No later block can be older than this one, so the clock is not believed blindly. It may be a day ahead of the last
-    /// block, or a day ahead of the time that it was when the engine was opened plus what has passed since by the
-    /// [timer](EngineBuilder::timer), whichever is later, and never beyond the year 9999. A clock that jumped further is an
-    /// error, by which nothing is dropped, and producing goes on once the clock is right. Where it was right all along
-    /// (the machine slept for days, and no other hub's block came in meanwhile), opening the engine again says so.
-    ///
-    /// # Errors
-    /// [`EngineError::Produce`]: nobody may produce with this key, the clock is too far ahead, or the block is not valid
-    /// (it is another's turn; the clock is further behind the last block than the chain's clock drift allows);
-    /// [`EngineError::Busy`]: other blocks came in between again and again; the engine failed or was shut down.
-    pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
-        for _ in 0..PRODUCE_ATTEMPTS {
-            let block = self.next_block(key)?;
-            let ticket = self.hand_in(vec![Offered::Decoded(Box::new(block))], WhenFull::Wait)?;
-            match ticket.wait()?.pop() {
-                Some(Outcome::Rejected(rejected)) => match rejected.reason {
-                    Reason::Height | Reason::PreviousHash | Reason::Fork => {}
-                    _ => return Err(EngineError::Produce(rejected.to_string())),
-                },
-                Some(outcome) => return Ok(outcome),
-                None => return Err(self.shared.latch.reason()),
-            }
-        }
-        Err(EngineError::Busy)
-    }
-
-    fn next_block(&self, key: &KeyPair) -> Result<Block, EngineError> {
-        // Before the chain is locked: a timer that panics fails the engine, which clears the chain.
-        let steady_us = self.shared.steady_us();
-        self.shared.latch.check()?;
-        let chain = self.shared.lock_chain();
-        let validator = chain.validator();
-        let (spec, state) = (validator.spec(), validator.state());
-        let producer = consensus::producer(spec, state, &key.public_key())
-            .map_err(|fault| EngineError::Produce(fault.detail))?;
-        let now_us = self.believable_time(steady_us, state.timestamp())?;
-        let mut pool = lock(&self.shared.pool);
-        let (chosen, refused) = validator.choose(producer, now_us, pool.in_order());
-        for transaction in &refused {
-            pool.remove(transaction);
-        }
-        drop(pool);
-        Ok(produce::produce(
-            spec, state, producer, key, &chosen, now_us,
-        )?)
-    }
-
-    /// This machine's time, unless its clock must have jumped ahead.
-    fn believable_time(&self, steady_us: u64, head_us: u64) -> Result<u64, EngineError> {
-        let now_us = self.shared.clock.now_us();
-        let latest_us = self.clocks.latest_us(steady_us, head_us);
-        if now_us > latest_us {
-            return Err(EngineError::Produce(format!(
-                "this machine's clock reads {now_us} µs since the Unix epoch, but it can't be later than {latest_us} µs, \
-                 a day after the last block (of {head_us} µs) and after the time that has passed since the engine was \
-                 opened: set the clock right, or if it is, open the engine again"
-            )));
-        }
-        Ok(now_us)
     }
 
     /// The chain's specification.

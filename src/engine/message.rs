@@ -19,6 +19,7 @@ use crate::format::rejection::Fault;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{EncodedState, PruneReport};
+use crate::state::State;
 
 /// What there is to do for a worker.
 pub(super) enum Job {
@@ -32,6 +33,13 @@ pub(super) enum Job {
     Admission(u64, Batch),
     /// Nothing more.
     Stop,
+}
+
+/// Somebody who waits for a copy of the state.
+pub(super) struct StateRequest {
+    pub(super) answer: Promise<State>,
+    /// Whether nothing may be ruled until a block on it has come.
+    pub(super) holds: bool,
 }
 
 /// What the thread that commits is asked for, in order.

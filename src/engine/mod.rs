@@ -54,12 +54,14 @@
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
+//! | `build`, `state_request` | building and checking blocks, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
 //! | `shared`, `threads` | what all threads share, and how they end |
 //! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
 
 mod admission;
 mod advance;
+mod build;
 mod builder;
 mod chain;
 mod channel;
@@ -75,6 +77,7 @@ mod permits;
 mod settings;
 mod shared;
 mod snapshot;
+mod state_request;
 mod subscription;
 mod sync;
 mod threads;
@@ -85,6 +88,7 @@ mod walk;
 mod watermark;
 mod worker;
 
+pub use self::build::Verdict;
 pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::Engine;

@@ -10,7 +10,7 @@ use super::EngineError;
 use super::chain::Chain;
 use super::channel::Sender;
 use super::error::{Latch, message_of};
-use super::message::{Command, InOrder, Job, Submission};
+use super::message::{Command, InOrder, Job, StateRequest, Submission};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
@@ -53,6 +53,10 @@ pub(super) struct Shared {
     /// Parcels without an answer.
     pub(super) parcels: AtomicUsize,
     pub(super) snapshot_is_due: AtomicBool,
+    /// Those who wait for a copy of the state, each with a permit.
+    pub(super) state_requests: Mutex<Vec<StateRequest>>,
+    /// Whether one of them can be answered. Written while they are locked.
+    pub(super) is_state_wanted: AtomicBool,
     pub(super) jobs: Sender<Job>,
     pub(super) urgent: Sender<Job>,
     pub(super) commands: Sender<Command>,
@@ -114,6 +118,8 @@ impl Shared {
             turn: Turn::default(),
             parcels: AtomicUsize::new(0),
             snapshot_is_due: AtomicBool::new(false),
+            state_requests: Mutex::default(),
+            is_state_wanted: AtomicBool::new(false),
             jobs: parts.jobs,
             urgent: parts.urgent,
             commands: parts.commands,
@@ -139,12 +145,25 @@ impl Shared {
 
     /// Puts a parcel into the chain's order and in front of the workers.
     pub(super) fn enqueue(&self, parcel: Parcel) -> Result<(), EngineError> {
+        self.enqueue_at(parcel, Chain::push)
+    }
+
+    /// The same, before all that weren't ruled.
+    pub(super) fn enqueue_first(&self, parcel: Parcel) -> Result<(), EngineError> {
+        self.enqueue_at(parcel, Chain::push_first)
+    }
+
+    fn enqueue_at(
+        &self,
+        parcel: Parcel,
+        push: impl FnOnce(&mut Chain, Arc<Parcel>),
+    ) -> Result<(), EngineError> {
         let parcel = Arc::new(parcel);
         {
             let mut chain = self.lock_chain();
             // Under the lock, so that either the failure finds the parcel or the parcel the failure.
             self.latch.check()?;
-            chain.push(Arc::clone(&parcel));
+            push(&mut chain, Arc::clone(&parcel));
             self.parcels.fetch_add(1, Ordering::AcqRel);
             self.meters.queued(Stage::Validate, chain.len());
         }
@@ -158,6 +177,11 @@ impl Shared {
         self.meters.queued(Stage::Commit, self.commands.len());
         // Only when the thread has ended is there nobody to take it, and then nobody is owed an answer.
         let _ = self.commands.send(command);
+    }
+
+    /// Whether anybody waits for the state as it is when no block is ruled that isn't settled.
+    pub(super) fn wants_state(&self) -> bool {
+        self.snapshot_is_due.load(Ordering::Acquire) || self.is_state_wanted.load(Ordering::Acquire)
     }
 
     /// Calls the probe at a hand-off, and notes the stage that a panic from now on belongs to.
@@ -214,6 +238,8 @@ impl Shared {
         }
         let parcels = self.lock_chain().clear();
         drop(parcels);
+        let requests = std::mem::take(&mut *lock(&self.state_requests));
+        drop(requests);
         let batches = lock(&self.judged).clear();
         drop(batches);
     }

@@ -106,10 +106,14 @@ fn import_and_go(engine: &Engine) -> Result<(), EngineError> {
 }
 
 fn produce(engine: &Engine) -> Result<(), EngineError> {
-    match engine.produce(chain().generator.authority().1) {
-        Ok(_) | Err(EngineError::Busy) => Ok(()),
-        Err(error) => Err(error),
-    }
+    engine.produce(chain().generator.authority().1).map(drop)
+}
+
+fn build_and_check(engine: &Engine) -> Result<(), EngineError> {
+    let key = chain().generator.authority().1.public_key();
+    let deadline = std::time::Instant::now() + Duration::from_secs(3600);
+    let draft = engine.build(&key, deadline)?;
+    engine.check(&draft).map(drop)
 }
 
 fn sync(engine: &Engine) -> Result<(), EngineError> {
@@ -134,12 +138,13 @@ fn wait(engine: &Engine) -> Result<(), EngineError> {
     engine.wait_committed(9, Durability::Memory)
 }
 
-const CALLERS: [Caller; 9] = [
+const CALLERS: [Caller; 10] = [
     submit,
     submit_and_go,
     import,
     import_and_go,
     produce,
+    build_and_check,
     sync,
     prune,
     follow,
@@ -231,6 +236,14 @@ fn commands_while_it_shuts_down_end() {
 fn following_while_it_shuts_down_ends() {
     walk(300, || {
         let callers: [Caller; 3] = [follow, follow, import_and_go];
+        shut_down_under(&open(builder()), &callers, is_stopped);
+    });
+}
+
+#[test]
+fn producing_beside_others_while_it_shuts_down_ends() {
+    walk(200, || {
+        let callers: [Caller; 5] = [produce, produce, produce, import_and_go, build_and_check];
         shut_down_under(&open(builder()), &callers, is_stopped);
     });
 }

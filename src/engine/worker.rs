@@ -41,12 +41,12 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
         let stage = Cell::new(Stage::Decode);
         let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
             Job::Parcel(parcel) => take_through(shared, parcel, &stage),
-            Job::Advance => {}
+            Job::Advance => advance(shared),
             Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
             Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
             Job::Stop => {}
         }));
-        let done = done.and_then(|()| look_after_snapshot(shared));
+        let done = done.and_then(|()| look_after_state(shared));
         if let Err(payload) = done {
             shared.fail(EngineError::Panicked {
                 stage: stage.get(),
@@ -57,8 +57,8 @@ pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>
 }
 
 /// Hands over the state if it is asked for.
-fn look_after_snapshot(shared: &Shared) -> std::thread::Result<()> {
-    if !shared.snapshot_is_due.load(Ordering::Acquire) {
+fn look_after_state(shared: &Shared) -> std::thread::Result<()> {
+    if !shared.wants_state() {
         return Ok(());
     }
     catch_unwind(AssertUnwindSafe(|| advance(shared)))

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod api;
+mod building;
 #[path = "../common/mod.rs"]
 mod common;
 mod equivalence;

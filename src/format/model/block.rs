@@ -119,6 +119,16 @@ impl Block {
         })
     }
 
+    /// The same block with another seal, which its hash doesn't cover. O(1).
+    #[must_use]
+    pub fn sealed(self, seal: Seal) -> Self {
+        Self {
+            seal_bytes: seal.encode().into(),
+            seal,
+            ..self
+        }
+    }
+
     /// The header.
     #[must_use]
     pub const fn header(&self) -> &Header {

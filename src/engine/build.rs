@@ -1,0 +1,239 @@
+//! Building the next block and checking one, on a copy of the state: choosing, hashing, sealing and checking hold nobody up.
+
+use std::time::Instant;
+
+use super::parcel::{Offered, Parcel};
+use super::permits::Permit;
+use super::sync::{Arc, lock};
+use super::ticket::ticket;
+use super::{Engine, EngineError, Outcome, state_request};
+use crate::consensus;
+use crate::format::model::{Block, HEADER_BYTES_MAX, SEAL_BYTES_MAX, Transaction};
+use crate::format::rejection::{Reason, Rejected};
+use crate::format::signature::{KeyPair, PublicKey};
+use crate::rules::{Claims, Depth, Prepared, Signatures, Validator, produce};
+use crate::state::State;
+
+/// What [`Engine::check`] says of a block: nothing against it, or what is wrong.
+pub type Verdict = Result<(), Rejected>;
+
+/// How often [`Engine::produce`] builds a block anew because others came in meanwhile, before it lets no more come in.
+const ATTEMPTS: usize = 4;
+
+/// How many more transactions are taken from the pool than a block has room for, since some may be of no use any more.
+const CANDIDATES_BEYOND: usize = 8192;
+
+/// Transactions from the pool for one block, and the memory that it may take.
+struct Candidates {
+    transactions: Vec<Transaction>,
+    permit: Permit,
+}
+
+impl Engine {
+    /// Makes the next block of the transactions that wait, seals it with `key`, and commits it. By fee, the highest first,
+    /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
+    /// invalid are dropped; what finds no room behind those before it waits for the next block.
+    ///
+    /// Blocks that come in meanwhile have precedence, and it is built anew on top of them; but if that happens again and
+    /// again, the next ones wait until this one is made.
+    ///
+    /// No later block can be older than this one, so the clock is not believed blindly. It may be a day ahead of the last
+    /// block, or a day ahead of the time that it was when the engine was opened plus what has passed since by the
+    /// [timer](super::EngineBuilder::timer), whichever is later, and never beyond the year 9999. A clock that jumped further is an
+    /// error, by which nothing is dropped, and producing goes on once the clock is right. Where it was right all along
+    /// (the machine slept for days, and no other hub's block came in meanwhile), opening the engine again says so.
+    ///
+    /// # Errors
+    /// [`EngineError::Produce`]: nobody may produce with this key, the clock is too far ahead, or the block is not valid
+    /// (it is another's turn; the clock is further behind the last block than the chain's clock drift allows);
+    /// the engine failed or was shut down.
+    pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let mut attempts = 0;
+        loop {
+            let outcome = match attempts < ATTEMPTS {
+                true => self.produce_on_copy(key)?,
+                false => self.produce_holding(key)?,
+            };
+            attempts += 1;
+            match outcome {
+                Outcome::Rejected(rejected) => match rejected.reason {
+                    Reason::Height | Reason::PreviousHash | Reason::Fork
+                        if attempts <= ATTEMPTS => {}
+                    _ => return Err(EngineError::Produce(rejected.to_string())),
+                },
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    fn produce_on_copy(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let Candidates {
+            transactions,
+            permit,
+        } = self.candidates()?;
+        let state = state_request::copy(&self.shared, &permit)?;
+        let block = self.sealed(key, state, &transactions)?;
+        let (parcel, ticket) = self.parcel_of(block, permit);
+        self.shared.enqueue(parcel)?;
+        self.only(ticket.wait()?)
+    }
+
+    /// The same while nothing else is ruled.
+    fn produce_holding(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let Candidates {
+            transactions,
+            permit,
+        } = self.candidates()?;
+        let (state, hold) = state_request::hold(&self.shared, &permit)?;
+        let block = self.sealed(key, state, &transactions)?;
+        let (parcel, ticket) = self.parcel_of(block, permit);
+        hold.enqueue(parcel)?;
+        self.only(ticket.wait()?)
+    }
+
+    fn parcel_of(&self, block: Block, permit: Permit) -> (Parcel, super::Ticket<Vec<Outcome>>) {
+        let (answer, ticket) = ticket(&self.shared.latch);
+        let offered = vec![Offered::Decoded(Box::new(block))];
+        (Parcel::new(Arc::default(), offered, permit, answer), ticket)
+    }
+
+    fn only(&self, mut outcomes: Vec<Outcome>) -> Result<Outcome, EngineError> {
+        outcomes.pop().ok_or_else(|| self.shared.latch.reason())
+    }
+
+    fn sealed(
+        &self,
+        key: &KeyPair,
+        state: State,
+        candidates: &[Transaction],
+    ) -> Result<Block, EngineError> {
+        let public = key.public_key();
+        let draft = self.draft(&public, state, candidates, || false)?;
+        let seal = consensus::seal(&self.shared.spec, key, draft.header());
+        Ok(draft.sealed(seal))
+    }
+
+    /// Builds the next block for whoever holds the private half of `key`, without a seal: of the transactions that wait, as
+    /// [`Engine::produce`] takes them, as many as can be chosen until `deadline`. Nothing is committed, and what was chosen
+    /// goes on waiting; other blocks may come in at any time, and then it is no longer the next. [`Block::sealed`] puts a
+    /// seal on it. Takes what choosing takes, up to the deadline, and hashing: some 2 µs a transaction.
+    ///
+    /// # Errors
+    /// [`EngineError::Produce`]: nobody may produce with this key, or the clock is too far ahead; the engine failed or was
+    /// shut down.
+    pub fn build(&self, key: &PublicKey, deadline: Instant) -> Result<Block, EngineError> {
+        let Candidates {
+            transactions,
+            permit,
+        } = self.candidates()?;
+        let state = state_request::copy(&self.shared, &permit)?;
+        self.draft(key, state, &transactions, || Instant::now() >= deadline)
+    }
+
+    /// Judges a block as the next one, by every rule and with all signatures, and commits nothing: the verdict that it would
+    /// get if it was handed in now. A block that isn't the next one is rejected with `height`, also if it is held. Signatures of a
+    /// valid block are remembered, so that handing it in later costs less.
+    ///
+    /// # Errors
+    /// The engine failed or was shut down. What is wrong with the block is the [`Verdict`].
+    pub fn check(&self, block: &Block) -> Result<Verdict, EngineError> {
+        let shared = &self.shared;
+        shared.latch.check()?;
+        let transactions = block.transactions().len() as u64;
+        let bytes = Offered::Decoded(Box::new(block.clone())).bytes();
+        let permit = self.permit(shared.settings.memory_of(1, transactions, bytes))?;
+        let prepared = Prepared::new(&shared.spec, block.clone());
+        let mut claims = Claims::default();
+        let known = shared.verified.contains(prepared.leaves());
+        claims.add_block(0, &shared.spec, &prepared, |index, _| known[index]);
+        let mut signatures = Signatures::unchecked();
+        for (_, found) in claims.verify(0..claims.len(), &shared.verifier) {
+            signatures.merge(found);
+        }
+        // Last, so that the verdict is of now.
+        let validator = self.validator(state_request::copy(shared, &permit)?);
+        let now_us = shared.clock.now_us();
+        let verdict = validator
+            .rule(&prepared, Depth::Full { now_us })
+            .settle(signatures);
+        if verdict.is_ok() {
+            shared.verified.insert(prepared.leaves().iter().copied());
+        }
+        Ok(verdict.map(drop))
+    }
+
+    fn permit(&self, bytes: u64) -> Result<Permit, EngineError> {
+        let permit = self.shared.memory.acquire(bytes);
+        permit.ok_or_else(|| self.shared.latch.reason())
+    }
+
+    fn validator(&self, state: State) -> Validator {
+        Validator::resume(self.shared.spec.clone(), state)
+            .unwrap_or_else(|_| unreachable!("an engine's state is of its chain"))
+    }
+
+    /// What waits in the pool, in the order in which a block takes it, as much as one may need.
+    fn candidates(&self) -> Result<Candidates, EngineError> {
+        let shared = &self.shared;
+        shared.latch.check()?;
+        let limits = &shared.spec.limits;
+        let room = limits.transactions_max as usize;
+        let transactions: Vec<Transaction> = {
+            let pool = lock(&shared.pool);
+            let wanted = room.saturating_add(CANDIDATES_BEYOND).min(pool.len());
+            pool.in_order().take(wanted).cloned().collect()
+        };
+        let bytes: usize = transactions.iter().map(|one| one.bytes().len()).sum();
+        let body = bytes.min(limits.body_bytes_max as usize);
+        let count = transactions.len().min(room) as u64;
+        let permit = self.permit(shared.settings.memory_of(
+            1,
+            count,
+            body + HEADER_BYTES_MAX + SEAL_BYTES_MAX,
+        ))?;
+        Ok(Candidates {
+            transactions,
+            permit,
+        })
+    }
+
+    fn draft(
+        &self,
+        key: &PublicKey,
+        state: State,
+        candidates: &[Transaction],
+        mut is_over: impl FnMut() -> bool,
+    ) -> Result<Block, EngineError> {
+        let shared = &self.shared;
+        let steady_us = shared.steady_us();
+        shared.latch.check()?;
+        let validator = self.validator(state);
+        let (spec, state) = (validator.spec(), validator.state());
+        let producer = consensus::producer(spec, state, key)
+            .map_err(|fault| EngineError::Produce(fault.detail))?;
+        let now_us = self.believable_time(steady_us, state.timestamp())?;
+        let in_time = candidates.iter().take_while(|_| !is_over());
+        let (chosen, refused) = validator.choose(producer, now_us, in_time);
+        if !refused.is_empty() {
+            let mut pool = lock(&shared.pool);
+            refused
+                .iter()
+                .for_each(|transaction| pool.remove(transaction));
+        }
+        Ok(produce::draft(spec, state, producer, &chosen, now_us)?)
+    }
+
+    /// This machine's time, unless its clock must have jumped ahead.
+    fn believable_time(&self, steady_us: u64, head_us: u64) -> Result<u64, EngineError> {
+        let now_us = self.shared.clock.now_us();
+        let latest_us = self.clocks.latest_us(steady_us, head_us);
+        if now_us > latest_us {
+            return Err(EngineError::Produce(format!(
+                "this machine's clock reads {now_us} µs since the Unix epoch, but it can't be later than {latest_us} µs, \
+                 a day after the last block (of {head_us} µs) and after the time that has passed since the engine was \
+                 opened: set the clock right, or if it is, open the engine again"
+            )));
+        }
+        Ok(now_us)
+    }
+}

@@ -1,0 +1,80 @@
+//! The state, for whoever builds or checks a block on it: a copy, taken at a moment when no block is ruled that isn't settled.
+//! A copy costs microseconds, so that the chain hardly waits; who [holds](Hold) the chain has the next block to itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use super::EngineError;
+use super::advance::advance;
+use super::error::message_of;
+use super::message::{Job, StateRequest};
+use super::metrics::Stage;
+use super::parcel::Parcel;
+use super::permits::Permit;
+use super::shared::Shared;
+use super::sync::lock;
+use super::ticket::ticket;
+use crate::state::State;
+
+/// A copy of the state. The permit is the caller's: whoever asks holds one until it has its answer, so that no shutdown
+/// passes it by.
+pub(super) fn copy(shared: &Shared, _permit: &Permit) -> Result<State, EngineError> {
+    request(shared, false)
+}
+
+/// A copy of the state, which stays the chain's until what is held is let go: nothing is ruled meanwhile. A caller who holds
+/// must not wait for memory, which others may have that wait for it.
+pub(super) fn hold<'a>(
+    shared: &'a Shared,
+    _permit: &Permit,
+) -> Result<(State, Hold<'a>), EngineError> {
+    let state = request(shared, true)?;
+    Ok((state, Hold { shared }))
+}
+
+fn request(shared: &Shared, holds: bool) -> Result<State, EngineError> {
+    shared.latch.check()?;
+    let (answer, ticket) = ticket(&shared.latch);
+    {
+        let mut requests = lock(&shared.state_requests);
+        // Under the lock, so that either a failure finds the request or the request the failure.
+        shared.latch.check()?;
+        requests.push(StateRequest { answer, holds });
+        shared.is_state_wanted.store(true, Ordering::Release);
+    }
+    // If there is no room, the workers have something to do, and look after it.
+    let _ = shared.urgent.try_send(Job::Advance);
+    ticket.wait()
+}
+
+/// Lets rules go on when it is dropped.
+pub(super) struct Hold<'a> {
+    shared: &'a Shared,
+}
+
+impl Hold<'_> {
+    /// Lets go, with a parcel in front of all that wait to be ruled.
+    pub(super) fn enqueue(self, parcel: Parcel) -> Result<(), EngineError> {
+        self.shared.enqueue_first(parcel)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let shared = self.shared;
+        shared.lock_chain().is_held = false;
+        {
+            let requests = lock(&shared.state_requests);
+            shared
+                .is_state_wanted
+                .store(!requests.is_empty(), Ordering::Release);
+        }
+        // Who rules now is not a worker, who would note a panic.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| advance(shared))) {
+            shared.fail(EngineError::Panicked {
+                stage: Stage::Validate,
+                message: message_of(payload),
+            });
+        }
+    }
+}
