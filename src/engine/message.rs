@@ -9,8 +9,10 @@ use hubledger_storage::Receipt;
 
 use super::EngineError;
 use super::chain::Settled;
+use super::feed::Start;
 use super::parcel::Parcel;
 use super::permits::Permit;
+use super::registry::Claim;
 use super::sync::Arc;
 use super::ticket::Promise;
 use crate::format::digest::TransactionId;
@@ -40,6 +42,8 @@ pub(super) enum Command {
     Snapshot(EncodedState),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
+    /// Change who is registered as a follower.
+    Register(Registering),
     /// Make everything before as durable as the store can.
     Sync(Promise<Receipt>),
     /// Drop what is kept for later, since the engine failed.
@@ -53,6 +57,14 @@ pub(super) struct Pruning {
     pub(super) policy: PrunePolicy,
     pub(super) archive: Option<ArchiveWriter>,
     pub(super) answer: Promise<Result<PruneReport, EngineError>>,
+}
+
+/// A follower that is to be registered, or to be moved.
+pub(super) struct Registering {
+    pub(super) name: String,
+    /// Without it, the follower is to be removed.
+    pub(super) start: Option<Start>,
+    pub(super) answer: Promise<Result<Claim, EngineError>>,
 }
 
 /// The verdict on a submitted transaction: its id, if it waits for a block now, or the first rule that it breaks.

@@ -15,6 +15,8 @@ pub(crate) struct Retention {
     archive: Option<ArchiveWriter>,
     blocks: u64,
     bytes: u64,
+    /// The follower that held pruning back the last time.
+    held_back_by: Option<String>,
 }
 
 impl Retention {
@@ -32,7 +34,8 @@ impl Ledger {
     /// # Errors
     /// A policy that is refused ([`PrunePolicy::validate`]), also because its budget is too small for what must stay of the
     /// chain as it is; then the ledger keeps to the one it had. Headers and ids of a chain that grows may outgrow a budget
-    /// later: then it is come as close to as can be, with a warning.
+    /// later: then it is come as close to as can be, with a warning. A registered follower holds pruning back, of which a warning tells
+    /// once.
     pub fn keep_to(
         &mut self,
         policy: PrunePolicy,
@@ -63,6 +66,7 @@ impl Committer {
             archive,
             blocks: u64::MAX / 2,
             bytes: 0,
+            held_back_by: None,
         };
         Ok(())
     }
@@ -100,7 +104,10 @@ impl Committer {
                 let mut go_on = |_| ControlFlow::Continue(());
                 let archive = retention.archive.as_mut();
                 self.prune_towards(policy, now_us, state, archive, &mut go_on)
-                    .map(|report| warn_of_budget(policy, &report))
+                    .map(|report| {
+                        warn_of_budget(policy, &report);
+                        warn_of_follower(&mut retention.held_back_by, &report);
+                    })
             }
             None => Ok(()),
         };
@@ -112,6 +119,23 @@ impl Committer {
             outcome => outcome,
         }
     }
+}
+
+/// Says who holds pruning back: once, and again only if another does or it went on in between.
+fn warn_of_follower(before: &mut Option<String>, report: &PruneReport) {
+    let held_back_by = report.held_back_by.as_ref();
+    let name = held_back_by.map(|held| held.name.clone());
+    if *before == name {
+        return;
+    }
+    if let Some(held) = held_back_by {
+        tracing::warn!(
+            follower = held.name,
+            height = held.height,
+            "pruning is held back by a follower, which has not finished this block"
+        );
+    }
+    *before = name;
 }
 
 fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
