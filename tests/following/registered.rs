@@ -1,0 +1,252 @@
+//! Followers that are registered: how they are kept, and what waits for them.
+
+use std::ops::ControlFlow;
+
+use hubledger::engine::{Engine, EngineError, FeedError};
+use hubledger::ledger::policy::{Keep, PrunePolicy};
+use hubledger::ledger::{
+    FOLLOWERS_MAX, FollowerRefused, HeldBack, Ledger, LedgerError, Position, copy_chain,
+};
+use hubledger_storage::Durability;
+
+use crate::common::{Chain, clock, memory};
+use crate::every::{engine, feed_error, import, seen};
+use crate::places::{Place, chain};
+
+/// Registers a follower that has finished the block at `height`.
+fn finished_to(engine: &Engine, name: &str, height: u64) {
+    let mut follower = engine.register(name, height).unwrap();
+    seen(follower.next().unwrap().unwrap());
+    follower.finished(height).unwrap();
+}
+
+fn position(chain: &Chain, height: u64) -> Option<Position> {
+    let hash = chain.blocks[height as usize].hash();
+    Some(Position { height, hash })
+}
+
+#[test]
+fn the_value_has_these_bytes_and_is_there_after_the_end() {
+    let whole = chain(9);
+    for place in Place::all() {
+        let engine_ = engine(&place, &whole, Engine::builder());
+        import(&engine_, &whole);
+        engine_.register("search", 0).unwrap();
+        finished_to(&engine_, "audit/2", 7);
+        engine_.shutdown().unwrap();
+        drop(engine_);
+        let golden = [
+            &b"HLFOLL\0\x01"[..],
+            &2u32.to_le_bytes(),
+            &7u32.to_le_bytes(),
+            b"audit/2",
+            &[1],
+            &7u64.to_le_bytes(),
+            &whole.blocks[7].hash().0,
+            &6u32.to_le_bytes(),
+            b"search",
+            &[0],
+        ];
+        let store = place.open();
+        let held = store.reader.meta("followers").unwrap().unwrap();
+        assert_eq!(held, golden.concat(), "{place}");
+        drop(store);
+
+        let again = engine(&place, &whole, Engine::builder());
+        let followers = again.followers();
+        let all: Vec<_> = followers.iter().collect();
+        assert_eq!(all, [("audit/2", position(&whole, 7)), ("search", None)]);
+        let audit = again.resume("audit/2").unwrap();
+        assert_eq!((audit.next_height(), audit.name()), (8, Some("audit/2")));
+        let unknown = FeedError::Unknown("nobody".to_owned());
+        assert_eq!(feed_error(again.resume("nobody")), unknown);
+        assert!(again.remove_follower("audit/2").unwrap());
+        assert!(!again.remove_follower("audit/2").unwrap());
+        assert_eq!(feed_error(audit.finished(7)), FeedError::NotRegistered);
+        drop(again);
+        let again = engine(&place, &whole, Engine::builder());
+        assert_eq!(again.followers().len(), 1, "{place}");
+    }
+}
+
+#[test]
+fn pruning_waits_and_says_for_whom() {
+    let whole = chain(30);
+    for place in Place::all() {
+        let engine = engine(&place, &whole, Engine::builder());
+        import(&engine, &whole);
+        finished_to(&engine, "behind", 11);
+        finished_to(&engine, "ahead", 30);
+        let policy = PrunePolicy {
+            index: Keep::Last(5),
+            headers: Keep::Last(5),
+            ..PrunePolicy::of_bodies(Keep::Last(5))
+        };
+        let held = |height| HeldBack {
+            name: "behind".to_owned(),
+            height,
+        };
+        let report = engine.prune(policy.clone(), None).unwrap();
+        assert_eq!(report.held_back_by, Some(held(12)), "{place}");
+        let extent = engine.reader().extent().unwrap();
+        assert_eq!(
+            (extent.floor, extent.index_floor, extent.header_floor),
+            (12, 12, 12)
+        );
+        // Acknowledging is enough for pruning to go on, without a sync.
+        let mut behind = engine.resume("behind").unwrap();
+        let heights = behind
+            .by_ref()
+            .take(9)
+            .map(|change| seen(change.unwrap()).height);
+        assert_eq!(heights.collect::<Vec<_>>(), (12..=20).collect::<Vec<_>>());
+        let not_given = FeedError::NotGiven {
+            height: 21,
+            next: 21,
+        };
+        assert_eq!(feed_error(behind.finished(21)), not_given);
+        behind.finished(15).unwrap();
+        behind.finished(13).unwrap();
+        let report = engine.prune(policy.clone(), None).unwrap();
+        assert_eq!(report.held_back_by, Some(held(16)), "{place}");
+        assert_eq!(report.bodies.floor, 16);
+        let stored = engine.reader().followers().unwrap();
+        assert_eq!(stored.get("behind"), Some(position(&whole, 15)));
+        // A policy that asks for less isn't held back.
+        let less = PrunePolicy::of_bodies(Keep::Last(20));
+        assert_eq!(engine.prune(less, None).unwrap().held_back_by, None);
+        engine.shutdown().unwrap();
+        drop(engine);
+
+        // The same of a ledger, until it is removed.
+        let mut ledger = place.again(&whole);
+        let prune = |ledger: &mut Ledger| {
+            ledger
+                .prune(&policy, None, &mut |_| ControlFlow::Continue(()))
+                .unwrap()
+        };
+        let report = prune(&mut ledger);
+        assert_eq!(report.held_back_by, Some(held(16)), "{place}");
+        assert!(ledger.remove_follower("behind").unwrap());
+        assert!(!ledger.remove_follower("behind").unwrap());
+        let report = prune(&mut ledger);
+        assert_eq!(
+            (report.bodies.floor, report.held_back_by),
+            (26, None),
+            "{place}"
+        );
+    }
+}
+
+#[test]
+fn a_live_chain_keeps_what_somebody_has_not_finished() {
+    let whole = chain(300);
+    for place in Place::all() {
+        let policy = PrunePolicy::of_bodies(Keep::Last(3));
+        let engine = engine(&place, &whole, Engine::builder().keep_to(policy, None));
+        let mut follower = engine.register("slow", 0).unwrap();
+        import(&engine, &whole);
+        assert_eq!(engine.reader().extent().unwrap().floor, 0, "{place}");
+        for height in 0..=300 {
+            let change = follower.next().unwrap();
+            assert_eq!(seen(change.unwrap()).height, height);
+        }
+        follower.finished(300).unwrap();
+        engine.shutdown().unwrap();
+    }
+}
+
+#[test]
+fn a_budget_is_not_met_at_the_cost_of_a_follower() {
+    let whole = chain(400);
+    let place = Place::new("memory").unwrap();
+    let engine = engine(&place, &whole, Engine::builder());
+    import(&engine, &whole);
+    finished_to(&engine, "a", 9);
+    let usage = engine.reader().usage().unwrap();
+    let policy = PrunePolicy {
+        budget_bytes: Some(usage.bytes_on_disk / 2),
+        ..PrunePolicy::default()
+    };
+    // A store without files fits into any budget.
+    if usage.bytes_on_disk > 0 {
+        let report = engine.prune(policy, None).unwrap();
+        assert_eq!(report.held_back_by.unwrap().height, 10);
+    }
+    engine.shutdown().unwrap();
+}
+
+#[test]
+fn names_and_their_number_are_bounded() {
+    let whole = chain(1);
+    let place = Place::new("memory").unwrap();
+    let engine = engine(&place, &whole, Engine::builder());
+    let refused = |name: &str| match feed_error(engine.register(name, 0)) {
+        FeedError::Refused(refused) => refused,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(""), FollowerRefused::Name(String::new()));
+    for number in 0..FOLLOWERS_MAX {
+        engine.register(&number.to_string(), 0).unwrap();
+    }
+    assert_eq!(refused("one-more"), FollowerRefused::TooMany);
+    let mut former = engine.register("0", 0).unwrap();
+    seen(former.next().unwrap().unwrap());
+    let latter = engine.register("0", 1).unwrap();
+    assert_eq!(feed_error(former.finished(0)), FeedError::NotRegistered);
+    assert_eq!(
+        feed_error(latter.finished(1)),
+        FeedError::NotGiven { height: 1, next: 1 }
+    );
+    latter.finished(0).unwrap();
+    let alone = engine.follow(0).unwrap();
+    assert_eq!(feed_error(alone.finished(0)), FeedError::NotRegistered);
+    engine.shutdown().unwrap();
+}
+
+#[test]
+fn a_damaged_value_is_an_error_by_name() {
+    let whole = chain(3);
+    for place in Place::all() {
+        drop(place.ledger(&whole));
+        let mut store = place.open();
+        let value = [&b"HLFOLL\0\x01"[..], &[9]].concat();
+        store
+            .writer
+            .put_meta("followers", &value, Durability::Os)
+            .unwrap();
+        drop(store);
+        let is_named = |error: &LedgerError| {
+            assert!(error.is_corrupt());
+            assert!(error.to_string().contains("followers"), "{error}");
+        };
+        let opened = Engine::builder()
+            .clock(clock(whole.now()))
+            .open(place.open());
+        match opened.err().unwrap() {
+            EngineError::Ledger(error) => is_named(&error),
+            error => panic!("{error}"),
+        }
+        let mut ledger = place.again(&whole);
+        let policy = PrunePolicy::of_bodies(Keep::Last(1));
+        let pruned = ledger.prune(&policy, None, &mut |_| ControlFlow::Continue(()));
+        is_named(&pruned.unwrap_err());
+        is_named(&ledger.reader().followers().unwrap_err());
+        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+    }
+}
+
+#[test]
+fn a_copy_has_no_followers() {
+    let whole = chain(5);
+    for place in Place::all() {
+        let engine = engine(&place, &whole, Engine::builder());
+        import(&engine, &whole);
+        engine.register("a", 2).unwrap();
+        let target = memory();
+        let copy = target.reader.clone();
+        copy_chain(&engine.reader(), target, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(copy.meta("followers").unwrap(), None, "{place}");
+        engine.shutdown().unwrap();
+    }
+}
