@@ -80,8 +80,8 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
             Command::Settled(settled) => {
                 next = gather(shared, settled, &mut group, commands);
                 commit(shared, &mut committer, &mut group)?;
-                if waiting.duration_since(positions_put) >= POSITIONS_LINGER {
-                    positions_put = waiting;
+                if shared.registry.has_news() && positions_put.elapsed() >= POSITIONS_LINGER {
+                    positions_put = Instant::now();
                     put_positions(shared, &mut committer)?;
                 }
                 if committer.wants_snapshot() || committer.is_pruning_due() {

@@ -37,7 +37,8 @@
 //!
 //! A follower that puts the [`Position`] of what it has done into its own state, in one step with it, and goes on from that
 //! position ([`Start::After`]), does everything once, whatever crashes. The position's hash is compared with the chain's:
-//! if the chain that it saw is no more, that is an error that names both hashes, never a silent change of chains.
+//! if the chain that it saw is no more, that is an error that names both hashes ([`FeedError::OtherChain`]), never a silent change of
+//! chains. Once chains can fork, such a follower will be told [`Change::Reverted`] of what it has seen instead.
 //!
 //! A *registered* follower also keeps the engine from pruning bodies that it hasn't [finished](Follower::finished). How far it has got is
 //! noted in memory at once, and in the store now and then: with a commit, but at most every tenth of a second; before

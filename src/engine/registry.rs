@@ -105,10 +105,14 @@ impl Registry {
         table.followers.remove(name)
     }
 
-    /// The table, if somebody has got further since it was taken last. Without news, a load.
+    /// Whether somebody has got further since the table was taken. A load.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::Acquire)
+    }
+
+    /// The table, if there is news.
     pub(super) fn take_news(&self) -> Option<Followers> {
-        let has_news = self.has_news.load(Ordering::Acquire);
-        has_news.then(|| self.take())
+        self.has_news().then(|| self.take())
     }
 
     /// The table, to be put into the store now.

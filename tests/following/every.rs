@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hubledger::digest::BlockHash;
-use hubledger::engine::{Change, Engine, EngineBuilder, EngineError, FeedError, Follower, Outcome};
+use hubledger::engine::{
+    Change, Engine, EngineBuilder, EngineError, FeedError, Follower, Outcome, Stage, WhenFull,
+};
 use hubledger::ledger::Position;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger_storage::Durability;
@@ -214,6 +216,43 @@ fn after_the_end_what_is_committed_is_read_to_its_end() {
         let next = at_the_end.next_timeout(Duration::from_secs(3600));
         assert!(matches!(next, Poll::Ready(None)));
         assert!(engine.register("late", 0).is_err());
+    }
+}
+
+#[test]
+fn after_a_failure_what_is_committed_comes_before_the_error() {
+    fn check<T: Send>() {}
+    check::<Follower>();
+    let whole = chain(8);
+    for place in Place::all() {
+        let commits = AtomicUsize::new(0);
+        let probe = move |stage| {
+            let is_last = stage == Stage::Commit && commits.fetch_add(1, Ordering::SeqCst) == 3;
+            assert!(!is_last, "a test's panic");
+        };
+        let engine = engine(&place, &whole, Engine::builder().probe(Arc::new(probe)));
+        let mut follower = engine.register("a", 0).unwrap();
+        let mut failed = 0;
+        for block in &whole.blocks[1..] {
+            let ticket = engine.offer(vec![block.encode().into()], WhenFull::Wait);
+            let outcome = ticket.and_then(|ticket| ticket.wait());
+            failed += u64::from(outcome.is_err());
+        }
+        let end = engine.committed(Durability::Memory);
+        assert_eq!((end, failed), (4, 5), "{place}");
+        for height in 0..end {
+            let change = follower.next().unwrap().unwrap();
+            assert_eq!(seen(change).height, height);
+        }
+        for error in [
+            follower.next().unwrap().unwrap_err(),
+            follower.finished(2).unwrap_err(),
+            engine.remove_follower("a").unwrap_err(),
+        ] {
+            assert!(matches!(error, EngineError::Panicked { .. }), "{error}");
+        }
+        assert!(follower.next().is_none() && follower.try_next().is_ready());
+        drop(engine);
     }
 }
 

@@ -1,13 +1,18 @@
 //! Followers that are registered: how they are kept, and what waits for them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use hubledger::engine::{Engine, EngineError, FeedError};
+use hubledger::engine::{Engine, EngineError, FeedError, WhenFull};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
     FOLLOWERS_MAX, FollowerRefused, HeldBack, Ledger, LedgerError, Position, copy_chain,
 };
-use hubledger_storage::Durability;
+use hubledger_storage::{
+    Block, BlockWriter, Durability, Part, PruneReceipt, Receipt, Result, Store,
+};
 
 use crate::common::{Chain, clock, memory};
 use crate::every::{engine, feed_error, import, seen};
@@ -159,20 +164,97 @@ fn a_live_chain_keeps_what_somebody_has_not_finished() {
 #[test]
 fn a_budget_is_not_met_at_the_cost_of_a_follower() {
     let whole = chain(400);
-    let place = Place::new("memory").unwrap();
-    let engine = engine(&place, &whole, Engine::builder());
-    import(&engine, &whole);
-    finished_to(&engine, "a", 9);
-    let usage = engine.reader().usage().unwrap();
-    let policy = PrunePolicy {
-        budget_bytes: Some(usage.bytes_on_disk / 2),
-        ..PrunePolicy::default()
-    };
-    // A store without files fits into any budget.
-    if usage.bytes_on_disk > 0 {
+    for name in ["log", "sqlite"] {
+        let Some(place) = Place::new(name) else {
+            continue;
+        };
+        let engine = engine(&place, &whole, Engine::builder());
+        import(&engine, &whole);
+        finished_to(&engine, "a", 9);
+        let usage = engine.reader().usage().unwrap();
+        let policy = PrunePolicy {
+            budget_bytes: Some(usage.bytes_on_disk / 4 * 3),
+            ..PrunePolicy::default()
+        };
+        let report = engine.prune(policy.clone(), None).unwrap();
+        assert_eq!(report.within_budget, Some(false), "{place}");
+        assert_eq!(report.bodies.floor, 10, "all that may go");
+        assert_eq!(report.held_back_by.unwrap().height, 10, "{place}");
+        assert!(engine.remove_follower("a").unwrap());
         let report = engine.prune(policy, None).unwrap();
-        assert_eq!(report.held_back_by.unwrap().height, 10);
+        assert!(report.bodies.floor > 10, "{place}");
+        assert_eq!(report.held_back_by, None);
+        engine.shutdown().unwrap();
     }
+}
+
+/// A writer that counts how often the followers are put: in all, and on the disk.
+struct Counting {
+    writer: Box<dyn BlockWriter>,
+    counts: Arc<[AtomicUsize; 2]>,
+}
+
+impl BlockWriter for Counting {
+    fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
+        self.writer.append(run, durability)
+    }
+
+    fn truncate(&mut self, above: u64) -> Result<()> {
+        self.writer.truncate(above)
+    }
+
+    fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        self.writer.prune(part, below, limit)
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        if key == "followers" {
+            self.counts[0].fetch_add(1, Ordering::SeqCst);
+            let is_on_disk = durability == Durability::Disk;
+            self.counts[1].fetch_add(is_on_disk.into(), Ordering::SeqCst);
+        }
+        self.writer.put_meta(key, value, durability)
+    }
+
+    fn sync(&mut self) -> Result<Receipt> {
+        self.writer.sync()
+    }
+}
+
+#[test]
+fn acknowledging_every_block_costs_no_sync_each_and_no_follower_no_write() {
+    let whole = chain(200);
+    let place = Place::new("memory").unwrap();
+    let Store { reader, writer } = place.open();
+    let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+    let counted = || [0, 1].map(|index: usize| counts[index].load(Ordering::SeqCst));
+    let writer = Box::new(Counting {
+        writer,
+        counts: Arc::clone(&counts),
+    });
+    let builder = Engine::builder().threads(1).clock(clock(whole.now()));
+    let store = Store { reader, writer };
+    let engine = builder.create(store, whole.spec()).unwrap();
+    let started = Instant::now();
+    for block in &whole.blocks[1..101] {
+        let ticket = engine.offer(vec![block.encode().into()], WhenFull::Wait);
+        ticket.unwrap().wait().unwrap();
+    }
+    assert_eq!(counted(), [0, 0], "nobody follows");
+    let mut follower = engine.register("a", 100).unwrap();
+    assert_eq!(counted(), [1, 1]);
+    for block in &whole.blocks[101..] {
+        follower.next().unwrap().unwrap();
+        follower.finished(block.height() - 1).unwrap();
+        let ticket = engine.offer(vec![block.encode().into()], WhenFull::Wait);
+        ticket.unwrap().wait().unwrap();
+    }
+    let tenths = started.elapsed().as_millis() as usize / 100;
+    let [puts, on_disk] = counted();
+    assert!(puts <= 2 + tenths && on_disk == 1, "{puts} {on_disk}");
+    engine.sync().unwrap();
+    let stored = engine.reader().followers().unwrap();
+    assert_eq!(stored.get("a"), Some(position(&whole, 199)));
     engine.shutdown().unwrap();
 }
 
