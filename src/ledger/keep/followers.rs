@@ -413,6 +413,15 @@ mod tests {
         ] {
             assert!(changed(at, to).is_err(), "{at} {to}");
         }
+        // What can be read is what would be written, whatever a byte becomes.
+        for at in 0..good.len() {
+            for to in 0..=u8::MAX {
+                if let Ok(followers) = changed(at, to) {
+                    assert_eq!(followers.encode()[at], to);
+                    assert_eq!(followers.encode().len(), good.len());
+                }
+            }
+        }
         let mut highest = good.clone();
         highest[name + 2..name + 10].fill(0xff);
         assert!(Followers::decode(&highest).is_err());

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::HeldBack;
 use super::policy::{PolicyError, PrunePolicy};
 use crate::clock::AHEAD_US_MAX;
 use crate::ledger::archive::ArchiveWriter;
@@ -121,21 +122,26 @@ impl Committer {
     }
 }
 
-/// Says who holds pruning back: once, and again only if another does or it went on in between.
+/// Whether somebody is to be told who holds pruning back: once, and again only if another does or it went on in between. `before` is who
+/// did the last time.
+fn is_news(before: &mut Option<String>, held_back_by: Option<&HeldBack>) -> bool {
+    let name = held_back_by.map(|held| held.name.clone());
+    let is_news = name.is_some() && *before != name;
+    *before = name;
+    is_news
+}
+
 fn warn_of_follower(before: &mut Option<String>, report: &PruneReport) {
     let held_back_by = report.held_back_by.as_ref();
-    let name = held_back_by.map(|held| held.name.clone());
-    if *before == name {
-        return;
-    }
-    if let Some(held) = held_back_by {
+    if is_news(before, held_back_by)
+        && let Some(HeldBack { name, height }) = held_back_by
+    {
         tracing::warn!(
-            follower = held.name,
-            height = held.height,
+            follower = name,
+            height,
             "pruning is held back by a follower, which has not finished this block"
         );
     }
-    *before = name;
 }
 
 fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
@@ -145,5 +151,31 @@ fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
             bytes = report.usage.bytes_on_disk,
             "all that may go is pruned, and the store is still over its budget"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_pruning_back_is_told_once() {
+        let mut before = None;
+        let told = [
+            (None, false),
+            (Some("a"), true),
+            (Some("a"), false),
+            (Some("b"), true),
+            (Some("a"), true),
+            (None, false),
+            (Some("a"), true),
+        ];
+        for (height, (name, is_told)) in (0..).zip(told) {
+            let held = name.map(|name| HeldBack {
+                name: name.to_owned(),
+                height,
+            });
+            assert_eq!(is_news(&mut before, held.as_ref()), is_told, "{height}");
+        }
     }
 }
