@@ -14,7 +14,7 @@ use hubledger_storage::{
     Block, BlockWriter, Durability, Part, PruneReceipt, Receipt, Result, Store,
 };
 
-use crate::common::{Chain, clock, memory};
+use crate::common::{Chain, clock, key, memory};
 use crate::every::{engine, feed_error, import, seen};
 use crate::places::{Place, chain};
 
@@ -148,15 +148,31 @@ fn a_live_chain_keeps_what_somebody_has_not_finished() {
     let whole = chain(300);
     for place in Place::all() {
         let policy = PrunePolicy::of_bodies(Keep::Last(3));
-        let engine = engine(&place, &whole, Engine::builder().keep_to(policy, None));
+        let open = || {
+            let builder = Engine::builder().keep_to(policy.clone(), None);
+            engine(&place, &whole, builder)
+        };
+        let floor = |engine: &Engine| engine.reader().extent().unwrap().floor;
+        let engine = open();
         let mut follower = engine.register("slow", 0).unwrap();
         import(&engine, &whole);
-        assert_eq!(engine.reader().extent().unwrap().floor, 0, "{place}");
+        // The first is behind the last commit, and the second behind the pruning that it asked for.
+        engine.sync().unwrap();
+        engine.sync().unwrap();
+        assert_eq!(floor(&engine), 0, "{place}");
         for height in 0..=300 {
             let change = follower.next().unwrap();
             assert_eq!(seen(change.unwrap()).height, height);
         }
         follower.finished(300).unwrap();
+        engine.shutdown().unwrap();
+        drop(engine);
+        // The first commit prunes.
+        let engine = open();
+        engine.produce(&key("hub-0")).unwrap();
+        while floor(&engine) < 299 {
+            std::thread::yield_now();
+        }
         engine.shutdown().unwrap();
     }
 }
