@@ -12,7 +12,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
-pub(crate) use self::retention::{Backup, Check, Migrate, Prune, Restore};
+pub(crate) use self::retention::{Backup, Check, Followers, Migrate, Prune, Restore};
 use self::text::text;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
@@ -101,6 +101,10 @@ before is carried to later heads (prove --carry); with --keep-leaves, new ones a
 the transaction (prove --transaction)."
     )]
     Prune(Prune),
+    /// List who follows the chain, for whom pruning waits, or remove one of them
+    #[command(after_help = "Examples:\n  hubledger followers --store log:hub\n  \
+hubledger followers --store log:hub --remove search")]
+    Followers(Followers),
     /// Bring a chain back from an archive, checking everything again
     #[command(
         after_help = "Examples:\n  hubledger restore --archive hub-archive --store log:restored\n  \

@@ -134,6 +134,7 @@ impl EngineBuilder {
         if let Some((policy, archive)) = self.retention {
             committer.keep_to(policy, archive)?;
         }
+        let followers = reader.followers()?;
         // Room for every parcel in flight, and for the few other messages that there can be at a time.
         let (jobs, next_job) = bounded(PARCELS_MAX + settings.threads);
         let (urgent, next_urgent) = bounded(2 * settings.threads);
@@ -146,6 +147,7 @@ impl EngineBuilder {
             verifier,
             chain: Chain::new(validator, reader.clone()),
             reader,
+            followers,
             clock: self.clock,
             timer: self.timer,
             jobs,

@@ -8,19 +8,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hubledger_storage::Receipt;
+use hubledger_storage::{Durability, Receipt};
 
 use super::EngineError;
 use super::chain::{Settled, Verdict};
 use super::channel::{Receiver, RecvTimeoutError};
 use super::error::message_of;
-use super::message::{Command, Job, Pruning};
+use super::feed::{FeedError, Start, locate};
+use super::message::{Command, Job, Pruning, Registering};
 use super::metrics::{Load, Stage};
 use super::parcel::Outcome;
+use super::registry::Claim;
 use super::shared::Shared;
 use super::subscription::Event;
 use super::ticket::Promise;
 use crate::ledger::{Committer, LedgerError, StateAt};
+
+/// What registered followers have finished goes into the store with a commit, but no more often than this: a commit of a few
+/// blocks should not cost a second write.
+const POSITIONS_LINGER: Duration = Duration::from_millis(100);
 
 /// Settled parcels that are committed together.
 #[derive(Default)]
@@ -44,12 +50,14 @@ impl Group {
 struct Asked {
     pruning: Option<Pruning>,
     sync: Option<Promise<Receipt>>,
+    registering: Option<Promise<Result<Claim, EngineError>>>,
 }
 
 /// Commits until it is told to stop.
 pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver<Command>) {
     let mut next = None;
     let mut asked = Asked::default();
+    let mut positions_put = Instant::now();
     loop {
         let waiting = Instant::now();
         let Some(command) = next.take().or_else(|| commands.recv().ok()) else {
@@ -71,6 +79,10 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
             Command::Settled(settled) => {
                 next = gather(shared, settled, &mut group, commands);
                 commit(shared, &mut committer, &mut group)?;
+                if shared.registry.has_news() && positions_put.elapsed() >= POSITIONS_LINGER {
+                    positions_put = Instant::now();
+                    put_positions(shared, &mut committer)?;
+                }
                 if committer.wants_snapshot()
                     || committer.is_pruning_due() && !committer.expects_snapshot()
                 {
@@ -113,6 +125,8 @@ fn obey(
         Command::Settled(_) | Command::Failed => {}
         Command::Snapshot(state) => {
             let now_us = shared.clock.now_us();
+            // Pruning goes by what the store says of followers, so that no crash finds one below the floor.
+            put_positions(shared, committer)?;
             committer.put_snapshot(state.clone())?;
             let state = StateAt::Encoded(&state);
             if let Some(mut pruning) = asked
@@ -141,11 +155,24 @@ fn obey(
                 ask_for_snapshot(shared, committer);
             }
         }
+        Command::Register(Registering {
+            name,
+            start,
+            answer,
+        }) => {
+            asked.registering = Some(answer);
+            let changed = register(shared, committer, &name, start)?;
+            if let Some(answer) = asked.registering.take() {
+                answer.fulfil(changed);
+            }
+        }
         Command::Sync(answer) => sync(shared, committer, asked, answer)?,
         Command::Stop(state, answer) => {
             if let Some(state) = state.filter(|_| committer.has_news()) {
                 committer.put_snapshot(state)?;
             }
+            // What is acknowledged from now on is refused, and all before is kept.
+            shared.registry.close();
             sync(shared, committer, asked, answer)?;
         }
     }
@@ -159,12 +186,44 @@ fn sync(
     answer: Promise<Receipt>,
 ) -> Result<(), LedgerError> {
     asked.sync = Some(answer);
+    put_positions(shared, committer)?;
     let receipt = committer.sync()?;
     shared.watermark.advance(&receipt);
     if let Some(answer) = asked.sync.take() {
         answer.fulfil(receipt);
     }
     Ok(())
+}
+
+/// Puts into the store what registered followers have finished, if there is news.
+fn put_positions(shared: &Shared, committer: &mut Committer) -> Result<(), LedgerError> {
+    match shared.registry.take_news() {
+        Some(followers) => committer.put_followers(&followers, Durability::Os),
+        None => Ok(()),
+    }
+}
+
+/// Registers, moves or removes a follower. Here, where nothing is pruned meanwhile. An error of the answer is about what was asked;
+/// one of the call means that the store failed.
+fn register(
+    shared: &Shared,
+    committer: &mut Committer,
+    name: &str,
+    start: Option<Start>,
+) -> Result<Result<Claim, EngineError>, LedgerError> {
+    let registry = &shared.registry;
+    let changed = match start {
+        Some(start) => locate(&shared.reader, shared.committed_end(), start)
+            .and_then(|finished| Ok(registry.register(name, finished).map_err(FeedError::from)?)),
+        None => match registry.remove(name) {
+            true => Ok(Claim::NOBODY),
+            false => Err(FeedError::Unknown(name.to_owned()).into()),
+        },
+    };
+    if changed.is_ok() {
+        committer.put_followers(&registry.take(), Durability::Disk)?;
+    }
+    Ok(changed)
 }
 
 /// Takes in what is settled until the group is large enough, nothing more is on its way, or its first parcel has waited long

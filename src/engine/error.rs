@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use super::feed::FeedError;
 use super::metrics::Stage;
 use crate::format::codec::FieldError;
 use crate::format::signature::SetupError;
@@ -45,6 +46,9 @@ pub enum EngineError {
     /// The block that was to be produced can't be.
     #[error("can't produce a block: {0}")]
     Produce(String),
+    /// The chain can't be followed as was asked.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
 }
 
 impl From<LedgerError> for EngineError {

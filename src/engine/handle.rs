@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// Follows what happens from now on. At most `capacity` events (at least 1) wait for the subscriber; who is slower loses
-    /// the oldest and learns how many.
+    /// the oldest and learns how many. For whoever must not lose any there is [`Engine::follow`].
     #[must_use]
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         self.shared.subscribers.add(capacity)
@@ -212,7 +212,7 @@ impl Engine {
         }
     }
 
-    /// Makes everything committed so far as durable as the store can.
+    /// Makes everything committed so far as durable as the store can, and what registered followers have finished.
     ///
     /// # Errors
     /// The store failed; the engine failed or was shut down.
@@ -240,7 +240,14 @@ impl Engine {
         })?
     }
 
-    fn command<T>(&self, command: impl FnOnce(Promise<T>) -> Command) -> Result<T, EngineError> {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn command<T>(
+        &self,
+        command: impl FnOnce(Promise<T>) -> Command,
+    ) -> Result<T, EngineError> {
         self.shared.latch.check()?;
         let permit = self.shared.commanding.acquire(1);
         let _permit = permit.ok_or_else(|| self.shared.latch.reason())?;

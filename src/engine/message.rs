@@ -9,8 +9,10 @@ use hubledger_storage::Receipt;
 
 use super::EngineError;
 use super::chain::Settled;
+use super::feed::Start;
 use super::parcel::Parcel;
 use super::permits::Permit;
+use super::registry::Claim;
 use super::sync::Arc;
 use super::ticket::Promise;
 use crate::format::digest::TransactionId;
@@ -50,6 +52,8 @@ pub(super) enum Command {
     Snapshot(EncodedState),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
+    /// Change who is registered as a follower.
+    Register(Registering),
     /// Make everything before as durable as the store can.
     Sync(Promise<Receipt>),
     /// Drop what is kept for later, since the engine failed.
@@ -65,6 +69,14 @@ pub(super) struct Pruning {
     /// The end of the chain when it was asked for: a snapshot of less than that doesn't do.
     pub(super) end: u64,
     pub(super) answer: Promise<Result<PruneReport, EngineError>>,
+}
+
+/// A follower that is to be registered, or to be moved.
+pub(super) struct Registering {
+    pub(super) name: String,
+    /// Without it, the follower is to be removed.
+    pub(super) start: Option<Start>,
+    pub(super) answer: Promise<Result<Claim, EngineError>>,
 }
 
 /// The verdict on a submitted transaction: its id, if it waits for a block now, or the first rule that it breaks.

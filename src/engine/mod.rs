@@ -53,6 +53,7 @@
 //! | `import`, `admission` | blocks and transactions coming in |
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
+//! | `feed`, `registry` | every block for those who follow, and how far those have got who are registered |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `build`, `state_request` | building and checking blocks, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
@@ -67,6 +68,7 @@ mod chain;
 mod channel;
 mod commit;
 mod error;
+pub mod feed;
 mod handle;
 mod histogram;
 mod import;
@@ -74,6 +76,7 @@ mod message;
 mod metrics;
 mod parcel;
 mod permits;
+mod registry;
 mod settings;
 mod shared;
 mod snapshot;
@@ -91,6 +94,7 @@ mod worker;
 pub use self::build::Verdict;
 pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
+pub use self::feed::{Change, FeedError, Follower, Start};
 pub use self::handle::Engine;
 pub use self::histogram::Histogram;
 pub use self::import::Import;

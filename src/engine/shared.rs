@@ -14,6 +14,7 @@ use super::message::{Command, InOrder, Job, StateRequest, Submission};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
+use super::registry::Registry;
 use super::settings::Settings;
 use super::subscription::Subscribers;
 use super::sync::{Arc, Mutex, MutexGuard, lock};
@@ -22,7 +23,7 @@ use super::watermark::Watermark;
 use crate::clock::Clock;
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
-use crate::ledger::ChainReader;
+use crate::ledger::{ChainReader, Followers};
 use crate::pool::Pool;
 use crate::pool::Verified;
 use crate::rules::ValidBlock;
@@ -46,7 +47,8 @@ pub(super) struct Shared {
     pub(super) verified: Verified,
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
-    pub(super) watermark: Watermark,
+    pub(super) watermark: Arc<Watermark>,
+    pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
     chain: Mutex<Chain>,
     pub(super) turn: Turn,
@@ -72,6 +74,7 @@ pub(super) struct Parts {
     pub(super) verifier: Verifier,
     pub(super) chain: Chain,
     pub(super) reader: ChainReader,
+    pub(super) followers: Followers,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer: Arc<dyn Clock>,
     pub(super) jobs: Sender<Job>,
@@ -112,7 +115,8 @@ impl Shared {
             verified: Verified::new(settings.verified_transactions),
             judged: Mutex::new(InOrder::default()),
             pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
-            watermark: Watermark::new(end),
+            watermark: Arc::new(Watermark::new(end)),
+            registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
             chain: Mutex::new(parts.chain),
             turn: Turn::default(),

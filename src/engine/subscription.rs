@@ -1,4 +1,5 @@
-//! What happens in the engine, for those who want to follow it, each at its own pace.
+//! What happens in the engine, for those who want to look at it, such as dashboards. Who must not lose a block
+//! [follows](super::feed).
 //!
 //! Invariants: telling never waits for a subscriber; one that is slow loses its oldest events, and learns how many; who has gone is
 //! forgotten at once; who comes after the end finds it. Locked are all rings first, then one.

@@ -15,7 +15,7 @@ pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 pub(super) use std::thread;
 
 pub(super) use std::sync::Arc;
-use std::sync::PoisonError;
+pub(super) use std::sync::PoisonError;
 
 /// Locks, also after a panic elsewhere: what these locks guard is whole between any two statements.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

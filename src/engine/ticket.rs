@@ -96,13 +96,13 @@ impl<T> Slot<T> {
     }
 }
 
-/// Wakes whoever awaits an answer.
-fn wake(waker: Waker) {
+/// Wakes whoever awaits an answer, or a block. With nothing locked.
+pub(super) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         let message = message_of(payload);
         tracing::warn!(
             message,
-            "the waker of somebody who awaits a ticket panicked"
+            "the waker of somebody who awaits the engine panicked"
         );
     }
 }

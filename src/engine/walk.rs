@@ -12,7 +12,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
 use super::sync::{Arc, thread};
-use super::{Engine, EngineBuilder, EngineError, Outcome, Stage, WhenFull};
+use super::{Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Stage, WhenFull};
 use crate::clock::{Clock, FixedClock};
 use crate::format::model::{Block, Transaction};
 use crate::generate::{Generator, Recipe};
@@ -134,11 +134,54 @@ fn follow(engine: &Engine) -> Result<(), EngineError> {
     Err(EngineError::Stopped)
 }
 
+/// Follows to the end, which has to come after every block that is committed.
+fn follow_all(engine: &Engine) -> Result<(), EngineError> {
+    let mut next = 0;
+    for change in engine.follow(0)? {
+        match change? {
+            Change::Committed { block } => assert_eq!(block.height(), next),
+            Change::Reverted { .. } => unreachable!("chains don't fork"),
+        }
+        next += 1;
+    }
+    assert_eq!(next, engine.committed(Durability::Memory), "without loss");
+    Err(EngineError::Stopped)
+}
+
+/// The same, awaiting each, under a name that others take over.
+fn follow_by_name(engine: &Engine) -> Result<(), EngineError> {
+    let mut follower = engine.register("name", 0)?;
+    loop {
+        let change =
+            shuttle::future::block_on(std::future::poll_fn(|context| follower.poll_next(context)));
+        match change.transpose()? {
+            Some(Change::Committed { block }) => match follower.finished(block.height()) {
+                Err(EngineError::Feed(FeedError::NotRegistered)) => return Ok(()),
+                finished => finished?,
+            },
+            _ => return Err(EngineError::Stopped),
+        }
+    }
+}
+
+fn follow_no_more(engine: &Engine) -> Result<(), EngineError> {
+    let resumed = engine.resume("name");
+    engine.remove_follower("name")?;
+    match resumed {
+        Ok(follower) => match follower.finished(0) {
+            Err(EngineError::Feed(_)) => Ok(()),
+            finished => finished,
+        },
+        Err(EngineError::Feed(FeedError::Unknown(_))) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn wait(engine: &Engine) -> Result<(), EngineError> {
     engine.wait_committed(9, Durability::Memory)
 }
 
-const CALLERS: [Caller; 10] = [
+const CALLERS: [Caller; 13] = [
     submit,
     submit_and_go,
     import,
@@ -148,6 +191,9 @@ const CALLERS: [Caller; 10] = [
     sync,
     prune,
     follow,
+    follow_all,
+    follow_by_name,
+    follow_no_more,
     wait,
 ];
 
@@ -246,6 +292,24 @@ fn producing_beside_others_while_it_shuts_down_ends() {
         let callers: [Caller; 5] = [produce, produce, produce, import_and_go, build_and_check];
         shut_down_under(&open(builder()), &callers, is_stopped);
     });
+}
+
+#[test]
+fn following_every_block_while_it_shuts_down_ends() {
+    walk(500, || {
+        let callers: [Caller; 4] = [follow_all, follow_by_name, follow_no_more, import_and_go];
+        shut_down_under(&open(builder()), &callers, is_stopped);
+    });
+}
+
+#[test]
+fn following_every_block_while_committing_panics_ends() {
+    for after in 0..2 {
+        walk(200, move || {
+            let callers: [Caller; 3] = [follow_all, follow_by_name, import];
+            shut_down_under(&open(panicking(Stage::Commit, after)), &callers, is_panic);
+        });
+    }
 }
 
 #[test]

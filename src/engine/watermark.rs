@@ -1,10 +1,16 @@
-//! How far the chain is committed, at each level of durability, for callers to wait on.
+//! How far the chain is committed, at each level of durability, for callers to wait on, in a thread or with a waker.
 //!
-//! Invariants: a mark never goes back; a level includes those before it, so its mark is never above theirs.
+//! Invariants: a mark never goes back; a level includes those before it, so its mark is never above theirs; whoever waits is
+//! woken when its block has reached its level or nothing more will come; nothing of a caller's runs while a lock is held here.
+
+use std::collections::BTreeMap;
+use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use hubledger_storage::{Durability, Receipt};
 
-use super::sync::{Condvar, Mutex, lock, wait_until};
+use super::sync::{Condvar, Mutex, PoisonError, lock, wait_until};
+use super::ticket::wake;
 
 /// Ends of the chain by level: blocks below `ends[level]` have reached it.
 #[derive(Debug)]
@@ -13,10 +19,40 @@ pub(super) struct Watermark {
     moved: Condvar,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Marks {
     ends: [u64; 3],
     is_closed: bool,
+    /// Those who want to be woken, one each, by a number of their own.
+    wakers: BTreeMap<u64, Awaited>,
+    /// How many numbers were given.
+    numbers: u64,
+}
+
+/// A block that somebody wants to be woken for.
+#[derive(Debug)]
+struct Awaited {
+    height: u64,
+    durability: Durability,
+    waker: Waker,
+}
+
+impl Marks {
+    const fn reached(&self, height: u64, durability: Durability) -> bool {
+        self.ends[level(durability)] > height
+    }
+
+    /// Takes those out whose block is there. O(those who want to be woken).
+    fn take_reached(&mut self) -> Vec<Awaited> {
+        if self.wakers.is_empty() {
+            return Vec::new();
+        }
+        let (reached, waiting): (BTreeMap<_, _>, _) = std::mem::take(&mut self.wakers)
+            .into_iter()
+            .partition(|(_, awaited)| self.reached(awaited.height, awaited.durability));
+        self.wakers = waiting;
+        reached.into_values().collect()
+    }
 }
 
 const fn level(durability: Durability) -> usize {
@@ -34,6 +70,8 @@ impl Watermark {
             state: Mutex::new(Marks {
                 ends: [end; 3],
                 is_closed: false,
+                wakers: BTreeMap::new(),
+                numbers: 0,
             }),
             moved: Condvar::new(),
         }
@@ -45,8 +83,12 @@ impl Watermark {
         for end in &mut marks.ends[..=level(receipt.durability)] {
             *end = (*end).max(receipt.end);
         }
+        let reached = marks.take_reached();
         drop(marks);
         self.moved.notify_all();
+        for awaited in reached {
+            wake(awaited.waker);
+        }
     }
 
     /// The end of what has reached a level.
@@ -56,17 +98,87 @@ impl Watermark {
 
     /// Waits until the block at `height` has reached a level; false if the engine stops before.
     pub(super) fn wait(&self, height: u64, durability: Durability) -> bool {
-        let reached = |marks: &Marks| marks.ends[level(durability)] > height;
         let marks = wait_until(&self.moved, lock(&self.state), |marks| {
-            marks.is_closed || reached(marks)
+            marks.is_closed || marks.reached(height, durability)
         });
-        reached(&marks)
+        marks.reached(height, durability)
+    }
+
+    /// The same, until `deadline` at most.
+    pub(super) fn wait_until(
+        &self,
+        height: u64,
+        durability: Durability,
+        deadline: Instant,
+    ) -> Poll<bool> {
+        let mut marks = lock(&self.state);
+        loop {
+            if marks.reached(height, durability) {
+                return Poll::Ready(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if marks.is_closed {
+                return Poll::Ready(false);
+            }
+            if left.is_zero() {
+                return Poll::Pending;
+            }
+            let waited = self.moved.wait_timeout(marks, left);
+            (marks, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A number for whoever wants to be woken now and then.
+    pub(super) fn number(&self) -> u64 {
+        let mut marks = lock(&self.state);
+        marks.numbers += 1;
+        marks.numbers
+    }
+
+    /// Whether the block at `height` has reached a level; false once it can't any more. Pending has the waker woken when either
+    /// is known, in place of the one that was given with this number before. O(log wakers).
+    pub(super) fn poll(
+        &self,
+        number: u64,
+        height: u64,
+        durability: Durability,
+        waker: Option<&Waker>,
+    ) -> Poll<bool> {
+        // Cloning a waker, and dropping one, is the caller's code: neither is done under the lock.
+        let awaited = waker.map(|waker| Awaited {
+            height,
+            durability,
+            waker: waker.clone(),
+        });
+        let mut marks = lock(&self.state);
+        if marks.reached(height, durability) {
+            return Poll::Ready(true);
+        }
+        if marks.is_closed {
+            return Poll::Ready(false);
+        }
+        let before = awaited.and_then(|awaited| marks.wakers.insert(number, awaited));
+        drop(marks);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Forgets the waker that was given with a number. O(log wakers).
+    pub(super) fn forget(&self, number: u64) {
+        let before = lock(&self.state).wakers.remove(&number);
+        drop(before);
     }
 
     /// Sends away everybody who waits.
     pub(super) fn close(&self) {
-        lock(&self.state).is_closed = true;
+        let mut marks = lock(&self.state);
+        marks.is_closed = true;
+        let wakers = std::mem::take(&mut marks.wakers);
+        drop(marks);
         self.moved.notify_all();
+        for awaited in wakers.into_values() {
+            wake(awaited.waker);
+        }
     }
 }
 
@@ -96,6 +208,69 @@ mod tests {
                 assert!(!hard.join().expect("returns"));
             },
             500,
+        );
+    }
+
+    /// Counts how often it is woken, and lets a thread wait for it.
+    #[derive(Default)]
+    struct Bell {
+        rung: Mutex<usize>,
+        changed: Condvar,
+    }
+
+    impl std::task::Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            *lock(&self.rung) += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    #[test]
+    fn a_waker_is_woken_whenever_its_block_comes_or_nothing_more_does() {
+        shuttle::check_random(
+            || {
+                let watermark = Arc::new(Watermark::new(1));
+                let following = |durability| {
+                    let watermark = Arc::clone(&watermark);
+                    thread::spawn(move || {
+                        let bell = Arc::new(Bell::default());
+                        let waker = Waker::from(Arc::clone(&bell));
+                        let number = watermark.number();
+                        let (mut height, mut woken) = (1, 0);
+                        loop {
+                            match watermark.poll(number, height, durability, Some(&waker)) {
+                                Poll::Ready(true) => height += 1,
+                                Poll::Ready(false) => break height,
+                                // A wake-up that was lost would be waited for for ever, which shuttle reports.
+                                Poll::Pending => {
+                                    drop(wait_until(&bell.changed, lock(&bell.rung), |rung| {
+                                        *rung > woken
+                                    }));
+                                    woken += 1;
+                                }
+                            }
+                        }
+                    })
+                };
+                let (soft, hard) = (following(Durability::Memory), following(Durability::Disk));
+                let gone = watermark.number();
+                let waker = Waker::from(Arc::new(Bell::default()));
+                let _ = watermark.poll(gone, 99, Durability::Memory, Some(&waker));
+                watermark.forget(gone);
+                for (end, durability) in [
+                    (2, Durability::Memory),
+                    (3, Durability::Os),
+                    (3, Durability::Disk),
+                    (5, Durability::Memory),
+                ] {
+                    watermark.advance(&Receipt { end, durability });
+                }
+                watermark.close();
+                assert_eq!(soft.join().expect("returns"), 5);
+                assert_eq!(hard.join().expect("returns"), 3);
+                assert!(lock(&watermark.state).wakers.is_empty());
+            },
+            1000,
         );
     }
 }

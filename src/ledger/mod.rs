@@ -32,6 +32,9 @@ pub use self::copy::{
     Compared, CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain,
 };
 pub use self::error::LedgerError;
+pub use self::keep::{
+    FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
+};
 pub use self::keep::{PruneProgress, PruneReport, PruneStep, Pruned, policy};
 pub use self::missing::{Losses, LostPart, Missing};
 pub use self::reader::{ChainReader, Lookup, Placed};

@@ -15,6 +15,9 @@ pub(crate) const META_MISSING: &str = "missing";
 /// Where leaf hashes of pruned bodies are.
 pub(crate) const META_LEAVES: &str = "leaves";
 
+/// Who follows the chain, and how far each has got.
+pub(crate) const META_FOLLOWERS: &str = "followers";
+
 /// Refuses a store that holds an incomplete copy.
 pub(crate) fn refuse_incomplete(store: &dyn BlockReader) -> Result<(), LedgerError> {
     match store.meta(META_COPY)? {

@@ -49,6 +49,16 @@ pub(crate) struct Prune {
 }
 
 #[derive(Args)]
+pub(crate) struct Followers {
+    /// The store
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// Remove this follower: pruning waits no longer for it
+    #[arg(long, value_name = "NAME", value_parser = text::<String>())]
+    pub(crate) remove: Option<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct Restore {
     /// The archive
     #[arg(long, value_name = "DIR")]

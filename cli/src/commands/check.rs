@@ -103,7 +103,8 @@ fn describe(found: &Damage) -> Value {
 fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
     let store = url.open_read_only()?;
     let mut progress = Progress::new("check", store.extent()?.tip());
-    let report = ChainReader::open(Arc::clone(&store)).and_then(|_| {
+    let report = ChainReader::open(Arc::clone(&store)).and_then(|chain| {
+        chain.followers()?;
         verify_store(store, SystemClock.now_us(), &mut |step| {
             progress.block(step.transactions, step.height);
             ControlFlow::Continue(())

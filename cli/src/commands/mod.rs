@@ -3,6 +3,7 @@
 mod check;
 mod copy;
 mod demo;
+mod followers;
 mod generate;
 mod get;
 mod import;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Prove(args) => prove::prove(&args, output),
         Command::VerifyProof(args) => prove::verify_proof(&args, output),
         Command::Prune(args) => prune::prune(&args, output),
+        Command::Followers(args) => followers::followers(&args, output),
         Command::Restore(args) => restore::restore(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),

@@ -52,8 +52,18 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         "leaves_kept": report.leaves_kept,
         "bytes_on_disk": report.usage.bytes_on_disk,
         "within_budget": report.within_budget,
+        "held_back_by": report.held_back_by.as_ref().map(|held| json!({
+            "name": held.name,
+            "height": held.height,
+        })),
         "seconds": seconds,
     });
+    if let Some(held) = &report.held_back_by {
+        let name = &held.name;
+        complain(&format!(
+            "held back: {held}, so no body is removed from there on; `hubledger followers --remove {name}` ends that"
+        ));
+    }
     if !report.done {
         let receipt = receipt.as_object().cloned().unwrap_or_default();
         let detail =

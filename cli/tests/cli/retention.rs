@@ -392,3 +392,66 @@ fn a_full_disk_stops_an_archiving_before_anything_is_removed() {
     ];
     assert_eq!(ok(folder, &restore)["head"], head);
 }
+
+#[test]
+fn pruning_waits_for_followers_and_names_the_one() {
+    use hubledger::engine::Engine;
+    use hubledger_storage::StoreUrl;
+
+    for url in STORES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        store(folder, url);
+        let (scheme, place) = url.split_once(':').unwrap();
+        let place: StoreUrl = format!("{scheme}:{}", folder.join(place).display())
+            .parse()
+            .unwrap();
+        let engine = Engine::builder().threads(1).open(place.open().unwrap());
+        let engine = engine.unwrap();
+        engine.register("search", 12).unwrap();
+        engine.register("audit", 41).unwrap();
+        engine.register("new", 0).unwrap();
+        engine.shutdown().unwrap();
+        drop(engine);
+
+        let list = ["followers", "--store", url];
+        let listed = ok(folder, &list);
+        let row = |index: usize| {
+            let follower = &listed["followers"][index];
+            let field = |name: &str| follower[name].clone();
+            (field("name"), field("height"), field("behind"))
+        };
+        assert_eq!(row(0), ("audit".into(), 40.into(), 0.into()));
+        assert_eq!(row(1), ("new".into(), Value::Null, 41.into()));
+        assert_eq!(row(2), ("search".into(), 11.into(), 29.into()));
+        assert_eq!(
+            (&listed["blocks"], &listed["removed"]),
+            (&41.into(), &Value::Null)
+        );
+
+        let prune = ["prune", "--store", url, "--keep", "5"];
+        let held = run(folder, &prune);
+        assert_eq!((held.code, &held.json["floor"]), (0, &0.into()));
+        assert_eq!(held.json["held_back_by"]["name"], "new");
+        assert_eq!(held.json["held_back_by"]["height"], 0);
+        assert!(held.stderr.contains("follower new"), "{}", held.stderr);
+        let remove = |name: &str| run(folder, &[&list[..], &["--remove", name]].concat());
+        let removed = remove("new");
+        assert_eq!((removed.code, &removed.json["removed"]), (0, &"new".into()));
+        assert_eq!(removed.json["followers"].as_array().unwrap().len(), 2);
+        let again = remove("new");
+        assert_eq!((again.code, &again.json["error"]), (1, &"failed".into()));
+        let held = ok(folder, &prune);
+        assert_eq!(
+            (&held["floor"], &held["held_back_by"]["name"]),
+            (&12.into(), &"search".into())
+        );
+        assert_eq!(remove("search").code, 0);
+        let pruned = ok(folder, &prune);
+        assert_eq!(
+            (&pruned["floor"], &pruned["held_back_by"]),
+            (&36.into(), &Value::Null)
+        );
+        assert_eq!(ok(folder, &["check", "--store", url])["sound"], true);
+    }
+}

@@ -4,6 +4,8 @@
 //! meanwhile pruned what the copy still needed). What the source has pruned is pruned in the copy too: such blocks are
 //! appended without it, and the floors raised at the end.
 //!
+//! Registered followers stay with the source: whoever follows the copy registers there, with a position of its own.
+//!
 //! Until a copy is complete the target says so in a named value ([`META_COPY`]), and no [`ChainReader`] opens it. A copy
 //! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
 //!

@@ -2,7 +2,8 @@
 //!
 //! The order makes it resumable after a crash at any point: staged blocks are committed, a state snapshot at or above
 //! the new floor is made durable (without it the chain couldn't be opened again), the archive is, leaf hashes are, and only then
-//! does the store remove anything. Each stage starts from what it finds done. Ids are never removed, so opening,
+//! does the store remove anything. What registered followers have finished was put before, so the sync that precedes the removal
+//! makes it durable too. Each stage starts from what it finds done. Ids are never removed, so opening,
 //! histories and carried proofs need nothing that is pruned.
 
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use std::ops::ControlFlow;
 use hubledger_storage::{BlockWriter, Durability, Extent, Part, Usage};
 
 use super::policy::{PrunePolicy, first_since};
-use super::{budget, leaves};
+use super::{Followers, HeldBack, budget, leaves};
 use crate::ledger::archive::{ArchiveError, ArchiveWriter};
 use crate::ledger::commit::StateAt;
 use crate::ledger::missing::Missing;
@@ -61,6 +62,8 @@ pub struct PruneReport {
     pub usage: Usage,
     /// Whether the files fit into the policy's budget; `None` without one.
     pub within_budget: Option<bool>,
+    /// The registered follower without which more would have been removed.
+    pub held_back_by: Option<HeldBack>,
     /// Whether the policy is fulfilled; false if `progress` stopped it.
     pub done: bool,
 }
@@ -79,6 +82,7 @@ impl PruneReport {
             leaves_kept: 0,
             usage,
             within_budget: None,
+            held_back_by: None,
             done: true,
         }
     }
@@ -109,6 +113,9 @@ impl Ledger {
     /// Commits what is staged, then removes what `policy` doesn't keep; blocks whose bodies go are in `archive` first, if
     /// one is given. Floors are exact and durable when this returns. O(blocks removed); with an archive or with `leaves`
     /// every removed body is read. Memory: a block and a chunk of leaf hashes.
+    ///
+    /// Bodies that a registered follower hasn't finished stay, whatever the policy says, and so do their index entries and headers;
+    /// the report names the follower.
     ///
     /// # Errors
     /// A policy that can't be followed, be it that its budget is too small (nothing is changed), an archive that can't be written or isn't of this chain
@@ -161,7 +168,17 @@ impl Committer {
         policy.validate()?;
         let chain = self.chain.clone();
         let (extent, usage) = (chain.extent()?, chain.usage()?);
+        let wanted = policy;
+        let followers = Followers::read(chain.store())?;
+        let policy = &followers.hold(wanted, extent.end);
         let target = target(policy, &chain, state.height() + 1, now_us)?;
+        let held = match followers.lowest() {
+            Some(lowest) => {
+                let wanted_floor = self::target(wanted, &chain, state.height() + 1, now_us)?.floor;
+                Some((lowest, wanted_floor > target.floor))
+            }
+            None => None,
+        };
         let floor = policy.highest_floor(target, usage);
         if floor > extent.floor {
             self.secure_state(floor, state)?;
@@ -174,7 +191,15 @@ impl Committer {
             floor_max: floor.max(extent.floor),
             report: PruneReport::new(extent, usage),
         };
-        let report = pruning.run(policy, target)?;
+        let mut report = pruning.run(policy, target)?;
+        let extent = chain.extent()?;
+        let budget_floor = |policy: &PrunePolicy| {
+            let step = policy.budget_step(extent, report.usage);
+            step.map_or(extent.floor, |step| step.floor)
+        };
+        report.held_back_by = held
+            .filter(|(_, is_holding)| *is_holding || budget_floor(wanted) > budget_floor(policy))
+            .map(|(lowest, _)| lowest);
         self.forget_pruned_losses()?;
         Ok(report)
     }

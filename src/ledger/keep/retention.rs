@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::HeldBack;
 use super::policy::{PolicyError, PrunePolicy};
 use crate::clock::AHEAD_US_MAX;
 use crate::ledger::archive::ArchiveWriter;
@@ -15,6 +16,8 @@ pub(crate) struct Retention {
     archive: Option<ArchiveWriter>,
     blocks: u64,
     bytes: u64,
+    /// The follower that held pruning back the last time.
+    held_back_by: Option<String>,
 }
 
 impl Retention {
@@ -32,7 +35,8 @@ impl Ledger {
     /// # Errors
     /// A policy that is refused ([`PrunePolicy::validate`]), also because its budget is too small for what must stay of the
     /// chain as it is; then the ledger keeps to the one it had. Headers and ids of a chain that grows may outgrow a budget
-    /// later: then it is come as close to as can be, with a warning.
+    /// later: then it is come as close to as can be, with a warning. A registered follower holds pruning back, of which a warning tells
+    /// once.
     pub fn keep_to(
         &mut self,
         policy: PrunePolicy,
@@ -62,6 +66,7 @@ impl Committer {
             archive,
             blocks: u64::MAX / 2,
             bytes: 0,
+            held_back_by: None,
         };
         Ok(())
     }
@@ -95,7 +100,10 @@ impl Committer {
                 let mut go_on = |_| ControlFlow::Continue(());
                 let archive = retention.archive.as_mut();
                 self.prune_towards(policy, now_us, state, archive, &mut go_on)
-                    .map(|report| warn_of_budget(policy, &report))
+                    .map(|report| {
+                        warn_of_budget(policy, &report);
+                        warn_of_follower(&mut retention.held_back_by, &report);
+                    })
             }
             None => Ok(()),
         };
@@ -109,6 +117,28 @@ impl Committer {
     }
 }
 
+/// Whether somebody is to be told who holds pruning back: once, and again only if another does or it went on in between. `before` is who
+/// did the last time.
+fn is_news(before: &mut Option<String>, held_back_by: Option<&HeldBack>) -> bool {
+    let name = held_back_by.map(|held| held.name.clone());
+    let is_news = name.is_some() && *before != name;
+    *before = name;
+    is_news
+}
+
+fn warn_of_follower(before: &mut Option<String>, report: &PruneReport) {
+    let held_back_by = report.held_back_by.as_ref();
+    if is_news(before, held_back_by)
+        && let Some(HeldBack { name, height }) = held_back_by
+    {
+        tracing::warn!(
+            follower = name,
+            height,
+            "pruning is held back by a follower, which has not finished this block"
+        );
+    }
+}
+
 fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
     if report.within_budget == Some(false) {
         tracing::warn!(
@@ -116,5 +146,31 @@ fn warn_of_budget(policy: &PrunePolicy, report: &PruneReport) {
             bytes = report.usage.bytes_on_disk,
             "all that may go is pruned, and the store is still over its budget"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_pruning_back_is_told_once() {
+        let mut before = None;
+        let told = [
+            (None, false),
+            (Some("a"), true),
+            (Some("a"), false),
+            (Some("b"), true),
+            (Some("a"), true),
+            (None, false),
+            (Some("a"), true),
+        ];
+        for (height, (name, is_told)) in (0..).zip(told) {
+            let held = name.map(|name| HeldBack {
+                name: name.to_owned(),
+                height,
+            });
+            assert_eq!(is_news(&mut before, held.as_ref()), is_told, "{height}");
+        }
     }
 }
