@@ -3,7 +3,6 @@
 //!
 //! Only [`ValidBlock`](crate::rules::ValidBlock)s come here, and the receipts of their commits go out with the answers.
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use super::EngineError;
 use super::advance::advance;
 use super::chain::{Settled, Verdict};
 use super::channel::{Receiver, RecvTimeoutError};
+use super::end::End;
 use super::error::message_of;
 use super::message::{Command, Pruning};
 use super::metrics::{Load, Stage};
@@ -21,7 +21,7 @@ use super::parcel::Outcome;
 use super::shared::Shared;
 use super::subscription::Event;
 use super::ticket::Promise;
-use crate::ledger::{Committer, LedgerError};
+use crate::ledger::LedgerError;
 
 /// Settled parcels that are committed together.
 #[derive(Default)]
@@ -48,7 +48,7 @@ struct Asked {
 }
 
 /// Commits until it is told to stop.
-pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver<Command>) {
+pub(super) fn run(shared: &Shared, mut committer: End, commands: &Receiver<Command>) {
     let mut next = None;
     let mut asked = Asked::default();
     loop {
@@ -103,7 +103,7 @@ fn ask_for_snapshot(shared: &Shared) {
 /// A command that is no block.
 fn obey(
     shared: &Shared,
-    committer: &mut Committer,
+    committer: &mut End,
     asked: &mut Asked,
     command: Command,
 ) -> Result<(), LedgerError> {
@@ -113,14 +113,8 @@ fn obey(
             let now_us = shared.clock.now_us();
             committer.put_snapshot(state.clone())?;
             if let Some(pruning) = &mut asked.pruning {
-                let report = committer.prune(
-                    &pruning.policy,
-                    now_us,
-                    &|| state.clone(),
-                    pruning.archive.as_mut(),
-                    &mut |_| ControlFlow::Continue(()),
-                );
-                if let Some(pruning) = asked.pruning.take() {
+                let report = committer.prune(pruning, now_us, &|| state.clone());
+                if let (Some(report), Some(pruning)) = (report, asked.pruning.take()) {
                     pruning.answer.fulfil(report.map_err(EngineError::from));
                 }
             }
@@ -143,7 +137,7 @@ fn obey(
 
 fn sync(
     shared: &Shared,
-    committer: &mut Committer,
+    committer: &mut End,
     asked: &mut Asked,
     answer: Promise<Receipt>,
 ) -> Result<(), LedgerError> {
@@ -190,11 +184,7 @@ fn gather(
     None
 }
 
-fn commit(
-    shared: &Shared,
-    committer: &mut Committer,
-    group: &mut Group,
-) -> Result<(), LedgerError> {
+fn commit(shared: &Shared, committer: &mut End, group: &mut Group) -> Result<(), LedgerError> {
     shared.probe(Stage::Commit);
     let _span =
         tracing::debug_span!("commit", blocks = group.blocks, bytes = group.bytes).entered();

@@ -31,6 +31,9 @@
 //! come, by whichever worker brings the news. So there is no thread for a stage that could be the slow one, and two cores
 //! work on two parcels. Committing has a thread of its own, because it waits for the disk.
 //!
+//! It is the one road for blocks: a restoring is an import from an archive, and a store is verified by an engine whose last
+//! thread looks at the index where another commits, and writes nothing.
+//!
 //! # What holds
 //!
 //! - The verdicts are those of the [sequential validator](crate::rules), whatever the threads, batch sizes and timing:
@@ -53,6 +56,8 @@
 //! | `import`, `admission` | blocks and transactions coming in |
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
+//! | `end` | what the last stage does with valid blocks |
+//! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `shared`, `threads` | what all threads share, and how they end |
 //! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
@@ -63,6 +68,7 @@ mod builder;
 mod chain;
 mod channel;
 mod commit;
+mod end;
 mod error;
 mod handle;
 mod histogram;
@@ -71,6 +77,7 @@ mod message;
 mod metrics;
 mod parcel;
 mod permits;
+mod restore;
 mod settings;
 mod shared;
 mod subscription;
@@ -78,6 +85,7 @@ mod sync;
 mod threads;
 mod ticket;
 mod turn;
+mod verify;
 #[cfg(test)]
 mod walk;
 mod watermark;
@@ -91,9 +99,11 @@ pub use self::import::Import;
 pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
 pub use self::parcel::Outcome;
+pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::settings::{Probe, Settings};
 pub use self::subscription::{Event, Subscription};
 pub use self::ticket::Ticket;
+pub use self::verify::verify_store;
 
 /// What a caller wants when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

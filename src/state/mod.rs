@@ -121,6 +121,12 @@ impl State {
         self.tip.history.root()
     }
 
+    /// The tree that this is the root of, to be carried on.
+    #[must_use]
+    pub const fn history(&self) -> &Frontier {
+        &self.tip.history
+    }
+
     /// What is known about `name`; the default for a name never seen.
     #[must_use]
     pub fn account(&self, name: &str) -> Account {

@@ -55,7 +55,6 @@ fn an_option_that_would_be_ignored_is_refused() {
         &["get", "--store", store, "--block", "1", "--out", "f"],
         &["verify", "--store", store, "--chain", "x"],
         &["verify", "--store", store, "--audit"],
-        &["verify", "--store", store, "--threads", "2"],
         &["import", "a.hlb", "--store", store, "--chain", "x"],
         &[
             "prove",
