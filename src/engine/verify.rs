@@ -44,6 +44,9 @@ impl EngineBuilder {
     /// is that of the sequential validator, whatever they are. Nothing is written, and how to commit and prune is of no
     /// interest. `progress` is called in this thread after every block, in order. O(bytes of the chain).
     ///
+    /// If no number of threads is asked for, there is one more than the machine has cores. Of the memory no more than 6 MiB
+    /// for each thread and one more are used, or a block.
+    ///
     /// # Errors
     /// The store failed or is damaged (which is not the same as holding an invalid block, see
     /// [`StoreReport::rejected`]): [`LedgerError::Unreadable`] lists all that can't be read, after the rest was checked;

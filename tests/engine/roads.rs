@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hubledger::engine::{Engine, EngineBuilder, Outcome, RestoreError};
+use hubledger::engine::{Engine, EngineBuilder, Outcome, Probe, RestoreError, Stage};
 use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::{ChainReader, LedgerError, StoreReport, Unreadable};
 use hubledger::model::Block;
@@ -225,6 +225,39 @@ fn every_reason_is_found_alike_on_every_road() {
         }
     }
     assert!(on_all > 60, "{on_all}");
+}
+
+#[test]
+fn a_stage_that_panics_ends_a_verification_and_a_restoring_with_an_error() {
+    let trial = trial(1, 5, None);
+    let stages = [
+        Stage::Decode,
+        Stage::Hash,
+        Stage::Signatures,
+        Stage::Validate,
+        Stage::Commit,
+    ];
+    for stage in stages {
+        let builder = || {
+            let probe: Probe = Arc::new(move |at| assert!(at != stage, "broken"));
+            let builder = Engine::builder().threads(2).probe(probe);
+            builder.clock(clock(trial.now_us))
+        };
+        let said = format!("the stage {stage} panicked: broken");
+        let store = stored(&trial, None).reader;
+        let mut go_on = |_| ControlFlow::Continue(());
+        let failed = builder().verify(Arc::clone(&store), &mut go_on);
+        assert_eq!(failed.unwrap_err().to_string(), said);
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("archive");
+        let mut writer = ArchiveWriter::open(&folder, trial.chain.spec()).unwrap();
+        writer.push(&trial.chain.blocks[0]).unwrap();
+        writer.flush().unwrap();
+        let archive = Archive::open(&folder).unwrap();
+        let then = ChainReader::open(store).unwrap();
+        let failed = builder().restore(&archive, Some(&then), memory(), &mut go_on);
+        assert_eq!(failed.unwrap_err().to_string(), said);
+    }
 }
 
 #[test]
