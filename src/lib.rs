@@ -6,6 +6,7 @@ pub mod engine;
 pub mod format;
 pub mod generate;
 pub mod ledger;
+pub mod line;
 pub mod pool;
 pub mod rules;
 pub mod state;

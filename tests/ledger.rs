@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::{Chain, clock, memory, reopenable};
-use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome, verify_store};
+use hubledger::engine::verify_store;
+use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome};
 use hubledger::rejection::Reason;
 use hubledger::state::State;
 use hubledger_storage::{

@@ -15,7 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &["consensus"]),
     ("tree", &["rules"]),
     ("pool", &["rules"]),
-    ("ledger", &["rules"]),
+    ("ledger", &["line", "rules"]),
+    ("line", &[]),
     ("engine", &["generate", "ledger", "pool", "tree"]),
     ("generate", &["rules"]),
 ];

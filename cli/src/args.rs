@@ -232,9 +232,8 @@ pub(crate) struct Verify {
     /// Also report what MPREG's rules let pass
     #[arg(long, requires = "mpreg", conflicts_with = "store")]
     pub(crate) audit: bool,
-    /// Threads that check a chain of MPREG's; 0 takes one for each core
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024),
-        conflicts_with = "store")]
+    /// Threads that decode and check; 0 takes one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
 }
 

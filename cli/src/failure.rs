@@ -2,9 +2,9 @@
 
 use hubledger::blockfile::BlockFileError;
 use hubledger::codec::FieldError;
-use hubledger::engine::EngineError;
+use hubledger::engine::{EngineError, RestoreError};
+use hubledger::ledger::LedgerError;
 use hubledger::ledger::archive::ArchiveError;
-use hubledger::ledger::{LedgerError, RestoreError};
 use hubledger::rejection::Rejected;
 use serde_json::{Map, Value, json};
 
@@ -109,6 +109,7 @@ impl From<RestoreError> for Failure {
         match error {
             RestoreError::Ledger(error) => error.into(),
             RestoreError::Archive(error) => error.into(),
+            RestoreError::Engine(error) => error.into(),
             RestoreError::Rejected(rejected) => Self::invalid(rejected),
             error => Self::Failed(error.into()),
         }

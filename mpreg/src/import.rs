@@ -1,6 +1,7 @@
 //! Making a native chain of an MPREG chain, in which every original transaction stays verifiable and is found by its
 //! original id. Pure: a block and the state before it give the native block, so an import that was interrupted
-//! goes on from the state it left.
+//! goes on from the state it left. A [`Converter`] carries as much of that state as later blocks need, so that it needn't
+//! wait until each block is validated.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use super::verify::{Progress, judge_and_show};
 use super::{Block, ChainReport, Number, RawRow, Source, SourceError, Transaction};
 use hubledger::codec::{FieldError, NAME_BYTES_MAX};
-use hubledger::digest::{ChainId, Digest};
-use hubledger::merkle;
+use hubledger::digest::{BlockHash, ChainId, Digest};
+use hubledger::merkle::{self, Frontier};
 use hubledger::model::{
     self, CLOCK_ENTRIES_MAX, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader,
     PAYLOAD_BYTES_MAX, Scheme, Seal, VectorClock, Witness,
@@ -133,7 +134,100 @@ fn extend_record(before: &Digest, block: &Block) -> Result<Digest, FieldError> {
 /// A field that has no place in the native format (a name over 1,024 bytes, a clock counter beyond 64 bits, …);
 /// the message names it.
 pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::Block, FieldError> {
-    let transactions = convert_transactions(spec.id(), state, block)?;
+    let before = Before {
+        height: state.height(),
+        head: state.head(),
+        history_root: state.history_root(),
+        timestamp: state.timestamp(),
+    };
+    let mut nonces: HashMap<&str, u64> = HashMap::new();
+    convert_after(spec, &before, block, |sender| {
+        let nonce = nonces.entry(sender);
+        let nonce = nonce.or_insert_with(|| state.account(sender).nonce);
+        next_nonce(nonce)
+    })
+}
+
+/// What a native block names of those before it.
+struct Before {
+    height: u64,
+    head: BlockHash,
+    history_root: Digest,
+    timestamp: u64,
+}
+
+/// Converts the blocks of a chain one after the other, without waiting for anybody to judge them: it carries what the next block
+/// needs of those before. They have to be valid, or those behind the first that isn't are no blocks of the chain.
+///
+/// Memory: the state that it began with, a nonce for each name that has sent since, and O(log blocks).
+#[derive(Debug, Clone)]
+pub struct Converter {
+    spec: ChainSpec,
+    start: State,
+    height: u64,
+    head: BlockHash,
+    history: Frontier,
+    timestamp: u64,
+    nonces: HashMap<String, u64>,
+}
+
+impl Converter {
+    /// A converter for the blocks that come after `state`, of the chain of `spec`.
+    #[must_use]
+    pub fn new(spec: ChainSpec, state: State) -> Self {
+        Self {
+            spec,
+            height: state.height(),
+            head: state.head(),
+            history: state.history().clone(),
+            timestamp: state.timestamp(),
+            nonces: HashMap::new(),
+            start: state,
+        }
+    }
+
+    /// The native form of the next block: what [`convert`] gives after the state that all before it leave.
+    ///
+    /// # Errors
+    /// As [`convert`]; then the converter is of no further use.
+    pub fn convert(&mut self, block: &Block) -> Result<model::Block, FieldError> {
+        let before = Before {
+            height: self.height,
+            head: self.head,
+            history_root: self.history.root(),
+            timestamp: self.timestamp,
+        };
+        let (start, nonces) = (&self.start, &mut self.nonces);
+        let native = convert_after(&self.spec, &before, block, |sender| {
+            let nonce = nonces.entry(sender.to_owned());
+            next_nonce(nonce.or_insert_with(|| start.account(sender).nonce))
+        })?;
+        self.height = native.height();
+        self.head = native.hash();
+        self.history.push(merkle::history_leaf(&self.head));
+        self.timestamp = native.header().timestamp;
+        Ok(native)
+    }
+}
+
+fn next_nonce(nonce: &mut u64) -> Result<u64, FieldError> {
+    *nonce = nonce
+        .checked_add(1)
+        .ok_or_else(|| FieldError::new("nonce", "the sender's is at its end"))?;
+    Ok(*nonce)
+}
+
+fn convert_after<'b>(
+    spec: &ChainSpec,
+    before: &Before,
+    block: &'b Block,
+    mut next_nonce: impl FnMut(&'b str) -> Result<u64, FieldError>,
+) -> Result<model::Block, FieldError> {
+    let mut transactions = Vec::with_capacity(block.transactions().len());
+    for transaction in block.transactions() {
+        let nonce = next_nonce(&transaction.sender)?;
+        transactions.push(convert_transaction(spec.id(), nonce, transaction)?);
+    }
     let leaves: Vec<Digest> = transactions
         .iter()
         .map(model::Transaction::leaf_hash)
@@ -147,15 +241,15 @@ pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::
         micros(&block.timestamp).ok_or_else(|| beyond("timestamp", &block.timestamp))?;
     let header = Header::new(HeaderFields {
         chain: spec.id(),
-        height: state.height() + 1,
-        previous_hash: state.head(),
+        height: before.height + 1,
+        previous_hash: before.head,
         merkle_root: merkle::root(&leaves),
-        history_root: state.history_root(),
+        history_root: before.history_root,
         state_root: Digest::ZERO,
         transaction_count: transactions.len() as u32,
         body_size: body as u32,
         vector_clock: convert_clock(block)?,
-        timestamp: timestamp.max(state.timestamp().saturating_add(1)),
+        timestamp: timestamp.max(before.timestamp.saturating_add(1)),
         producer: block.miner.clone(),
         difficulty: convert_difficulty(block),
         nonce: 0,
@@ -181,26 +275,6 @@ fn original_header(block: &Block) -> Result<OriginalHeader, FieldError> {
         FieldError::check_length(field, text.len(), OriginalHeader::TEXT_BYTES_MAX)?;
     }
     Ok(original)
-}
-
-fn convert_transactions(
-    chain: ChainId,
-    state: &State,
-    block: &Block,
-) -> Result<Vec<model::Transaction>, FieldError> {
-    let mut nonces: HashMap<&str, u64> = HashMap::new();
-    let mut converted = Vec::with_capacity(block.transactions().len());
-    for transaction in block.transactions() {
-        let sender = transaction.sender.as_str();
-        let nonce = nonces
-            .entry(sender)
-            .or_insert_with(|| state.account(sender).nonce);
-        *nonce = nonce
-            .checked_add(1)
-            .ok_or_else(|| FieldError::new("nonce", "the sender's is at its end"))?;
-        converted.push(convert_transaction(chain, *nonce, transaction)?);
-    }
-    Ok(converted)
 }
 
 fn convert_transaction(

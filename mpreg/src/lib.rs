@@ -48,7 +48,7 @@ pub use check::{
 pub use config::{ChainConfig, Consensus};
 pub use entry::{Brief, Entry};
 pub use hubledger::original::{MAX_INTEGER_DIGITS, Number, NumberError, merkle, micros};
-pub use import::{convert, plan};
+pub use import::{Converter, convert, plan};
 pub use source::{BLOCK_JSON_MAX_BYTES, ChainInfo, RawRow, RowVisitor, Source, SourceError};
 pub use summary::{Balances, Summary, Tally};
 pub use transaction::{Operation, Transaction};

@@ -6,6 +6,7 @@ use hubledger_storage::{Durability, Store};
 
 use super::chain::Chain;
 use super::channel::bounded;
+use super::end::End;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
 use super::snapshot::{self, STATES_MAX};
@@ -16,14 +17,15 @@ use super::{Engine, EngineError, admission, commit, worker};
 use crate::clock::{self, Clock, MonotonicClock, SystemClock};
 use crate::format::signature::{self, Verifier};
 use crate::format::spec::ChainSpec;
-use crate::ledger::Ledger;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
+use crate::ledger::{ChainReader, Ledger};
+use crate::rules::Validator;
 
 /// How an engine is to be opened.
 pub struct EngineBuilder {
-    settings: Settings,
-    clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
     timer: Arc<dyn Clock>,
     retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
 }
@@ -118,7 +120,22 @@ impl EngineBuilder {
         self.start(ledger)
     }
 
-    fn start(self, ledger: Ledger) -> Result<Engine, EngineError> {
+    pub(super) fn start(mut self, ledger: Ledger) -> Result<Engine, EngineError> {
+        let (validator, mut committer, reader) = ledger.into_parts();
+        committer.set_durability(self.settings.durability);
+        if let Some((policy, archive)) = self.retention.take() {
+            committer.keep_to(policy, archive)?;
+        }
+        self.launch(validator, End::Commit(Box::new(committer)), reader)
+    }
+
+    /// Starts the threads: blocks that follow the validator's go through them to this end.
+    pub(super) fn launch(
+        self,
+        validator: Validator,
+        end: End,
+        reader: ChainReader,
+    ) -> Result<Engine, EngineError> {
         // First: an injected clock that panics does so while there is nothing to be ended.
         let clocks = clock::Start::of(&*self.clock, &*self.timer);
         let mut settings = self.settings;
@@ -129,11 +146,6 @@ impl EngineBuilder {
         let signatures = signature::Settings::default();
         let verifier = Verifier::new(&signatures);
         let verifier = verifier.map_err(|error| EngineError::Signatures(Arc::new(error)))?;
-        let (validator, mut committer, reader) = ledger.into_parts();
-        committer.set_durability(settings.durability);
-        if let Some((policy, archive)) = self.retention {
-            committer.keep_to(policy, archive)?;
-        }
         let followers = reader.followers()?;
         // Room for every parcel in flight, and for the few other messages that there can be at a time.
         let (jobs, next_job) = bounded(PARCELS_MAX + settings.threads);
@@ -159,7 +171,7 @@ impl EngineBuilder {
         let mut threads = Threads::default();
         let start_all = || {
             threads.commit = Some(start(&shared, "commit", move |shared| {
-                commit::run(shared, committer, &next_command);
+                commit::run(shared, end, &next_command);
             })?);
             threads.snapshot = Some(start(&shared, "snapshot", move |shared| {
                 snapshot::encode(shared, &next_snapshot);

@@ -3,7 +3,6 @@
 //!
 //! Only [`ValidBlock`](crate::rules::ValidBlock)s come here, and the receipts of their commits go out with the answers.
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use hubledger_storage::{Durability, Receipt};
 use super::EngineError;
 use super::chain::{Settled, Verdict};
 use super::channel::{Receiver, RecvTimeoutError};
+use super::end::End;
 use super::error::message_of;
 use super::feed::{FeedError, Start, locate};
 use super::message::{Command, Job, Pruning, Registering};
@@ -22,7 +22,7 @@ use super::registry::Claim;
 use super::shared::Shared;
 use super::subscription::Event;
 use super::ticket::Promise;
-use crate::ledger::{Committer, LedgerError, StateAt};
+use crate::ledger::{LedgerError, StateAt};
 
 /// What registered followers have finished goes into the store with a commit, but no more often than this: a commit of a few
 /// blocks should not cost a second write.
@@ -54,7 +54,7 @@ struct Asked {
 }
 
 /// Commits until it is told to stop.
-pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver<Command>) {
+pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
     let mut next = None;
     let mut asked = Asked::default();
     let mut positions_put = Instant::now();
@@ -78,19 +78,17 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
         let done = catch_unwind(AssertUnwindSafe(|| match command {
             Command::Settled(settled) => {
                 next = gather(shared, settled, &mut group, commands);
-                commit(shared, &mut committer, &mut group)?;
+                commit(shared, &mut end, &mut group)?;
                 if shared.registry.has_news() && positions_put.elapsed() >= POSITIONS_LINGER {
                     positions_put = Instant::now();
-                    put_positions(shared, &mut committer)?;
+                    put_positions(shared, &mut end)?;
                 }
-                if committer.wants_snapshot()
-                    || committer.is_pruning_due() && !committer.expects_snapshot()
-                {
-                    ask_for_snapshot(shared, &mut committer);
+                if end.wants_snapshot() || end.is_pruning_due() && !end.expects_snapshot() {
+                    ask_for_snapshot(shared, &mut end);
                 }
                 Ok(())
             }
-            command => obey(shared, &mut committer, &mut asked, command),
+            command => obey(shared, &mut end, &mut asked, command),
         }));
         match done {
             Ok(Ok(())) => {}
@@ -107,8 +105,8 @@ pub(super) fn run(shared: &Shared, mut committer: Committer, commands: &Receiver
 }
 
 /// Has whoever rules hand over the state, once no block is ruled that isn't settled.
-fn ask_for_snapshot(shared: &Shared, committer: &mut Committer) {
-    committer.expect_snapshot();
+fn ask_for_snapshot(shared: &Shared, end: &mut End) {
+    end.expect_snapshot();
     shared.snapshot_is_due.store(true, Ordering::Release);
     // Rules are not for this thread. If there is no room, the workers have something to do, and look after it.
     let _ = shared.urgent.try_send(Job::Advance);
@@ -117,7 +115,7 @@ fn ask_for_snapshot(shared: &Shared, committer: &mut Committer) {
 /// A command that is no block.
 fn obey(
     shared: &Shared,
-    committer: &mut Committer,
+    end: &mut End,
     asked: &mut Asked,
     command: Command,
 ) -> Result<(), LedgerError> {
@@ -126,33 +124,29 @@ fn obey(
         Command::Snapshot(state) => {
             let now_us = shared.clock.now_us();
             // Pruning goes by what the store says of followers, so that no crash finds one below the floor.
-            put_positions(shared, committer)?;
-            committer.put_snapshot(state.clone())?;
+            put_positions(shared, end)?;
+            end.put_snapshot(state.clone())?;
             let state = StateAt::Encoded(&state);
             if let Some(mut pruning) = asked
                 .pruning
-                .take_if(|asked| asked.end <= state.height() + 1)
+                .take_if(|asked| asked.committed <= state.height() + 1)
+                && let Some(report) = end.prune(&mut pruning, now_us, state)
             {
-                let report = committer.prune(
-                    &pruning.policy,
-                    now_us,
-                    state,
-                    pruning.archive.as_mut(),
-                    &mut |_| ControlFlow::Continue(()),
-                );
                 pruning.answer.fulfil(report.map_err(EngineError::from));
             }
             if asked.pruning.is_some() {
-                ask_for_snapshot(shared, committer);
+                ask_for_snapshot(shared, end);
             }
-            committer.retain(now_us, state)?;
+            end.retain(now_us, state)?;
         }
         Command::Prune(pruning) => {
-            let end = shared.committed_end();
-            asked.pruning = Some(Pruning { end, ..*pruning });
+            asked.pruning = Some(Pruning {
+                committed: shared.committed_end(),
+                ..*pruning
+            });
             // One that is on its way may be of less; then another is asked for when it comes.
-            if !committer.expects_snapshot() {
-                ask_for_snapshot(shared, committer);
+            if !end.expects_snapshot() {
+                ask_for_snapshot(shared, end);
             }
         }
         Command::Register(Registering {
@@ -161,19 +155,19 @@ fn obey(
             answer,
         }) => {
             asked.registering = Some(answer);
-            let changed = register(shared, committer, &name, start)?;
+            let changed = register(shared, end, &name, start)?;
             if let Some(answer) = asked.registering.take() {
                 answer.fulfil(changed);
             }
         }
-        Command::Sync(answer) => sync(shared, committer, asked, answer)?,
+        Command::Sync(answer) => sync(shared, end, asked, answer)?,
         Command::Stop(state, answer) => {
-            if let Some(state) = state.filter(|_| committer.has_news()) {
-                committer.put_snapshot(state)?;
+            if let Some(state) = state.filter(|_| end.has_news()) {
+                end.put_snapshot(state)?;
             }
             // What is acknowledged from now on is refused, and all before is kept.
             shared.registry.close();
-            sync(shared, committer, asked, answer)?;
+            sync(shared, end, asked, answer)?;
         }
     }
     Ok(())
@@ -181,13 +175,13 @@ fn obey(
 
 fn sync(
     shared: &Shared,
-    committer: &mut Committer,
+    end: &mut End,
     asked: &mut Asked,
     answer: Promise<Receipt>,
 ) -> Result<(), LedgerError> {
     asked.sync = Some(answer);
-    put_positions(shared, committer)?;
-    let receipt = committer.sync()?;
+    put_positions(shared, end)?;
+    let receipt = end.sync()?;
     shared.watermark.advance(&receipt);
     if let Some(answer) = asked.sync.take() {
         answer.fulfil(receipt);
@@ -196,9 +190,9 @@ fn sync(
 }
 
 /// Puts into the store what registered followers have finished, if there is news.
-fn put_positions(shared: &Shared, committer: &mut Committer) -> Result<(), LedgerError> {
+fn put_positions(shared: &Shared, end: &mut End) -> Result<(), LedgerError> {
     match shared.registry.take_news() {
-        Some(followers) => committer.put_followers(&followers, Durability::Os),
+        Some(followers) => end.put_followers(&followers, Durability::Os),
         None => Ok(()),
     }
 }
@@ -207,7 +201,7 @@ fn put_positions(shared: &Shared, committer: &mut Committer) -> Result<(), Ledge
 /// one of the call means that the store failed.
 fn register(
     shared: &Shared,
-    committer: &mut Committer,
+    end: &mut End,
     name: &str,
     start: Option<Start>,
 ) -> Result<Result<Claim, EngineError>, LedgerError> {
@@ -221,7 +215,7 @@ fn register(
         },
     };
     if changed.is_ok() {
-        committer.put_followers(&registry.take(), Durability::Disk)?;
+        end.put_followers(&registry.take(), Durability::Disk)?;
     }
     Ok(changed)
 }
@@ -260,11 +254,7 @@ fn gather(
     None
 }
 
-fn commit(
-    shared: &Shared,
-    committer: &mut Committer,
-    group: &mut Group,
-) -> Result<(), LedgerError> {
+fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), LedgerError> {
     shared.probe(Stage::Commit);
     let _span =
         tracing::debug_span!("commit", blocks = group.blocks, bytes = group.bytes).entered();
@@ -273,7 +263,7 @@ fn commit(
     let mut receipt = None;
     if group.blocks > 0 {
         let committed = group.parcels.iter().flat_map(|settled| &settled.valid);
-        receipt = Some(committer.commit(committed)?);
+        receipt = Some(end.commit(committed)?);
         let (whole, working) = (
             started.elapsed(),
             thread_time().saturating_sub(on_processor),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hubledger_storage::{Durability, Receipt};
 
+use super::import::Feeding;
 use super::message::{Command, Pruning, Submission};
 use super::parcel::Offered;
 use super::shared::Shared;
@@ -24,6 +25,7 @@ use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
+use crate::state::State;
 
 /// A chain at work: see the [module](super). Used from any number of threads; dropping it shuts it down.
 pub struct Engine {
@@ -55,6 +57,14 @@ impl Engine {
         I: IntoIterator<Item = Bytes>,
     {
         Import::new(&self.shared, blocks.into_iter())
+    }
+
+    /// The same of blocks in any form.
+    pub(super) fn feed<I>(&self, blocks: I) -> Feeding<'_, I>
+    where
+        I: Iterator<Item = Offered>,
+    {
+        Feeding::new(&self.shared, blocks)
     }
 
     /// Hands in a few encoded blocks at once, to be waited for or awaited. They take their memory together, so that this
@@ -234,7 +244,7 @@ impl Engine {
             Command::Prune(Box::new(Pruning {
                 policy,
                 archive,
-                end: 0,
+                committed: 0,
                 answer,
             }))
         })?
@@ -260,6 +270,13 @@ impl Engine {
     #[must_use]
     pub fn transactions(&self) -> u64 {
         self.shared.lock_chain().validator().state().transactions()
+    }
+
+    /// The state after the last block that no rule refuses: once nothing is on its way, after the last committed one.
+    /// O(names that ever sent or received).
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.lock_chain().validator().state().clone()
     }
 
     /// What the engine did so far.

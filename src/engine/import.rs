@@ -2,7 +2,7 @@
 //! in the caller's thread while it asks for the next outcome; memory is bounded whatever the source.
 
 use std::collections::VecDeque;
-use std::iter::FusedIterator;
+use std::iter::{self, FusedIterator};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -19,7 +19,28 @@ use super::{EngineError, WhenFull};
 /// Outcomes of blocks, in order, while the blocks are taken from their source. Ends after the first rejected block, or with an
 /// error of the engine. Dropping it cancels what is not decided yet; what was committed stays.
 #[must_use = "blocks are taken from the source while outcomes are asked for"]
-pub struct Import<'a, I> {
+pub struct Import<'a, I>(Feeding<'a, Encoded<I>>);
+
+type Encoded<I> = iter::Map<I, fn(Bytes) -> Offered>;
+
+impl<'a, I: Iterator<Item = Bytes>> Import<'a, I> {
+    pub(super) fn new(shared: &'a Shared, source: I) -> Self {
+        Self(Feeding::new(shared, source.map(Offered::Encoded)))
+    }
+}
+
+impl<I: Iterator<Item = Bytes>> Iterator for Import<'_, I> {
+    type Item = Result<Outcome, EngineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl<I: Iterator<Item = Bytes>> FusedIterator for Import<'_, I> {}
+
+/// The same of blocks in any form.
+pub(super) struct Feeding<'a, I> {
     shared: &'a Shared,
     source: Option<I>,
     call: Arc<Call>,
@@ -29,7 +50,7 @@ pub struct Import<'a, I> {
     outcomes: std::vec::IntoIter<Outcome>,
 }
 
-impl<'a, I: Iterator<Item = Bytes>> Import<'a, I> {
+impl<'a, I: Iterator<Item = Offered>> Feeding<'a, I> {
     pub(super) fn new(shared: &'a Shared, source: I) -> Self {
         Self {
             shared,
@@ -51,8 +72,8 @@ impl<'a, I: Iterator<Item = Bytes>> Import<'a, I> {
                 self.source = None;
                 break;
             };
-            bytes += block.len();
-            offered.push(Offered::Encoded(block));
+            bytes += block.bytes();
+            offered.push(block);
             if bytes >= settings.parcel_bytes {
                 break;
             }
@@ -113,7 +134,7 @@ impl<'a, I: Iterator<Item = Bytes>> Import<'a, I> {
     }
 }
 
-impl<I: Iterator<Item = Bytes>> Iterator for Import<'_, I> {
+impl<I: Iterator<Item = Offered>> Iterator for Feeding<'_, I> {
     type Item = Result<Outcome, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -136,9 +157,7 @@ impl<I: Iterator<Item = Bytes>> Iterator for Import<'_, I> {
     }
 }
 
-impl<I: Iterator<Item = Bytes>> FusedIterator for Import<'_, I> {}
-
-impl<I> Drop for Import<'_, I> {
+impl<I> Drop for Feeding<'_, I> {
     fn drop(&mut self) {
         self.call.is_cancelled.store(true, Ordering::Release);
     }

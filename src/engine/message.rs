@@ -67,7 +67,7 @@ pub(super) struct Pruning {
     pub(super) policy: PrunePolicy,
     pub(super) archive: Option<ArchiveWriter>,
     /// The end of the chain when it was asked for: a snapshot of less than that doesn't do.
-    pub(super) end: u64,
+    pub(super) committed: u64,
     pub(super) answer: Promise<Result<PruneReport, EngineError>>,
 }
 

@@ -31,6 +31,9 @@
 //! come, by whichever worker brings the news. So there is no thread for a stage that could be the slow one, and two cores
 //! work on two parcels. Committing has a thread of its own, because it waits for the disk.
 //!
+//! It is the one road for blocks: a restoring is an import from an archive, and a store is verified by an engine whose last
+//! thread looks at the index where another commits, and writes nothing.
+//!
 //! # What holds
 //!
 //! - The verdicts are those of the [sequential validator](crate::rules), whatever the threads, batch sizes and timing:
@@ -54,6 +57,8 @@
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
 //! | `feed`, `registry` | every block for those who follow, and how far those have got who are registered |
+//! | `end` | what the last stage does with valid blocks |
+//! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `build`, `state_request` | building and checking blocks, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
@@ -67,6 +72,7 @@ mod builder;
 mod chain;
 mod channel;
 mod commit;
+mod end;
 mod error;
 pub mod feed;
 mod handle;
@@ -77,6 +83,7 @@ mod metrics;
 mod parcel;
 mod permits;
 mod registry;
+mod restore;
 mod settings;
 mod shared;
 mod snapshot;
@@ -86,6 +93,7 @@ mod sync;
 mod threads;
 mod ticket;
 mod turn;
+mod verify;
 #[cfg(test)]
 mod walk;
 mod watermark;
@@ -101,9 +109,11 @@ pub use self::import::Import;
 pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
 pub use self::parcel::Outcome;
+pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::settings::{Probe, Settings};
 pub use self::subscription::{Event, Subscription};
 pub use self::ticket::Ticket;
+pub use self::verify::verify_store;
 
 /// What a caller wants when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

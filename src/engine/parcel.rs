@@ -13,7 +13,7 @@ use super::ticket::Promise;
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;
-use crate::ledger::Unreadable;
+use crate::ledger::{StoredParts, Unreadable};
 use crate::rules::{Claims, Prepared, Signatures};
 
 /// What became of a block that was handed in. The answers come in the order of the blocks.
@@ -44,6 +44,8 @@ pub enum Outcome {
 pub(super) enum Offered {
     Encoded(Bytes),
     Decoded(Box<Block>),
+    /// As it lies in a store.
+    Stored(Box<StoredParts>),
 }
 
 impl Offered {
@@ -51,6 +53,7 @@ impl Offered {
         match self {
             Self::Encoded(bytes) => bytes.len(),
             Self::Decoded(block) => block.body().len() + block.header().bytes().len(),
+            Self::Stored(parts) => parts.body.len() + parts.seal.len() + parts.header.bytes().len(),
         }
     }
 }

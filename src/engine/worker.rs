@@ -116,6 +116,7 @@ fn decode(offered: Offered) -> Result<Block, Unreadable> {
     match offered {
         Offered::Encoded(bytes) => Unreadable::decode(&bytes),
         Offered::Decoded(block) => Ok(*block),
+        Offered::Stored(parts) => Unreadable::assemble(*parts),
     }
 }
 

@@ -153,6 +153,9 @@ pub enum LedgerError {
     /// The damage is in too many places for a list of them.
     #[error("too many places are damaged: {0} ranges of blocks")]
     TooMuchMissing(usize),
+    /// The threads that a store was checked on failed, or could not be started.
+    #[error("{0}")]
+    Threads(String),
     /// The index isn't complete yet.
     #[error("the index reaches height {0} only; ask again later")]
     NotIndexed(u64),

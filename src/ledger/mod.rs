@@ -17,7 +17,7 @@ mod missing;
 mod prove;
 mod reader;
 mod record;
-mod step;
+pub(crate) mod step;
 mod values;
 mod verify;
 
@@ -26,7 +26,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
-pub use self::archive::{RestoreError, RestoreReport, restore_archive};
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{
     Compared, CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain,
@@ -37,10 +36,12 @@ pub use self::keep::{
 };
 pub use self::keep::{PruneProgress, PruneReport, PruneStep, Pruned, policy};
 pub use self::missing::{Losses, LostPart, Missing};
+pub(crate) use self::reader::StoredParts;
 pub use self::reader::{ChainReader, Lookup, Placed};
 pub use self::step::{BlockProgress, BlockStep};
 use self::values::{META_SPEC, META_STATE, refuse_incomplete};
-pub use self::verify::{StoreReport, verify_store};
+pub use self::verify::StoreReport;
+pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
 use crate::clock::Clock;
 use crate::format::codec::{DecodeError, DecodeProblem};
 use crate::format::digest::{BlockHash, Digest};
@@ -315,6 +316,13 @@ impl Unreadable {
             let height = header.map(|header| header.height);
             Self { height, error }
         })
+    }
+
+    /// Puts a block together as it lies in a store.
+    pub(crate) fn assemble(parts: StoredParts) -> Result<Block, Self> {
+        let height = Some(parts.header.height);
+        let block = Block::from_parts(parts.header, parts.seal, parts.body);
+        block.map_err(|error| Self { height, error })
     }
 
     /// The verdict: at the height that the header claims, as for every block that can be read; else at `expected`.

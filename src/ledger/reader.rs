@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
 use super::missing::{LostPart, Missing};
@@ -24,6 +25,15 @@ pub struct ChainReader {
     history: Arc<Mutex<Chunks>>,
     /// What was lost before this store was made.
     missing: Arc<Missing>,
+}
+
+/// A block as it lies in a store.
+#[derive(Debug)]
+pub(crate) struct StoredParts {
+    pub(crate) header: Header,
+    /// Encoded.
+    pub(crate) seal: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A transaction and its place.
@@ -236,6 +246,25 @@ impl ChainReader {
                 self.refuse_lost(LostPart::Header, height)?;
                 self.refuse_lost(LostPart::Body, height)?;
                 record::decode_block(height, &stored.id, &header, body).map(Some)
+            }
+            _ => Err(LedgerError::Pruned(height)),
+        }
+    }
+
+    /// The block at `height` with its header decoded; nobody has looked into its seal and its body yet.
+    ///
+    /// # Errors
+    /// As [`ChainReader::block`], but for what is wrong with seal and body.
+    pub(crate) fn parts(&self, height: u64) -> Result<Option<StoredParts>, LedgerError> {
+        let Some(stored) = self.store.block(height)? else {
+            return Ok(None);
+        };
+        match (stored.header, stored.body) {
+            (Held::Present(header), Held::Present(body)) => {
+                self.refuse_lost(LostPart::Header, height)?;
+                self.refuse_lost(LostPart::Body, height)?;
+                let (header, seal) = record::decode_header(height, &stored.id, &header)?;
+                Ok(Some(StoredParts { header, seal, body }))
             }
             _ => Err(LedgerError::Pruned(height)),
         }

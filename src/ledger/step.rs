@@ -17,7 +17,7 @@ pub struct BlockStep {
 pub type BlockProgress<'a> = dyn FnMut(BlockStep) -> ControlFlow<()> + 'a;
 
 /// An answer of a progress callback as a result.
-pub(super) const fn go_on(answer: ControlFlow<()>) -> Result<(), LedgerError> {
+pub(crate) const fn go_on(answer: ControlFlow<()>) -> Result<(), LedgerError> {
     match answer {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(LedgerError::Stopped),

@@ -114,46 +114,6 @@ impl Validator {
         ruling.settle(claims.verify_block(&self.verifier))
     }
 
-    /// Judges the next blocks and moves on over those that are valid, up to the first that isn't; the same as one
-    /// [check](Self::check) after the other, but with all signatures in one batch.
-    pub fn check_run(
-        &mut self,
-        blocks: &[Block],
-        depth: Depth,
-    ) -> (Vec<ValidBlock>, Option<Rejected>) {
-        let mut journal = self.state.journal();
-        let (mut rulings, mut claims) = (Vec::with_capacity(blocks.len()), Claims::default());
-        for (number, block) in (0u32..).zip(blocks) {
-            let prepared = Prepared::new(&self.spec, block.clone());
-            let ruling = self.rule(&prepared, depth);
-            if depth != Depth::Replay {
-                claims.add_block(number, &self.spec, &prepared, |_, _| false);
-            }
-            self.apply_unsettled(&ruling, &mut journal);
-            let is_sound = ruling.is_sound();
-            rulings.push(ruling);
-            if !is_sound {
-                break;
-            }
-        }
-        let mut signatures = vec![Signatures::unchecked(); rulings.len()];
-        for (number, found) in claims.verify(0..claims.len(), &self.verifier) {
-            signatures[number as usize].merge(found);
-        }
-        let mut valid = Vec::with_capacity(rulings.len());
-        for (ruling, signatures) in rulings.into_iter().zip(signatures) {
-            match ruling.settle(signatures) {
-                Ok(block) => valid.push(block),
-                Err(rejected) => {
-                    self.rewind(journal);
-                    valid.iter().for_each(|valid| self.apply(valid));
-                    return (valid, Some(rejected));
-                }
-            }
-        }
-        (valid, None)
-    }
-
     /// Judges the next block by every rule but those about signatures. Changes nothing. O(transactions).
     ///
     /// # Panics

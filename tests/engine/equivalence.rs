@@ -9,7 +9,6 @@ use hubledger::engine::{Engine, Outcome};
 use hubledger::ledger::{self, Ledger};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::rules::{Depth, Validator};
 use hubledger_storage::{MemoryStore, StoredBlock};
 use proptest::prelude::*;
 
@@ -232,37 +231,6 @@ proptest! {
         let setup = Setup { threads, batch, parcel_blocks, group_blocks, delays };
         let fault = fault.filter(|reason| *reason != Reason::PublicKey);
         compare(seed, before, fault, setup);
-    }
-}
-
-#[test]
-fn a_run_is_judged_as_its_blocks_one_by_one() {
-    for (seed, reason) in (0..).zip(faults::native()) {
-        let trial = trial(seed, 4, Some(reason));
-        let readable = trial
-            .blocks
-            .iter()
-            .map_while(|bytes| Block::decode(bytes).ok());
-        let blocks: Vec<Block> = readable.collect();
-        let depth = Depth::Full {
-            now_us: trial.now_us,
-        };
-        let mut one_by_one = Validator::new(trial.chain.spec().clone());
-        let mut expected = (0, None);
-        for block in &blocks {
-            match one_by_one.check(block, depth) {
-                Ok(valid) => one_by_one.apply(&valid),
-                Err(rejected) => {
-                    expected.1 = Some(rejected);
-                    break;
-                }
-            }
-            expected.0 += 1;
-        }
-        let mut together = Validator::new(trial.chain.spec().clone());
-        let (valid, rejected) = together.check_run(&blocks, depth);
-        assert_eq!((valid.len(), rejected), expected);
-        assert_eq!(together.state(), one_by_one.state());
     }
 }
 

@@ -9,6 +9,7 @@ mod common;
 mod equivalence;
 mod faults;
 mod limits;
+mod roads;
 mod shutdown_storm;
 mod soak;
 mod stops;

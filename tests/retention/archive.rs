@@ -4,11 +4,10 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use hubledger::engine::{Engine, RestoreError, RestoreReport, restore_archive};
 use hubledger::ledger::archive::{Archive, ArchiveError, ArchiveWriter, ArchivedBlocks};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::ledger::{
-    ChainReader, Ledger, LedgerError, PruneReport, RestoreError, RestoreReport, restore_archive,
-};
+use hubledger::ledger::{ChainReader, Ledger, LedgerError, PruneReport};
 use hubledger_storage::Store;
 use sha2::{Digest as _, Sha256};
 
@@ -483,7 +482,13 @@ fn a_restoring_that_was_stopped_has_committed_and_goes_on() {
             let (mut seen, store) = (0, place.open());
             let before = store.reader.extent().unwrap().end;
             let reader = store.reader.clone();
-            let outcome = restore_archive(&opened, None, store, clock(whole.now()), &mut |step| {
+            // One block on its way at a time, so that not all are committed before the first is told.
+            let builder = Engine::builder().settings(|settings| {
+                settings.parcel_blocks = 1;
+                settings.memory_bytes = 1;
+            });
+            let builder = builder.clock(clock(whole.now()));
+            let outcome = builder.restore(&opened, None, store, &mut |step| {
                 seen += u64::from(step.height >= before);
                 match seen < 5 {
                     true => ControlFlow::Continue(()),

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use hubledger::engine::verify_store;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::ledger::{LedgerError, Outcome, StoreReport, verify_store};
+use hubledger::ledger::{LedgerError, Outcome, StoreReport};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::Depth;

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use hubledger::engine::verify_store;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
-    ChainReader, CopyReport, CopyStep, Ledger, LedgerError, Outcome, copy_chain, verify_store,
+    ChainReader, CopyReport, CopyStep, Ledger, LedgerError, Outcome, copy_chain,
 };
 use hubledger_storage::{Durability, Extent, Store};
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hubledger::digest::BlockHash;
+use hubledger::engine::{RestoreError, restore_archive, verify_store};
 use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
     ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Outcome,
-    RestoreError, copy_chain, restore_archive, salvage_chain, verify_store,
+    copy_chain, salvage_chain,
 };
 use hubledger_storage::{
     self as storage, BlockReader, Extent, Held, Id, IndexEntry, Location, Store, StoredBlock,

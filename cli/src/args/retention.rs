@@ -69,6 +69,9 @@ pub(crate) struct Restore {
     /// The store whose blocks follow the archive, such as the one that was pruned
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) then: Option<StoreUrl>,
+    /// Threads that decode, check and validate; 0 starts one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
 }
 
 #[derive(Args)]

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger::clock::{Clock, SystemClock};
-use hubledger::ledger::{ChainReader, LedgerError, verify_store};
+use hubledger::engine::verify_store;
+use hubledger::ledger::{ChainReader, LedgerError};
 use hubledger_storage::{Checked, Damage, Place, StoreUrl};
 use serde_json::{Map, Value, json};
 

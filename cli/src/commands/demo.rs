@@ -1,14 +1,14 @@
 //! `demo`: the whole job once, on made-up data, with a report that says what each step showed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use hubledger::blockfile::{BlockFileReader, BlockFileWriter};
 use hubledger::clock::{Clock, SystemClock};
+use hubledger::engine::{Engine, Outcome, verify_store};
 use hubledger::generate::{Generator, Recipe};
-use hubledger::ledger::{ChainReader, Ledger, Lookup, Outcome, verify_store};
+use hubledger::ledger::{ChainReader, Lookup};
 use hubledger::proof::Proof;
 use hubledger_storage::StoreUrl;
 use serde_json::{Value, json};
@@ -96,15 +96,24 @@ fn generate(args: &Demo, path: &Path, report: &mut Report<'_>) -> Result {
 fn import(path: &Path, url: &StoreUrl, report: &mut Report<'_>) -> Result {
     let started = Instant::now();
     let mut file = BlockFileReader::open(path)?;
-    let mut ledger = Ledger::create(url.create()?, file.spec(), Arc::new(SystemClock))?;
-    while let Some((_, bytes)) = file.next_block()? {
+    let engine = Engine::builder().create(url.create()?, file.spec())?;
+    let mut ended = Ok(());
+    let blocks = std::iter::from_fn(|| {
+        let next = file.next_block().unwrap_or_else(|error| {
+            ended = Err(error);
+            None
+        });
+        next.map(|(_, bytes)| bytes)
+    });
+    for outcome in engine.import(blocks) {
         report.go_on()?;
-        if let Outcome::Rejected(rejected) = ledger.stage_bytes(&bytes)? {
+        if let Outcome::Rejected(rejected) = outcome? {
             return Err(Failure::invalid(rejected));
         }
     }
-    let (transactions, head) = (ledger.state().transactions(), ledger.state().head());
-    let receipt = ledger.close()?;
+    ended?;
+    let receipt = engine.shutdown()?;
+    let (transactions, head) = (engine.transactions(), engine.head()?.hash());
     let rate = transactions as f64 / started.elapsed().as_secs_f64();
     let line = format!(
         "validated and committed {} blocks, {transactions} transactions ({rate:.0}/s), durable: {}",

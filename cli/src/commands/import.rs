@@ -90,7 +90,8 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
     Ok(())
 }
 
-fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
+/// Opens the engine of an import, and says of a store with another chain that its blocks don't belong there.
+pub(crate) fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
     let url = &args.store;
     let builder = Engine::builder()
         .threads(args.threads.into())

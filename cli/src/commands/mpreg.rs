@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hubledger::ledger::Outcome;
 use hubledger::rejection::{Reason, Rejected};
-use hubledger_mpreg::{self as mpreg, Audit, ChainReport, Source, SourceError};
+use hubledger::spec::ChainSpec;
+use hubledger_mpreg::{self as mpreg, Audit, ChainReport, Converter, Source, SourceError};
 use serde_json::{Map, Value, json};
 
 use super::importer::Importer;
@@ -189,75 +189,66 @@ pub(crate) fn import(args: &Import, path: &Path, output: &Output) -> Result {
         )));
     };
     let spec = spec.map_err(|error| Failure::message(format!("{}: {error}", path.display())))?;
-    let mut importer = Importer::open(args, &spec)?;
-    importer.stages.push(("check", checking));
-    let progress = copy_blocks(&source, &chain, &spec, &mut importer, stop)?;
-    let seconds = checking + progress.finish();
-    importer.extra.insert("chain".to_owned(), chain.into());
-    importer
-        .extra
-        .insert("source_blocks".to_owned(), report.blocks.into());
-    importer
-        .extra
-        .insert("source_head".to_owned(), json!(report.head));
-    match importer.is_cut {
-        true => importer.stopped(stop),
-        false => importer.finish(seconds, output),
+    let mut importer = Importer::open(args, &spec, blocks)?;
+    let is_cut = convert_blocks(&source, &chain, &spec, &mut importer, stop)?;
+    if is_cut {
+        return importer.stopped(stop);
     }
+    let mut extra = Map::new();
+    extra.insert("chain".to_owned(), chain.into());
+    extra.insert("source_blocks".to_owned(), report.blocks.into());
+    extra.insert("source_head".to_owned(), json!(report.head));
+    importer.finish(checking, extra, output)
 }
 
-fn copy_blocks(
+/// Hands in the blocks that aren't held yet, and says whether some were left behind because the process was asked to stop.
+fn convert_blocks(
     source: &Source,
     chain: &str,
-    spec: &hubledger::spec::ChainSpec,
+    spec: &ChainSpec,
     importer: &mut Importer,
     stop: &Stop,
-) -> Result<Progress> {
-    let mut progress = Progress::new("import", Some(source.chain(chain)?.blocks));
-    let mut height = 0;
-    let mut ended = Ok(());
+) -> Result<bool> {
+    let state = importer.engine().state();
+    let held = state.height();
+    let mut converter = Converter::new(spec.clone(), state);
+    let (mut height, mut is_cut, mut ended) = (0, false, Ok(()));
     source.for_each_row(chain, &mut |row| {
         if stop.is_asked() {
-            importer.is_cut = true;
+            is_cut = true;
             return ControlFlow::Break(());
         }
         height += 1;
-        match copy_block(&row, height, spec, importer) {
-            Ok(()) => {
-                progress.block(importer.last_transactions(), height);
-                ControlFlow::Continue(())
-            }
-            Err(failure) => {
-                ended = Err(failure);
-                ControlFlow::Break(())
-            }
+        if height <= held {
+            importer.skip(height);
+            return ControlFlow::Continue(());
+        }
+        let native = convert(&row, height, &mut converter);
+        // A rule that an earlier block breaks comes first.
+        ended = match native {
+            Ok(native) => importer.take(native.encode().into()),
+            Err(failure) => importer.settle().and(Err(failure)),
+        };
+        match ended {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     })?;
     ended?;
-    Ok(progress)
+    importer.settle()?;
+    Ok(is_cut)
 }
 
-fn copy_block(
+fn convert(
     row: &mpreg::RawRow<'_>,
     height: u64,
-    spec: &hubledger::spec::ChainSpec,
-    importer: &mut Importer,
-) -> Result {
-    if height <= importer.ledger.state().height() {
-        return importer.count(&Outcome::Held);
-    }
+    converter: &mut Converter,
+) -> Result<hubledger::model::Block> {
     let original = row.read(height - 1).map_err(Failure::invalid)?;
-    let block = mpreg::convert(spec, importer.ledger.state(), &original).map_err(|error| {
+    converter.convert(&original).map_err(|error| {
         let detail = format!("can't be imported: {error}");
         Failure::invalid(Rejected::block(original.height, Reason::Limit, detail))
-    })?;
-    let before = std::time::Instant::now();
-    let outcome = importer.ledger.stage(&block)?;
-    importer.validating += before.elapsed().as_secs_f64();
-    match outcome {
-        Outcome::Rejected(rejected) => Err(Failure::invalid(rejected)),
-        outcome => importer.count(&outcome),
-    }
+    })
 }
 
 fn only_chain(source: &Source, asked: Option<&str>) -> Result<String> {

@@ -1,10 +1,8 @@
 //! `restore`: a chain from an archive, and from the store that holds what follows.
 
-use std::sync::Arc;
-
-use hubledger::clock::SystemClock;
+use hubledger::engine::{Engine, RestoreError};
 use hubledger::ledger::archive::Archive;
-use hubledger::ledger::{ChainReader, LedgerError, RestoreError, restore_archive};
+use hubledger::ledger::{ChainReader, LedgerError};
 use serde_json::{Map, json};
 
 use crate::args::Restore;
@@ -29,16 +27,11 @@ pub(crate) fn restore(args: &Restore, output: &Output) -> Result {
     let store = args.store.open_or_create()?;
     let reader = store.reader.clone();
     let mut progress = Progress::new("restore", Some(blocks));
-    let report = restore_archive(
-        &archive,
-        then.as_ref(),
-        store,
-        Arc::new(SystemClock),
-        &mut |step| {
-            progress.block(step.transactions, step.height + 1);
-            stop.flow()
-        },
-    );
+    let builder = Engine::builder().threads(args.threads.into());
+    let report = builder.restore(&archive, then.as_ref(), store, &mut |step| {
+        progress.block(step.transactions, step.height + 1);
+        stop.flow()
+    });
     let report = match report {
         Err(RestoreError::Ledger(LedgerError::Stopped)) => {
             let restored = reader.extent()?.end;

@@ -1,7 +1,7 @@
 //! `verify`: everything again, of a store or of a chain that MPREG keeps.
 
-use hubledger::clock::{Clock, SystemClock};
-use hubledger::ledger::{ChainReader, LedgerError, verify_store};
+use hubledger::engine::Engine;
+use hubledger::ledger::{ChainReader, LedgerError};
 use serde_json::{Map, Value, json};
 
 use crate::args::Verify;
@@ -27,7 +27,8 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     let stop = output.stop();
     stop.in_order();
     let mut checked = 0;
-    let report = verify_store(store, SystemClock.now_us(), &mut |step| {
+    let builder = Engine::builder().threads(args.threads.into());
+    let report = builder.verify(store, &mut |step| {
         checked += 1;
         progress.block(step.transactions, step.height + 1);
         stop.flow()

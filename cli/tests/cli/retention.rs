@@ -189,7 +189,7 @@ fn what_was_archived_is_restored_into_every_backend() {
         for (number, scheme) in ["log", "sqlite"].iter().enumerate() {
             let target = format!("{scheme}:restored-{number}");
             let restore = ["restore", "--archive", "archive", "--store", &target];
-            let alone = ok(folder, &restore);
+            let alone = ok(folder, &[&restore[..], &["--threads", "1"]].concat());
             assert_eq!(
                 (&alone["blocks"], &alone["archived"]),
                 (&36.into(), &35.into())

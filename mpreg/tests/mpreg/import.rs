@@ -15,7 +15,7 @@ use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
 use hubledger::state::State;
-use hubledger_mpreg::{Block, Source, convert, plan};
+use hubledger_mpreg::{Block, Converter, Source, convert, plan};
 use hubledger_storage::StoreUrl;
 use serde_json::json;
 
@@ -51,6 +51,30 @@ fn import(chain: &Chain) -> Ledger {
         })
         .expect("readable");
     ledger
+}
+
+#[test]
+fn a_converter_gives_what_the_state_before_each_block_gives_wherever_it_begins() {
+    for (signed, transactions) in [(true, 3), (false, 0), (false, 7)] {
+        let chain = Chain::valid(9, transactions, signed);
+        let ledger = import(&chain);
+        let reader = ledger.reader();
+        let mut validator = Validator::new(ledger.spec().clone());
+        for start in 0..9_u64 {
+            let state = validator.state().clone();
+            let mut converter = Converter::new(ledger.spec().clone(), state);
+            for height in start..9 {
+                let text = chain.blocks[height as usize].to_string();
+                let block = Block::from_json(text.as_bytes(), height).expect("valid");
+                let native = converter.convert(&block).expect("within the formats");
+                let held = reader.block(height + 1).expect("readable");
+                assert_eq!(Some(&native), held.as_ref(), "{height} from {start}");
+            }
+            let next = reader.block(start + 1).expect("readable");
+            let valid = validator.check(&next.expect("imported"), Depth::Replay);
+            validator.apply(&valid.expect("valid"));
+        }
+    }
 }
 
 #[test]
@@ -150,6 +174,11 @@ fn a_senders_nonce_at_its_end_is_an_error() {
     snapshot[summed..].copy_from_slice(&checksum);
     let state = State::decode(&snapshot).expect("a sound snapshot");
     let error = convert(ledger.spec(), &state, &block).expect_err("nothing comes after it");
+    assert_eq!(error.field, "nonce");
+    let mut converter = Converter::new(ledger.spec().clone(), state);
+    let error = converter
+        .convert(&block)
+        .expect_err("nothing comes after it");
     assert_eq!(error.field, "nonce");
 }
 

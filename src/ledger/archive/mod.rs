@@ -12,7 +12,6 @@
 mod error;
 mod manifest;
 mod reader;
-mod restore;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +19,6 @@ use std::path::{Path, PathBuf};
 pub use self::error::ArchiveError;
 pub use self::manifest::{ArchivedFile, Manifest};
 pub use self::reader::{Archive, ArchivedBlocks};
-pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::writer::ArchiveWriter;
 
 const MANIFEST: &str = "manifest.json";

@@ -1,20 +1,24 @@
 //! Reading an archive: a file is hashed first, then decompressed as a stream within the sizes that the manifest gives,
 //! and its blocks are compared with what the manifest says of them.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, Take};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use bytes::Bytes;
 use hubledger_storage::opening::open_regular;
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
 
 use super::{ArchiveError, ArchivedFile, MANIFEST, Manifest, file_path};
 use crate::format::blockfile::BlockFileReader;
+use crate::format::codec::DecodeError;
 use crate::format::digest::{BlockHash, Digest};
 use crate::format::merkle::Frontier;
 use crate::format::merkle::history_leaf;
-use crate::format::model::Block;
+use crate::format::model::{Block, Header};
 use crate::format::spec::ChainSpec;
 
 /// No more than zstd's levels below 20 ask for: what a decompressor may take up, as a power of two.
@@ -25,6 +29,8 @@ const WINDOW_LOG_MAX: u32 = 23;
 pub struct Archive {
     folder: PathBuf,
     manifest: Manifest,
+    /// The specification, once it was read: its file needn't be hashed again for that.
+    spec: OnceLock<ChainSpec>,
 }
 
 impl Archive {
@@ -40,6 +46,7 @@ impl Archive {
         Ok(Self {
             folder: folder.to_owned(),
             manifest,
+            spec: OnceLock::new(),
         })
     }
 
@@ -60,6 +67,9 @@ impl Archive {
     /// # Errors
     /// An archive without files, or a first file that is damaged or missing.
     pub fn spec(&self) -> Result<ChainSpec, ArchiveError> {
+        if let Some(spec) = self.spec.get() {
+            return Ok(spec.clone());
+        }
         let first = self
             .manifest
             .files
@@ -68,7 +78,8 @@ impl Archive {
                 path: self.folder.clone(),
                 reason: "it has no files yet".to_owned(),
             })?;
-        Ok(self.blocks(first)?.blocks.spec().clone())
+        let spec = self.blocks(first)?.blocks.spec().clone();
+        Ok(self.spec.get_or_init(|| spec).clone())
     }
 
     /// Compares size and SHA-256 of a file with the manifest. O(bytes of the file).
@@ -92,6 +103,21 @@ impl Archive {
         }
         Ok(blocks)
     }
+
+    /// That a block of a file can't be decoded.
+    pub(crate) fn unreadable(
+        &self,
+        file: &ArchivedFile,
+        offset: u64,
+        error: &DecodeError,
+    ) -> ArchiveError {
+        damaged_at(&file_path(&self.folder, file.first), offset, error)
+    }
+}
+
+/// What is wrong at a place in a file's contents.
+fn damaged_at(path: &Path, offset: u64, reason: &dyn Display) -> ArchiveError {
+    ArchiveError::damaged(path, format!("byte {offset} of its contents: {reason}"))
 }
 
 /// Compares size and SHA-256 of a file with the manifest.
@@ -131,6 +157,14 @@ pub(super) fn check_file(folder: &Path, file: &ArchivedFile) -> Result<(), Archi
         ));
     }
     Ok(())
+}
+
+/// A block as it lies in a file, of which nobody has decoded more than the header.
+pub(crate) struct Encoded {
+    /// Where in the file's contents it is.
+    pub(crate) offset: u64,
+    pub(crate) header: Header,
+    pub(crate) bytes: Bytes,
 }
 
 /// The blocks of one file, in ascending order.
@@ -176,6 +210,21 @@ impl ArchivedBlocks {
     /// Anything else than the manifest says: a block that doesn't decode or link, missing or further blocks, other
     /// hashes, roots or sizes.
     pub fn next_block(&mut self) -> Result<Option<Block>, ArchiveError> {
+        let Some(next) = self.next_encoded()? else {
+            return Ok(None);
+        };
+        let block = Block::decode(&next.bytes);
+        block
+            .map(Some)
+            .map_err(|error| self.damaged(next.offset, &error))
+    }
+
+    /// The same as [`next_block`](Self::next_block), but what is behind the header is for somebody else to decode:
+    /// [`Archive::unreadable`] says why it can't be.
+    ///
+    /// # Errors
+    /// As [`next_block`](Self::next_block); of several faults of one block that which it names.
+    pub(crate) fn next_encoded(&mut self) -> Result<Option<Encoded>, ArchiveError> {
         let next = self.blocks.next_block();
         let next = next.map_err(|error| ArchiveError::contents(&self.path, error))?;
         let Some((offset, bytes)) = next else {
@@ -183,35 +232,47 @@ impl ArchivedBlocks {
             self.check_end()?;
             return Ok(None);
         };
-        let damaged = |reason: String| {
-            let reason = format!("byte {offset} of its contents: {reason}");
-            ArchiveError::damaged(&self.path, reason)
-        };
-        let block = Block::decode(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let (height, next, last) = (block.height(), self.next, self.file.last);
-        if next > last {
-            let reason = format!("block {height} after block {last}, the manifest's last");
-            return Err(damaged(reason));
-        }
-        if height != next {
-            return Err(damaged(format!("block {height} where {next} should be")));
-        }
-        let expected = match self.last_hash {
-            None if block.hash() != self.file.first_hash => Some(self.file.first_hash),
-            Some(last) if block.header().previous_hash != last => Some(last),
-            _ => None,
-        };
-        if let Some(expected) = expected {
-            return Err(damaged(format!(
-                "block {} doesn't fit the hash {expected}",
-                block.height()
-            )));
+        let header = Block::decode_header(&bytes);
+        let header = header.map_err(|error| self.damaged(offset, &error))?;
+        let hash = header.hash();
+        if let Some(misplaced) = self.misplaced(&header, hash) {
+            // One that can't be decoded at all is called that.
+            let decoded = Block::decode(&bytes);
+            decoded.map_err(|error| self.damaged(offset, &error))?;
+            return Err(self.damaged(offset, &misplaced));
         }
         self.next += 1;
-        self.last_hash = Some(block.hash());
-        self.history_root = block.header().history_root;
-        self.hashes.push(history_leaf(&block.hash()));
-        Ok(Some(block))
+        self.last_hash = Some(hash);
+        self.history_root = header.history_root;
+        self.hashes.push(history_leaf(&hash));
+        Ok(Some(Encoded {
+            offset,
+            header,
+            bytes,
+        }))
+    }
+
+    /// Why a block is not the next one.
+    fn misplaced(&self, header: &Header, hash: BlockHash) -> Option<String> {
+        let (height, next, last) = (header.height, self.next, self.file.last);
+        if next > last {
+            return Some(format!(
+                "block {height} after block {last}, the manifest's last"
+            ));
+        }
+        if height != next {
+            return Some(format!("block {height} where {next} should be"));
+        }
+        let expected = match self.last_hash {
+            None if hash != self.file.first_hash => self.file.first_hash,
+            Some(last) if header.previous_hash != last => last,
+            _ => return None,
+        };
+        Some(format!("block {height} doesn't fit the hash {expected}"))
+    }
+
+    fn damaged(&self, offset: u64, reason: &dyn Display) -> ArchiveError {
+        damaged_at(&self.path, offset, reason)
     }
 
     /// That the file ends with its frame, after whose end the decompressor asks for nothing more.

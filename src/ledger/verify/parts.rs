@@ -1,37 +1,58 @@
-//! Checking a chain: what is there, as far as what is there allows. As long as every block is, all rules are checked. Behind
+//! Going through a chain: what is there, as far as what is there allows. As long as every block is, all rules are checked. Behind
 //! bodies that were pruned, were lost, or can't be read: headers commit to each other, to all earlier ids and, by their
 //! seals, to their producers; bodies to their headers. The rules about accounts need the state before a block, and begin again after
 //! the stored snapshot.
+//!
+//! So a chain is a row of stretches, each of one kind. Blocks whose state before is known are for whoever has the rules on
+//! several threads, and this only follows them; of the others threads say what [can be said alone](super::seen), and this
+//! brings it together in order.
 
-use hubledger_storage::{Extent, Held};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use super::{IndexCheck, StoreReport, check_genesis, check_snapshot, missing};
+use hubledger_storage::Extent;
+
+use super::index::{IndexCheck, note_loss};
+use super::seen::{Eye, Seen, SeenHeader, Verdict};
+use super::{StoreReport, check_genesis, check_snapshot, missing, read_snapshot};
 use crate::format::digest::BlockHash;
 use crate::format::merkle::Frontier;
 use crate::format::merkle::history_leaf;
-use crate::format::model::{Block, Header, Kind, Seal};
-use crate::format::rejection::Fault;
-use crate::format::rejection::{Reason, Rejected};
-use crate::format::signature::{Item, Verifier};
+use crate::format::model::Header;
+use crate::format::rejection::Rejected;
+use crate::format::signature::Verifier;
 use crate::ledger::missing::{Losses, LostPart};
 use crate::ledger::step::{BlockProgress, BlockStep, go_on};
-use crate::ledger::{ChainReader, LedgerError, record};
+use crate::ledger::values::META_STATE;
+use crate::ledger::{ChainReader, LedgerError};
+use crate::line::Work;
+use crate::rules::Validator;
 use crate::rules::headers::{self, Parent};
-use crate::rules::{Depth, Validator};
 use crate::state::State;
 
-/// Either nothing against a block, or what is wrong with it.
-type Verdict = Result<(), Rejected>;
+/// No more heights than this are one piece of work; towards the end of a stretch they get fewer, so that no thread is left with
+/// many while the others are done.
+const HEIGHTS_MAX: u64 = 64;
+
+/// Some blocks one after the other, and how they can be checked.
+pub(crate) enum Stretch {
+    /// By all rules, from this state on: see [`Walk::accept`].
+    Rules(Box<Validator>),
+    /// Without a state: see [`Walk::parts`].
+    Parts,
+}
 
 /// What is known of the blocks so far.
 pub(crate) struct Walk<'a> {
     chain: &'a ChainReader,
     extent: Extent,
     snapshot: Option<State>,
-    /// While the state is known.
-    validator: Option<Validator>,
-    index: IndexCheck<'a>,
-    verifier: Verifier,
+    /// The first height that wasn't gone through.
+    next: u64,
+    /// The state before that, until somebody takes it to go on.
+    validator: Option<Box<Validator>>,
+    verifier: Arc<Verifier>,
     /// Over the ids so far, while all are known but perhaps the last one.
     history: Option<Frontier>,
     /// How many ids could not be read since.
@@ -39,19 +60,26 @@ pub(crate) struct Walk<'a> {
     /// The last valid block if it is known, and its header if it is held.
     last: Option<BlockHash>,
     last_header: Option<Header>,
+    /// The last valid block that is known.
+    head: BlockHash,
     blocks: u64,
     transactions: u64,
     rules_from: u64,
     losses: Losses,
+    rejected: Option<Rejected>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk that begins at genesis.
-    pub(crate) fn new(
-        chain: &'a ChainReader,
-        snapshot: Option<State>,
-        losses: Losses,
-    ) -> Result<Self, LedgerError> {
+    pub(crate) fn begin(chain: &'a ChainReader) -> Result<Self, LedgerError> {
+        let mut losses = Losses::default();
+        let snapshot = match read_snapshot(chain.store()) {
+            Err(error) if error.is_corrupt() => {
+                losses.note_value(META_STATE, &error.to_string());
+                None
+            }
+            snapshot => snapshot?,
+        };
         let extent = chain.extent()?;
         let is_pruned = extent.floor > 0;
         let snapshot = match is_pruned && losses.is_empty() {
@@ -69,83 +97,189 @@ impl<'a> Walk<'a> {
             chain,
             extent,
             snapshot,
-            validator: (!is_pruned).then(|| Validator::new(chain.spec().clone())),
-            index: IndexCheck::new(chain),
-            verifier: Verifier::default(),
+            next: 0,
+            validator: (!is_pruned).then(|| Box::new(Validator::new(chain.spec().clone()))),
+            verifier: Arc::default(),
             history: Some(Frontier::new()),
             unknown: 0,
             last: None,
             last_header: None,
+            head: BlockHash::ZERO,
             blocks: 0,
             transactions: 0,
             rules_from: 0,
             losses,
+            rejected: None,
         })
     }
 
-    /// Checks all blocks, up to one that isn't valid. What can't be read is an error in the end.
-    pub(crate) fn run(
-        mut self,
-        now_us: u64,
+    pub(crate) const fn chain(&self) -> &'a ChainReader {
+        self.chain
+    }
+
+    /// The first height that wasn't gone through.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The height after the last block.
+    pub(crate) const fn end(&self) -> u64 {
+        self.extent.end
+    }
+
+    /// How the next blocks can be checked; nothing once the chain is at its end, or at a block that isn't valid.
+    pub(crate) fn stretch(&mut self) -> Option<Stretch> {
+        if self.rejected.is_some() || self.next >= self.extent.end {
+            return None;
+        }
+        // Genesis is no block that rules are for.
+        match self.validator.take_if(|_| self.next > 0) {
+            Some(validator) => Some(Stretch::Rules(validator)),
+            None => Some(Stretch::Parts),
+        }
+    }
+
+    /// Where blocks that are checked by all rules have to make a halt next: behind the snapshot, or at the end.
+    pub(crate) fn halt(&self) -> u64 {
+        let snapshot = self.snapshot.as_ref().map(|state| state.height() + 1);
+        let halt = snapshot.filter(|halt| *halt > self.next);
+        halt.map_or(self.extent.end, |halt| halt.min(self.extent.end))
+    }
+
+    /// Compares the state after a block, as all rules give it, with the snapshot, if that is of the same block.
+    pub(crate) fn compare_state(&self, state: &State) -> Result<(), LedgerError> {
+        check_snapshot(self.snapshot.as_ref(), state)
+    }
+
+    /// Goes on behind a block that was valid by all rules.
+    pub(crate) fn accept(
+        &mut self,
+        header: Header,
         progress: &mut BlockProgress<'_>,
-    ) -> Result<StoreReport, LedgerError> {
-        let mut head = BlockHash::ZERO;
-        let mut rejected = None;
-        for height in 0..self.extent.end {
-            if let Err(verdict) = self.block(height, now_us)? {
-                rejected = Some(verdict);
-                break;
-            }
-            head = self.last.unwrap_or(head);
-            let header = self.last_header.as_ref();
-            go_on(progress(BlockStep {
-                height,
-                transactions: header.map_or(0, |header| header.transaction_count.into()),
-            }))?;
-        }
-        if !self.losses.is_empty() {
-            return Err(LedgerError::Unreadable(Box::new(self.losses)));
-        }
-        Ok(StoreReport {
-            blocks: self.blocks,
-            transactions: self.transactions,
-            headers_from: self.extent.header_floor,
-            bodies_from: self.extent.floor,
-            rules_from: self.rules_from,
-            head,
-            rejected,
-            missing: self.chain.missing()?,
-        })
+    ) -> Result<(), LedgerError> {
+        self.advance(header.hash(), Some(header));
+        self.tell(progress)
     }
 
-    /// Checks the block at a height: by all rules, or as far as can be.
-    fn block(&mut self, height: u64, now_us: u64) -> Result<Verdict, LedgerError> {
-        let is_held = height >= self.extent.floor;
-        let block = match is_held {
-            true => self.read(LostPart::Body, height, |chain| chain.block(height))?,
-            false => None,
+    /// Notes that the next block isn't valid.
+    pub(crate) fn reject(&mut self, rejected: Rejected) {
+        self.rejected = Some(rejected);
+    }
+
+    pub(crate) fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.losses)
+    }
+
+    pub(crate) fn put_losses(&mut self, losses: Losses) {
+        self.losses = losses;
+    }
+
+    /// Goes on behind a block whose body can't be read, so that the state is not known from there on.
+    pub(crate) fn unreadable(
+        &mut self,
+        error: LedgerError,
+        progress: &mut BlockProgress<'_>,
+    ) -> Result<(), LedgerError> {
+        let (chain, extent) = (self.chain, self.extent);
+        let seen = Eye::new(chain, extent, &self.verifier).see_without_body(self.next, error);
+        self.judge(seen, progress).map(drop)
+    }
+
+    /// Goes through blocks without a state, on so many threads, until one is known.
+    pub(crate) fn parts(
+        &mut self,
+        threads: usize,
+        progress: &mut BlockProgress<'_>,
+    ) -> Result<(), LedgerError> {
+        if self.next == 0 && self.validator.is_some() {
+            return self.genesis(progress);
+        }
+        let (chain, extent, verifier) = (self.chain, self.extent, Arc::clone(&self.verifier));
+        let see = |heights: &std::ops::Range<u64>| {
+            // A panic is an error here, and not the end of the caller.
+            catch_unwind(AssertUnwindSafe(|| {
+                let mut eye = Eye::new(chain, extent, &verifier);
+                heights.clone().map(|height| eye.see(height)).collect()
+            }))
+            .map_err(|_| LedgerError::Threads("the checking of blocks panicked".to_owned()))
         };
-        if let (Some(block), Some(validator)) = (&block, &mut self.validator) {
-            if height == 0 {
-                check_genesis(self.chain, block)?;
-            } else {
-                match validator.check(block, Depth::Full { now_us }) {
-                    Ok(valid) => validator.apply(&valid),
-                    Err(rejected) => return Ok(Err(rejected)),
+        let threads = threads.max(1) as u64;
+        let work = Work {
+            threads: threads as usize,
+            name: "hubledger-parts",
+            prepare: &|| {},
+            work: &see,
+            weight_max: (4 * threads * HEIGHTS_MAX) as usize,
+        };
+        let (mut next, end) = (self.next, self.halt());
+        let mut outcome = Ok(());
+        let mut show = |_, seen: Result<Vec<Seen>, LedgerError>| {
+            let judged = seen.and_then(|seen| {
+                for seen in seen {
+                    if self.judge(seen, progress)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                 }
+                Ok(ControlFlow::Continue(()))
+            });
+            judged.unwrap_or_else(|error| {
+                outcome = Err(error);
+                ControlFlow::Break(())
+            })
+        };
+        let _ = work.run(&mut show, |line| {
+            while next < end {
+                let share = ((end - next) / (2 * threads)).clamp(1, HEIGHTS_MAX);
+                let heights = next..end.min(next + share);
+                next = heights.end;
+                line.push(heights, share as usize)?;
             }
+            ControlFlow::Continue(())
+        });
+        outcome
+    }
+
+    /// Goes on behind genesis, which has to be the one of the specification; then the state is known.
+    fn genesis(&mut self, progress: &mut BlockProgress<'_>) -> Result<(), LedgerError> {
+        let block = match self
+            .chain
+            .block(0)
+            .and_then(|block| block.ok_or_else(|| missing(0)))
+        {
+            Ok(block) => block,
+            Err(error) => return self.unreadable(error, progress),
+        };
+        check_genesis(self.chain, &block)?;
+        if let Some(validator) = &self.validator {
             check_snapshot(self.snapshot.as_ref(), validator.state())?;
-            self.advance(block.hash(), Some(block.header().clone()));
-            self.index(block)?;
-            return Ok(Ok(()));
         }
-        if is_held {
-            // The state is not known from here on.
-            self.validator = None;
-            self.rules_from = self.extent.end;
-        }
-        if let Err(rejected) = self.header(height)? {
-            return Ok(Err(rejected));
+        self.advance(block.hash(), Some(block.header().clone()));
+        let index = IndexCheck::new(self.chain.clone()).check(&block);
+        note_loss(&mut self.losses, 0, index)?;
+        self.tell(progress)
+    }
+
+    /// Judges the next height by what was seen there and what is known of those before. Breaks off where a block isn't valid, and
+    /// where the state is known again.
+    fn judge(
+        &mut self,
+        seen: Seen,
+        progress: &mut BlockProgress<'_>,
+    ) -> Result<ControlFlow<()>, LedgerError> {
+        let height = seen.height;
+        let body = match seen.body {
+            Some(read) => {
+                let body = self.read(LostPart::Body, height, read)?;
+                // The state is not known from here on.
+                self.validator = None;
+                self.rules_from = self.extent.end;
+                body
+            }
+            None => None,
+        };
+        if let Err(rejected) = self.header(height, seen.id, seen.header)? {
+            self.rejected = Some(rejected);
+            return Ok(ControlFlow::Break(()));
         }
         if let Some(state) = self
             .snapshot
@@ -153,29 +287,31 @@ impl<'a> Walk<'a> {
             .filter(|state| state.height() == height)
         {
             self.compare(state)?;
-            self.validator = Some(resume(self.chain, state)?);
+            self.validator = Some(Box::new(resume(self.chain, state)?));
             self.rules_from = height + 1;
         }
-        match block {
-            Some(block) => {
-                let verdict = self.body(&block);
-                if verdict.is_ok() {
-                    self.index(&block)?;
-                }
-                Ok(verdict)
+        if let Some(body) = body {
+            if let Err(rejected) = body.verdict {
+                self.rejected = Some(rejected);
+                return Ok(ControlFlow::Break(()));
             }
-            None => Ok(Ok(())),
+            note_loss(&mut self.losses, height, body.index)?;
         }
+        self.tell(progress)?;
+        Ok(match self.validator {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        })
     }
 
-    /// What is read of a height; nothing if that was lost before, or can't be read, which is noted.
+    /// What was read of a height; nothing if that was lost before, or can't be read, which is noted.
     fn read<T>(
         &mut self,
         part: LostPart,
         height: u64,
-        read: impl FnOnce(&ChainReader) -> Result<Option<T>, LedgerError>,
+        read: Result<Option<T>, LedgerError>,
     ) -> Result<Option<T>, LedgerError> {
-        match read(self.chain).and_then(|found| found.ok_or_else(|| missing(height))) {
+        match read.and_then(|found| found.ok_or_else(|| missing(height))) {
             Ok(found) => Ok(Some(found)),
             Err(LedgerError::Lost { .. }) => Ok(None),
             Err(error) if error.is_corrupt() => {
@@ -184,19 +320,6 @@ impl<'a> Walk<'a> {
                 Ok(None)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    fn index(&mut self, block: &Block) -> Result<(), LedgerError> {
-        match self.index.check(block) {
-            Err(LedgerError::Storage(error)) if error.is_corrupt() => {
-                let height = block.height();
-                let reason = error.to_string();
-                self.losses
-                    .note(LostPart::Index, height..height + 1, &reason);
-                Ok(())
-            }
-            outcome => outcome,
         }
     }
 
@@ -223,12 +346,29 @@ impl<'a> Walk<'a> {
         (self.last, self.last_header) = (None, None);
     }
 
+    /// Tells of the block that was gone through.
+    fn tell(&mut self, progress: &mut BlockProgress<'_>) -> Result<(), LedgerError> {
+        let height = self.next;
+        self.next += 1;
+        self.head = self.last.unwrap_or(self.head);
+        let header = self.last_header.as_ref();
+        go_on(progress(BlockStep {
+            height,
+            transactions: header.map_or(0, |header| header.transaction_count.into()),
+        }))
+    }
+
     /// Checks the header at a height against the ids before it, if it is held.
-    fn header(&mut self, height: u64) -> Result<Verdict, LedgerError> {
-        let id = match self.chain.hash_at(height) {
+    fn header(
+        &mut self,
+        height: u64,
+        id: Result<Option<BlockHash>, LedgerError>,
+        header: Option<Result<Option<SeenHeader>, LedgerError>>,
+    ) -> Result<Verdict, LedgerError> {
+        let id = match id {
             Err(LedgerError::Lost { .. }) => None,
             // Of a header that can't be read, the id can't be either.
-            id => self.read(LostPart::Header, height, |_| id)?,
+            id => self.read(LostPart::Header, height, id)?,
         };
         let Some(id) = id else {
             self.skip();
@@ -241,26 +381,22 @@ impl<'a> Walk<'a> {
                 problem: "not the genesis of the specification".to_owned(),
             });
         }
-        let is_held =
-            height >= self.extent.header_floor && !self.chain.lost().has(LostPart::Header, height);
-        let header = match is_held {
-            true => self.read(LostPart::Header, height, |chain| {
-                sealed_header(chain, height)
-            })?,
-            false => None,
+        let header = match header {
+            Some(header) => self.read(LostPart::Header, height, header)?,
+            None => None,
         };
-        if let Some((header, seal)) = &header
+        if let Some(seen) = &header
             && height > 0
-            && let Err(rejected) = self.check_header(header, seal)
+            && let Err(rejected) = self.check_header(seen)
         {
             return Ok(Err(rejected));
         }
-        self.advance(id, header.map(|(header, _)| header));
+        self.advance(id, header.map(|seen| seen.header));
         Ok(Ok(()))
     }
 
-    fn check_header(&mut self, header: &Header, seal: &[u8]) -> Verdict {
-        let spec = self.chain.spec();
+    fn check_header(&mut self, seen: &SeenHeader) -> Verdict {
+        let (spec, header) = (self.chain.spec(), &seen.header);
         if let (None, Some(history)) = (self.last, &mut self.history) {
             // The hash that the header names is the lost one: the root over both proves it.
             history.push(history_leaf(&header.previous_hash));
@@ -274,53 +410,12 @@ impl<'a> Walk<'a> {
             clock: before.map(|before| &before.vector_clock),
             history: self.history.as_ref(),
         };
-        let checked = headers::check(spec, &parent, header, None);
-        let checked = checked.and_then(|()| {
-            let seal = Seal::decode(seal)
-                .map_err(|error| Fault::new(Reason::Malformed, error.to_string()))?;
-            headers::check_seal(spec, header, &seal, &self.verifier)
-        });
-        checked.map_err(|fault| Rejected::block(header.height, fault.reason, fault.detail))?;
+        headers::check(spec, &parent, header, None)
+            .map_err(|fault| Rejected::block(header.height, fault.reason, fault.detail))?;
         if self.history.is_some() {
             self.unknown = 0;
         }
-        Ok(())
-    }
-
-    /// Checks a body against its header: what can be said without the state before it.
-    fn body(&self, block: &Block) -> Result<(), Rejected> {
-        if block.computed_merkle_root() != block.header().merkle_root {
-            let detail = "is not over the transactions of the body";
-            return Err(Rejected::block(block.height(), Reason::MerkleRoot, detail));
-        }
-        let native = (0u32..)
-            .zip(block.transactions())
-            .filter(|(_, transaction)| transaction.kind() == Kind::Native);
-        let signed: Vec<_> = native
-            .flat_map(|(index, transaction)| {
-                let message = transaction.signed_message();
-                transaction
-                    .witnesses()
-                    .map(move |witness| (index, message, witness))
-            })
-            .collect();
-        let items: Vec<_> = signed
-            .iter()
-            .map(|(_, message, witness)| Item {
-                key: &witness.key,
-                message,
-                signature: &witness.signature,
-            })
-            .collect();
-        match self.verifier.verify(&items).bad().first() {
-            None => Ok(()),
-            Some((at, error)) => Err(Rejected::transaction(
-                block.height(),
-                signed[*at].0,
-                Reason::Signature,
-                error.to_string(),
-            )),
-        }
+        seen.seal.clone()
     }
 
     /// Compares the snapshot with what headers and ids say of the chain up to its block.
@@ -341,6 +436,23 @@ impl<'a> Walk<'a> {
             false => Err(snapshot_error(state, "is not what the headers give")),
         }
     }
+
+    /// What was found. What can't be read is an error.
+    pub(crate) fn report(self) -> Result<StoreReport, LedgerError> {
+        if !self.losses.is_empty() {
+            return Err(LedgerError::Unreadable(Box::new(self.losses)));
+        }
+        Ok(StoreReport {
+            blocks: self.blocks,
+            transactions: self.transactions,
+            headers_from: self.extent.header_floor,
+            bodies_from: self.extent.floor,
+            rules_from: self.rules_from,
+            head: self.head,
+            rejected: self.rejected,
+            missing: self.chain.missing()?,
+        })
+    }
 }
 
 fn resume(chain: &ChainReader, state: &State) -> Result<Validator, LedgerError> {
@@ -353,19 +465,5 @@ fn snapshot_error(state: &State, problem: &str) -> LedgerError {
         record: "state snapshot",
         height: state.height(),
         problem: problem.to_owned(),
-    }
-}
-
-/// The header at a height, which is held, and its seal.
-fn sealed_header(
-    chain: &ChainReader,
-    height: u64,
-) -> Result<Option<(Header, bytes::Bytes)>, LedgerError> {
-    let Some(stored) = chain.store().header(height)? else {
-        return Ok(None);
-    };
-    match stored.bytes {
-        Held::Present(bytes) => record::decode_header(height, &stored.id, &bytes).map(Some),
-        Held::Pruned => Err(LedgerError::HeaderPruned(height)),
     }
 }

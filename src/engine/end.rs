@@ -1,0 +1,103 @@
+//! The end of the pipeline: what its last thread does with groups of valid blocks. A hub's engine commits them; one that goes
+//! through a store again compares what the store holds of them beside, such as its index, and writes nothing.
+
+use hubledger_storage::{Durability, Receipt};
+
+use super::message::Pruning;
+use crate::ledger::{
+    Checker, Committer, EncodedState, Followers, LedgerError, PruneReport, StateAt,
+};
+use crate::rules::ValidBlock;
+
+/// See the [module](self).
+pub(super) enum End {
+    Commit(Box<Committer>),
+    Check(Checker),
+}
+
+impl End {
+    /// Takes a run of blocks, all or nothing.
+    pub(super) fn commit<'a>(
+        &mut self,
+        run: impl IntoIterator<Item = &'a ValidBlock>,
+    ) -> Result<Receipt, LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.commit(run),
+            Self::Check(checker) => Ok(checker.pass(run)),
+        }
+    }
+
+    pub(super) fn wants_snapshot(&self) -> bool {
+        matches!(self, Self::Commit(committer) if committer.wants_snapshot())
+    }
+
+    pub(super) fn is_pruning_due(&self) -> bool {
+        matches!(self, Self::Commit(committer) if committer.is_pruning_due())
+    }
+
+    pub(super) fn expects_snapshot(&self) -> bool {
+        matches!(self, Self::Commit(committer) if committer.expects_snapshot())
+    }
+
+    pub(super) fn expect_snapshot(&mut self) {
+        if let Self::Commit(committer) = self {
+            committer.expect_snapshot();
+        }
+    }
+
+    /// Keeps how far followers have got. Nobody follows where nothing is written.
+    pub(super) fn put_followers(
+        &mut self,
+        followers: &Followers,
+        durability: Durability,
+    ) -> Result<(), LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.put_followers(followers, durability),
+            Self::Check(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        matches!(self, Self::Commit(committer) if committer.has_news())
+    }
+
+    pub(super) fn put_snapshot(&mut self, state: EncodedState) -> Result<(), LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.put_snapshot(state),
+            Self::Check(_) => Ok(()),
+        }
+    }
+
+    /// Prunes as somebody asked, who is told; nothing where nothing is written, since nobody can ask there.
+    pub(super) fn prune(
+        &mut self,
+        pruning: &mut Pruning,
+        now_us: u64,
+        state: StateAt<'_>,
+    ) -> Option<Result<PruneReport, LedgerError>> {
+        let Self::Commit(committer) = self else {
+            return None;
+        };
+        Some(committer.prune(
+            &pruning.policy,
+            now_us,
+            state,
+            pruning.archive.as_mut(),
+            &mut |_| std::ops::ControlFlow::Continue(()),
+        ))
+    }
+
+    pub(super) fn retain(&mut self, now_us: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.retain(now_us, state),
+            Self::Check(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn sync(&mut self) -> Result<Receipt, LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.sync(),
+            Self::Check(checker) => Ok(checker.receipt()),
+        }
+    }
+}
