@@ -50,7 +50,7 @@ fn a_block_is_built_without_a_seal_and_is_valid_with_one() {
     let block = sealed(&engine, draft, "hub-0");
     assert_eq!(engine.check(&block).unwrap(), Ok(()));
     assert_eq!(engine.head().unwrap().height, 0, "checking commits nothing");
-    let committed = outcomes(&engine, &encoded(&[block.clone()]));
+    let committed = outcomes(&engine, &encoded(std::slice::from_ref(&block)));
     assert!(matches!(
         committed[..],
         [Outcome::Committed { height: 1, .. }]
