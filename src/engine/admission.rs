@@ -87,7 +87,7 @@ pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>
             && !batch.is_empty()
         {
             // The workers take it sooner or later; until they stop, they never wait for this thread.
-            let _ = shared.urgent.send(Job::Admission(number, batch));
+            shared.lane.push_urgent(Job::Admission(number, batch));
             number += 1;
         }
         if is_over {

@@ -7,15 +7,17 @@ use hubledger_storage::{Durability, Store};
 use super::chain::Chain;
 use super::channel::bounded;
 use super::end::End;
+use super::permits::Permits;
+use super::resources::new_verifier;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
 use super::snapshot::{self, STATES_MAX};
 use super::sync::Arc;
 use super::sync::thread::{self, JoinHandle};
 use super::threads::Threads;
-use super::{Engine, EngineError, admission, commit, worker};
+use super::workers::Workers;
+use super::{Engine, EngineError, Resources, admission, commit};
 use crate::clock::{self, Clock, MonotonicClock, SystemClock};
-use crate::format::signature::{self, Verifier};
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
@@ -28,6 +30,7 @@ pub struct EngineBuilder {
     pub(super) clock: Arc<dyn Clock>,
     timer: Arc<dyn Clock>,
     retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
+    pub(super) resources: Option<Resources>,
 }
 
 impl Default for EngineBuilder {
@@ -37,6 +40,7 @@ impl Default for EngineBuilder {
             clock: Arc::new(SystemClock),
             timer: Arc::new(MonotonicClock::default()),
             retention: None,
+            resources: None,
         }
     }
 }
@@ -139,21 +143,26 @@ impl EngineBuilder {
         // First: an injected clock that panics does so while there is nothing to be ended.
         let clocks = clock::Start::of(&*self.clock, &*self.timer);
         let mut settings = self.settings;
-        settings.threads = settings.threads_to_start();
         // What is on its way holds a share of them.
         settings.memory_bytes = settings.memory_bytes.max(1);
         settings.admission_bytes = settings.admission_bytes.max(1);
-        let signatures = signature::Settings::default();
-        let verifier = Verifier::new(&signatures);
-        let verifier = verifier.map_err(|error| EngineError::Signatures(Arc::new(error)))?;
+        let (workers, memory, verifier) = match self.resources {
+            Some(shared) => {
+                let memory = Permits::within(settings.memory_bytes, Arc::clone(&shared.memory));
+                (shared.workers, memory, shared.verifier)
+            }
+            None => {
+                let workers = Workers::start(settings.threads_to_start())?;
+                let memory = Permits::new(settings.memory_bytes);
+                (workers, memory, Arc::new(new_verifier()?))
+            }
+        };
+        settings.threads = workers.count();
         let followers = reader.followers()?;
         // Room for every parcel in flight, and for the few other messages that there can be at a time.
-        let (jobs, next_job) = bounded(PARCELS_MAX + settings.threads);
-        let (urgent, next_urgent) = bounded(2 * settings.threads);
         let (commands, next_command) = bounded(4 * PARCELS_MAX);
         let (snapshots, next_snapshot) = bounded(STATES_MAX + 1);
         let (submissions, next_submission) = bounded(SUBMISSIONS_MAX + 1);
-        let workers = settings.threads;
         let shared = Arc::new(Shared::new(Parts {
             settings,
             verifier,
@@ -162,13 +171,19 @@ impl EngineBuilder {
             followers,
             clock: self.clock,
             timer: self.timer,
-            jobs,
-            urgent,
+            memory,
+            lane: workers.lane(),
             commands,
             snapshots,
             submissions,
         }));
-        let mut threads = Threads::default();
+        shared.lane.attach(&shared);
+        let mut threads = Threads {
+            workers,
+            admission: None,
+            snapshot: None,
+            commit: None,
+        };
         let start_all = || {
             threads.commit = Some(start(&shared, "commit", move |shared| {
                 commit::run(shared, end, &next_command);
@@ -179,12 +194,6 @@ impl EngineBuilder {
             threads.admission = Some(start(&shared, "admit", move |shared| {
                 admission::gather(shared, &next_submission);
             })?);
-            for number in 0..workers {
-                let (urgent, jobs) = (next_urgent.clone(), next_job.clone());
-                let name = number.to_string();
-                let work = move |shared: &Shared| worker::work(shared, &urgent, &jobs);
-                threads.workers.push(start(&shared, &name, work)?);
-            }
             Ok(())
         };
         let started = start_all();

@@ -5,16 +5,7 @@
 pub(super) use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 #[cfg(test)]
-pub(super) use self::walked::{Receiver, RecvTimeoutError, Sender, bounded, recv_biased};
-
-/// Waits for what comes through either channel, through the first if through both; `None` once nothing can come.
-#[cfg(not(test))]
-pub(super) fn recv_biased<T>(first: &Receiver<T>, second: &Receiver<T>) -> Option<T> {
-    crossbeam_channel::select_biased! {
-        recv(first) -> item => item.ok(),
-        recv(second) -> item => item.ok(),
-    }
-}
+pub(super) use self::walked::{Receiver, RecvTimeoutError, Sender, bounded};
 
 /// One thread runs at a time and gives way only where it says so, which is what makes the locks here those of `std`. Nobody
 /// is ever told that the other side has gone: as in a channel whose receiver stopped before it went, what is sent to nobody
@@ -42,12 +33,6 @@ mod walked {
     pub(in super::super) struct Sender<T>(Arc<Mutex<Queue<T>>>);
 
     pub(in super::super) struct Receiver<T>(Arc<Mutex<Queue<T>>>);
-
-    impl<T> Clone for Receiver<T> {
-        fn clone(&self) -> Self {
-            Self(Arc::clone(&self.0))
-        }
-    }
 
     pub(in super::super) fn bounded<T>(room: usize) -> (Sender<T>, Receiver<T>) {
         let queue = Arc::new(Mutex::new(Queue {
@@ -120,26 +105,20 @@ mod walked {
         }
 
         pub(in super::super) fn recv(&self) -> Result<T, Infallible> {
-            Ok(recv_biased(self, self).expect("nobody goes"))
+            give_way();
+            loop {
+                if let Some(item) = self.take() {
+                    return Ok(item);
+                }
+                lock(&self.0).note_waiting();
+                thread::park();
+            }
         }
 
         /// Time passes as fast as others do nothing.
         pub(in super::super) fn recv_timeout(&self, _: Duration) -> Result<T, RecvTimeoutError> {
             thread::yield_now();
             self.take().ok_or(RecvTimeoutError::Timeout)
-        }
-    }
-
-    pub(in super::super) fn recv_biased<T>(first: &Receiver<T>, second: &Receiver<T>) -> Option<T> {
-        give_way();
-        loop {
-            if let Some(item) = first.take().or_else(|| second.take()) {
-                return Some(item);
-            }
-            for receiver in [first, second] {
-                lock(&receiver.0).note_waiting();
-            }
-            thread::park();
         }
     }
 }

@@ -109,7 +109,7 @@ fn ask_for_snapshot(shared: &Shared, end: &mut End) {
     end.expect_snapshot();
     shared.snapshot_is_due.store(true, Ordering::Release);
     // Rules are not for this thread. If there is no room, the workers have something to do, and look after it.
-    let _ = shared.urgent.try_send(Job::Advance);
+    let _ = shared.lane.try_push_urgent(Job::Advance);
 }
 
 /// A command that is no block.

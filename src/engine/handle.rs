@@ -287,10 +287,11 @@ impl Engine {
             let chain = shared.lock_chain();
             (chain.len() as u64, chain.ruled() as u64)
         };
+        let (jobs, urgent) = shared.lane.len();
         let queued = [
-            shared.jobs.len() as u64,
+            jobs as u64,
             0,
-            shared.urgent.len() as u64,
+            urgent as u64,
             unsettled - ruled,
             shared.commands.len() as u64,
         ];

@@ -33,8 +33,6 @@ pub(super) enum Job {
     Signatures(Arc<Parcel>, Range<usize>),
     /// The batch of a number of transactions that want to be admitted.
     Admission(u64, Batch),
-    /// Nothing more.
-    Stop,
 }
 
 /// Somebody who waits for a copy of the state.

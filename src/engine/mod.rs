@@ -62,6 +62,7 @@
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `build`, `state_request` | building and checking blocks, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
+//! | `workers`, `resources` | the threads of the pool, and what several engines of one process can share |
 //! | `shared`, `threads` | what all threads share, and how they end |
 //! | `sync`, `channel` | what all of it is built on, exchanged where tests walk through interleavings |
 
@@ -83,6 +84,7 @@ mod metrics;
 mod parcel;
 mod permits;
 mod registry;
+mod resources;
 mod restore;
 mod settings;
 mod shared;
@@ -98,6 +100,7 @@ mod verify;
 mod walk;
 mod watermark;
 mod worker;
+mod workers;
 
 pub use self::build::Verdict;
 pub use self::builder::EngineBuilder;
@@ -109,6 +112,7 @@ pub use self::import::Import;
 pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
 pub use self::parcel::Outcome;
+pub use self::resources::Resources;
 pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::settings::{Probe, Settings};
 pub use self::subscription::{Event, Subscription};

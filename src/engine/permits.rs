@@ -14,6 +14,8 @@ use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
 #[derive(Debug)]
 pub(super) struct Permits {
     total: u64,
+    /// A budget that several such are within, if there is one: what is granted here is granted there too.
+    outer: Option<Arc<Permits>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -43,6 +45,7 @@ impl State {
 pub(super) struct Permit {
     permits: Arc<Permits>,
     bytes: AtomicU64,
+    outer: Option<Box<Permit>>,
 }
 
 impl Permit {
@@ -50,13 +53,26 @@ impl Permit {
     pub(super) fn shrink(&self, bytes: u64) {
         let held = self.bytes.fetch_min(bytes, Ordering::AcqRel);
         self.permits.give_back(held.saturating_sub(bytes));
+        if let Some(outer) = &self.outer {
+            outer.shrink(bytes);
+        }
     }
 }
 
 impl Permits {
     pub(super) fn new(total: u64) -> Arc<Self> {
+        Self::build(total, None)
+    }
+
+    /// A budget within another one. Closing it leaves the other one open, for those who share it.
+    pub(super) fn within(total: u64, outer: Arc<Self>) -> Arc<Self> {
+        Self::build(total, Some(outer))
+    }
+
+    fn build(total: u64, outer: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
             total,
+            outer,
             state: Mutex::new(State {
                 free: total,
                 next: 0,
@@ -76,10 +92,16 @@ impl Permits {
             return None;
         }
         state.free -= bytes;
-        Some(self.permit(bytes))
+        drop(state);
+        let mut permit = self.permit(bytes);
+        if let Some(outer) = &self.outer {
+            permit.outer = Some(Box::new(outer.try_acquire(bytes)?));
+        }
+        Some(permit)
     }
 
-    /// Waits for a permit; `None` once the budget is closed.
+    /// Waits for a permit; `None` once the budget is closed. Where there is an outer budget, a close may be noticed only when it
+    /// is this one's turn there, which comes as soon as others give back what they have.
     pub(super) fn acquire(self: &Arc<Self>, bytes: u64) -> Option<Permit> {
         let bytes = bytes.min(self.total);
         let mut state = lock(&self.state);
@@ -98,7 +120,12 @@ impl Permits {
         if is_waited_for {
             self.changed.notify_all();
         }
-        Some(self.permit(bytes))
+        let mut permit = self.permit(bytes);
+        if let Some(outer) = &self.outer {
+            permit.outer = Some(Box::new(outer.acquire(bytes)?));
+            return (!self.is_closed()).then_some(permit);
+        }
+        Some(permit)
     }
 
     /// Bytes out at the moment.
@@ -129,6 +156,7 @@ impl Permits {
         Permit {
             permits: Arc::clone(self),
             bytes: AtomicU64::new(bytes),
+            outer: None,
         }
     }
 

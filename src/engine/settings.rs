@@ -84,10 +84,7 @@ impl Default for Settings {
 impl Settings {
     /// Threads to start.
     pub(super) fn threads_to_start(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            threads => threads.min(1024),
-        }
+        threads_to_start(self.threads)
     }
 
     /// The memory that a transaction may take on its way through admission; at least the share that keeps their number
@@ -112,6 +109,14 @@ impl Settings {
         let needed =
             bytes as u64 + transactions * TRANSACTION_MEMORY + blocks as u64 * BLOCK_MEMORY;
         needed.max(self.memory_bytes.div_ceil(PARCELS_MAX as u64))
+    }
+}
+
+/// Threads to start where so many are asked for.
+pub(super) fn threads_to_start(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads.min(1024),
     }
 }
 

@@ -20,6 +20,7 @@ use super::subscription::Subscribers;
 use super::sync::{Arc, Mutex, MutexGuard, lock};
 use super::turn::Turn;
 use super::watermark::Watermark;
+use super::workers::Lane;
 use crate::clock::Clock;
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
@@ -32,7 +33,7 @@ use crate::state::State;
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
     pub(super) settings: Settings,
-    pub(super) verifier: Verifier,
+    pub(super) verifier: Arc<Verifier>,
     pub(super) reader: ChainReader,
     /// The time by which blocks are judged …
     pub(super) clock: Arc<dyn Clock>,
@@ -59,8 +60,7 @@ pub(super) struct Shared {
     pub(super) state_requests: Mutex<Vec<StateRequest>>,
     /// Whether one of them can be answered. Written while they are locked.
     pub(super) is_state_wanted: AtomicBool,
-    pub(super) jobs: Sender<Job>,
-    pub(super) urgent: Sender<Job>,
+    pub(super) lane: Lane,
     pub(super) commands: Sender<Command>,
     /// States to be encoded; nothing means that no more will come.
     pub(super) snapshots: Sender<Option<State>>,
@@ -71,14 +71,14 @@ pub(super) struct Shared {
 /// What a [`Shared`] is made of, beside what follows from it.
 pub(super) struct Parts {
     pub(super) settings: Settings,
-    pub(super) verifier: Verifier,
+    pub(super) verifier: Arc<Verifier>,
     pub(super) chain: Chain,
     pub(super) reader: ChainReader,
     pub(super) followers: Followers,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer: Arc<dyn Clock>,
-    pub(super) jobs: Sender<Job>,
-    pub(super) urgent: Sender<Job>,
+    pub(super) memory: Arc<Permits>,
+    pub(super) lane: Lane,
     pub(super) commands: Sender<Command>,
     pub(super) snapshots: Sender<Option<State>>,
     pub(super) submissions: Sender<Option<Submission>>,
@@ -109,7 +109,7 @@ impl Shared {
             timer: parts.timer,
             latch: Arc::default(),
             meters: Meters::default(),
-            memory: Permits::new(settings.memory_bytes),
+            memory: parts.memory,
             admission_memory: Permits::new(settings.admission_bytes),
             commanding: Permits::new(1),
             verified: Verified::new(settings.verified_transactions),
@@ -124,8 +124,7 @@ impl Shared {
             snapshot_is_due: AtomicBool::new(false),
             state_requests: Mutex::default(),
             is_state_wanted: AtomicBool::new(false),
-            jobs: parts.jobs,
-            urgent: parts.urgent,
+            lane: parts.lane,
             commands: parts.commands,
             snapshots: parts.snapshots,
             submissions: parts.submissions,
@@ -171,10 +170,9 @@ impl Shared {
             self.parcels.fetch_add(1, Ordering::AcqRel);
             self.meters.queued(Stage::Validate, chain.len());
         }
-        self.meters.queued(Stage::Decode, self.jobs.len());
-        // There is room for all parcels in flight.
-        let sent = self.jobs.send(Job::Parcel(parcel));
-        sent.map_err(|_| self.latch.reason())
+        self.meters.queued(Stage::Decode, self.lane.len().0);
+        self.lane.push(Job::Parcel(parcel));
+        Ok(())
     }
 
     pub(super) fn send_commit(&self, command: Command) {

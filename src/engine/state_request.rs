@@ -43,7 +43,7 @@ fn request(shared: &Shared, holds: bool) -> Result<State, EngineError> {
         shared.is_state_wanted.store(true, Ordering::Release);
     }
     // If there is no room, the workers have something to do, and look after it.
-    let _ = shared.urgent.try_send(Job::Advance);
+    let _ = shared.lane.try_push_urgent(Job::Advance);
     ticket.wait()
 }
 

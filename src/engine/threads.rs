@@ -6,17 +6,19 @@
 use hubledger_storage::Receipt;
 
 use super::EngineError;
-use super::message::{Command, Job};
+use super::message::Command;
 use super::shared::Shared;
+use super::sync::Arc;
 use super::sync::thread::{self, JoinHandle};
 use super::ticket::ticket;
+use super::workers::Workers;
 use crate::ledger::EncodedState;
 
 /// Those that were started.
-#[derive(Default)]
 pub(super) struct Threads {
+    /// Perhaps other engines' too.
+    pub(super) workers: Arc<Workers>,
     pub(super) admission: Option<JoinHandle<()>>,
-    pub(super) workers: Vec<JoinHandle<()>>,
     pub(super) snapshot: Option<JoinHandle<()>>,
     pub(super) commit: Option<JoinHandle<()>>,
 }
@@ -25,9 +27,9 @@ impl Threads {
     /// Whether the caller is one of them.
     pub(super) fn have_caller(&self) -> bool {
         let own = thread::current().id();
-        let all = self.workers.iter().chain(&self.admission);
-        let mut all = all.chain(&self.snapshot).chain(&self.commit);
-        all.any(|thread| thread.thread().id() == own)
+        let others = [&self.admission, &self.snapshot, &self.commit];
+        let mut others = others.into_iter().flatten();
+        self.workers.have_caller() || others.any(|thread| thread.thread().id() == own)
     }
 
     /// Ends them: takes nothing more in, finishes what is on its way, keeps the state, and makes everything durable.
@@ -36,14 +38,14 @@ impl Threads {
         shared.wait_idle();
         let _ = shared.submissions.send(None);
         join(self.admission);
-        for _ in &self.workers {
-            let _ = shared.jobs.send(Job::Stop);
-        }
-        join(self.workers);
+        shared.lane.close();
+        drop(self.workers);
         let _ = shared.snapshots.send(None);
         join(self.snapshot);
-        let state = (!shared.latch.is_set())
-            .then(|| EncodedState::from(shared.lock_chain().validator().state()));
+        let state = (!shared.latch.is_set()).then(|| {
+            let state = shared.lock_chain().validator().state().clone();
+            EncodedState::from(&state)
+        });
         let (answer, ticket) = ticket(&shared.latch);
         shared.send_commit(Command::Stop(state, answer));
         let receipt = ticket.wait();

@@ -12,7 +12,9 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
 use super::sync::{Arc, thread};
-use super::{Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Stage, WhenFull};
+use super::{
+    Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Resources, Stage, WhenFull,
+};
 use crate::clock::{Clock, FixedClock};
 use crate::format::model::{Block, Transaction};
 use crate::generate::{Generator, Recipe};
@@ -310,6 +312,25 @@ fn following_every_block_while_committing_panics_ends() {
             shut_down_under(&open(panicking(Stage::Commit, after)), &callers, is_panic);
         });
     }
+}
+
+#[test]
+fn engines_that_share_end_each_by_itself() {
+    walk(200, || {
+        let resources = Resources::new(1, 1 << 20).expect("threads can be started");
+        let engines = [(); 2].map(|()| open(builder().resources(&resources)));
+        drop(resources);
+        let other = {
+            let engine = Arc::clone(&engines[1]);
+            thread::spawn(move || import(&engine))
+        };
+        let callers: [Caller; 3] = [import, produce, submit];
+        shut_down_under(&engines[0], &callers, is_stopped);
+        other
+            .join()
+            .expect("no panic")
+            .expect("nobody stopped this one");
+    });
 }
 
 #[test]

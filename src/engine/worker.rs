@@ -13,7 +13,6 @@ use std::time::Instant;
 use super::EngineError;
 use super::admission;
 use super::advance::advance;
-use super::channel::{Receiver, recv_biased};
 use super::error::message_of;
 use super::message::Job;
 use super::metrics::{Load, Stage};
@@ -24,35 +23,25 @@ use crate::format::model::Block;
 use crate::ledger::Unreadable;
 use crate::rules::{Claims, Prepared};
 
-/// Works until it is told to stop. `urgent` jobs go first.
-pub(super) fn work(shared: &Shared, urgent: &Receiver<Job>, jobs: &Receiver<Job>) {
-    loop {
-        let waiting = Instant::now();
-        let job = recv_biased(urgent, jobs);
-        shared.meters.workers_idle.add(waiting.elapsed());
-        // Outside of what may panic, so that those who wait for it learn the reason.
-        let mut job = match job {
-            Some(Job::Stop) | None => return,
-            Some(job) => job,
-        };
-        if shared.latch.is_set() {
-            continue;
-        }
-        let stage = Cell::new(Stage::Decode);
-        let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
-            Job::Parcel(parcel) => take_through(shared, parcel, &stage),
-            Job::Advance => advance(shared),
-            Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
-            Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
-            Job::Stop => {}
-        }));
-        let done = done.and_then(|()| look_after_state(shared));
-        if let Err(payload) = done {
-            shared.fail(EngineError::Panicked {
-                stage: stage.get(),
-                message: message_of(payload),
-            });
-        }
+/// Does a job of an engine. What panics in it stops that engine and no other.
+pub(super) fn run(shared: &Shared, mut job: Job) {
+    // The job is dropped after the failure is noted, so that those who wait for it learn the reason.
+    if shared.latch.is_set() {
+        return;
+    }
+    let stage = Cell::new(Stage::Decode);
+    let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
+        Job::Parcel(parcel) => take_through(shared, parcel, &stage),
+        Job::Advance => advance(shared),
+        Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
+        Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
+    }));
+    let done = done.and_then(|()| look_after_state(shared));
+    if let Err(payload) = done {
+        shared.fail(EngineError::Panicked {
+            stage: stage.get(),
+            message: message_of(payload),
+        });
     }
 }
 
@@ -103,7 +92,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     for number in 1..batches {
         let range = number * batch..count.min((number + 1) * batch);
         let job = Job::Signatures(Arc::clone(parcel), range.clone());
-        if shared.urgent.try_send(job).is_err() {
+        if shared.lane.try_push_urgent(job).is_err() {
             check(shared, parcel, range, stage);
         }
     }

@@ -10,6 +10,7 @@ mod equivalence;
 mod faults;
 mod limits;
 mod roads;
+mod sharing;
 mod shutdown_storm;
 mod soak;
 mod stops;
