@@ -1,8 +1,8 @@
 //! What blocks claim to be signed by whom: gathered from their bytes alone, across blocks, and settled in batches.
 //!
 //! A claim has a block and a [`Place`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
-//! isn't the header's or a seal that breaks a rule as far as that was judged without the state, and from the first transaction on that carries more witnesses than the
-//! chain allows.
+//! isn't the header's or a seal that breaks a rule as far as that was judged without the state, and from the first
+//! transaction on that carries more witnesses than the chain allows.
 
 use std::ops::Range;
 

@@ -141,7 +141,7 @@ impl State {
         self.accounts.len()
     }
 
-    /// What an imported chain's hashes go on from: see `imported`.
+    /// What an imported chain's hashes go on from: see `rules/imported.rs`.
     pub(crate) fn source(&self) -> &str {
         &self.tip.source
     }
