@@ -67,6 +67,7 @@
 
 mod admission;
 mod advance;
+mod ahead;
 mod build;
 mod builder;
 mod chain;
