@@ -68,6 +68,7 @@
 
 mod admission;
 mod advance;
+mod ahead;
 mod build;
 mod builder;
 mod chain;

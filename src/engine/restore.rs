@@ -1,13 +1,17 @@
 //! Bringing a chain back from an archive, and from a store that holds the blocks after it: every block is imported again, as
-//! if from a stranger. The caller's thread hashes and decompresses files. A restoring that was interrupted goes on where it was.
+//! if from a stranger. The caller's thread decompresses files; while the blocks of one go through the engine, another thread
+//! hashes and opens the next, and what is wrong with that one is told when its turn comes. A restoring that was interrupted
+//! goes on where it was.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::thread;
 
 use bytes::Bytes;
 use hubledger_storage::Store;
 
+use super::ahead::Ahead;
 use super::parcel::Offered;
 use super::sync::Arc;
 use super::{Engine, EngineBuilder, EngineError, Outcome};
@@ -50,6 +54,12 @@ pub enum RestoreError {
     /// The engine that the blocks go through failed.
     #[error(transparent)]
     Engine(EngineError),
+    /// Hashing or opening a file of the archive panicked.
+    #[error("reading the archive panicked: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
     /// The target store was pruned; bodies can't be put back into it.
     #[error(
         "the store was pruned below block {0}, and what was removed can't be put back into it; restore into a new \
@@ -105,7 +115,7 @@ pub fn restore_archive(
 
 impl EngineBuilder {
     /// The same as [`restore_archive`], by the settings of this builder. `progress` is called in this thread after every block
-    /// that is committed or held, in order, and once for a file whose blocks are all held already. Memory: the engine's.
+    /// that is committed or held, in order, and once for a file whose blocks are all held already. Memory: the engine's, and two decompressors'.
     ///
     /// # Errors
     /// See [`RestoreError`], with [`LedgerError::Stopped`] if `progress` stopped it; what was restored until then is committed.
@@ -192,8 +202,24 @@ fn feed(
     then: Option<(&ChainReader, &Header)>,
     progress: &mut BlockProgress<'_>,
 ) -> Result<(u64, u64), RestoreError> {
-    let files = held_files(&engine.reader(), archive, progress)?;
-    let source = RefCell::new(Source::new(engine, archive, files, then)?);
+    let held = engine.reader();
+    let files = held_files(&held, archive, progress)?;
+    thread::scope(|scope| {
+        let opened = Ahead::start(scope, "hubledger-archive", opened(held, archive, files));
+        let opened = opened.map_err(|error| EngineError::Threads(Arc::new(error)))?;
+        let first = archive.manifest().files.len() - files.len();
+        let source = Source::new(engine, archive, first, opened, then)?;
+        feed_from(engine, source, progress)
+    })
+}
+
+fn feed_from(
+    engine: &Engine,
+    source: Source<'_>,
+    progress: &mut BlockProgress<'_>,
+) -> Result<(u64, u64), RestoreError> {
+    let (archive, then) = (source.archive, source.then);
+    let source = RefCell::new(source);
     let (mut archived, mut further) = (0, 0);
     for outcome in engine.feed(std::iter::from_fn(|| source.borrow_mut().next())) {
         let passed = source.borrow_mut().pass(progress)?;
@@ -244,11 +270,42 @@ fn held_file(
     if held.hash_at(file.last)? != Some(file.last_hash) {
         return Ok(None);
     }
-    archive.check(file)?;
+    archive.check_once(file)?;
     Ok(Some(BlockStep {
         height: file.last,
         transactions: 0,
     }))
+}
+
+/// A file whose bytes were compared with the manifest.
+enum Opened {
+    Blocks(Box<ArchivedBlocks>),
+    /// One that is held already.
+    Held(BlockStep),
+}
+
+/// Hashes and opens the files, each when it is asked for, up to the first fault.
+fn opened<'a>(
+    held: ChainReader,
+    archive: &'a Archive,
+    files: &'a [ArchivedFile],
+) -> impl Iterator<Item = Result<Opened, RestoreError>> + Send + 'a {
+    let mut is_over = false;
+    files.iter().map_while(move |file| {
+        if is_over {
+            return None;
+        }
+        let opened = match held_file(&held, archive, file) {
+            Ok(Some(step)) => Ok(Opened::Held(step)),
+            Ok(None) => archive
+                .blocks(file)
+                .map(|blocks| Opened::Blocks(Box::new(blocks)))
+                .map_err(RestoreError::from),
+            Err(error) => Err(error),
+        };
+        is_over = opened.is_err();
+        Some(opened)
+    })
 }
 
 /// What was handed in and has no outcome yet, in order.
@@ -280,7 +337,7 @@ impl Passed {
     fn refusal(
         self,
         archive: &Archive,
-        then: Option<(&ChainReader, &Header)>,
+        then: Option<&ChainReader>,
         rejected: Rejected,
     ) -> RestoreError {
         let height = self.step.height;
@@ -296,7 +353,7 @@ impl Passed {
                     archive.unreadable(file, offset, &error).into()
                 }
             },
-            Origin::Store => match then.map(|(then, _)| then.block(height)) {
+            Origin::Store => match then.map(|then| then.block(height)) {
                 Some(Err(error)) => error.into(),
                 _ => RestoreError::Rejected(rejected),
             },
@@ -306,11 +363,11 @@ impl Passed {
 
 /// The blocks of the archive's files and then those of the store behind it, as the engine takes them.
 struct Source<'a> {
-    held: ChainReader,
     archive: &'a Archive,
-    /// The next file, and the one that is being read.
+    /// The next file, what comes of it and of those behind it, and the one that is being read.
     number: usize,
-    open: Option<ArchivedBlocks>,
+    opened: Ahead<Result<Opened, RestoreError>>,
+    open: Option<Box<ArchivedBlocks>>,
     then: Option<&'a ChainReader>,
     /// Heights to be had from there.
     further: Range<u64>,
@@ -324,16 +381,17 @@ impl<'a> Source<'a> {
     fn new(
         engine: &Engine,
         archive: &'a Archive,
-        files: &[ArchivedFile],
+        number: usize,
+        opened: Ahead<Result<Opened, RestoreError>>,
         then: Option<(&'a ChainReader, &Header)>,
     ) -> Result<Self, RestoreError> {
         let manifest = archive.manifest();
         let first = manifest.end().max(engine.head()?.height + 1);
         let further = then.map_or(first..first, |(_, head)| first..head.height + 1);
         Ok(Self {
-            held: engine.reader(),
             archive,
-            number: manifest.files.len() - files.len(),
+            number,
+            opened,
             open: None,
             then: then.map(|(then, _)| then),
             further,
@@ -367,13 +425,14 @@ impl<'a> Source<'a> {
                 }
                 self.open = None;
             }
-            let Some(file) = self.archive.manifest().files.get(self.number) else {
+            let opened = self.opened.next();
+            let Some(opened) = opened.map_err(|message| RestoreError::Panicked { message })? else {
                 return self.read_further();
             };
             self.number += 1;
-            match held_file(&self.held, self.archive, file)? {
-                Some(step) => self.pending.push_back(Pending::Held(step)),
-                None => self.open = Some(self.archive.blocks(file)?),
+            match opened? {
+                Opened::Blocks(blocks) => self.open = Some(blocks),
+                Opened::Held(step) => self.pending.push_back(Pending::Held(step)),
             }
         }
     }

@@ -471,6 +471,43 @@ fn what_comes_before_a_fault_of_the_archive_is_kept() {
 }
 
 #[test]
+fn a_fault_of_the_second_file_is_told_after_the_first_went_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, archive) = archived(folder.path());
+    let opened = Archive::open(&archive).unwrap();
+    let file = &opened.manifest().files[1];
+    let path = archive.join(format!("blocks-{:012}.hlb.zst", file.first));
+    let genuine = fs::read(&path).unwrap();
+    let mut flipped = genuine.clone();
+    flipped[genuine.len() / 2] ^= 1;
+    for bytes in [&flipped[..], &genuine[1..]] {
+        fs::write(&path, bytes).unwrap();
+        let expected = opened.check(file).unwrap_err().to_string();
+        for threads in 1..=3 {
+            let (store, mut told) = (memory(), 0);
+            let reader = store.reader.clone();
+            let builder = Engine::builder().threads(threads).clock(clock(whole.now()));
+            let failed = builder.restore(&opened, None, store, &mut |step| {
+                told = step.height;
+                ControlFlow::Continue(())
+            });
+            assert_eq!(failed.unwrap_err().to_string(), expected);
+            assert_eq!(reader.extent().unwrap().end, file.first);
+            assert_eq!(told, file.first - 1);
+        }
+    }
+    fs::write(&path, &genuine).unwrap();
+    // The same archive again, once as it was opened and once with its first file open no more.
+    for _ in 0..2 {
+        let report = Engine::builder()
+            .clock(clock(whole.now()))
+            .restore(&opened, None, memory(), &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        assert_eq!(report.blocks, 25);
+    }
+}
+
+#[test]
 fn a_restoring_that_was_stopped_has_committed_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, archive) = archived(folder.path());

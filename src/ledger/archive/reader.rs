@@ -1,11 +1,11 @@
 //! Reading an archive: a file is hashed first, then decompressed as a stream within the sizes that the manifest gives,
 //! and its blocks are compared with what the manifest says of them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, Take};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use hubledger_storage::opening::open_regular;
@@ -31,6 +31,8 @@ pub struct Archive {
     manifest: Manifest,
     /// The specification, once it was read: its file needn't be hashed again for that.
     spec: OnceLock<ChainSpec>,
+    /// The first file, as it was hashed and opened for the specification, for whoever reads its blocks first.
+    first: Arc<Mutex<Option<ArchivedBlocks>>>,
 }
 
 impl Archive {
@@ -47,6 +49,7 @@ impl Archive {
             folder: folder.to_owned(),
             manifest,
             spec: OnceLock::new(),
+            first: Arc::default(),
         })
     }
 
@@ -62,7 +65,8 @@ impl Archive {
         &self.manifest
     }
 
-    /// The chain's specification, from the first file. Its id is the manifest's.
+    /// The chain's specification, from the first file. Its id is the manifest's. The file stays open for the first call of
+    /// [`Self::blocks`].
     ///
     /// # Errors
     /// An archive without files, or a first file that is damaged or missing.
@@ -78,7 +82,9 @@ impl Archive {
                 path: self.folder.clone(),
                 reason: "it has no files yet".to_owned(),
             })?;
-        let spec = self.blocks(first)?.blocks.spec().clone();
+        let blocks = self.blocks(first)?;
+        let spec = blocks.blocks.spec().clone();
+        *self.first() = Some(blocks);
         Ok(self.spec.get_or_init(|| spec).clone())
     }
 
@@ -90,11 +96,31 @@ impl Archive {
         check_file(&self.folder, file)
     }
 
-    /// Checks a file and begins to read its blocks.
+    /// The same, unless the file is open since the specification was read from it, which closes it.
+    pub(crate) fn check_once(&self, file: &ArchivedFile) -> Result<(), ArchiveError> {
+        match self.take_first(file) {
+            Some(_) => Ok(()),
+            None => self.check(file),
+        }
+    }
+
+    /// Takes the first file, if that is asked for and was left open.
+    fn take_first(&self, file: &ArchivedFile) -> Option<ArchivedBlocks> {
+        self.first().take_if(|first| first.file == *file)
+    }
+
+    fn first(&self) -> MutexGuard<'_, Option<ArchivedBlocks>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks a file and begins to read its blocks. The first file was checked already if the specification was read from it.
     ///
     /// # Errors
     /// As [`Self::check`]; contents that are not a block file of this chain.
     pub fn blocks(&self, file: &ArchivedFile) -> Result<ArchivedBlocks, ArchiveError> {
+        if let Some(first) = self.take_first(file) {
+            return Ok(first);
+        }
         self.check(file)?;
         let blocks = ArchivedBlocks::open(&file_path(&self.folder, file.first), file)?;
         if blocks.blocks.spec().id() != self.manifest.chain {
@@ -176,6 +202,15 @@ pub struct ArchivedBlocks {
     last_hash: Option<BlockHash>,
     history_root: Digest,
     hashes: Frontier,
+}
+
+impl fmt::Debug for ArchivedBlocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArchivedBlocks")
+            .field("path", &self.path)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ArchivedBlocks {
