@@ -70,7 +70,7 @@ mod tests {
             begun.fetch_add(1, Ordering::SeqCst);
         });
         scope(|scope| {
-            let ahead = Ahead::start(scope, "ahead", things).unwrap();
+            let ahead = Ahead::start(scope, "ahead", things).expect("a thread can be started");
             for number in 0..50 {
                 assert!(begun.load(Ordering::SeqCst) <= number + 1);
                 assert_eq!(ahead.next(), Ok(Some(number)));
@@ -84,7 +84,7 @@ mod tests {
     fn a_panic_is_told_in_its_place() {
         scope(|scope| {
             let things = (0..5).inspect(|number| assert!(*number < 2, "broken"));
-            let ahead = Ahead::start(scope, "ahead", things).unwrap();
+            let ahead = Ahead::start(scope, "ahead", things).expect("a thread can be started");
             assert_eq!(ahead.next(), Ok(Some(0)));
             assert_eq!(ahead.next(), Ok(Some(1)));
             assert_eq!(ahead.next(), Err("broken".to_owned()));
@@ -95,12 +95,12 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_nobody_takes() {
         scope(|scope| {
-            let ahead = Ahead::start(scope, "ahead", 0..).unwrap();
+            let ahead = Ahead::start(scope, "ahead", 0..).expect("a thread can be started");
             assert_eq!(ahead.next(), Ok(Some(0)));
         });
         let panicked = catch_unwind(|| {
             scope(|scope| {
-                let _ahead = Ahead::start(scope, "ahead", 0..).unwrap();
+                let _ahead = Ahead::start(scope, "ahead", 0..).expect("a thread can be started");
                 panic!("the caller's");
             });
         });

@@ -6,8 +6,7 @@ use crate::consensus;
 use crate::format::digest::{ChainId, Digest};
 use crate::format::merkle;
 use crate::format::model::Block;
-use crate::format::rejection::Fault;
-use crate::format::rejection::Rejected;
+use crate::format::rejection::{Fault, Rejected};
 use crate::format::spec::ChainSpec;
 use crate::state::{Account, Changes};
 
