@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether nobody forbids colours (https://no-color.org).
+/// Whether nobody forbids colours (<https://no-color.org>).
 fn may_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
