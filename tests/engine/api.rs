@@ -156,23 +156,31 @@ fn admission_gives_the_first_rule_that_a_transaction_breaks() {
 #[test]
 fn transactions_enter_the_pool_in_the_order_in_which_they_were_submitted() {
     let chain = Chain::new(1, |_| {});
-    let is_open = Arc::new(AtomicUsize::new(0));
-    let (gate, firsts) = (Arc::clone(&is_open), AtomicUsize::new(0));
+    let (is_open, entered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate, count) = (Arc::clone(&is_open), Arc::clone(&entered));
     // The first batch is held up where its signatures are checked; the second passes it by.
     let probe = Arc::new(move |stage| {
-        let is_first = stage == Stage::Signatures && firsts.fetch_add(1, Ordering::SeqCst) == 0;
+        let is_first = stage == Stage::Signatures && count.fetch_add(1, Ordering::SeqCst) == 0;
         while is_first && gate.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
     });
     let builder = Engine::builder().threads(2).probe(probe);
-    let builder = builder.settings(|settings| settings.admission_batch = 2);
+    // Batches close by size alone.
+    let builder = builder.settings(|settings| {
+        settings.admission_batch = 2;
+        settings.admission_linger = Duration::from_secs(3600);
+    });
     let engine = engine(&chain, &reopenable(), builder);
     let submit = |nonce| {
         let transaction = chain.message("alice", nonce);
         engine.submit(transaction, WhenFull::Wait).unwrap()
     };
-    let tickets: Vec<_> = (1..=4).map(submit).collect();
+    let mut tickets: Vec<_> = (1..=2).map(submit).collect();
+    while entered.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    tickets.extend((3..=4).map(submit));
     while engine.metrics().signatures < 2 {
         std::thread::yield_now();
     }
