@@ -127,10 +127,11 @@ fn obey(
             put_positions(shared, end)?;
             end.put_snapshot(state.clone())?;
             let state = StateAt::Encoded(&state);
-            if let Some(mut pruning) = asked
-                .pruning
-                .take_if(|asked| asked.committed <= state.height() + 1)
-                && let Some(report) = end.prune(&mut pruning, now_us, state)
+            // It stays in its place while it is done: should that panic, its promise outlives the noting of the reason.
+            if let Some(pruning) = &mut asked.pruning
+                && pruning.committed <= state.height() + 1
+                && let Some(report) = end.prune(pruning, now_us, state)
+                && let Some(pruning) = asked.pruning.take()
             {
                 pruning.answer.fulfil(report.map_err(EngineError::from));
             }

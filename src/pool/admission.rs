@@ -6,7 +6,7 @@ use crate::format::model::{TRANSACTION_BYTES_MIN, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::rules::{Accounts, At, Validator};
 
-/// So many candidates are passed over at most, since whoever chooses holds up everybody else.
+/// How many candidates are passed over at most, so that choosing ends soon after a block is full.
 const PASSED_OVER_MAX: usize = 4096;
 
 impl Validator {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hubledger::clock::Clock;
 use hubledger::engine::{Engine, EngineError, Outcome, Stage, WhenFull};
+use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger_storage::{
     Block, BlockWriter, Durability, Error, MemoryStore, Part, PruneReceipt, Receipt, Result, Store,
 };
@@ -23,6 +24,7 @@ struct Failing {
     writer: Box<dyn BlockWriter>,
     appends_left: usize,
     is_broken: Arc<AtomicBool>,
+    prunes_panic: bool,
 }
 
 impl Failing {
@@ -56,6 +58,7 @@ impl BlockWriter for Failing {
     }
 
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt> {
+        assert!(!self.prunes_panic, "a test's disk");
         self.writer.prune(part, below, limit)
     }
 
@@ -99,6 +102,7 @@ fn a_failing_store_is_an_error_for_everybody_and_loses_nothing_acknowledged() {
             writer,
             appends_left,
             is_broken: Arc::default(),
+            prunes_panic: false,
         });
         let builder = Engine::builder().threads(2).settings(|settings| {
             settings.parcel_blocks = 2;
@@ -239,6 +243,7 @@ fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
         writer,
         appends_left: usize::MAX,
         is_broken: Arc::clone(&is_broken),
+        prunes_panic: false,
     });
     let engine = Engine::builder()
         .threads(1)
@@ -250,6 +255,33 @@ fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
     let ended = in_time(move || engine.shutdown());
     assert!(matches!(ended, Err(EngineError::Ledger(_))));
     goes_on(&store, &chain, &encoded(&blocks));
+}
+
+#[test]
+fn a_pruning_that_panics_tells_whoever_waits_for_it() {
+    let (chain, blocks) = messages(3, 2);
+    let Store { reader, writer } = reopenable().open().unwrap();
+    let writer = Box::new(Failing {
+        writer,
+        appends_left: usize::MAX,
+        is_broken: Arc::default(),
+        prunes_panic: true,
+    });
+    let engine = Engine::builder()
+        .threads(1)
+        .clock(clock(chain.now()))
+        .create(Store { reader, writer }, chain.spec())
+        .unwrap();
+    assert_eq!(outcomes(&engine, &encoded(&blocks)).len(), 3);
+    let policy = PrunePolicy {
+        bodies: Keep::Last(1),
+        ..PrunePolicy::default()
+    };
+    let pruned = in_time(move || engine.prune(policy, None));
+    let Err(EngineError::Panicked { message, .. }) = pruned else {
+        panic!("{pruned:?}");
+    };
+    assert_eq!(message, "a test's disk");
 }
 
 #[test]
