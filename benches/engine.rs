@@ -120,7 +120,7 @@ fn pipeline(criterion: &mut Criterion) {
             };
             let import = |engine: Engine| {
                 for outcome in engine.import(blocks.iter().cloned()) {
-                    assert!(matches!(outcome.unwrap(), Outcome::Committed { .. }));
+                    assert!(matches!(outcome.unwrap(), Outcome::Committed(_)));
                 }
                 engine
             };

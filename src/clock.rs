@@ -1,4 +1,7 @@
-//! What time it is, as a value that callers inject: rules never ask the machine themselves.
+//! Time, as values that callers inject: rules never ask the machine themselves.
+//!
+//! There are two kinds, and no value is of both: a [`Clock`] tells the time of day, which anybody may set, and a [`Timer`] tells
+//! how much time has passed, which only grows. Timestamps are checked and made by the first; limits on waiting go by the second.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +12,7 @@ pub const TIME_US_MAX: u64 = 253_402_300_799_999_999;
 /// How far a block of our own may be ahead, in microseconds: a day, which a machine may have slept.
 pub(crate) const AHEAD_US_MAX: u64 = 24 * 60 * 60 * 1_000_000;
 
-/// Tells the time.
+/// Tells the time of day.
 pub trait Clock: Send + Sync {
     /// Microseconds since the Unix epoch.
     fn now_us(&self) -> u64;
@@ -28,48 +31,54 @@ impl Clock for SystemClock {
     }
 }
 
-/// Time since this clock was made, which never goes back: for limits on waiting.
-#[derive(Debug, Clone, Copy)]
-pub struct MonotonicClock(Instant);
+/// Tells how much time has passed, and never goes back: for limits on waiting.
+pub trait Timer: Send + Sync {
+    /// Microseconds since some moment that stays the same for as long as the timer lives.
+    fn elapsed_us(&self) -> u64;
+}
 
-impl Default for MonotonicClock {
+/// The machine's monotonic time since this timer was made.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemTimer(Instant);
+
+impl Default for SystemTimer {
     fn default() -> Self {
         Self(Instant::now())
     }
 }
 
-impl Clock for MonotonicClock {
-    fn now_us(&self) -> u64 {
+impl Timer for SystemTimer {
+    fn elapsed_us(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
-/// What two clocks read at one moment: the machine's, which anybody may set, and one that only goes on.
+/// What the clock and the timer read at one moment.
 ///
 /// A block can't be older than the one before it, so that a single block from a clock that has jumped ahead would bind the
-/// chain to that time; at the end of `u64` it would be the last. The machine's clock is therefore held against the other.
+/// chain to that time; at the end of `u64` it would be the last. The clock is therefore held against the timer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    machine_us: u64,
-    steady_us: u64,
+    unix_us: u64,
+    elapsed_us: u64,
 }
 
 impl Start {
-    pub(crate) fn of(machine: &dyn Clock, steady: &dyn Clock) -> Self {
+    pub(crate) fn of(clock: &dyn Clock, timer: &dyn Timer) -> Self {
         Self {
-            machine_us: machine.now_us(),
-            steady_us: steady.now_us(),
+            unix_us: clock.now_us(),
+            elapsed_us: timer.elapsed_us(),
         }
     }
 
-    /// The latest time that the machine's clock can tell when the other reads `steady_us` and the last block is of
-    /// `head_us`: a day after both the last block and the time that it is by the other clock, and not beyond the year
+    /// The latest time that the clock can tell and be believed when the timer reads `elapsed_us` and the last block is of
+    /// `head_us`: a day after both the last block and the time that it is by the timer, and not beyond the year
     /// 9999. So a chain that rested for a week goes on at once (the clock said so from the start), and so does one
     /// whose clock was set right, as soon as others' blocks say the same.
-    pub(crate) fn latest_us(self, steady_us: u64, head_us: u64) -> u64 {
-        let passed = steady_us.saturating_sub(self.steady_us);
-        let by_steady = self.machine_us.saturating_add(passed);
-        let latest = by_steady.max(head_us).saturating_add(AHEAD_US_MAX);
+    pub(crate) fn latest_us(self, elapsed_us: u64, head_us: u64) -> u64 {
+        let passed = elapsed_us.saturating_sub(self.elapsed_us);
+        let by_timer = self.unix_us.saturating_add(passed);
+        let latest = by_timer.max(head_us).saturating_add(AHEAD_US_MAX);
         latest.min(TIME_US_MAX)
     }
 }
@@ -87,6 +96,19 @@ impl Clock for FixedClock {
     }
 }
 
+/// A timer that stands still, for tests.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedTimer(
+    /// Microseconds.
+    pub u64,
+);
+
+impl Timer for FixedTimer {
+    fn elapsed_us(&self) -> u64 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_clock_may_be_a_day_ahead_of_the_last_block_and_of_the_time_that_passed() {
-        let start = Start::of(&FixedClock(THEN + WEEK), &FixedClock(500));
+        let start = Start::of(&FixedClock(THEN + WEEK), &FixedTimer(500));
         // After a week of rest, and a week later without a block.
         assert_eq!(start.latest_us(500, THEN), THEN + WEEK + AHEAD_US_MAX);
         let later = start.latest_us(500 + WEEK, THEN);
@@ -109,7 +131,7 @@ mod tests {
 
     #[test]
     fn no_clock_reaches_beyond_the_year_9999() {
-        let broken = Start::of(&FixedClock(u64::MAX), &FixedClock(u64::MAX));
+        let broken = Start::of(&FixedClock(u64::MAX), &FixedTimer(u64::MAX));
         assert_eq!(broken.latest_us(0, 0), TIME_US_MAX);
         assert_eq!(broken.latest_us(u64::MAX, u64::MAX), TIME_US_MAX);
     }

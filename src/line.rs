@@ -176,8 +176,8 @@ impl<J, D> Line<'_, '_, J, D> {
     }
 
     fn take(&mut self, finished: Finished<J, D>) -> ControlFlow<()> {
-        let place = finished.number - self.shown;
-        self.waiting[place] = Some(finished);
+        let index = finished.number - self.shown;
+        self.waiting[index] = Some(finished);
         while let Some(next) = self.waiting.front_mut().and_then(Option::take) {
             self.waiting.pop_front();
             self.shown += 1;

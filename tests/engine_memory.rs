@@ -72,7 +72,7 @@ fn peak(generator: &Generator, blocks: &[Bytes], limit: usize, disk: Disk) -> us
         Bytes::copy_from_slice(block)
     });
     for outcome in engine.import(copies) {
-        assert!(matches!(outcome.unwrap(), Outcome::Committed { .. }));
+        assert!(matches!(outcome.unwrap(), Outcome::Committed(_)));
     }
     engine.shutdown().unwrap();
     PEAK.load(Ordering::Relaxed) - before

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::{Chain, clock, memory, reopenable};
 use hubledger::engine::verify_store;
-use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Outcome};
+use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Staging};
 use hubledger::rejection::Reason;
 use hubledger::state::State;
 use hubledger_storage::{
@@ -44,7 +44,7 @@ fn a_ledger_opened_again_has_exactly_the_state_it_had_at_every_height() {
             let now = clock(whole.now());
             let mut ledger = Ledger::create(store.open().unwrap(), whole.spec(), now).unwrap();
             for block in &whole.blocks[1..=cut] {
-                assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+                assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
             }
             if with_snapshot {
                 ledger.close().unwrap();
@@ -54,7 +54,7 @@ fn a_ledger_opened_again_has_exactly_the_state_it_had_at_every_height() {
             let mut again = open(&store, &whole);
             assert_eq!(again.state(), fresh.state(), "at height {cut}");
             for block in &whole.blocks[cut + 1..] {
-                assert_eq!(again.submit(block).unwrap(), Outcome::Staged);
+                assert_eq!(again.submit(block).unwrap(), Staging::Staged);
             }
             assert_eq!(again.state(), whole.state());
         }
@@ -79,7 +79,7 @@ fn a_snapshot_that_is_damaged_or_of_another_block_is_ignored() {
         let mut opened = store.open().unwrap();
         opened
             .writer
-            .put_meta("state", &snapshot, Durability::Memory)
+            .put_named_value("state", &snapshot, Durability::Memory)
             .unwrap();
         drop(opened);
         assert_eq!(open(&store, &whole).state(), whole.state());
@@ -106,12 +106,12 @@ fn staged_blocks_are_invisible_until_they_are_committed() {
     let whole = chain(3);
     let mut ledger = Ledger::create(memory(), whole.spec(), clock(whole.now())).unwrap();
     let reader = ledger.reader();
-    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Outcome::Staged);
-    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Outcome::Held);
+    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Staging::Staged);
+    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Staging::Held);
     assert_eq!(reader.extent().unwrap().end, 1);
     ledger.commit().unwrap();
     assert_eq!(reader.extent().unwrap().end, 2);
-    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Outcome::Held);
+    assert_eq!(ledger.stage(&whole.blocks[1]).unwrap(), Staging::Held);
     let id = whole.blocks[1].transactions()[1].id();
     let Lookup::Found(placed) = reader.transaction(&id).unwrap() else {
         panic!("not found")
@@ -176,8 +176,8 @@ impl BlockReader for Tampered {
             _ => self.store.locate(key),
         }
     }
-    fn meta(&self, key: &str) -> Result<Option<Bytes>> {
-        self.store.meta(key)
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
+        self.store.named_value(key)
     }
     fn usage(&self) -> Result<Usage> {
         self.store.usage()
@@ -260,7 +260,7 @@ fn readers_see_whole_blocks_while_the_ledger_commits() {
             })
             .collect();
         for block in &whole.blocks[1..] {
-            assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
         }
         for reader in readers {
             reader.join().unwrap();
@@ -287,12 +287,12 @@ fn a_held_block_that_comes_again_with_another_body_is_refused() {
     let held = whole.blocks[2].encode();
     assert_eq!(
         ledger.stage_bytes(&Bytes::from(held.clone())).unwrap(),
-        Outcome::Held
+        Staging::Held
     );
     let mut tampered = held;
     *tampered.last_mut().unwrap() ^= 1;
     let outcome = ledger.stage_bytes(&Bytes::from(tampered)).unwrap();
-    let Outcome::Rejected(rejected) = outcome else {
+    let Staging::Rejected(rejected) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!((rejected.height, rejected.reason), (2, Reason::MerkleRoot));

@@ -46,12 +46,12 @@ fn every_authority_is_found_at_its_place_and_nobody_else_is() {
             unreachable!("the only consensus");
         };
         for (place, authority) in consensus.authorities.iter().enumerate() {
-            assert_eq!(spec.bound_place(&authority.name), Some(place));
+            assert_eq!(spec.bound_index(&authority.name), Some(place));
             let found = spec.consensus.bound().nth(place);
             assert_eq!(found, Some((authority.name.as_str(), authority.key)));
         }
         for name in ["", "a", "x", "y"] {
-            assert_eq!(spec.bound_place(name), None);
+            assert_eq!(spec.bound_index(name), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Blocks and transactions as JSON.
 
-use hubledger::ledger::{LostPart, Missing, Placed};
+use hubledger::ledger::{Located, LostPart, Missing};
 use hubledger::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use hubledger::original::Original;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(crate) fn block(block: &Block) -> Value {
     value
 }
 
-pub(crate) fn placed(placed: &Placed) -> Value {
+pub(crate) fn placed(placed: &Located) -> Value {
     let mut value = transaction(placed.transaction());
     value["height"] = placed.height.into();
     value["index"] = placed.index.into();

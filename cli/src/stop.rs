@@ -100,7 +100,7 @@ mod unix {
     use crate::failure::Failure;
     use crate::output::{Output, complain};
 
-    /// So often a command that waits for bytes looks whether it is to stop.
+    /// How often a command that waits for bytes looks whether it has to stop.
     const PATIENCE: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: 50_000_000,

@@ -97,7 +97,7 @@ fn ask(reader: &dyn BlockReader, log: &DamagedLog) {
             }
             match held.body {
                 Held::Present(body) => assert_eq!(body, block.body),
-                Held::Pruned => assert!(height < extent.floor),
+                Held::Pruned => assert!(height < extent.body_floor),
             }
         }
         match reader.index(height) {
@@ -118,7 +118,7 @@ fn ask(reader: &dyn BlockReader, log: &DamagedLog) {
             }
         }
     }
-    if let Ok(value) = reader.meta("name") {
+    if let Ok(value) = reader.named_value("name") {
         assert!(value.is_none_or(|value| value == &b"value"[..]));
     }
     let _ = reader.usage();

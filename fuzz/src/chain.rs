@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hubledger::clock::FixedClock;
 use hubledger::digest::BlockHash;
 use hubledger::generate::{Generator, Recipe};
-use hubledger::ledger::{Ledger, Outcome};
+use hubledger::ledger::{Ledger, Staging};
 use hubledger::model::{Block, Transaction};
 use hubledger::proof::Proof;
 use hubledger::signature::KeyPair;
@@ -121,7 +121,7 @@ fn prove_everything(spec: &ChainSpec, blocks: &[Block]) -> Vec<Genuine> {
     let mut ledger = Ledger::create(store, spec, clock).expect("an empty store takes any chain");
     for block in &blocks[1..] {
         let outcome = ledger.submit(block).expect("memory doesn't fail");
-        assert_eq!(outcome, Outcome::Staged, "generated blocks are valid");
+        assert_eq!(outcome, Staging::Staged, "generated blocks are valid");
     }
     let reader = ledger.reader();
     let mut proofs = Vec::new();

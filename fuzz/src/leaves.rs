@@ -62,7 +62,7 @@ impl PrunedChain {
         let mut store = self.store.open().expect("nobody else writes");
         let put = store
             .writer
-            .put_meta(NAMES[which], value, Durability::Memory);
+            .put_named_value(NAMES[which], value, Durability::Memory);
         put.expect("memory doesn't fail");
     }
 
@@ -90,7 +90,7 @@ impl PrunedChain {
             .expect("memory doesn't fail");
         drop(ledger);
         let genuine = NAMES.map(|name| {
-            let value = reader.meta(name).expect("memory doesn't fail");
+            let value = reader.named_value(name).expect("memory doesn't fail");
             value.expect("leaves were kept")
         });
         let index = 1;

@@ -104,7 +104,7 @@ fn whole(has_branches: bool) -> &'static Whole {
         }
         store
             .writer
-            .put_meta("name", b"value", Durability::Os)
+            .put_named_value("name", b"value", Durability::Os)
             .expect("a value");
         drop(store);
         let mut files: Files = fs::read_dir(&directory)

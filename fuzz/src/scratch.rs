@@ -10,7 +10,7 @@ thread_local! {
     static FILE: RefCell<Option<NamedTempFile>> = const { RefCell::new(None) };
 }
 
-/// The one scratch file of this thread. It is overwritten by every input rather than made anew, which would cost more
+/// The one scratch file of this thread. It is overwritten by every input rather than rebuilt, which would cost more
 /// than most inputs do. libFuzzer leaves without cleaning up, so one file a process stays in the temporary directory.
 #[derive(Debug)]
 pub struct Scratch {

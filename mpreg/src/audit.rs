@@ -22,8 +22,8 @@ use super::summary::Balances;
 use super::transaction::Transaction;
 use hubledger::original::Number;
 
-/// How many places a finding lists; the rest is only counted.
-const PLACES_MAX: usize = 10;
+/// How many occurrences a finding lists; the rest is only counted.
+const OCCURRENCES_MAX: usize = 10;
 
 /// The prefix that MPREG asks of a block's hash in a proof-of-work chain.
 const PROOF_OF_WORK_PREFIX: &str = "0000";
@@ -74,7 +74,7 @@ finding_kinds! {
 
 /// Where something was found. A finding about the whole chain has no height.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FindingAt {
     /// The block.
     pub height: Option<u64>,
     /// The transaction's index in it.
@@ -90,8 +90,8 @@ pub struct Finding {
     pub kind: FindingKind,
     /// How often.
     pub count: u64,
-    /// The first ten places.
-    pub places: Vec<Place>,
+    /// The first ten occurrences.
+    pub occurrences: Vec<FindingAt>,
 }
 
 /// Everything that an audit found; kinds of which there is nothing are absent.
@@ -146,7 +146,7 @@ impl Audit {
         let empty = |kind: &FindingKind| Finding {
             kind: *kind,
             count: 0,
-            places: Vec::new(),
+            occurrences: Vec::new(),
         };
         Self {
             config: config.clone(),
@@ -197,7 +197,7 @@ impl Audit {
             };
             note(
                 negative,
-                Place {
+                FindingAt {
                     height: None,
                     transaction: None,
                     detail,
@@ -333,28 +333,28 @@ impl Audit {
     }
 
     fn note(&mut self, kind: FindingKind, at: (u64, u32), detail: String) {
-        let place = Place {
+        let at = FindingAt {
             height: Some(at.0),
             transaction: Some(at.1),
             detail,
         };
-        note(&mut self.findings[kind as usize], place);
+        note(&mut self.findings[kind as usize], at);
     }
 
     fn note_block(&mut self, kind: FindingKind, height: u64, detail: String) {
-        let place = Place {
+        let at = FindingAt {
             height: Some(height),
             transaction: None,
             detail,
         };
-        note(&mut self.findings[kind as usize], place);
+        note(&mut self.findings[kind as usize], at);
     }
 }
 
-fn note(finding: &mut Finding, place: Place) {
+fn note(finding: &mut Finding, at: FindingAt) {
     finding.count += 1;
-    if finding.places.len() < PLACES_MAX {
-        finding.places.push(place);
+    if finding.occurrences.len() < OCCURRENCES_MAX {
+        finding.occurrences.push(at);
     }
 }
 

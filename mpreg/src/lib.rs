@@ -39,7 +39,7 @@ mod summary;
 mod transaction;
 mod verify;
 
-pub use audit::{Audit, AuditReport, Finding, FindingKind, Place};
+pub use audit::{Audit, AuditReport, Finding, FindingAt, FindingKind};
 pub use block::{Block, VectorClock};
 pub use check::{
     AHEAD_MAX_SECONDS, Checker, Tip, check_admission, check_signatures, check_successor,

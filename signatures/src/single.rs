@@ -21,7 +21,7 @@ use crate::vector::{
     COMB_POINTS, COMB_WINDOWS, DIGIT_BITS, LANES_MAX, LaneTerm, Niels, VectorPath, comb_points,
 };
 
-/// A key that was used so often gets a comb, which costs about as much as this many checks save.
+/// How often a key is used before it gets a comb, which costs about as much as this many checks save.
 const USES_OF_HOT: u32 = 32;
 
 static WINDOWS: Windows = Windows::new(128 / DIGIT_BITS as usize);

@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 1 << 20;
 const GOOD_TO_FORGET: u32 = 2048;
 /// Signatures over which the share of bad ones is averaged.
 const WINDOW: f64 = 16_384.0;
-/// So many bad ones expected in a batch, and it is not worth trying.
+/// With this many bad ones expected, a batch is not worth trying.
 const EXPECTED_MAX: f64 = 2.0;
 
 /// Recent failures. Bounded.

@@ -21,7 +21,7 @@ use crate::vector::{self, VectorPath};
 /// The environment variable that forces a path, by its name.
 pub const PATH_VARIABLE: &str = "HUBLEDGER_SIGNATURE_PATH";
 
-/// So many threads are started at most.
+/// The most threads that are started.
 const THREADS_MAX: usize = 1024;
 
 /// So few items are checked one by one, which costs no more, and less for keys that have combs.

@@ -15,15 +15,15 @@ pub(super) const FIELDS: ConsensusFields = ConsensusFields {
     nonce: 0,
 };
 
-/// The authority called `name`, with its place in turn order. O(log authorities).
+/// The authority called `name`, with its index in turn order. O(log authorities).
 fn find<'a>(
     spec: &ChainSpec,
     parameters: &'a ProofOfAuthority,
     name: &str,
 ) -> Option<(usize, &'a Authority)> {
     // The bound names of this kind are its authorities, in turn order.
-    let place = spec.bound_place(name)?;
-    Some((place, parameters.authorities.get(place)?))
+    let index = spec.bound_index(name)?;
+    Some((index, parameters.authorities.get(index)?))
 }
 
 pub(super) fn check_seal(
@@ -33,7 +33,7 @@ pub(super) fn check_seal(
     seal: &Seal,
 ) -> Result<(), Fault> {
     let producer = &header.producer;
-    let Some((place, authority)) = find(spec, parameters, producer) else {
+    let Some((index, authority)) = find(spec, parameters, producer) else {
         return Err(Fault::new(
             Reason::Producer,
             format!("{producer:?} is not an authority"),
@@ -43,7 +43,7 @@ pub(super) fn check_seal(
         return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
     };
     let turn = turns_before % parameters.authorities.len() as u64;
-    if parameters.round_robin && place as u64 != turn {
+    if parameters.round_robin && index as u64 != turn {
         let expected = &parameters.authorities[turn as usize].name;
         let detail = format!("{producer:?} sealed in the turn of {expected:?}");
         return Err(Fault::new(Reason::Turn, detail));
@@ -78,7 +78,7 @@ pub(super) fn claims(
 
 /// Only authorities enter, of which the specification has a bounded number.
 pub(super) fn check_clock_entry(spec: &ChainSpec, node: &str) -> Result<(), Fault> {
-    match spec.bound_place(node) {
+    match spec.bound_index(node) {
         Some(_) => Ok(()),
         None => Err(Fault::new(
             Reason::VectorClock,

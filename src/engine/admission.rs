@@ -14,7 +14,7 @@ use super::ticket::Promise;
 use crate::format::model::Transaction;
 use crate::format::rejection::{Fault, Reason};
 use crate::pool::Entered;
-use crate::rules::{Claims, Place};
+use crate::rules::{Claims, FaultAt};
 
 /// How long the thread sleeps at most while a batch is open, since the injected time may pass at any speed.
 const GLANCE: Duration = Duration::from_micros(250);
@@ -117,17 +117,17 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     shared.enter(Stage::Signatures, stage);
     let started = Instant::now();
     let mut claims = Claims::default();
-    for (place, submission) in (0u32..).zip(batch.iter()) {
-        if faults[place as usize].is_none() {
-            claims.add_transaction(place, Place::Transaction(0), &submission.transaction);
+    for (index, submission) in (0u32..).zip(batch.iter()) {
+        if faults[index as usize].is_none() {
+            claims.add_transaction(index, FaultAt::Transaction(0), &submission.transaction);
         }
     }
     let count = claims.len();
     if count > 0 {
         let _span = tracing::debug_span!("admission", count).entered();
         shared.meters.signature_batch(count);
-        for (place, signatures) in claims.verify(0..count, &shared.verifier) {
-            faults[place as usize] = signatures.into_fault();
+        for (index, signatures) in claims.verify(0..count, &shared.verifier) {
+            faults[index as usize] = signatures.into_fault();
         }
     }
     let load = Load {

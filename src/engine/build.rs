@@ -11,13 +11,13 @@ use crate::consensus;
 use crate::format::model::{Block, HEADER_BYTES_MAX, SEAL_BYTES_MAX, Transaction};
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
-use crate::rules::{Claims, Depth, Prepared, Signatures, Validator, produce};
+use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, produce};
 use crate::state::State;
 
 /// What [`Engine::check`] says of a block: nothing against it, or what is wrong.
 pub type Verdict = Result<(), Rejected>;
 
-/// How often [`Engine::produce`] builds a block anew because others came in meanwhile, before it lets no more come in.
+/// How often [`Engine::produce`] rebuilds its block because other blocks came in meanwhile, before it lets no more come in.
 const ATTEMPTS: usize = 4;
 
 /// How many more transactions are taken from the pool than a block has room for, since some may be of no use any more.
@@ -34,7 +34,7 @@ impl Engine {
     /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
     /// invalid are dropped; what finds no room behind those before it waits for the next block.
     ///
-    /// Blocks that come in meanwhile have precedence, and it is built anew on top of them; but if that happens again and
+    /// Blocks that come in meanwhile have precedence, and it is rebuilt on top of them; but if that happens again and
     /// again, the next ones wait until this one is made.
     ///
     /// No later block can be older than this one, so the clock is not believed blindly. It may be a day ahead of the last
@@ -146,7 +146,7 @@ impl Engine {
         let mut claims = Claims::default();
         let known = shared.verified.contains(prepared.leaves());
         claims.add_block(0, &shared.spec, &prepared, |index, _| known[index]);
-        let mut signatures = Signatures::unchecked();
+        let mut signatures = SignatureFindings::unchecked();
         for (_, found) in claims.verify(0..claims.len(), &shared.verifier) {
             signatures.merge(found);
         }

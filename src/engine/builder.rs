@@ -17,7 +17,7 @@ use super::sync::thread::{self, JoinHandle};
 use super::threads::Threads;
 use super::workers::Workers;
 use super::{Engine, EngineError, Resources, admission, commit};
-use crate::clock::{self, Clock, MonotonicClock, SystemClock};
+use crate::clock::{self, Clock, SystemClock, SystemTimer, Timer};
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
@@ -28,7 +28,7 @@ use crate::rules::Validator;
 pub struct EngineBuilder {
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
-    timer: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
     retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
     pub(super) resources: Option<Resources>,
 }
@@ -38,7 +38,7 @@ impl Default for EngineBuilder {
         Self {
             settings: Settings::default(),
             clock: Arc::new(SystemClock),
-            timer: Arc::new(MonotonicClock::default()),
+            timer: Arc::new(SystemTimer::default()),
             retention: None,
             resources: None,
         }
@@ -101,7 +101,7 @@ impl EngineBuilder {
     /// The time by which admission closes its batches, and that the clock is held against when a block is
     /// [produced](Engine::produce); a monotonic one at first.
     #[must_use]
-    pub fn timer(mut self, timer: Arc<dyn Clock>) -> Self {
+    pub fn timer(mut self, timer: Arc<dyn Timer>) -> Self {
         self.timer = timer;
         self
     }

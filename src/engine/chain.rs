@@ -196,7 +196,7 @@ impl Chain {
             let spec = self.validator.spec();
             let outcome = compare_with_held(spec, block, prepared.merkle_root(), held);
             return Ok(match outcome {
-                ledger::Outcome::Rejected(rejected) => Judged::Rejected(rejected),
+                ledger::Staging::Rejected(rejected) => Judged::Rejected(rejected),
                 _ => Judged::Held(block.height()),
             });
         }

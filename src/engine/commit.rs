@@ -17,7 +17,7 @@ use super::error::message_of;
 use super::feed::{FeedError, Start, locate};
 use super::message::{Command, Job, Pruning, Registering};
 use super::metrics::{Load, Stage};
-use super::parcel::Outcome;
+use super::parcel::{Committed, Outcome};
 use super::registry::Claim;
 use super::shared::Shared;
 use super::subscription::Event;
@@ -112,7 +112,7 @@ fn ask_for_snapshot(shared: &Shared, end: &mut End) {
     let _ = shared.lane.try_push_urgent(Job::Advance);
 }
 
-/// A command that is no block.
+/// Carries out a command.
 fn obey(
     shared: &Shared,
     end: &mut End,
@@ -138,7 +138,7 @@ fn obey(
             if asked.pruning.is_some() {
                 ask_for_snapshot(shared, end);
             }
-            end.retain(now_us, state)?;
+            end.prune_if_due(now_us, state)?;
         }
         Command::Prune(pruning) => {
             asked.pruning = Some(Pruning {
@@ -303,26 +303,18 @@ fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mu
                 let (block, receipt) = (valid.next()?, receipt?);
                 let (height, hash) = (block.height(), block.hash());
                 *head = Some(Event::Head { height, hash });
-                Outcome::Committed {
+                Outcome::Committed(Committed {
                     height,
                     hash,
                     transactions: block.header().transaction_count,
                     receipt,
-                }
+                })
             }
         };
         match &outcome {
-            Outcome::Committed {
-                height,
-                hash,
-                transactions,
-                receipt,
-            } => shared.subscribers.tell(&Event::Committed {
-                height: *height,
-                hash: *hash,
-                transactions: *transactions,
-                receipt: *receipt,
-            }),
+            Outcome::Committed(committed) => {
+                shared.subscribers.tell(&Event::Committed(*committed));
+            }
             Outcome::Rejected(rejected) => {
                 shared.subscribers.tell(&Event::Rejected(rejected.clone()));
             }

@@ -87,9 +87,13 @@ impl End {
         ))
     }
 
-    pub(super) fn retain(&mut self, now_us: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
+    pub(super) fn prune_if_due(
+        &mut self,
+        now_us: u64,
+        state: StateAt<'_>,
+    ) -> Result<(), LedgerError> {
         match self {
-            Self::Commit(committer) => committer.retain(now_us, state),
+            Self::Commit(committer) => committer.prune_if_due(now_us, state),
             Self::Check(_) => Ok(()),
         }
     }

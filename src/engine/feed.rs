@@ -160,7 +160,7 @@ pub enum FeedError {
 }
 
 /// Whoever follows the chain: see the [module](self). An iterator that waits for the next block, ends when the engine was shut down
-/// and everything committed was given, and ends after an error; [following](Engine::follow) anew from its
+/// and everything committed was given, and ends after an error; [following](Engine::follow) again from its
 /// [position](Self::position) tries again.
 pub struct Follower {
     chain: ChainReader,
@@ -340,7 +340,7 @@ impl Follower {
             Ok(Some(block)) => block,
             Ok(None) => return Err(missing(height).into()),
             Err(LedgerError::Pruned(_)) => {
-                let floor = self.chain.extent()?.floor;
+                let floor = self.chain.extent()?.body_floor;
                 return Err(FeedError::BelowFloor { height, floor }.into());
             }
             Err(error) => return Err(error.into()),
@@ -499,7 +499,7 @@ pub(super) fn locate(
         }
     };
     let height = before.map_or(0, |position| position.height + 1);
-    let floor = chain.extent()?.floor;
+    let floor = chain.extent()?.body_floor;
     if height < floor {
         return Err(FeedError::BelowFloor { height, floor }.into());
     }

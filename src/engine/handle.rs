@@ -269,7 +269,11 @@ impl Engine {
     /// Transactions of the chain, those of blocks on their way included.
     #[must_use]
     pub fn transactions(&self) -> u64 {
-        self.shared.lock_chain().validator().state().transactions()
+        self.shared
+            .lock_chain()
+            .validator()
+            .state()
+            .transaction_count()
     }
 
     /// The state after the last block that no rule refuses: once nothing is on its way, after the last committed one. A copy

@@ -100,9 +100,9 @@ pub struct EngineMetrics {
     /// Signatures in them.
     pub signatures: u64,
     /// Transactions of blocks whose signatures admission had checked …
-    pub cache_hits: u64,
+    pub verified_hits: u64,
     /// … and had not.
-    pub cache_misses: u64,
+    pub verified_misses: u64,
     /// Commits to the store.
     pub commits: u64,
     /// How long commits took, the disk included.
@@ -127,8 +127,8 @@ pub(super) struct Meters {
     sync_waited: Nanos,
     signature_batches: AtomicU64,
     signatures: AtomicU64,
-    cache_hits: AtomicU64,
-    cache_misses: AtomicU64,
+    verified_hits: AtomicU64,
+    verified_misses: AtomicU64,
     latencies: Mutex<Latencies>,
 }
 
@@ -196,10 +196,10 @@ impl Meters {
     }
 
     pub(super) fn cache(&self, hits: u64, misses: u64) {
-        self.cache_hits.fetch_add(hits, Ordering::Relaxed);
-        self.cache_misses.fetch_add(misses, Ordering::Relaxed);
-        metrics::counter!("hubledger_verified_cache_hits_total").increment(hits);
-        metrics::counter!("hubledger_verified_cache_misses_total").increment(misses);
+        self.verified_hits.fetch_add(hits, Ordering::Relaxed);
+        self.verified_misses.fetch_add(misses, Ordering::Relaxed);
+        metrics::counter!("hubledger_verified_hits_total").increment(hits);
+        metrics::counter!("hubledger_verified_misses_total").increment(misses);
     }
 
     pub(super) fn queued(&self, stage: Stage, parcels: usize) {
@@ -247,8 +247,8 @@ impl Meters {
             sync_waited: self.sync_waited.get(),
             signature_batches: get(&self.signature_batches),
             signatures: get(&self.signatures),
-            cache_hits: get(&self.cache_hits),
-            cache_misses: get(&self.cache_misses),
+            verified_hits: get(&self.verified_hits),
+            verified_misses: get(&self.verified_misses),
             commits: latencies.commit.count(),
             commit_latency: latencies.commit,
             sync_latency: latencies.sync,

@@ -11,7 +11,7 @@
 //! let engine = Engine::builder().threads(2).create(store, generator.spec())?;
 //! let blocks = std::iter::from_fn(|| generator.next_block().ok()?).map(|block| block.encode().into());
 //! for outcome in engine.import(blocks) {
-//!     assert!(matches!(outcome?, Outcome::Committed { .. }));
+//!     assert!(matches!(outcome?, Outcome::Committed(_)));
 //! }
 //! assert_eq!(engine.head()?.height, 4);
 //! engine.shutdown()?;
@@ -112,7 +112,7 @@ pub use self::histogram::Histogram;
 pub use self::import::Import;
 pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
-pub use self::parcel::Outcome;
+pub use self::parcel::{Committed, Outcome};
 pub use self::resources::Resources;
 pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::settings::{Probe, Settings};

@@ -14,22 +14,26 @@ use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;
 use crate::ledger::{StoredParts, Unreadable};
-use crate::rules::{Claims, Prepared, Signatures};
+use crate::rules::{Claims, Prepared, SignatureFindings};
+
+/// A block that is valid and committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// How many transactions it has.
+    pub transactions: u32,
+    /// What its commit reached.
+    pub receipt: Receipt,
+}
 
 /// What became of a block that was handed in. The answers come in the order of the blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is valid, and committed.
-    Committed {
-        /// Its height.
-        height: u64,
-        /// Its hash.
-        hash: BlockHash,
-        /// How many transactions it has.
-        transactions: u32,
-        /// What its commit reached.
-        receipt: Receipt,
-    },
+    Committed(Committed),
     /// This very block, transactions and witnesses included, was here already.
     Held {
         /// Its height.
@@ -98,7 +102,7 @@ pub(super) struct Parcel {
     prepared: OnceLock<Vec<Result<Prepared, Unreadable>>>,
     claims: OnceLock<Claims>,
     batches_left: AtomicUsize,
-    found: Mutex<Vec<Signatures>>,
+    found: Mutex<Vec<SignatureFindings>>,
     /// Memory granted to it, until it is committed or dropped.
     permit: Permit,
 }
@@ -143,7 +147,7 @@ impl Parcel {
         claims: Claims,
         batches: usize,
     ) {
-        *lock(&self.found) = vec![Signatures::unchecked(); prepared.len()];
+        *lock(&self.found) = vec![SignatureFindings::unchecked(); prepared.len()];
         self.batches_left.store(batches, Ordering::Release);
         // Each parcel is prepared once, so that nothing was set before.
         let _ = self.claims.set(claims);
@@ -160,7 +164,7 @@ impl Parcel {
     }
 
     /// Adds what a batch found.
-    pub(super) fn settle_batch(&self, found: Vec<(u32, Signatures)>) {
+    pub(super) fn settle_batch(&self, found: Vec<(u32, SignatureFindings)>) {
         if !found.is_empty() {
             let mut held = lock(&self.found);
             for (block, signatures) in found {
@@ -176,7 +180,7 @@ impl Parcel {
     }
 
     /// What was found of the signatures of all blocks, once [`Parcel::is_signed`].
-    pub(super) fn take_signatures(&self) -> Vec<Signatures> {
+    pub(super) fn take_signatures(&self) -> Vec<SignatureFindings> {
         debug_assert!(self.is_signed(), "all batches are settled first");
         std::mem::take(&mut lock(&self.found))
     }

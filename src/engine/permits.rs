@@ -16,12 +16,12 @@ pub(super) struct Permits {
     total: u64,
     /// A budget that several such are within, if there is one: what is granted here is granted there too.
     outer: Option<Arc<Permits>>,
-    state: Mutex<State>,
+    state: Mutex<PermitsState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct PermitsState {
     free: u64,
     /// The number that the next one to wait gets …
     next: u64,
@@ -32,7 +32,7 @@ struct State {
     is_closed: bool,
 }
 
-impl State {
+impl PermitsState {
     /// Whether anybody has to be told that something was given back; telling nobody costs a system call too.
     const fn is_waited_for(&self, total: u64) -> bool {
         let is_waited_for = self.next != self.serving && self.free >= total / 16;
@@ -73,7 +73,7 @@ impl Permits {
         Arc::new(Self {
             total,
             outer,
-            state: Mutex::new(State {
+            state: Mutex::new(PermitsState {
                 free: total,
                 next: 0,
                 serving: 0,

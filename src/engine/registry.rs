@@ -12,13 +12,13 @@ use super::sync::{Mutex, lock};
 use crate::ledger::{FollowerRefused, Followers, Position};
 
 pub(super) struct Registry {
-    table: Mutex<Table>,
+    table: Mutex<RegistryTable>,
     /// Somebody has got further since the table was taken. Apart from it, so that a commit without news costs a look.
     has_news: AtomicBool,
 }
 
 #[derive(Default)]
-struct Table {
+struct RegistryTable {
     followers: Followers,
     /// Who holds each name at present.
     holders: BTreeMap<String, u64>,
@@ -47,9 +47,9 @@ impl Registry {
     /// That of a store that was just opened.
     pub(super) fn new(followers: Followers) -> Self {
         Self {
-            table: Mutex::new(Table {
+            table: Mutex::new(RegistryTable {
                 followers,
-                ..Table::default()
+                ..RegistryTable::default()
             }),
             has_news: AtomicBool::new(false),
         }
@@ -128,7 +128,7 @@ impl Registry {
     }
 }
 
-impl Table {
+impl RegistryTable {
     fn claim(&mut self, name: &str, finished: Option<Position>) -> Claim {
         self.count += 1;
         let holder = self.count;

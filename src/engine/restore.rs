@@ -131,7 +131,7 @@ impl EngineBuilder {
         if let Some(then) = then {
             check_behind(archive, then)?;
         }
-        let floor = store.reader.extent()?.floor;
+        let floor = store.reader.extent()?.body_floor;
         if floor > 0 {
             return Err(RestoreError::Pruned(floor));
         }
@@ -176,11 +176,11 @@ fn check_behind(archive: &Archive, then: &ChainReader) -> Result<(), RestoreErro
         }));
     }
     let (end, extent) = (manifest.end(), then.extent()?);
-    if end < extent.floor {
+    if end < extent.body_floor {
         return Err(RestoreError::Archive(ArchiveError::Gap {
             path: path(),
             end,
-            floor: extent.floor,
+            floor: extent.body_floor,
         }));
     }
     if let Some(last) = manifest.files.last()
@@ -228,7 +228,7 @@ fn feed_from(
         match outcome {
             Outcome::Rejected(rejected) => return Err(passed.refusal(archive, then, rejected)),
             Outcome::Held { .. } => {}
-            Outcome::Committed { .. } => match passed.origin {
+            Outcome::Committed(_) => match passed.origin {
                 Origin::File { .. } => archived += 1,
                 Origin::Store => further += 1,
             },

@@ -21,7 +21,7 @@ use super::sync::{Arc, Mutex, MutexGuard, lock};
 use super::turn::Turn;
 use super::watermark::Watermark;
 use super::workers::Lane;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timer};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::ledger::{ChainReader, Followers};
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// The time by which blocks are judged …
     pub(super) clock: Arc<dyn Clock>,
     /// … and the one by which batches of admission close.
-    pub(super) timer: Arc<dyn Clock>,
+    pub(super) timer: Arc<dyn Timer>,
     pub(super) latch: Arc<Latch>,
     pub(super) meters: Meters,
     pub(super) memory: Arc<Permits>,
@@ -76,7 +76,7 @@ pub(super) struct Parts {
     pub(super) reader: ChainReader,
     pub(super) followers: Followers,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) timer: Arc<dyn Clock>,
+    pub(super) timer: Arc<dyn Timer>,
     pub(super) memory: Arc<Permits>,
     pub(super) lane: Lane,
     pub(super) commands: Sender<Command>,
@@ -90,7 +90,7 @@ impl Shared {
         if self.latch.is_set() {
             return 0;
         }
-        let told = catch_unwind(AssertUnwindSafe(|| self.timer.now_us()));
+        let told = catch_unwind(AssertUnwindSafe(|| self.timer.elapsed_us()));
         told.unwrap_or_else(|payload| {
             let message = message_of(payload);
             self.fail(EngineError::TimerPanicked { message });

@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hubledger_storage::Receipt;
-
+use super::parcel::Committed;
 use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
 use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
@@ -17,16 +16,7 @@ use crate::format::rejection::Rejected;
 #[non_exhaustive]
 pub enum Event {
     /// A block is committed.
-    Committed {
-        /// Its height.
-        height: u64,
-        /// Its hash.
-        hash: BlockHash,
-        /// How many transactions it has.
-        transactions: u32,
-        /// What the commit reached.
-        receipt: Receipt,
-    },
+    Committed(Committed),
     /// The chain has a new head: the last block of a commit.
     Head {
         /// Its height.
@@ -36,7 +26,7 @@ pub enum Event {
     },
     /// A block was rejected.
     Rejected(Rejected),
-    /// So many events came faster than they were taken, and are lost.
+    /// This many events were lost, because they came faster than they were taken.
     Lagged(u64),
 }
 
@@ -50,12 +40,12 @@ pub struct Subscription {
 
 #[derive(Debug)]
 struct Ring {
-    state: Mutex<State>,
+    state: Mutex<RingState>,
     told: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct RingState {
     events: VecDeque<Event>,
     capacity: usize,
     lost: u64,
@@ -63,7 +53,7 @@ struct State {
     is_over: bool,
 }
 
-impl State {
+impl RingState {
     fn take(&mut self) -> Option<Event> {
         match std::mem::take(&mut self.lost) {
             0 => self.events.pop_front(),
@@ -136,7 +126,7 @@ impl Subscribers {
     pub(super) fn add(&self, capacity: usize) -> Subscription {
         let mut rings = lock(&self.rings);
         let ring = Arc::new(Ring {
-            state: Mutex::new(State {
+            state: Mutex::new(RingState {
                 events: VecDeque::new(),
                 capacity: capacity.max(1),
                 lost: 0,

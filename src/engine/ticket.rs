@@ -30,12 +30,12 @@ pub(super) struct Promise<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<AnswerState<T>>,
     answered: Condvar,
 }
 
 #[derive(Debug)]
-enum State<T> {
+enum AnswerState<T> {
     /// Nobody looks; telling nobody would cost a system call.
     Open,
     /// Somebody waits.
@@ -49,7 +49,7 @@ enum State<T> {
 /// A promise and its ticket. `latch` says why the engine stopped, should the promise be dropped.
 pub(super) fn ticket<T>(latch: &Arc<Latch>) -> (Promise<T>, Ticket<T>) {
     let slot = Arc::new(Slot {
-        state: Mutex::new(State::Open),
+        state: Mutex::new(AnswerState::Open),
         answered: Condvar::new(),
     });
     let promise = Promise {
@@ -67,7 +67,10 @@ impl<T> Promise<T> {
 
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
-        let is_answered = matches!(*lock(&self.slot.state), State::Answered(_) | State::Taken);
+        let is_answered = matches!(
+            *lock(&self.slot.state),
+            AnswerState::Answered(_) | AnswerState::Taken
+        );
         if !is_answered {
             self.slot.answer(Err(self.latch.reason()));
         }
@@ -76,18 +79,18 @@ impl<T> Drop for Promise<T> {
 
 impl<T> Slot<T> {
     fn answer(&self, answer: Result<T, EngineError>) {
-        let before = mem::replace(&mut *lock(&self.state), State::Answered(answer));
+        let before = mem::replace(&mut *lock(&self.state), AnswerState::Answered(answer));
         match before {
-            State::Waited => self.answered.notify_all(),
-            State::Awaited(waker) => wake(waker),
+            AnswerState::Waited => self.answered.notify_all(),
+            AnswerState::Awaited(waker) => wake(waker),
             _ => {}
         }
     }
 
     /// The answer, if it is there: at most once.
-    fn take(state: &mut State<T>) -> Option<Result<T, EngineError>> {
-        match mem::replace(state, State::Taken) {
-            State::Answered(answer) => Some(answer),
+    fn take(state: &mut AnswerState<T>) -> Option<Result<T, EngineError>> {
+        match mem::replace(state, AnswerState::Taken) {
+            AnswerState::Answered(answer) => Some(answer),
             other => {
                 *state = other;
                 None
@@ -114,16 +117,16 @@ impl<T> Ticket<T> {
     /// [`EngineError`]: the engine stopped before it could answer.
     pub fn wait(self) -> Result<T, EngineError> {
         let mut answer = None;
-        let mut before = State::Open;
+        let mut before = AnswerState::Open;
         drop(wait_until(
             &self.slot.answered,
             lock(&self.slot.state),
             |state| {
                 answer = Slot::take(state);
-                if matches!(state, State::Open | State::Awaited(_)) {
-                    before = mem::replace(state, State::Waited);
+                if matches!(state, AnswerState::Open | AnswerState::Awaited(_)) {
+                    before = mem::replace(state, AnswerState::Waited);
                 }
-                answer.is_some() || matches!(state, State::Taken)
+                answer.is_some() || matches!(state, AnswerState::Taken)
             },
         ));
         // A waker, if it was polled before.
@@ -151,8 +154,8 @@ impl<T> Future for Ticket<T> {
             return Poll::Ready(answer);
         }
         match &*state {
-            State::Taken => return Poll::Pending,
-            State::Awaited(held) if held.will_wake(context.waker()) => return Poll::Pending,
+            AnswerState::Taken => return Poll::Pending,
+            AnswerState::Awaited(held) if held.will_wake(context.waker()) => return Poll::Pending,
             _ => drop(state),
         }
         let waker = context.waker().clone();
@@ -162,7 +165,7 @@ impl<T> Future for Ticket<T> {
             drop(state);
             return Poll::Ready(answer);
         }
-        let before = mem::replace(&mut *state, State::Awaited(waker));
+        let before = mem::replace(&mut *state, AnswerState::Awaited(waker));
         drop(state);
         drop(before);
         Poll::Pending

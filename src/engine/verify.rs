@@ -9,7 +9,7 @@ use std::ops::Range;
 use hubledger_storage::BlockReader;
 
 use super::end::End;
-use super::parcel::Offered;
+use super::parcel::{Committed, Offered};
 use super::sync::Arc;
 use super::{Engine, EngineBuilder, EngineError, Outcome};
 use crate::clock::FixedClock;
@@ -113,7 +113,7 @@ impl EngineBuilder {
                             problem: "was there before".to_owned(),
                         });
                     }
-                    Outcome::Committed { height, .. } => {
+                    Outcome::Committed(Committed { height, .. }) => {
                         if height + 1 == halt {
                             // Everything up to here is settled, and nothing else is on its way.
                             walk.compare_state(&engine.state())?;

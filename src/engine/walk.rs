@@ -15,7 +15,7 @@ use super::sync::{Arc, thread};
 use super::{
     Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Resources, Stage, WhenFull,
 };
-use crate::clock::{Clock, FixedClock};
+use crate::clock::{FixedClock, FixedTimer, Timer};
 use crate::format::model::{Block, Transaction};
 use crate::generate::{Generator, Recipe};
 use crate::ledger::LedgerError;
@@ -63,7 +63,7 @@ fn builder() -> EngineBuilder {
         settings.admission_linger = Duration::from_secs(3600);
         settings.verified_transactions = 8;
     });
-    builder.timer(Arc::new(FixedClock(0)))
+    builder.timer(Arc::new(FixedTimer(0)))
 }
 
 fn open(builder: EngineBuilder) -> Arc<Engine> {
@@ -370,8 +370,8 @@ fn whatever_is_done_while_the_timer_panics_ends_with_that_or_with_the_shutdown()
     /// Its first reading is for the opening.
     #[derive(Default)]
     struct Broken(std::sync::atomic::AtomicBool);
-    impl Clock for Broken {
-        fn now_us(&self) -> u64 {
+    impl Timer for Broken {
+        fn elapsed_us(&self) -> u64 {
             let was_read = self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
             assert!(!was_read, "a test's timer");
             0

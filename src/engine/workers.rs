@@ -26,7 +26,7 @@ pub(super) struct Workers {
 /// What the threads share.
 #[derive(Debug, Default)]
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Queues>,
     /// Work has come, or the end.
     news: Condvar,
     /// Something is done in a lane that somebody waits to close.
@@ -34,7 +34,7 @@ struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Queues {
     /// The one whose turn is next is first.
     lanes: VecDeque<LaneState>,
     next_number: u64,
@@ -209,7 +209,7 @@ impl LaneState {
     }
 }
 
-impl State {
+impl Queues {
     fn lane(&mut self, number: u64) -> Option<&mut LaneState> {
         self.lanes.iter_mut().find(|lane| lane.number == number)
     }
@@ -271,8 +271,8 @@ fn work_for(engine: &Shared, waited: Duration, job: Job) {
 mod tests {
     use super::*;
 
-    fn state(lanes: &[(usize, usize)]) -> State {
-        let mut state = State::default();
+    fn state(lanes: &[(usize, usize)]) -> Queues {
+        let mut state = Queues::default();
         for (number, (urgent, jobs)) in (0..).zip(lanes) {
             state.lanes.push_back(LaneState {
                 number,

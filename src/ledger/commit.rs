@@ -2,10 +2,10 @@
 //! store that is open.
 
 use bytes::Bytes;
-use hubledger_storage::{BlockWriter, Durability, META_VALUE_BYTES_MAX, Receipt};
+use hubledger_storage::{BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt};
 
 use super::keep::Retention;
-use super::values::META_STATE;
+use super::values::VALUE_STATE;
 use super::{ChainReader, LedgerError, record};
 use crate::rules::ValidBlock;
 use crate::state::State;
@@ -18,7 +18,7 @@ const SNAPSHOT_SHARE: u64 = 8;
 
 /// When the last snapshot was taken, and what was committed since.
 #[derive(Default)]
-pub(super) struct Snapshot {
+pub(super) struct SinceSnapshot {
     /// The block that the stored snapshot stands after; 0 without one, for that state follows from the specification.
     pub(super) height: u64,
     pub(super) blocks_since: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Committer {
     pub(super) writer: Box<dyn BlockWriter>,
     pub(super) chain: ChainReader,
     durability: Durability,
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: SinceSnapshot,
     pub(super) retention: Retention,
 }
 
@@ -83,7 +83,7 @@ impl Committer {
     pub(super) fn new(
         writer: Box<dyn BlockWriter>,
         chain: ChainReader,
-        snapshot: Snapshot,
+        snapshot: SinceSnapshot,
     ) -> Self {
         Self {
             writer,
@@ -149,12 +149,12 @@ impl Committer {
         };
         let blocks_since = self.snapshot.blocks_since - blocks;
         let bytes_since = self.snapshot.bytes_since - in_bytes;
-        if bytes.len() > META_VALUE_BYTES_MAX {
+        if bytes.len() > NAMED_VALUE_BYTES_MAX {
             tracing::warn!(
                 bytes = size,
                 "state too large for a snapshot; opening will replay"
             );
-            self.snapshot = Snapshot {
+            self.snapshot = SinceSnapshot {
                 height: self.snapshot.height,
                 blocks_since,
                 bytes_since,
@@ -164,11 +164,12 @@ impl Committer {
             return Ok(());
         }
         // Where bodies were pruned a snapshot of blocks that power loss takes back could not be replaced by replaying.
-        if self.durability < Durability::Disk && self.chain.extent()?.floor > 0 {
+        if self.durability < Durability::Disk && self.chain.extent()?.body_floor > 0 {
             self.writer.sync()?;
         }
-        self.writer.put_meta(META_STATE, &bytes, Durability::Os)?;
-        self.snapshot = Snapshot {
+        self.writer
+            .put_named_value(VALUE_STATE, &bytes, Durability::Os)?;
+        self.snapshot = SinceSnapshot {
             height,
             blocks_since,
             bytes_since,

@@ -37,7 +37,7 @@ pub enum LedgerError {
     },
     /// A stored record that belongs to no height can't be decoded.
     #[error("damaged store: {record}: {problem}")]
-    DamagedMeta {
+    DamagedValue {
         /// The meta key.
         record: &'static str,
         /// What is wrong.
@@ -169,7 +169,7 @@ impl LedgerError {
             Self::Storage(error) => error.is_corrupt(),
             Self::Archive(error) => error.is_corrupt(),
             Self::Damaged { .. }
-            | Self::DamagedMeta { .. }
+            | Self::DamagedValue { .. }
             | Self::NoState { .. }
             | Self::Lost { .. }
             | Self::CantTell { .. }

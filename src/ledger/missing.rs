@@ -10,7 +10,7 @@ use std::ops::Range;
 use hubledger_storage::{BlockReader, Extent, Id};
 
 use super::LedgerError;
-use super::values::META_MISSING;
+use super::values::VALUE_MISSING;
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{ChainId, sha256};
 
@@ -79,11 +79,11 @@ pub struct Missing {
 impl Missing {
     /// What a store says of itself.
     pub(super) fn read(store: &dyn BlockReader) -> Result<Self, LedgerError> {
-        let Some(bytes) = store.meta(META_MISSING)? else {
+        let Some(bytes) = store.named_value(VALUE_MISSING)? else {
             return Ok(Self::default());
         };
-        Self::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
-            record: META_MISSING,
+        Self::decode(&bytes).map_err(|problem| LedgerError::DamagedValue {
+            record: VALUE_MISSING,
             problem,
         })
     }
@@ -190,7 +190,7 @@ impl Missing {
         self.clipped(|part| match part {
             LostPart::Id | LostPart::Leaves => 0..extent.end,
             LostPart::Header => extent.header_floor..extent.end,
-            LostPart::Body => extent.floor..extent.end,
+            LostPart::Body => extent.body_floor..extent.end,
             LostPart::Index => extent.index_floor..extent.end,
         })
     }

@@ -27,19 +27,17 @@ use bytes::Bytes;
 use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
-pub use self::copy::{
-    Compared, CopyProgress, CopyReport, CopyStep, Cut, copy_chain, salvage_chain,
-};
+pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };
-pub use self::keep::{PruneProgress, PruneReport, PruneStep, Pruned, policy};
+pub use self::keep::{PruneReport, Pruned, policy};
 pub use self::missing::{Losses, LostPart, Missing};
 pub(crate) use self::reader::StoredParts;
-pub use self::reader::{ChainReader, Lookup, Placed};
-pub use self::step::{BlockProgress, BlockStep};
-use self::values::{META_SPEC, META_STATE, refuse_incomplete};
+pub use self::reader::{ChainReader, Located, Lookup};
+pub use self::step::{BlockProgress, BlockStep, Phase, Step, StepProgress};
+use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
 pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
 use crate::clock::Clock;
@@ -59,7 +57,7 @@ const RUN_BLOCKS_MAX: usize = 1024;
 
 /// What became of a block that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Staging {
     /// It is valid and will be part of the next commit.
     Staged,
     /// This very block, transactions and witnesses included, is held already (committed or staged).
@@ -92,7 +90,7 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         let Store { reader, mut writer } = store;
         refuse_incomplete(&*reader)?;
-        match reader.meta(META_SPEC)? {
+        match reader.named_value(VALUE_SPEC)? {
             Some(held) => {
                 let held = decode_spec(&held)?;
                 if held != *spec {
@@ -102,7 +100,7 @@ impl Ledger {
                     });
                 }
             }
-            None => writer.put_meta(META_SPEC, spec.bytes(), Durability::Disk)?,
+            None => writer.put_named_value(VALUE_SPEC, spec.bytes(), Durability::Disk)?,
         }
         if reader.extent()?.is_empty() {
             let genesis = record::encode(&spec.genesis());
@@ -171,24 +169,24 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::stage`].
-    pub fn stage_bytes(&mut self, bytes: &Bytes) -> Result<Outcome, LedgerError> {
+    pub fn stage_bytes(&mut self, bytes: &Bytes) -> Result<Staging, LedgerError> {
         match Unreadable::decode(bytes) {
             Ok(block) => self.stage(&block),
             Err(unreadable) => {
                 let before = self.last_height.unwrap_or_else(|| self.state().height());
                 let expected = before.saturating_add(1);
-                Ok(Outcome::Rejected(unreadable.rejected(expected)))
+                Ok(Staging::Rejected(unreadable.rejected(expected)))
             }
         }
     }
 
     /// Judges the next block and, if it is valid, makes it part of the next commit. A block at a height that the
-    /// chain has passed is [`Outcome::Held`] or, if another is there, rejected as a fork. Commits by itself when the
+    /// chain has passed is [`Staging::Held`] or, if another is there, rejected as a fork. Commits by itself when the
     /// staged run has grown to its bound.
     ///
     /// # Errors
-    /// The store failed. What is wrong with the *block* is an [`Outcome`].
-    pub fn stage(&mut self, block: &Block) -> Result<Outcome, LedgerError> {
+    /// The store failed. What is wrong with the *block* is an [`Staging`].
+    pub fn stage(&mut self, block: &Block) -> Result<Staging, LedgerError> {
         self.last_height = Some(block.height());
         if block.height() <= self.state().height() {
             return self.compare_with_held(block);
@@ -198,7 +196,7 @@ impl Ledger {
         };
         let valid = match self.validator.check(block, depth) {
             Ok(valid) => valid,
-            Err(rejected) => return Ok(Outcome::Rejected(rejected)),
+            Err(rejected) => return Ok(Staging::Rejected(rejected)),
         };
         if self.staged_bytes + block.body().len() > RUN_BYTES_MAX
             || self.staged.len() == RUN_BLOCKS_MAX
@@ -208,7 +206,7 @@ impl Ledger {
         self.validator.apply(&valid);
         self.staged_bytes += block.body().len();
         self.staged.push(valid);
-        Ok(Outcome::Staged)
+        Ok(Staging::Staged)
     }
 
     /// Commits everything staged, all or nothing, and returns what the store reached. Then prunes, if a policy says so
@@ -218,7 +216,7 @@ impl Ledger {
     /// The store failed; then this ledger is of no further use and the store has to be opened again.
     pub fn commit(&mut self) -> Result<Receipt, LedgerError> {
         let receipt = self.commit_staged()?;
-        self.retain()?;
+        self.prune_if_due()?;
         Ok(receipt)
     }
 
@@ -236,7 +234,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::stage`] and [`Ledger::commit`].
-    pub fn submit(&mut self, block: &Block) -> Result<Outcome, LedgerError> {
+    pub fn submit(&mut self, block: &Block) -> Result<Staging, LedgerError> {
         let outcome = self.stage(block)?;
         self.commit()?;
         Ok(outcome)
@@ -251,7 +249,7 @@ impl Ledger {
         self.committer.close(self.validator.state())
     }
 
-    fn compare_with_held(&self, block: &Block) -> Result<Outcome, LedgerError> {
+    fn compare_with_held(&self, block: &Block) -> Result<Staging, LedgerError> {
         let height = block.height();
         let staged = self
             .staged
@@ -278,7 +276,7 @@ pub(crate) fn compare_with_held(
     block: &Block,
     merkle_root: Digest,
     held: BlockHash,
-) -> Outcome {
+) -> Staging {
     let (header, hash) = (block.header(), block.hash());
     let (reason, detail) = if header.chain != spec.id() {
         (Reason::Chain, format!("for chain {}", header.chain))
@@ -293,9 +291,9 @@ pub(crate) fn compare_with_held(
         let detail = format!("header names {named}, the body gives {merkle_root}");
         (Reason::MerkleRoot, detail)
     } else {
-        return Outcome::Held;
+        return Staging::Held;
     };
-    Outcome::Rejected(Rejected::block(header.height, reason, detail))
+    Staging::Rejected(Rejected::block(header.height, reason, detail))
 }
 
 /// Bytes that are not a block: why, and which one their header says they are, if there is one that can be read.
@@ -341,8 +339,8 @@ impl Unreadable {
 }
 
 fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
-    ChainSpec::decode(bytes).map_err(|problem| LedgerError::DamagedMeta {
-        record: META_SPEC,
+    ChainSpec::decode(bytes).map_err(|problem| LedgerError::DamagedValue {
+        record: VALUE_SPEC,
         problem,
     })
 }
@@ -351,7 +349,7 @@ fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
 fn restore(
     chain: &ChainReader,
     store: &dyn BlockReader,
-) -> Result<(Validator, commit::Snapshot), LedgerError> {
+) -> Result<(Validator, commit::SinceSnapshot), LedgerError> {
     if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
         let problem = "not the genesis of the specification".to_owned();
         return Err(LedgerError::Damaged {
@@ -360,15 +358,19 @@ fn restore(
             problem,
         });
     }
-    let mut snapshot = commit::Snapshot::default();
+    let mut snapshot = commit::SinceSnapshot::default();
     let mut validator = None;
-    if let Some(bytes) = store.meta(META_STATE)? {
+    if let Some(bytes) = store.named_value(VALUE_STATE)? {
         validator = resume(chain, &bytes)?;
         snapshot.size = bytes.len() as u64;
     }
     let mut validator = validator.unwrap_or_else(|| Validator::new(chain.spec().clone()));
     snapshot.height = validator.state().height();
-    let Extent { floor, end, .. } = chain.extent()?;
+    let Extent {
+        body_floor: floor,
+        end,
+        ..
+    } = chain.extent()?;
     if snapshot.height + 1 < floor {
         return Err(LedgerError::NoState { floor });
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hubledger_storage::{BlockReader, Extent, Held, Location, Usage};
 
 use super::missing::{LostPart, Missing};
-use super::values::META_SPEC;
+use super::values::VALUE_SPEC;
 use super::{LedgerError, record};
 use crate::format::digest::{BlockHash, Digest, TransactionId};
 use crate::format::merkle::history_leaf;
@@ -38,7 +38,7 @@ pub(crate) struct StoredParts {
 
 /// A transaction and its place.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct Located {
     /// Height of its block.
     pub height: u64,
     /// Its index in the block.
@@ -47,7 +47,7 @@ pub struct Placed {
     pub block: Block,
 }
 
-impl Placed {
+impl Located {
     /// The transaction.
     #[must_use]
     pub fn transaction(&self) -> &Transaction {
@@ -59,7 +59,7 @@ impl Placed {
 #[derive(Debug, Clone)]
 pub enum Lookup {
     /// Here it is.
-    Found(Box<Placed>),
+    Found(Box<Located>),
     /// It is in the chain, but the body of its block was pruned.
     Pruned {
         /// Height of its block.
@@ -89,9 +89,11 @@ impl ChainReader {
     /// A store without a chain, with an incomplete copy of one, or with a damaged specification or list of lost parts.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
         super::values::refuse_incomplete(&*store)?;
-        let bytes = store.meta(META_SPEC)?.ok_or(LedgerError::Uninitialised)?;
-        let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
-            record: META_SPEC,
+        let bytes = store
+            .named_value(VALUE_SPEC)?
+            .ok_or(LedgerError::Uninitialised)?;
+        let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedValue {
+            record: VALUE_SPEC,
             problem,
         })?;
         if store.extent()?.is_empty() {
@@ -445,7 +447,7 @@ impl ChainReader {
             Err(error) => return Err(error),
         };
         match block.transactions().get(position as usize) {
-            Some(transaction) if is_it(transaction) => Ok(Lookup::Found(Box::new(Placed {
+            Some(transaction) if is_it(transaction) => Ok(Lookup::Found(Box::new(Located {
                 height,
                 index: position,
                 block,

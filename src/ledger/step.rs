@@ -1,6 +1,9 @@
 //! How what goes through a chain block by block tells of it, and is stopped.
 
+use std::fmt;
 use std::ops::ControlFlow;
+
+use hubledger_storage::Part;
 
 use super::LedgerError;
 
@@ -15,6 +18,64 @@ pub struct BlockStep {
 
 /// Called after every block; [`ControlFlow::Break`] stops with [`LedgerError::Stopped`].
 pub type BlockProgress<'a> = dyn FnMut(BlockStep) -> ControlFlow<()> + 'a;
+
+/// What a long work on a chain is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Bodies are written to the archive, before they are pruned.
+    Archive,
+    /// Leaf hashes are kept, before the bodies that they stand for are pruned.
+    Leaves,
+    /// A part of the blocks is pruned.
+    Prune(Part),
+    /// Blocks are copied.
+    Copy,
+    /// The copy is pruned to where its source is.
+    PruneCopy,
+    /// Source and copy are compared.
+    Compare,
+    /// A damaged source is read for the rest of its damage.
+    Survey,
+}
+
+impl Phase {
+    /// One word, for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Leaves => "leaves",
+            Self::Prune(Part::Body) => "body",
+            Self::Prune(Part::Index) => "index",
+            Self::Prune(Part::Header) => "header",
+            Self::Copy => "copy",
+            Self::PruneCopy => "prune",
+            Self::Compare => "compare",
+            Self::Survey => "survey",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How far a long work on a chain (pruning, copying) has come, for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What is being done.
+    pub phase: Phase,
+    /// The height reached.
+    pub height: u64,
+    /// The height to be reached in this phase.
+    pub target: u64,
+}
+
+/// Called between steps; [`ControlFlow::Break`] stops, what is committed stays, and the work can be gone on with.
+pub type StepProgress<'a> = dyn FnMut(Step) -> ControlFlow<()> + 'a;
 
 /// An answer of a progress callback as a result.
 pub(crate) const fn go_on(answer: ControlFlow<()>) -> Result<(), LedgerError> {

@@ -71,12 +71,12 @@ impl Pool {
             return Entered::Full;
         }
         let waiting = self.senders.entry(transaction.sender().into()).or_default();
-        if let Entry::Vacant(place) = waiting.entry(transaction.nonce()) {
+        if let Entry::Vacant(slot) = waiting.entry(transaction.nonce()) {
             self.arrivals += 1;
             self.count += 1;
             self.bytes += bytes;
             let arrival = self.arrivals;
-            place.insert(Waiting {
+            slot.insert(Waiting {
                 transaction,
                 arrival,
             });

@@ -1,12 +1,12 @@
 //! What blocks claim to be signed by whom: gathered from their bytes alone, across blocks, and settled in batches.
 //!
-//! A claim has a block and a [`Place`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
+//! A claim has a block and a [`FaultAt`] in it. Claims that can't change a verdict are left out: behind a Merkle root that
 //! isn't the header's or a seal that breaks a rule as far as that was judged without the state, and from the first
 //! transaction on that carries more witnesses than the chain allows.
 
 use std::ops::Range;
 
-use super::{Place, Prepared};
+use super::{FaultAt, Prepared};
 use crate::consensus;
 use crate::format::digest::Digest;
 use crate::format::model::{Header, Kind, Scheme, Seal, Transaction};
@@ -24,7 +24,7 @@ pub struct Claims {
 #[derive(Debug)]
 struct Claim {
     block: u32,
-    place: Place,
+    at: FaultAt,
     key: PublicKey,
     signature: Signature,
     message: Range<usize>,
@@ -34,11 +34,11 @@ struct Claim {
 ///
 /// It comes only from checked claims, or from the trust in blocks that this store committed before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signatures {
-    bad: Option<(Place, Fault)>,
+pub struct SignatureFindings {
+    bad: Option<(FaultAt, Fault)>,
 }
 
-impl Signatures {
+impl SignatureFindings {
     /// Those of a block whose signatures were checked before it was committed here.
     pub(super) const fn trusted() -> Self {
         Self { bad: None }
@@ -55,17 +55,17 @@ impl Signatures {
         self.bad.map(|(_, fault)| fault)
     }
 
-    pub(super) fn into_bad(self) -> Option<(Place, Fault)> {
+    pub(super) fn into_bad(self) -> Option<(FaultAt, Fault)> {
         self.bad
     }
 
-    /// Adds what another batch found of the same block. The lower place counts, whatever the order of the batches.
+    /// Adds what another batch found of the same block. The lower one counts, whatever the order of the batches.
     pub fn merge(&mut self, other: Self) {
-        let Some((place, fault)) = other.bad else {
+        let Some((at, fault)) = other.bad else {
             return;
         };
-        if self.bad.as_ref().is_none_or(|(held, _)| place < *held) {
-            self.bad = Some((place, fault));
+        if self.bad.as_ref().is_none_or(|(held, _)| at < *held) {
+            self.bad = Some((at, fault));
         }
     }
 }
@@ -109,7 +109,7 @@ impl Claims {
                 return;
             }
             if !known(index, leaf) {
-                self.add_transaction(number, Place::Transaction(index as u32), transaction);
+                self.add_transaction(number, FaultAt::Transaction(index as u32), transaction);
             }
         }
     }
@@ -121,29 +121,29 @@ impl Claims {
             return;
         }
         consensus::claims(spec, &header.hash(), seal, |key, message, signature| {
-            self.add(number, Place::Seal, key, signature, message);
+            self.add(number, FaultAt::Seal, key, signature, message);
         });
     }
 
     /// Adds what one transaction claims. A transaction whose signed bytes can't be told claims nothing: it breaks a rule.
-    pub fn add_transaction(&mut self, number: u32, place: Place, transaction: &Transaction) {
+    pub fn add_transaction(&mut self, number: u32, at: FaultAt, transaction: &Transaction) {
         match transaction.kind() {
             Kind::Native => {
                 let message = transaction.signed_message();
                 for witness in transaction.witnesses() {
-                    self.add(number, place, witness.key, witness.signature, &message);
+                    self.add(number, at, witness.key, witness.signature, &message);
                 }
             }
-            Kind::Mpreg => self.add_original(number, place, transaction),
+            Kind::Mpreg => self.add_original(number, at, transaction),
         }
     }
 
-    fn add_original(&mut self, number: u32, place: Place, transaction: &Transaction) {
+    fn add_original(&mut self, number: u32, at: FaultAt, transaction: &Transaction) {
         for witness in transaction.witnesses() {
             if witness.scheme == Scheme::Mpreg
                 && let Some(message) = super::imported::signed_message(transaction)
             {
-                self.add(number, place, witness.key, witness.signature, &message);
+                self.add(number, at, witness.key, witness.signature, &message);
             }
         }
     }
@@ -151,7 +151,7 @@ impl Claims {
     fn add(
         &mut self,
         block: u32,
-        place: Place,
+        at: FaultAt,
         key: PublicKey,
         signature: Signature,
         message: &[u8],
@@ -161,7 +161,7 @@ impl Claims {
         let message = start..self.messages.len();
         self.claims.push(Claim {
             block,
-            place,
+            at,
             key,
             signature,
             message,
@@ -170,7 +170,11 @@ impl Claims {
 
     /// Checks the claims of `range` and says of each block that has a bad one among them which is the first.
     #[must_use]
-    pub fn verify(&self, range: Range<usize>, verifier: &Verifier) -> Vec<(u32, Signatures)> {
+    pub fn verify(
+        &self,
+        range: Range<usize>,
+        verifier: &Verifier,
+    ) -> Vec<(u32, SignatureFindings)> {
         let claims = &self.claims[range];
         let items: Vec<Item<'_>> = claims
             .iter()
@@ -181,28 +185,28 @@ impl Claims {
             })
             .collect();
         let verdicts = verifier.verify(&items);
-        let mut found: Vec<(u32, Signatures)> = Vec::new();
+        let mut found: Vec<(u32, SignatureFindings)> = Vec::new();
         // Claims of a block are together and in the order of their places, and so are the bad ones.
         for (index, error) in verdicts.bad() {
             let claim = &claims[*index];
             if found.last().is_some_and(|(block, _)| *block == claim.block) {
                 continue;
             }
-            let fault = match claim.place {
-                Place::Transaction(_) => {
+            let fault = match claim.at {
+                FaultAt::Transaction(_) => {
                     Fault::new(Reason::Signature, format!("key {}: {error}", claim.key))
                 }
                 _ => Fault::new(Reason::Seal, error.to_string()),
             };
-            let bad = Some((claim.place, fault));
-            found.push((claim.block, Signatures { bad }));
+            let bad = Some((claim.at, fault));
+            found.push((claim.block, SignatureFindings { bad }));
         }
         found
     }
 
     /// Checks all claims, which are of one block.
-    pub(super) fn verify_block(&self, verifier: &Verifier) -> Signatures {
+    pub(super) fn verify_block(&self, verifier: &Verifier) -> SignatureFindings {
         let found = self.verify(0..self.len(), verifier).pop();
-        found.map_or_else(Signatures::unchecked, |(_, signatures)| signatures)
+        found.map_or_else(SignatureFindings::unchecked, |(_, signatures)| signatures)
     }
 }

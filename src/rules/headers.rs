@@ -201,7 +201,7 @@ fn limits(spec: &ChainSpec, header: &HeaderFields) -> Result<(), Fault> {
 /// The chain's number of transactions has to stay a `u64`. No honest chain gets there; a damaged snapshot may.
 fn countable(state: &State, header: &HeaderFields) -> Result<(), Fault> {
     let count = u64::from(header.transaction_count);
-    if state.transactions().checked_add(count).is_none() {
+    if state.transaction_count().checked_add(count).is_none() {
         let detail = format!("{count} transactions, the chain can't count more");
         return fault(Reason::Limit, detail);
     }

@@ -29,8 +29,8 @@ use crate::format::rejection::{Fault, Rejected};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 
-pub use self::claims::{Claims, Signatures};
-pub use self::ruling::{Place, Prepared, Ruling, ValidBlock};
+pub use self::claims::{Claims, SignatureFindings};
+pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
 pub(crate) use self::transactions::{Accounts, At};
 use crate::state::{Changes, ConsensusChanges, Journal, State};
 
@@ -105,9 +105,9 @@ impl Validator {
     pub fn check(&self, block: &Block, depth: Depth) -> Result<ValidBlock, Rejected> {
         let prepared = Prepared::new(&self.spec, block.clone());
         let ruling = self.rule(&prepared, depth);
-        let is_decided = matches!(ruling.place(), Some(Place::Header | Place::Seal));
+        let is_decided = matches!(ruling.fault_at(), Some(FaultAt::Header | FaultAt::Seal));
         if depth == Depth::Replay || is_decided {
-            return ruling.settle(Signatures::trusted());
+            return ruling.settle(SignatureFindings::trusted());
         }
         let mut claims = Claims::default();
         claims.add_block(0, &self.spec, &prepared, |_, _| false);
@@ -131,16 +131,16 @@ impl Validator {
         }
     }
 
-    fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (Place, Fault)> {
+    fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (FaultAt, Fault)> {
         let (spec, state, block) = (&self.spec, &self.state, prepared.block());
-        let at = |place| move |fault| (place, fault);
-        headers::check_block(spec, state, prepared, depth).map_err(at(Place::Header))?;
+        let at = |at| move |fault| (at, fault);
+        headers::check_block(spec, state, prepared, depth).map_err(at(FaultAt::Header))?;
         let (mut source, mut consensus) = (None, ConsensusChanges::None);
         if spec.is_imported(block.height()) {
-            source = Some(imported::check(spec, state, block).map_err(at(Place::Seal))?);
+            source = Some(imported::check(spec, state, block).map_err(at(FaultAt::Seal))?);
         } else {
             if depth != Depth::Replay {
-                seal(spec, state, prepared).map_err(at(Place::Seal))?;
+                seal(spec, state, prepared).map_err(at(FaultAt::Seal))?;
             }
             consensus = consensus::changes(spec, state, block.header(), block.transactions());
         }
@@ -149,7 +149,7 @@ impl Validator {
         for (index, transaction) in transactions.iter().enumerate() {
             accounts
                 .check(transaction, &transactions[..index])
-                .map_err(at(Place::Transaction(index as u32)))?;
+                .map_err(at(FaultAt::Transaction(index as u32)))?;
         }
         Ok(Changes {
             accounts: accounts.into_changes(),

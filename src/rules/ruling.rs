@@ -1,7 +1,7 @@
 //! A block on its way to validity: [`Prepared`] from its bytes alone, [`Ruling`] by every rule but signatures,
 //! [`ValidBlock`] when those are settled too. The three types are the hand-offs; there is no other way from bytes to a store.
 
-use super::Signatures;
+use super::SignatureFindings;
 use crate::consensus;
 use crate::format::digest::{ChainId, Digest};
 use crate::format::merkle;
@@ -10,9 +10,9 @@ use crate::format::rejection::{Fault, Rejected};
 use crate::format::spec::ChainSpec;
 use crate::state::{Account, Changes};
 
-/// Where in a block a fault is. The lower place is reported; at the same place the rule comes before the signature.
+/// Where in a block a fault is. The lowest one is reported; where a rule and a signature fail together, the rule comes before the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum FaultAt {
     /// The header, in relation to the body and to the chain so far.
     Header,
     /// The seal, or what an imported block has instead.
@@ -87,7 +87,7 @@ impl Prepared {
 #[derive(Debug)]
 pub struct Ruling {
     pub(super) block: Block,
-    pub(super) outcome: Result<Changes, (Place, Fault)>,
+    pub(super) outcome: Result<Changes, (FaultAt, Fault)>,
 }
 
 impl Ruling {
@@ -97,17 +97,17 @@ impl Ruling {
         self.outcome.is_ok()
     }
 
-    /// The place of the broken rule: signatures from there on don't matter any more.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.outcome.as_ref().err().map(|(place, _)| *place)
+    /// Where the broken rule is: signatures from there on don't matter any more.
+    pub(super) fn fault_at(&self) -> Option<FaultAt> {
+        self.outcome.as_ref().err().map(|(at, _)| *at)
     }
 
     /// The verdict, given what was found of the block's signatures.
     ///
     /// # Errors
-    /// The fault at the lowest place; at one place, the rule's.
-    pub fn settle(self, signatures: Signatures) -> Result<ValidBlock, Rejected> {
-        let (place, fault) = match (self.outcome, signatures.into_bad()) {
+    /// The fault that is lowest; of a rule's and a signature's at one point, the rule's.
+    pub fn settle(self, signatures: SignatureFindings) -> Result<ValidBlock, Rejected> {
+        let (at, fault) = match (self.outcome, signatures.into_bad()) {
             (Ok(changes), None) => {
                 return Ok(ValidBlock {
                     block: self.block,
@@ -118,9 +118,9 @@ impl Ruling {
             (Err(broken), _) => broken,
             (Ok(_), Some(bad)) => bad,
         };
-        let transaction = match place {
-            Place::Transaction(index) => Some(index),
-            Place::Header | Place::Seal => None,
+        let transaction = match at {
+            FaultAt::Transaction(index) => Some(index),
+            FaultAt::Header | FaultAt::Seal => None,
         };
         Err(Rejected {
             height: self.block.height(),

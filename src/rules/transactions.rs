@@ -39,7 +39,7 @@ pub(crate) struct Accounts<'a> {
     /// The accounts that were asked for, in that order …
     asked: Vec<Asked<'a>>,
     /// … where they are there …
-    places: HashMap<&'a str, u32>,
+    slots: HashMap<&'a str, u32>,
     /// … and where a name probably is: most senders have been here before, and comparing two names costs less than a hash
     /// that nobody can find collisions of.
     hints: [u32; HINTS],
@@ -64,7 +64,7 @@ impl<'a> Accounts<'a> {
             at,
             imported: spec.is_imported(at.height),
             asked: Vec::new(),
-            places: HashMap::new(),
+            slots: HashMap::new(),
             hints: [0; HINTS],
         }
     }
@@ -245,23 +245,23 @@ impl<'a> Accounts<'a> {
     fn get(&mut self, name: &'a str) -> &mut Asked<'a> {
         let hint = hint(name);
         let likely = self.hints[hint] as usize;
-        let place = match self.asked.get(likely) {
+        let slot = match self.asked.get(likely) {
             Some(asked) if asked.name == name => likely,
             _ => {
-                let place = self.place(name);
+                let slot = self.slot(name);
                 // A hint that doesn't fit is a wrong one.
-                self.hints[hint] = place as u32;
-                place
+                self.hints[hint] = slot as u32;
+                slot
             }
         };
-        &mut self.asked[place]
+        &mut self.asked[slot]
     }
 
-    fn place(&mut self, name: &'a str) -> usize {
+    fn slot(&mut self, name: &'a str) -> usize {
         let next = self.asked.len();
         // Fewer than there are bytes in a body.
-        let place = *self.places.entry(name).or_insert(next as u32) as usize;
-        if place == next {
+        let slot = *self.slots.entry(name).or_insert(next as u32) as usize;
+        if slot == next {
             self.asked.push(Asked {
                 name,
                 account: self.state.account(name),
@@ -269,7 +269,7 @@ impl<'a> Accounts<'a> {
                 is_changed: false,
             });
         }
-        place
+        slot
     }
 }
 

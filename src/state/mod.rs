@@ -107,7 +107,7 @@ impl State {
 
     /// Transactions in the whole chain.
     #[must_use]
-    pub const fn transactions(&self) -> u64 {
+    pub const fn transaction_count(&self) -> u64 {
         self.tip.transactions
     }
 
@@ -137,7 +137,7 @@ impl State {
 
     /// Number of names known.
     #[must_use]
-    pub fn accounts(&self) -> usize {
+    pub fn account_count(&self) -> usize {
         self.accounts.len()
     }
 

@@ -11,9 +11,9 @@ pub const BODY_BYTES_MAX: usize = 512 << 20;
 /// Most index entries of one block.
 pub const INDEX_ENTRIES_MAX: usize = 1 << 24;
 /// Longest key of a named value, in bytes.
-pub const META_KEY_BYTES_MAX: usize = 64;
+pub const VALUE_NAME_BYTES_MAX: usize = 64;
 /// Longest named value, in bytes.
-pub const META_VALUE_BYTES_MAX: usize = 256 << 20;
+pub const NAMED_VALUE_BYTES_MAX: usize = 256 << 20;
 
 /// Checks a run but for ids that the store already holds. O(blocks of the run).
 pub(crate) fn run(operation: &'static str, extent: Extent, run: &[Block]) -> Result<()> {
@@ -59,12 +59,12 @@ pub(crate) fn replacement(extent: Extent, above: u64, blocks: &[Block]) -> Resul
 /// Checks that no pruned block is taken off the top.
 pub(crate) fn truncation(operation: &'static str, extent: Extent, above: u64) -> Result<()> {
     let end = above.saturating_add(1);
-    if end < extent.floor {
+    if end < extent.body_floor {
         return Err(Error::argument(
             operation,
             format!(
                 "blocks above {above} reach below the floor {}",
-                extent.floor
+                extent.body_floor
             ),
         ));
     }
@@ -88,18 +88,18 @@ pub(crate) fn pruning(extent: Extent, part: Part, below: u64) -> Result<()> {
 }
 
 /// Checks a named value.
-pub(crate) fn meta(key: &str, value: &[u8]) -> Result<()> {
+pub(crate) fn named_value(key: &str, value: &[u8]) -> Result<()> {
     let refuse = |what: &str, len: usize, max: usize| {
         Err(Error::argument(
-            "put_meta",
+            "put_named_value",
             format!("a {what} of {len} bytes is over the limit of {max}"),
         ))
     };
-    if key.len() > META_KEY_BYTES_MAX {
-        return refuse("key", key.len(), META_KEY_BYTES_MAX);
+    if key.len() > VALUE_NAME_BYTES_MAX {
+        return refuse("key", key.len(), VALUE_NAME_BYTES_MAX);
     }
-    if value.len() > META_VALUE_BYTES_MAX {
-        return refuse("value", value.len(), META_VALUE_BYTES_MAX);
+    if value.len() > NAMED_VALUE_BYTES_MAX {
+        return refuse("value", value.len(), NAMED_VALUE_BYTES_MAX);
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 //! first. What only one backend has (its files, rows, tables) it checks itself, besides this walk.
 //!
 //! One page of an index is asked for once for each key in it, and a file that is gone once for each of its blocks. So a
-//! report has one line for each damaged place, with how often the check met it, and so many lines at most.
+//! report has one line for each place that is damaged, with how often the check met it, and so many lines at most.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::{BlockReader, Error, Held, IndexEntry, Location, Place, Result};
+use crate::{BlockReader, DamageAt, Error, Held, IndexEntry, Location, Result};
 
 /// Something that a check found damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Damage {
     /// The file, or the directory of a database engine.
     pub path: PathBuf,
     /// Where in it.
-    pub place: Place,
+    pub damage_at: DamageAt,
     /// What is wrong there.
     pub reason: String,
     /// How often the check came upon it, at least 1: so many blocks or index entries can't be read because of it.
@@ -27,11 +27,11 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             path,
-            place,
+            damage_at,
             reason,
             times,
         } = self;
-        write!(f, "{} at {place}: {reason}", path.display())?;
+        write!(f, "{} at {damage_at}: {reason}", path.display())?;
         match times {
             0 | 1 => Ok(()),
             times => write!(f, " (met {times} times)"),
@@ -80,7 +80,7 @@ pub(crate) struct Report {
     met: u64,
     listed: Vec<Damage>,
     /// Where in the list a place is.
-    known: HashMap<(PathBuf, Place, String), usize>,
+    known: HashMap<(PathBuf, DamageAt, String), usize>,
     locate: fn(Damage) -> Damage,
 }
 
@@ -108,15 +108,15 @@ impl Report {
         self.met
     }
 
-    pub(crate) fn damage(&mut self, path: &Path, place: Place, reason: impl Into<String>) {
+    pub(crate) fn damage(&mut self, path: &Path, damage_at: DamageAt, reason: impl Into<String>) {
         self.met += 1;
         let mut damage = (self.locate)(Damage {
             path: path.to_owned(),
-            place,
+            damage_at,
             reason: reason.into(),
             times: 1,
         });
-        let key = (damage.path.clone(), damage.place, damage.reason.clone());
+        let key = (damage.path.clone(), damage.damage_at, damage.reason.clone());
         if let Some(at) = self.known.get(&key) {
             self.listed[*at].times += 1;
             return;
@@ -124,8 +124,8 @@ impl Report {
         self.checked.damage += 1;
         if self.listed.len() < DAMAGE_LISTED_MAX {
             self.known.insert(key, self.listed.len());
-            if damage.place != place {
-                damage.reason += &format!(", first met at {place}");
+            if damage.damage_at != damage_at {
+                damage.reason += &format!(", first met at {damage_at}");
             }
             self.listed.push(damage);
         } else {
@@ -139,10 +139,10 @@ impl Report {
             Ok(found) => Ok(Some(found)),
             Err(Error::Corrupt {
                 path,
-                place,
+                damage_at,
                 reason,
             }) => {
-                self.damage(&path, place, reason);
+                self.damage(&path, damage_at, reason);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -175,11 +175,11 @@ fn walk_block(
     height: u64,
     report: &mut Report,
 ) -> Result<()> {
-    let place = Place::Height(height);
+    let damage_at = DamageAt::Height(height);
     let header = match report.sound(reader.header(height))? {
         Some(Some(header)) => Some(header),
         Some(None) => {
-            report.damage(path, place, "the block is missing below the end");
+            report.damage(path, damage_at, "the block is missing below the end");
             None
         }
         None => None,
@@ -187,7 +187,7 @@ fn walk_block(
     if let Some(header) = header {
         let found = report.sound(reader.height_of(&header.id))?;
         if found.is_some_and(|found| found != Some(height)) {
-            report.damage(path, place, "its id does not find it");
+            report.damage(path, damage_at, "its id does not find it");
         }
         if let Some(Some(block)) = report.sound(reader.block(height))?
             && matches!(block.body, Held::Present(_))
@@ -224,7 +224,7 @@ fn walk_index(
                 "key {} does not find entry {position} of the block: {found:?}",
                 Hex(&key)
             );
-            report.damage(path, Place::Height(height), reason);
+            report.damage(path, DamageAt::Height(height), reason);
         } else {
             report.checked.index_entries += 1;
         }
@@ -255,10 +255,10 @@ mod tests {
     fn one_place_is_one_line_with_a_count() {
         let mut report = Report::default();
         for _ in 0..19_903 {
-            report.damage("store".as_ref(), Place::Index, "torn");
+            report.damage("store".as_ref(), DamageAt::Index, "torn");
         }
-        report.damage("store".as_ref(), Place::Height(3), "torn");
-        report.damage("other".as_ref(), Place::Index, "torn");
+        report.damage("store".as_ref(), DamageAt::Height(3), "torn");
+        report.damage("other".as_ref(), DamageAt::Index, "torn");
         assert_eq!(report.met(), 19_905);
         let (lines, checked) = told(report);
         let expected = [
@@ -275,10 +275,10 @@ mod tests {
         let mut report = Report::default();
         let more = 7;
         for height in 0..DAMAGE_LISTED_MAX as u64 + more {
-            report.damage("store".as_ref(), Place::Height(height), "gone");
+            report.damage("store".as_ref(), DamageAt::Height(height), "gone");
         }
         // What is listed is still counted there.
-        report.damage("store".as_ref(), Place::Height(0), "gone");
+        report.damage("store".as_ref(), DamageAt::Height(0), "gone");
         let (lines, checked) = told(report);
         assert_eq!(lines.len(), DAMAGE_LISTED_MAX);
         assert_eq!(lines[0], "store at height 0: gone (met 2 times)");

@@ -3,7 +3,7 @@
 //! Invariants of every store, at every moment that a reader can observe:
 //!
 //! 1. Ids exist for exactly the heights `0..end`, headers for `header_floor..end`, index entries for
-//!    `index_floor..end`, bodies for `floor..end`; `header_floor` and `index_floor` are at most `floor`, and
+//!    `index_floor..end`, bodies for `body_floor..end`; `header_floor` and `index_floor` are at most `body_floor`, and
 //!    `floor` is at most `end` ([`Extent`]). Ids stay for ever.
 //! 2. No two blocks have the same id.
 //! 3. The index holds every key of every block in `index_floor..end`, at the *first* place it was given: the lowest
@@ -116,10 +116,10 @@ pub struct StoredBlock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extent {
     /// The lowest height whose body is held (equal to `end` if none is).
-    pub floor: u64,
-    /// The lowest height whose index entries are held; at most `floor`.
+    pub body_floor: u64,
+    /// The lowest height whose index entries are held; at most `body_floor`.
     pub index_floor: u64,
-    /// The lowest height whose header is held; at most `floor`.
+    /// The lowest height whose header is held; at most `body_floor`.
     pub header_floor: u64,
     /// The height that the next block must have; 0 for an empty store.
     pub end: u64,
@@ -136,7 +136,7 @@ impl Extent {
     #[must_use]
     pub const fn whole(end: u64) -> Self {
         Self {
-            floor: 0,
+            body_floor: 0,
             index_floor: 0,
             header_floor: 0,
             end,
@@ -147,7 +147,7 @@ impl Extent {
     #[must_use]
     pub const fn floor_of(&self, part: Part) -> u64 {
         match part {
-            Part::Body => self.floor,
+            Part::Body => self.body_floor,
             Part::Index => self.index_floor,
             Part::Header => self.header_floor,
         }
@@ -156,7 +156,7 @@ impl Extent {
     /// The floor of a part, to be changed.
     pub const fn floor_of_mut(&mut self, part: Part) -> &mut u64 {
         match part {
-            Part::Body => &mut self.floor,
+            Part::Body => &mut self.body_floor,
             Part::Index => &mut self.index_floor,
             Part::Header => &mut self.header_floor,
         }
@@ -167,14 +167,16 @@ impl Extent {
     pub const fn ceiling_of(&self, part: Part) -> u64 {
         match part {
             Part::Body => self.end,
-            Part::Index | Part::Header => self.floor,
+            Part::Index | Part::Header => self.body_floor,
         }
     }
 
     /// Whether floors and end are in the order that the contract demands.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
-        self.index_floor <= self.floor && self.header_floor <= self.floor && self.floor <= self.end
+        self.index_floor <= self.body_floor
+            && self.header_floor <= self.body_floor
+            && self.body_floor <= self.end
     }
 
     /// What a look-up answers for a key that isn't in the index.
@@ -192,7 +194,7 @@ impl Extent {
     /// What a look-up answers for a key whose first place is this.
     #[must_use]
     pub fn location(&self, height: u64, position: u32) -> Location {
-        if height < self.floor {
+        if height < self.body_floor {
             Location::Pruned { height, position }
         } else {
             Location::Found { height, position }
@@ -363,7 +365,7 @@ pub trait BlockReader: Send + Sync {
     /// The named value, if it was put.
     ///
     /// To be correct, the value is the one put last, or [`Error::Corrupt`].
-    fn meta(&self, key: &str) -> Result<Option<Bytes>>;
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>>;
 
     /// How large the store is. O(log n) or better.
     ///
@@ -417,11 +419,11 @@ pub trait BlockWriter: Send {
     fn prune(&mut self, part: Part, below: u64, limit: u64) -> Result<PruneReceipt>;
 
     /// Puts a named value in place of any earlier one, and commits it. The key has at most
-    /// [`META_KEY_BYTES_MAX`](crate::META_KEY_BYTES_MAX) bytes, the value at most
-    /// [`META_VALUE_BYTES_MAX`](crate::META_VALUE_BYTES_MAX).
+    /// [`VALUE_NAME_BYTES_MAX`](crate::VALUE_NAME_BYTES_MAX) bytes, the value at most
+    /// [`NAMED_VALUE_BYTES_MAX`](crate::NAMED_VALUE_BYTES_MAX).
     ///
     /// To be correct, after a crash at any moment the old value is there or the new one.
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()>;
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()>;
 
     /// Makes everything committed so far as durable as the backend can.
     ///

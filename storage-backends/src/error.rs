@@ -89,12 +89,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// What was stored can't be given back as it was.
-    #[error("{} is corrupt at {place}: {reason}", path.display())]
+    #[error("{} is corrupt at {damage_at}: {reason}", path.display())]
     Corrupt {
         /// The file or directory.
         path: PathBuf,
         /// Where in the store.
-        place: Place,
+        damage_at: DamageAt,
         /// What is wrong there.
         reason: String,
     },
@@ -191,10 +191,10 @@ impl Error {
     }
 
     #[cfg(feature = "_files")]
-    pub(crate) fn corrupt(path: &Path, place: Place, reason: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(path: &Path, damage_at: DamageAt, reason: impl Into<String>) -> Self {
         Self::Corrupt {
             path: path.to_owned(),
-            place,
+            damage_at,
             reason: reason.into(),
         }
     }
@@ -203,13 +203,13 @@ impl Error {
 /// Where in a store damage was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Place {
+pub enum DamageAt {
     /// The header, body or id of the block at this height.
     Height(u64),
-    /// The index from keys to places.
+    /// The index from keys to positions.
     Index,
     /// The named values.
-    Meta,
+    NamedValues,
     /// The record of floor and end.
     Extent,
     /// A byte of the file.
@@ -218,12 +218,12 @@ pub enum Place {
     Structure,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DamageAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Height(height) => write!(f, "height {height}"),
             Self::Index => f.write_str("the index"),
-            Self::Meta => f.write_str("the named values"),
+            Self::NamedValues => f.write_str("the named values"),
             Self::Extent => f.write_str("the extent"),
             Self::Offset(offset) => write!(f, "byte {offset}"),
             Self::Structure => f.write_str("the file's structure"),

@@ -1,7 +1,7 @@
 //! The storage contract of hubledger, and its backends.
 //!
 //! A store holds one chain: for every height an id and, each from its own pruning floor up, a header, a body and
-//! entries of an index from 32-byte keys to places in blocks; and a few named values (meta). It never decodes a block. One
+//! entries of an index from 32-byte keys to positions in blocks; and a few named values. It never decodes a block. One
 //! writer, many readers, synchronous.
 //!
 //! The contract is two dyn-safe traits without default methods, [`BlockReader`] and [`BlockWriter`]; each
@@ -57,19 +57,20 @@ mod sqlite;
 // Only the append-log takes single entries out again.
 #[cfg(feature = "_files")]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
-mod table;
+mod entry_table;
 mod toolbox;
 mod url;
 
 pub use arguments::{
-    BODY_BYTES_MAX, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, META_KEY_BYTES_MAX, META_VALUE_BYTES_MAX,
+    BODY_BYTES_MAX, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, NAMED_VALUE_BYTES_MAX,
+    VALUE_NAME_BYTES_MAX,
 };
 pub use check::{Checked, DAMAGE_LISTED_MAX, Damage, Repaired};
 pub use contract::{
     Block, BlockReader, BlockWriter, Durability, Extent, Held, INDEX_ENTRY_BYTES, Id, IndexEntry,
     Location, Part, PruneReceipt, Receipt, Store, StoredBlock, StoredHeader, Usage,
 };
-pub use error::{Error, Place, Result};
+pub use error::{DamageAt, Error, Result};
 pub use ext::BlockReaderExt;
 #[cfg(feature = "log")]
 pub use log::LogOptions;

@@ -43,8 +43,8 @@ struct Chain {
     extent: Extent,
     blocks: Vec<Kept>,
     heights: HashMap<Id, u64>,
-    places: HashMap<Id, (u64, u32)>,
-    meta: HashMap<String, Bytes>,
+    positions: HashMap<Id, (u64, u32)>,
+    named_values: HashMap<String, Bytes>,
 }
 
 /// A block as far as it is kept.
@@ -114,12 +114,12 @@ impl Chain {
 
     fn push(&mut self, block: &Block) {
         for entry in &block.index {
-            match self.places.entry(entry.key) {
-                Entry::Vacant(place) => {
-                    place.insert((block.height, entry.position));
+            match self.positions.entry(entry.key) {
+                Entry::Vacant(slot) => {
+                    slot.insert((block.height, entry.position));
                 }
-                Entry::Occupied(mut place) => {
-                    let first = place.get_mut();
+                Entry::Occupied(mut slot) => {
+                    let first = slot.get_mut();
                     *first = (*first).min((block.height, entry.position));
                 }
             }
@@ -155,10 +155,14 @@ impl Chain {
             .for_each(|entry| self.forget(height, &entry.key));
     }
 
-    /// Removes a key whose first place is at a height.
+    /// Removes a key whose first position is at a height.
     fn forget(&mut self, height: u64, key: &Id) {
-        if self.places.get(key).is_some_and(|place| place.0 == height) {
-            self.places.remove(key);
+        if self
+            .positions
+            .get(key)
+            .is_some_and(|position| position.0 == height)
+        {
+            self.positions.remove(key);
         }
     }
 
@@ -231,21 +235,21 @@ impl BlockReader for MemoryStore {
 
     fn locate(&self, key: &Id) -> Result<Location> {
         let chain = self.shared.read();
-        Ok(match chain.places.get(key) {
+        Ok(match chain.positions.get(key) {
             Some(&(height, position)) => chain.extent.location(height, position),
             None => chain.extent.missing(),
         })
     }
 
-    fn meta(&self, key: &str) -> Result<Option<Bytes>> {
-        Ok(self.shared.read().meta.get(key).cloned())
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
+        Ok(self.shared.read().named_values.get(key).cloned())
     }
 
     fn usage(&self) -> Result<Usage> {
         let chain = self.shared.read();
         Ok(Usage {
             bytes_on_disk: 0,
-            blocks: chain.extent.end - chain.extent.floor,
+            blocks: chain.extent.end - chain.extent.body_floor,
             index_entries: chain.index_entries(),
         })
     }
@@ -256,8 +260,8 @@ pub(crate) struct MemoryBackend {}
 
 impl MemoryBackend {
     /// Reads what follows the scheme.
-    pub(crate) fn parse(place: &str) -> std::result::Result<StoreUrl, &'static str> {
-        match place {
+    pub(crate) fn parse(target: &str) -> std::result::Result<StoreUrl, &'static str> {
+        match target {
             "" => Ok(StoreUrl::Memory),
             _ => Err("a store in memory has no path"),
         }
@@ -369,11 +373,11 @@ impl BlockWriter for MemoryWriter {
         })
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], _: Durability) -> Result<()> {
+    fn put_named_value(&mut self, key: &str, value: &[u8], _: Durability) -> Result<()> {
         self.mutate(|chain| {
-            arguments::meta(key, value)?;
+            arguments::named_value(key, value)?;
             chain
-                .meta
+                .named_values
                 .insert(key.to_owned(), Bytes::copy_from_slice(value));
             Ok(())
         })

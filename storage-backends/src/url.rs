@@ -1,4 +1,4 @@
-//! Names of stores: a scheme for the backend, then the place.
+//! Names of stores: a scheme for the backend, then the target.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +19,8 @@ use crate::{BlockReader, Checked, Damage, Error, Repaired, Result, Store};
 struct Form {
     scheme: &'static str,
     /// Stands for what follows the scheme; empty if nothing does.
-    place: &'static str,
-    /// Reads what follows the scheme, which is not empty if a place is wanted. `None` if the backend is not built in.
+    target: &'static str,
+    /// Reads what follows the scheme, which is not empty if a target is wanted. `None` if the backend is not built in.
     parse: Option<Parse>,
 }
 
@@ -35,7 +35,7 @@ macro_rules! backends {
     ($(
         $(#[doc = $doc:literal])*
         #[cfg($built:meta)]
-        $scheme:literal $place:literal =>
+        $scheme:literal $target:literal =>
             $variant:ident $(($($field:ident: $type:ty),+))? is $backend:ident;
     )+) => {
         /// The name of a store, such as `sqlite:chain.db`. Variants exist for the backends that are built in.
@@ -53,7 +53,7 @@ macro_rules! backends {
         const FORMS: &[Form] = &[$(
             Form {
                 scheme: $scheme,
-                place: $place,
+                target: $target,
                 parse: {
                     #[cfg($built)]
                     { Some($backend::parse) }
@@ -64,7 +64,7 @@ macro_rules! backends {
         )+];
 
         /// All forms, as errors name them.
-        const KNOWN: &str = concat!($(", ", $scheme, ":", $place),+).split_at(", ".len()).1;
+        const KNOWN: &str = concat!($(", ", $scheme, ":", $target),+).split_at(", ".len()).1;
 
         impl StoreUrl {
             /// The scheme, and the backend with what the rest of the name says.
@@ -85,7 +85,7 @@ macro_rules! backends {
 
 backends! {
     /// `memory:`: a store that nobody else can open and that ends with its last handle. So it can be
-    /// created any number of times, each time anew, but never opened; see [`MemoryStore`](crate::MemoryStore) for one that can.
+    /// created any number of times, each time afresh, but never opened; see [`MemoryStore`](crate::MemoryStore) for one that can.
     #[cfg(all())]
     "memory" "" => Memory is MemoryBackend;
 
@@ -207,18 +207,18 @@ impl FromStr for StoreUrl {
             reason,
             known: KNOWN,
         };
-        let (scheme, place) = url
+        let (scheme, target) = url
             .split_once(':')
             .ok_or_else(|| refuse("it has no scheme"))?;
         let form = FORMS
             .iter()
             .find(|form| form.scheme == scheme)
             .ok_or_else(|| refuse("the scheme is unknown"))?;
-        if place.is_empty() && !form.place.is_empty() {
+        if target.is_empty() && !form.target.is_empty() {
             return Err(refuse("the path is missing"));
         }
         match form.parse {
-            Some(parse) => parse(place).map_err(refuse),
+            Some(parse) => parse(target).map_err(refuse),
             None => Err(Error::NotBuilt {
                 url: url.to_owned(),
                 available: built(),
@@ -230,7 +230,7 @@ impl FromStr for StoreUrl {
 /// The forms of the backends that this binary has.
 fn built() -> String {
     let built = FORMS.iter().filter(|form| form.parse.is_some());
-    let texts = built.map(|form| format!("{}:{}", form.scheme, form.place));
+    let texts = built.map(|form| format!("{}:{}", form.scheme, form.target));
     texts.collect::<Vec<_>>().join(", ")
 }
 
@@ -270,7 +270,7 @@ mod tests {
         let text = "rocksdb:dir".parse::<StoreUrl>().unwrap_err().to_string();
         assert!(text.contains("not built into this binary"), "{text}");
         for form in FORMS.iter().filter(|form| form.parse.is_some()) {
-            let form = format!("{}:{}", form.scheme, form.place);
+            let form = format!("{}:{}", form.scheme, form.target);
             assert!(text.contains(&form), "{text}");
         }
     }

@@ -297,7 +297,7 @@ fn files_may_be_cut_and_punched_under_running_readers() {
     }
     store
         .writer
-        .put_meta("name", b"value", Durability::Disk)
+        .put_named_value("name", b"value", Durability::Disk)
         .unwrap();
     drop(store);
     let reader = options.open_read_only(&directory).unwrap();
@@ -375,7 +375,7 @@ fn read_all_of(reader: &dyn BlockReader, height: u64, body_bytes: usize) -> Resu
     assert_eq!(held.header, Held::Present(expected.header));
     assert_eq!(held.body, Held::Present(expected.body));
     assert_eq!(reader.height_of(&expected.id)?, Some(height));
-    assert_eq!(reader.meta("name")?.unwrap(), &b"value"[..]);
+    assert_eq!(reader.named_value("name")?.unwrap(), &b"value"[..]);
     let first = expected.index[0];
     match reader.locate(&first.key)? {
         Location::NotIndexed { .. } => {}

@@ -71,7 +71,7 @@ fn child() {
         step(&mut store, round);
         let extent = store.reader.extent().unwrap();
         let Extent {
-            floor,
+            body_floor: floor,
             index_floor,
             header_floor,
             end,
@@ -263,7 +263,7 @@ fn acknowledgement(line: &str) -> Option<Extent> {
         return None;
     };
     Some(Extent {
-        floor,
+        body_floor: floor,
         index_floor,
         header_floor,
         end,

@@ -36,7 +36,7 @@ enum Step {
         forward: u64,
         limit: u64,
     },
-    PutMeta {
+    PutNamedValue {
         key: String,
         value: Vec<u8>,
     },
@@ -89,7 +89,7 @@ fn step(parts: &[Part]) -> impl Strategy<Value = Step> {
         }),
         4 => prune.prop_map(|(part, forward, limit)| Step::Prune { part, forward, limit }),
         1 => ("[ab]{0,2}", prop::collection::vec(any::<u8>(), 0..9))
-            .prop_map(|(key, value)| Step::PutMeta { key, value }),
+            .prop_map(|(key, value)| Step::PutNamedValue { key, value }),
         1 => Just(Step::Sync),
         1 => Just(Step::Reopen),
     ]
@@ -143,8 +143,8 @@ fn apply(store: &mut Store, step: &Step) -> String {
                 )
             },
         ),
-        Step::PutMeta { key, value } => {
-            outcome(writer.put_meta(key, value, Durability::Os), |()| {
+        Step::PutNamedValue { key, value } => {
+            outcome(writer.put_named_value(key, value, Durability::Os), |()| {
                 String::new()
             })
         }
@@ -208,7 +208,9 @@ fn note_forgotten(model: &dyn BlockReader, step: &Step, forgotten: &mut Forgotte
         return;
     };
     let Extent {
-        floor, index_floor, ..
+        body_floor: floor,
+        index_floor,
+        ..
     } = model.extent().unwrap();
     if index_floor + forward <= floor {
         for height in index_floor..index_floor + forward.min(limit) {
@@ -274,7 +276,10 @@ fn assert_equal(model: &dyn BlockReader, tested: &dyn BlockReader, forgotten: &F
         );
     }
     for key in ["", "a", "b", "aa", "ab", "ba", "bb"] {
-        assert_eq!(tested.meta(key).unwrap(), model.meta(key).unwrap());
+        assert_eq!(
+            tested.named_value(key).unwrap(),
+            model.named_value(key).unwrap()
+        );
     }
     let (ours, theirs) = (model.usage().unwrap(), tested.usage().unwrap());
     assert_eq!(

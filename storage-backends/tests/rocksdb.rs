@@ -27,9 +27,9 @@ const OPTIONS: RocksOptions = RocksOptions {
     },
 };
 
-struct Place(TempDir);
+struct DamageAt(TempDir);
 
-impl Place {
+impl DamageAt {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -117,7 +117,7 @@ fn refusal(url: &StoreUrl) -> Error {
 
 #[test]
 fn what_is_no_store_is_refused_and_unchanged() {
-    let place = Place::new();
+    let place = DamageAt::new();
     assert!(refusal(&place.url()).is_not_found());
     fs::create_dir(place.directory()).unwrap();
     let text = refusal(&place.url()).to_string();
@@ -130,7 +130,7 @@ fn what_is_no_store_is_refused_and_unchanged() {
         ("store", b"HLROCKS\0\x01\0\0\0x", "wrong length"),
         ("store", b"HLROCKS\0\x01\0\0\0", "`db` is missing"),
     ] {
-        let place = Place::new();
+        let place = DamageAt::new();
         fs::create_dir(place.directory()).unwrap();
         let file = place.directory().join(name);
         fs::write(&file, content).unwrap();
@@ -148,7 +148,7 @@ fn what_is_no_store_is_refused_and_unchanged() {
 
 #[test]
 fn an_interrupted_creation_is_made_anew() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::create_dir_all(place.directory().join("db")).unwrap();
     fs::write(place.directory().join("db/CURRENT"), "half").unwrap();
     fs::write(place.directory().join("store.new"), "").unwrap();
@@ -160,7 +160,7 @@ fn an_interrupted_creation_is_made_anew() {
 
 #[test]
 fn one_store_has_one_writer_and_many_readers() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let early = place.url().open_read_only().unwrap();
     let mut store = place.url().open().unwrap();
     let second = place.url().open().unwrap_err();
@@ -175,7 +175,7 @@ fn one_store_has_one_writer_and_many_readers() {
 
 #[test]
 fn pruning_gives_measured_space_back() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     let size = 100_000;
     for height in 0..100 {
@@ -191,7 +191,7 @@ fn pruning_gives_measured_space_back() {
     let left = store.reader.usage().unwrap().bytes_on_disk;
     assert!(left < 8_000_000, "{left}");
     let extent = Extent {
-        floor: 90,
+        body_floor: 90,
         ..Extent::whole(100)
     };
     ask(&*store.reader, extent, size).unwrap();
@@ -207,7 +207,7 @@ fn a_flipped_byte_of_the_index_is_one_line_for_all_that_it_hides() {
         },
         ..OPTIONS
     };
-    let whole = Place::new();
+    let whole = DamageAt::new();
     let mut store = options.create(&whole.directory()).unwrap();
     for first in (0..900).step_by(100) {
         let run: Vec<Block> = (first..first + 100)
@@ -243,7 +243,7 @@ fn a_flipped_byte_of_the_index_is_one_line_for_all_that_it_hides() {
 #[cfg(unix)]
 #[test]
 fn a_link_that_leads_nowhere_is_refused_and_stays() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let target = place.0.path().join("unmounted");
     std::os::unix::fs::symlink(&target, place.directory()).unwrap();
     assert!(place.url().exists());
@@ -263,7 +263,7 @@ fn a_link_that_leads_nowhere_is_refused_and_stays() {
 #[cfg(unix)]
 #[test]
 fn one_writer_through_all_names_of_a_database() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let other = place.0.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::copy(place.directory().join("store"), other.join("store")).unwrap();
@@ -292,7 +292,7 @@ fn a_copy_that_is_made_of_hard_links_stays_as_it_was() {
             }
         }
     }
-    let (place, copy) = (Place::with_chain(), Place::new());
+    let (place, copy) = (DamageAt::with_chain(), DamageAt::new());
     link(&place.directory(), &copy.directory());
     let content = || -> Vec<_> {
         let read = |path: PathBuf| {
@@ -321,7 +321,7 @@ fn a_copy_that_is_made_of_hard_links_stays_as_it_was() {
 
 #[test]
 fn settings_of_the_url_open_the_same_store() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let url = format!(
         "rocksdb:{}?cache_mib=1&write_buffer_mib=2&open_files=20&compression=lz4",
         place.directory().display()
@@ -337,7 +337,7 @@ fn settings_of_the_url_open_the_same_store() {
 /// Of the tables' files, the list of files, and all others. What is damaged is reported or makes no difference.
 #[test]
 fn a_flipped_byte_is_reported_or_harmless() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     let (mut reported, mut flips) = (0, 0);
     for path in whole.files() {
         let bytes = fs::read(&path).unwrap();
@@ -363,7 +363,7 @@ fn a_flipped_byte_is_reported_or_harmless() {
 
 #[test]
 fn a_missing_file_is_reported() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for path in whole.files() {
         let name = path.strip_prefix(whole.directory()).unwrap().to_owned();
         let text = name.to_string_lossy().into_owned();
@@ -381,7 +381,7 @@ fn a_missing_file_is_reported() {
 
 #[test]
 fn a_sound_store_has_no_damage() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     assert_eq!(place.check(), [""; 0]);
     let mut done = Vec::new();
     place

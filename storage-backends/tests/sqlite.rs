@@ -18,9 +18,9 @@ const BODY_BYTES: usize = 300;
 /// Prime, so that the bytes tried fall on all parts of pages and rows.
 const FLIP_STRIDE_BYTES: usize = 251;
 
-struct Place(TempDir);
+struct DamageAt(TempDir);
 
-impl Place {
+impl DamageAt {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -42,7 +42,7 @@ impl Place {
         store.writer.prune(Part::Body, floor, u64::MAX).unwrap();
         store
             .writer
-            .put_meta("name", b"value", Durability::Disk)
+            .put_named_value("name", b"value", Durability::Disk)
             .unwrap();
         place
     }
@@ -69,7 +69,7 @@ fn refusal(url: &StoreUrl) -> Error {
 /// Asserts that the file is refused as no store, that nothing is created there either, and that neither
 /// the file nor its directory is changed.
 #[track_caller]
-fn assert_stranger(place: &Place, found: &str) {
+fn assert_stranger(place: &DamageAt, found: &str) {
     let (bytes, files) = (fs::read(place.file()).unwrap(), place.files());
     let error = refusal(&place.url());
     assert!(matches!(error, Error::NotAStore { .. }), "{error}");
@@ -88,7 +88,7 @@ fn assert_stranger(place: &Place, found: &str) {
 #[test]
 fn a_foreign_database_is_refused_and_unchanged() {
     for journal in ["DELETE", "WAL"] {
-        let place = Place::new();
+        let place = DamageAt::new();
         let foreign = rusqlite::Connection::open(place.file()).unwrap();
         foreign
             .pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))
@@ -104,7 +104,7 @@ fn a_foreign_database_is_refused_and_unchanged() {
 #[test]
 fn text_is_refused_and_unchanged() {
     for text in ["x", "just some notes\n", &"a longer text ".repeat(1000)] {
-        let place = Place::new();
+        let place = DamageAt::new();
         fs::write(place.file(), text).unwrap();
         assert_stranger(&place, "no SQLite database");
     }
@@ -112,7 +112,7 @@ fn text_is_refused_and_unchanged() {
 
 #[test]
 fn a_directory_is_refused() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::create_dir(place.file()).unwrap();
     assert!(refusal(&place.url()).to_string().contains("a directory"));
     assert!(matches!(
@@ -124,7 +124,7 @@ fn a_directory_is_refused() {
 
 #[test]
 fn a_missing_file_is_missing() {
-    let place = Place::new();
+    let place = DamageAt::new();
     assert!(refusal(&place.url()).is_not_found());
     assert!(!place.url().exists());
     assert!(place.files().is_empty());
@@ -134,7 +134,7 @@ fn a_missing_file_is_missing() {
 
 #[test]
 fn an_empty_file_is_no_store_but_may_become_one() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::write(place.file(), "").unwrap();
     assert!(refusal(&place.url()).to_string().contains("an empty file"));
     assert!(!place.url().exists());
@@ -144,7 +144,7 @@ fn an_empty_file_is_no_store_but_may_become_one() {
 
 #[test]
 fn an_unwritable_place_is_refused() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let nowhere = StoreUrl::Sqlite(place.0.path().join("missing").join("chain.db"));
     let text = nowhere.create().unwrap_err().to_string();
     assert!(
@@ -156,7 +156,7 @@ fn an_unwritable_place_is_refused() {
 
 #[test]
 fn another_version_is_refused() {
-    let place = Place::with_chain(0, 3);
+    let place = DamageAt::with_chain(0, 3);
     let other = rusqlite::Connection::open(place.file()).unwrap();
     other.pragma_update(None, "user_version", 9).unwrap();
     drop(other);
@@ -176,7 +176,7 @@ fn another_version_is_refused() {
 
 #[test]
 fn a_store_that_exists_is_not_created_again() {
-    let place = Place::with_chain(0, 3);
+    let place = DamageAt::with_chain(0, 3);
     assert!(matches!(
         place.url().create().unwrap_err(),
         Error::Exists { .. }
@@ -187,7 +187,7 @@ fn a_store_that_exists_is_not_created_again() {
 
 #[test]
 fn a_log_without_its_database_is_not_adopted() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::write(
         place.0.path().join("chain.db-wal"),
         "frames of another database",
@@ -199,7 +199,7 @@ fn a_log_without_its_database_is_not_adopted() {
 
 #[test]
 fn an_interrupted_creation_is_no_obstacle() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::write(place.0.path().join("chain.db.creating"), "half").unwrap();
     drop(place.url().create().unwrap());
     assert_eq!(place.files(), ["chain.db", "chain.db.lock"]);
@@ -207,7 +207,7 @@ fn an_interrupted_creation_is_no_obstacle() {
 
 #[test]
 fn one_writer_through_all_names_of_a_file() {
-    let place = Place::with_chain(0, 3);
+    let place = DamageAt::with_chain(0, 3);
     let held = place.url().open().unwrap();
     assert!(matches!(
         place.url().open().unwrap_err(),
@@ -230,7 +230,7 @@ fn one_writer_through_all_names_of_a_file() {
 
 #[test]
 fn a_separate_reader_follows_the_writer() {
-    let place = Place::with_chain(0, 3);
+    let place = DamageAt::with_chain(0, 3);
     let reader = place.url().open_read_only().unwrap();
     let mut store = place.url().open().unwrap();
     store
@@ -242,7 +242,7 @@ fn a_separate_reader_follows_the_writer() {
     ask(
         &*reader,
         Extent {
-            floor: 2,
+            body_floor: 2,
             ..Extent::whole(4)
         },
         BODY_BYTES,
@@ -252,7 +252,7 @@ fn a_separate_reader_follows_the_writer() {
 
 #[test]
 fn pruning_gives_measured_space_back() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     let size = 100_000;
     let run: Vec<Block> = (0..100).map(|height| block(height, size)).collect();
@@ -274,7 +274,7 @@ fn pruning_gives_measured_space_back() {
     ask(
         &*store.reader,
         Extent {
-            floor: 90,
+            body_floor: 90,
             ..Extent::whole(100)
         },
         size,
@@ -285,7 +285,7 @@ fn pruning_gives_measured_space_back() {
 /// That it is no store would be believed without looking for a backup.
 #[test]
 fn what_damage_left_of_a_store_is_corrupt_and_no_stranger() {
-    let whole = Place::with_chain(5, 60);
+    let whole = DamageAt::with_chain(5, 60);
     let bytes = fs::read(whole.file()).unwrap();
     let flipped = |at: usize| {
         let mut bytes = bytes.clone();
@@ -310,14 +310,14 @@ fn what_damage_left_of_a_store_is_corrupt_and_no_stranger() {
 
 #[test]
 fn a_truncated_file_is_reported() {
-    let whole = Place::with_chain(5, 60);
+    let whole = DamageAt::with_chain(5, 60);
     let bytes = fs::read(whole.file()).unwrap();
     let extent = Extent {
-        floor: 5,
+        body_floor: 5,
         ..Extent::whole(60)
     };
     for kept in (1..bytes.len()).step_by(bytes.len() / 40) {
-        let place = Place::new();
+        let place = DamageAt::new();
         fs::write(place.file(), &bytes[..kept]).unwrap();
         let error = open_and_ask(&place, extent).unwrap_err();
         assert!(
@@ -331,14 +331,14 @@ fn a_truncated_file_is_reported() {
 /// for readers and for writers.
 #[test]
 fn a_flipped_byte_is_reported_or_harmless() {
-    let whole = Place::with_chain(5, 60);
+    let whole = DamageAt::with_chain(5, 60);
     let bytes = fs::read(whole.file()).unwrap();
     let extent = Extent {
-        floor: 5,
+        body_floor: 5,
         ..Extent::whole(60)
     };
     let (mut reported, mut harmless) = (0, 0);
-    let place = Place::new();
+    let place = DamageAt::new();
     let masks = [0x01, 0x80, 0xFF].into_iter().cycle();
     for (offset, mask) in (0..bytes.len()).step_by(FLIP_STRIDE_BYTES).zip(masks) {
         let mut damaged = bytes.clone();
@@ -360,20 +360,20 @@ fn a_flipped_byte_is_reported_or_harmless() {
     );
 }
 
-fn open_and_ask(place: &Place, extent: Extent) -> Result<(), Error> {
+fn open_and_ask(place: &DamageAt, extent: Extent) -> Result<(), Error> {
     let reader = place.url().open_read_only()?;
     let first = ask(&*reader, extent, BODY_BYTES);
     let name = reader
-        .meta("name")
+        .named_value("name")
         .map(|value| assert_eq!(value.as_deref(), Some(&b"value"[..])));
     first.and(name)
 }
 
-fn open_and_write(place: &Place, extent: Extent) -> Result<(), Error> {
+fn open_and_write(place: &DamageAt, extent: Extent) -> Result<(), Error> {
     let Store { mut writer, .. } = place.url().open()?;
     writer.append(&[block(extent.end, BODY_BYTES)], Durability::Os)?;
-    writer.prune(Part::Body, extent.floor + 5, u64::MAX)?;
-    writer.truncate(extent.floor + 20)
+    writer.prune(Part::Body, extent.body_floor + 5, u64::MAX)?;
+    writer.truncate(extent.body_floor + 20)
 }
 
 fn check(url: &StoreUrl) -> Vec<String> {
@@ -384,14 +384,14 @@ fn check(url: &StoreUrl) -> Vec<String> {
 }
 
 /// Changes a row behind the store's back.
-fn tamper(place: &Place, sql: &str) {
+fn tamper(place: &DamageAt, sql: &str) {
     let connection = rusqlite::Connection::open(place.file()).unwrap();
     assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
 }
 
 /// A store whose index has runs.
-fn with_runs(end: u64) -> Place {
-    let place = Place::new();
+fn with_runs(end: u64) -> DamageAt {
+    let place = DamageAt::new();
     let options = SqliteOptions {
         index: IndexOptions {
             entries_in_memory: 40,
@@ -458,7 +458,7 @@ fn flipped_bytes_of_a_store_with_runs_are_reported_or_harmless() {
     let whole = with_runs(60);
     let bytes = fs::read(whole.file()).unwrap();
     let extent = Extent::whole(60);
-    let place = Place::new();
+    let place = DamageAt::new();
     let masks = [0x01, 0x80, 0xFF].into_iter().cycle();
     let mut reported = 0;
     for (offset, mask) in (0..bytes.len()).step_by(FLIP_STRIDE_BYTES).zip(masks) {
@@ -483,7 +483,7 @@ fn flipped_bytes_of_a_store_with_runs_are_reported_or_harmless() {
 
 #[test]
 fn one_damaged_row_of_the_index_is_one_line_and_hides_no_others() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let options = SqliteOptions {
         index: IndexOptions {
             // One run, with two rows of filters.
@@ -529,7 +529,7 @@ mod names {
 
     #[test]
     fn a_file_with_two_names_is_refused_through_both() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         let other = place.0.path().join("other.db");
         fs::hard_link(place.file(), &other).unwrap();
         let files = place.files();
@@ -550,7 +550,7 @@ mod names {
 
     #[test]
     fn a_link_that_comes_while_a_store_is_open_lets_nobody_in() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         let mut store = place.url().open().unwrap();
         let other = place.0.path().join("other.db");
         fs::hard_link(place.file(), &other).unwrap();
@@ -563,7 +563,7 @@ mod names {
 
     #[test]
     fn a_file_that_was_renamed_while_it_is_open_is_not_opened_again() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         let held = place.url().open().unwrap();
         let other = place.0.path().join("other.db");
         fs::rename(place.file(), &other).unwrap();
@@ -581,7 +581,7 @@ mod names {
 
     #[test]
     fn a_link_that_leads_nowhere_is_refused_and_stays() {
-        let place = Place::new();
+        let place = DamageAt::new();
         let target = place.0.path().join("unmounted").join("chain.db");
         symlink(&target, place.file()).unwrap();
         let url = place.url();
@@ -620,18 +620,18 @@ mod processes {
 
     const CHILD: &str = "HUBLEDGER_STORAGE_SQLITE_TEST";
 
-    fn task(place: &Place, what: &str) -> String {
+    fn task(place: &DamageAt, what: &str) -> String {
         format!("{what} {}", place.file().display())
     }
 
-    fn child_with(place: &Place, what: &str) -> Command {
+    fn child_with(place: &DamageAt, what: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "processes::child", "--nocapture"]);
         command.env(CHILD, task(place, what));
         command
     }
 
-    fn read_only_child(place: &Place, what: &str) -> Command {
+    fn read_only_child(place: &DamageAt, what: &str) -> Command {
         let task = task(place, what);
         where_read_only(place.0.path(), "processes::child", (CHILD, &task))
     }
@@ -716,7 +716,7 @@ mod processes {
     /// The lock is on the file, not on its name, nor on the file of the lock.
     #[test]
     fn a_writer_keeps_others_out_whatever_the_file_is_called_by_then() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         let child = holding(&mut child_with(&place, "write"));
         assert!(matches!(
             place.url().open().unwrap_err(),
@@ -737,7 +737,7 @@ mod processes {
     }
 
     /// The locks that SQLite holds on a file for this process, as the system lists them.
-    fn locks(place: &Place) -> Vec<String> {
+    fn locks(place: &DamageAt) -> Vec<String> {
         let inode = fs::metadata(place.file()).unwrap().ino();
         let owner = std::process::id().to_string();
         let is_ours = |line: &&str| {
@@ -755,7 +755,7 @@ mod processes {
     /// The system drops them when the process closes any other descriptor of the file.
     #[test]
     fn locks_of_sqlite_stay_whatever_else_the_process_opens_and_closes() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         let early = place.url().open_read_only().unwrap();
         let held = locks(&place);
         assert_eq!(held.len(), 1, "{held:?}");
@@ -771,7 +771,7 @@ mod processes {
 
     #[test]
     fn a_store_where_nothing_can_be_written_is_read_and_says_so_to_writers() {
-        let place = Place::with_chain(0, 3);
+        let place = DamageAt::with_chain(0, 3);
         fs::remove_file(place.0.path().join("chain.db.lock")).unwrap();
         let before = fs::read(place.file()).unwrap();
         assert_done(&mut read_only_child(&place, "read-only"));
@@ -783,7 +783,7 @@ mod processes {
     /// As a medium holds them after a crash: the database and its log.
     #[test]
     fn a_log_that_can_not_be_read_there_is_named() {
-        let (live, place) = (Place::with_chain(0, 2), Place::new());
+        let (live, place) = (DamageAt::with_chain(0, 2), DamageAt::new());
         let mut store = live.url().open().unwrap();
         let run = [block(2, BODY_BYTES)];
         store.writer.append(&run, Durability::Disk).unwrap();
@@ -820,7 +820,7 @@ mod processes {
 
     #[test]
     fn readers_where_nothing_can_be_written_follow_a_writer_or_keep_it_out() {
-        let place = Place::with_chain(0, 2);
+        let place = DamageAt::with_chain(0, 2);
         // A writer elsewhere has files, which are read.
         let mut store = place.url().open().unwrap();
         let run = [block(2, BODY_BYTES)];

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hubledger::consensus;
 use hubledger::digest::{BlockHash, Digest};
-use hubledger::ledger::Outcome;
+use hubledger::ledger::Staging;
 use hubledger::model::{Block, Header, HeaderFields, OriginalHeader, Seal, VectorClock};
 use hubledger::rejection::Reason;
 use hubledger::signature::Signature;
@@ -143,7 +143,7 @@ fn the_block_hash_changes_with_every_bit_of_the_header_and_the_block_is_refused(
         }
         let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
         assert!(
-            matches!(outcome, Outcome::Rejected(_)),
+            matches!(outcome, Staging::Rejected(_)),
             "bit {bit}: {outcome:?}"
         );
         assert_eq!(ledger.state(), chain.state());
@@ -154,7 +154,7 @@ fn the_block_hash_changes_with_every_bit_of_the_header_and_the_block_is_refused(
     );
     assert_eq!(
         ledger.stage(&honest).unwrap(),
-        Outcome::Staged,
+        Staging::Staged,
         "the honest block still fits"
     );
 }
@@ -170,7 +170,7 @@ fn every_bit_of_seal_and_body_is_covered_too() {
         let mut bytes = original.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
-        let Outcome::Rejected(rejected) = outcome else {
+        let Staging::Rejected(rejected) = outcome else {
             panic!("bit {bit}: {outcome:?}")
         };
         let expected: &[Reason] = match bit / 8 {
@@ -239,7 +239,7 @@ fn a_header_of_an_unknown_version() {
     for version in [0, 2, 255] {
         let mut bytes = honest.encode();
         bytes[4] = version;
-        let Outcome::Rejected(rejected) = chain.offer(&bytes) else {
+        let Staging::Rejected(rejected) = chain.offer(&bytes) else {
             panic!("accepted")
         };
         assert_eq!((rejected.height, rejected.reason), (4, Reason::Version));
@@ -256,7 +256,7 @@ fn a_header_cut_short_is_malformed_wherever_it_is_cut() {
         bytes.extend_from_slice(&header[..length]);
         bytes.extend_from_slice(&honest.encode()[4 + header.len()..]);
         let outcome = ledger.stage_bytes(&bytes.into()).unwrap();
-        let Outcome::Rejected(rejected) = outcome else {
+        let Staging::Rejected(rejected) = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Changing what a block holds: witnesses, leaves, counts, sizes.
 
 use hubledger::digest::Digest;
-use hubledger::ledger::Outcome;
+use hubledger::ledger::Staging;
 use hubledger::merkle;
 use hubledger::model::{Block, Draft, Kind, Operation, Scheme, Transaction};
 use hubledger::original::Original;
@@ -25,7 +25,7 @@ fn with_body(honest: &Block, transactions: &[Transaction]) -> Vec<u8> {
 #[track_caller]
 fn rejected(chain: &Chain, bytes: &[u8]) -> (Option<u32>, Reason) {
     match chain.offer(bytes) {
-        Outcome::Rejected(Rejected {
+        Staging::Rejected(Rejected {
             transaction,
             reason,
             ..

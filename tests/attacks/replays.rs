@@ -1,6 +1,6 @@
 //! Saying a thing twice, on this chain or on another.
 
-use hubledger::ledger::Outcome;
+use hubledger::ledger::Staging;
 use hubledger::rejection::{Reason, Rejected};
 
 use crate::common::{Chain, corrupt_signature, fields, key, sealed};
@@ -98,7 +98,7 @@ fn nonce_zero() {
     let nonce = bytes.len() - witness - 8;
     assert_eq!(bytes[nonce..nonce + 8], 1u64.to_le_bytes());
     bytes[nonce] = 0;
-    let Outcome::Rejected(rejected) = chain.offer(&bytes) else {
+    let Staging::Rejected(rejected) = chain.offer(&bytes) else {
         panic!("nonce 0 was accepted")
     };
     assert_eq!(
@@ -143,11 +143,11 @@ fn a_block_for_another_chain() {
 fn genesis_of_another_specification() {
     let here = Chain::new(1, |_| {});
     let twin = Chain::new(1, |fields| fields.name.push('s'));
-    let Outcome::Rejected(rejected) = here.offer(&twin.spec().genesis().encode()) else {
+    let Staging::Rejected(rejected) = here.offer(&twin.spec().genesis().encode()) else {
         panic!("another genesis was accepted");
     };
     assert_eq!((rejected.height, rejected.reason), (0, Reason::Chain));
-    assert_eq!(here.offer(&here.spec().genesis().encode()), Outcome::Held);
+    assert_eq!(here.offer(&here.spec().genesis().encode()), Staging::Held);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn another_block_at_a_held_height() {
     for _ in 0..3 {
         chain.extend(&[]);
     }
-    let Outcome::Rejected(rejected) = chain.offer(&rival.encode()) else {
+    let Staging::Rejected(rejected) = chain.offer(&rival.encode()) else {
         panic!("a fork was accepted");
     };
     assert_eq!(
@@ -165,7 +165,7 @@ fn another_block_at_a_held_height() {
         (1, None, Reason::Fork)
     );
     for block in &chain.blocks {
-        assert_eq!(chain.offer(&block.encode()), Outcome::Held);
+        assert_eq!(chain.offer(&block.encode()), Staging::Held);
     }
     // The validator alone, which knows no earlier blocks, sees a wrong height.
     assert_eq!(chain.refusal(&rival), (None, Reason::Height));
@@ -178,7 +178,7 @@ fn another_genesis_with_this_chain_id() {
     forged.timestamp += 1;
     let block = sealed(forged, &key("hub-0"), &[]);
     let verdict = chain.offer(&block.encode());
-    let Outcome::Rejected(Rejected {
+    let Staging::Rejected(Rejected {
         height: 0, reason, ..
     }) = verdict
     else {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hubledger::clock::FixedClock;
 use hubledger::digest::Digest;
 use hubledger::engine::{self, Engine};
-use hubledger::ledger::{Ledger, Outcome};
+use hubledger::ledger::{Ledger, Staging};
 use hubledger::merkle;
 use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, Scheme, Seal, Transaction, VectorClock,
@@ -266,7 +266,7 @@ impl Chain {
             let offered = self.offer(&block.encode());
             assert_eq!(
                 offered,
-                Outcome::Rejected(rejected.clone()),
+                Staging::Rejected(rejected.clone()),
                 "the ledger's verdict"
             );
             assert_eq!(
@@ -281,10 +281,10 @@ impl Chain {
     /// What a ledger that holds this chain makes of the bytes of a block. The ledger's state stays as it was unless
     /// the block is staged.
     #[track_caller]
-    pub fn offer(&self, bytes: &[u8]) -> Outcome {
+    pub fn offer(&self, bytes: &[u8]) -> Staging {
         let mut ledger = self.ledger();
         let outcome = ledger.stage_bytes(&Bytes::copy_from_slice(bytes)).unwrap();
-        if outcome != Outcome::Staged {
+        if outcome != Staging::Staged {
             assert_eq!(
                 ledger.state(),
                 self.state(),
@@ -301,7 +301,7 @@ impl Chain {
         let held = self.blocks[1..].iter().map(|held| held.encode().into());
         for outcome in engine.import(held) {
             let outcome = outcome.unwrap();
-            assert!(matches!(outcome, engine::Outcome::Committed { .. }));
+            assert!(matches!(outcome, engine::Outcome::Committed(_)));
         }
         let offered = engine.import([block.encode().into()]);
         offered.map(Result::unwrap).collect()
@@ -311,7 +311,7 @@ impl Chain {
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::create(memory(), self.spec(), clock(self.now())).unwrap();
         for block in &self.blocks[1..] {
-            assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
         }
         ledger.commit().unwrap();
         ledger

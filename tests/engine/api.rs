@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use hubledger::clock::{Clock, TIME_US_MAX};
-use hubledger::engine::{Admission, Engine, EngineError, Event, Outcome, Stage, Ticket, WhenFull};
+use hubledger::clock::{Clock, TIME_US_MAX, Timer};
+use hubledger::engine::{
+    Admission, Committed, Engine, EngineError, Event, Outcome, Stage, Ticket, WhenFull,
+};
 use hubledger::ledger::Lookup;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::model::Transaction;
@@ -20,6 +22,12 @@ use crate::support::{encoded, engine, messages, outcomes};
 /// A clock that tests move.
 #[derive(Default)]
 struct Hands(AtomicU64);
+
+impl Timer for Hands {
+    fn elapsed_us(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 impl Clock for Hands {
     fn now_us(&self) -> u64 {
@@ -219,7 +227,8 @@ fn a_block_is_produced_by_fee_and_each_senders_nonces_in_order() {
         engine.produce(&key("mallory")),
         Err(EngineError::Produce(_))
     ));
-    let Outcome::Committed { height: 1, .. } = engine.produce(&key("hub-0")).unwrap() else {
+    let Outcome::Committed(Committed { height: 1, .. }) = engine.produce(&key("hub-0")).unwrap()
+    else {
         panic!("not committed");
     };
     let block = engine.block(1).unwrap().unwrap();
@@ -234,8 +243,9 @@ fn a_block_is_produced_by_fee_and_each_senders_nonces_in_order() {
     );
     let metrics = engine.metrics();
     assert_eq!(metrics.waiting_transactions, 1);
-    assert_eq!((metrics.cache_hits, metrics.cache_misses), (4, 0));
-    let Outcome::Committed { height: 2, .. } = engine.produce(&key("hub-0")).unwrap() else {
+    assert_eq!((metrics.verified_hits, metrics.verified_misses), (4, 0));
+    let Outcome::Committed(Committed { height: 2, .. }) = engine.produce(&key("hub-0")).unwrap()
+    else {
         panic!("not committed");
     };
     assert_eq!(engine.metrics().waiting_transactions, 0);
@@ -280,7 +290,7 @@ fn producing_goes_on_while_others_import() {
         .any(|outcome| matches!(outcome, Outcome::Rejected(_)));
     // Whichever came first at a height holds it.
     match produced.unwrap() {
-        Outcome::Committed { height, .. } => assert_eq!(height <= 30, rejected),
+        Outcome::Committed(Committed { height, .. }) => assert_eq!(height <= 30, rejected),
         other => panic!("{other:?}"),
     }
     engine.shutdown().unwrap();
@@ -315,7 +325,7 @@ fn only_what_admission_checked_is_not_checked_again() {
     };
     assert_eq!(rejected.reason, Reason::Identity);
     let metrics = engine.metrics();
-    assert_eq!(metrics.cache_hits, 0);
+    assert_eq!(metrics.verified_hits, 0);
 }
 
 #[test]
@@ -335,7 +345,7 @@ fn a_receipt_says_what_was_reached_and_the_watermark_waits_for_it() {
         let waiting = scope.spawn(|| engine.wait_committed(4, Durability::Os));
         for outcome in outcomes(&engine, &encoded(&blocks)) {
             match outcome {
-                Outcome::Committed { receipt, .. } => {
+                Outcome::Committed(Committed { receipt, .. }) => {
                     assert!(receipt.durability >= Durability::Os);
                 }
                 other => panic!("{other:?}"),
@@ -369,7 +379,7 @@ fn subscribers_follow_at_their_own_pace() {
     let (mut heads, mut rejections) = (0, 0);
     while let Some(event) = all.next() {
         match event {
-            Event::Committed { height, .. } => heights.push(height),
+            Event::Committed(Committed { height, .. }) => heights.push(height),
             Event::Head { height, .. } => {
                 assert!(heights.contains(&height));
                 heads += 1;
@@ -403,7 +413,7 @@ fn contents(engine: &Engine, height: u64) -> Vec<(String, u64)> {
 
 fn produce(engine: &Engine) -> u64 {
     match engine.produce(&key("hub-0")).unwrap() {
-        Outcome::Committed { height, .. } => height,
+        Outcome::Committed(Committed { height, .. }) => height,
         other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hubledger::consensus;
-use hubledger::engine::{Engine, EngineError, Outcome, WhenFull};
+use hubledger::engine::{Committed, Engine, EngineError, Outcome, WhenFull};
 use hubledger::model::{Block, Seal};
 use hubledger::rejection::Reason;
 
@@ -53,7 +53,7 @@ fn a_block_is_built_without_a_seal_and_is_valid_with_one() {
     let committed = outcomes(&engine, &encoded(std::slice::from_ref(&block)));
     assert!(matches!(
         committed[..],
-        [Outcome::Committed { height: 1, .. }]
+        [Outcome::Committed(Committed { height: 1, .. })]
     ));
     // What is held is not the next one.
     let held = engine.check(&block).unwrap().expect_err("held");
@@ -124,7 +124,7 @@ fn producing_beside_others_who_produce_is_never_busy() {
             let engine = Arc::clone(&engine);
             thread::spawn(move || {
                 let produced = (0..20).map(|_| engine.produce(&key("hub-0")).unwrap());
-                let is_new = |outcome: &Outcome| matches!(outcome, Outcome::Committed { .. });
+                let is_new = |outcome: &Outcome| matches!(outcome, Outcome::Committed(_));
                 produced.filter(is_new).count() as u64
             })
         })

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hubledger::engine::{Engine, Outcome};
+use hubledger::engine::{Committed, Engine, Outcome};
 use hubledger::ledger::{self, Ledger};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
@@ -71,9 +71,9 @@ fn sequential(trial: &Trial, store: &MemoryStore) -> Verdicts {
     for bytes in &trial.blocks {
         let height = || Block::decode(bytes).unwrap().height();
         match ledger.stage_bytes(bytes).unwrap() {
-            ledger::Outcome::Staged => verdicts.0.push((height(), true)),
-            ledger::Outcome::Held => verdicts.0.push((height(), false)),
-            ledger::Outcome::Rejected(rejected) => {
+            ledger::Staging::Staged => verdicts.0.push((height(), true)),
+            ledger::Staging::Held => verdicts.0.push((height(), false)),
+            ledger::Staging::Rejected(rejected) => {
                 verdicts.1 = Some(rejected);
                 break;
             }
@@ -101,7 +101,7 @@ fn parallel(trial: &Trial, store: &MemoryStore, setup: Setup) -> Verdicts {
     for outcome in outcomes(&engine, &trial.blocks) {
         assert_eq!(verdicts.1, None, "nothing comes behind a rejection");
         match outcome {
-            Outcome::Committed { height, .. } => verdicts.0.push((height, true)),
+            Outcome::Committed(Committed { height, .. }) => verdicts.0.push((height, true)),
             Outcome::Held { height } => verdicts.0.push((height, false)),
             Outcome::Rejected(rejected) => verdicts.1 = Some(rejected),
         }
@@ -115,7 +115,7 @@ fn stored(store: &MemoryStore) -> (Vec<StoredBlock>, Option<Bytes>) {
     let reader = store.open().unwrap().reader;
     let end = reader.extent().unwrap().end;
     let blocks = (0..end).map(|height| reader.block(height).unwrap().unwrap());
-    (blocks.collect(), reader.meta("state").unwrap())
+    (blocks.collect(), reader.named_value("state").unwrap())
 }
 
 #[track_caller]

@@ -43,7 +43,7 @@ fn a_caller_that_is_faster_than_the_disk_is_told_so_or_waits() {
         let waiting = scope.spawn(|| engine.offer(vec![blocks[taken].clone()], WhenFull::Wait));
         is_open.store(true, Ordering::Release);
         let outcome = waiting.join().unwrap().unwrap().wait().unwrap();
-        assert!(matches!(outcome[..], [Outcome::Committed { .. }]));
+        assert!(matches!(outcome[..], [Outcome::Committed(_)]));
     });
     engine.shutdown().unwrap();
 }

@@ -90,7 +90,7 @@ fn imported(trial: &Trial, threads: usize) -> Verdict {
         match outcome.unwrap() {
             Outcome::Rejected(verdict) => rejected = Some(verdict),
             outcome => {
-                assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+                assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
                 valid += 1;
             }
         }
@@ -109,10 +109,14 @@ fn stored(trial: &Trial, snapshot: Option<&[u8]>) -> storage::Store {
     let run: Vec<_> = run.iter().map(filed).collect();
     let writer = &mut store.writer;
     let spec = trial.chain.spec().bytes();
-    writer.put_meta("spec", spec, Durability::Memory).unwrap();
+    writer
+        .put_named_value("spec", spec, Durability::Memory)
+        .unwrap();
     writer.append(&run, Durability::Memory).unwrap();
     if let Some(state) = snapshot {
-        writer.put_meta("state", state, Durability::Memory).unwrap();
+        writer
+            .put_named_value("state", state, Durability::Memory)
+            .unwrap();
     }
     store
 }

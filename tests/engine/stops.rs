@@ -9,8 +9,8 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hubledger::clock::Clock;
-use hubledger::engine::{Engine, EngineError, Outcome, Stage, WhenFull};
+use hubledger::clock::Timer;
+use hubledger::engine::{Committed, Engine, EngineError, Outcome, Stage, WhenFull};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger_storage::{
     Block, BlockWriter, Durability, Error, MemoryStore, Part, PruneReceipt, Receipt, Result, Store,
@@ -62,9 +62,9 @@ impl BlockWriter for Failing {
         self.writer.prune(part, below, limit)
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        self.check("put_meta")?;
-        self.writer.put_meta(key, value, durability)
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        self.check("put_named_value")?;
+        self.writer.put_named_value(key, value, durability)
     }
 
     fn sync(&mut self) -> Result<Receipt> {
@@ -116,7 +116,7 @@ fn a_failing_store_is_an_error_for_everybody_and_loses_nothing_acknowledged() {
         let mut failed = false;
         for outcome in engine.import(blocks.iter().cloned()) {
             match outcome {
-                Ok(Outcome::Committed { height, .. }) => acknowledged = height,
+                Ok(Outcome::Committed(Committed { height, .. })) => acknowledged = height,
                 Ok(other) => panic!("{other:?}"),
                 Err(EngineError::Ledger(_)) => failed = true,
                 Err(other) => panic!("{other}"),
@@ -159,7 +159,7 @@ fn a_stage_that_panics_is_an_error_and_not_lost() {
                     assert_eq!((at, message.as_str()), (stage, "a test's panic"));
                 }
                 // One turn may have taken all parcels through a stage, or others took them while it panicked.
-                Ok(Outcome::Committed { .. }) => match calls.load(Ordering::Relaxed) {
+                Ok(Outcome::Committed(_)) => match calls.load(Ordering::Relaxed) {
                     0 => panic!("{stage} is never entered"),
                     calls if calls <= after => continue,
                     _ => {}
@@ -313,8 +313,8 @@ fn who_subscribes_after_the_end_or_a_failure_finds_it() {
 /// A timer that stands still, and panics after so many looks at it.
 struct Brittle(AtomicUsize);
 
-impl Clock for Brittle {
-    fn now_us(&self) -> u64 {
+impl Timer for Brittle {
+    fn elapsed_us(&self) -> u64 {
         let left = |left: usize| left.checked_sub(1);
         let left = self
             .0

@@ -85,7 +85,7 @@ fn follow(engine: &Engine, folder: &Path, name: &str) {
         next(registered) <= next(done.last),
         "a registered position is never ahead"
     );
-    let floor = engine.reader().extent().unwrap().floor;
+    let floor = engine.reader().extent().unwrap().body_floor;
     assert!(floor <= next(registered), "pruned beyond a follower");
     let mut follower = engine.register(name, done.last).unwrap();
     let mut step = |follower: &mut Follower| {
@@ -245,7 +245,7 @@ fn kill_again_and_again(scheme: &str) {
     let chain = ChainReader::open(url.open_read_only().unwrap()).unwrap();
     let extent = chain.extent().unwrap();
     assert_eq!(checked.lines, [extent.end; NAMES.len()]);
-    assert_eq!(extent.floor, extent.end.saturating_sub(4));
+    assert_eq!(extent.body_floor, extent.end.saturating_sub(4));
     for name in NAMES {
         let text = fs::read_to_string(folder.join(name)).unwrap();
         for (height, line) in (0..).zip(text.lines()) {

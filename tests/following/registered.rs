@@ -53,7 +53,7 @@ fn the_value_has_these_bytes_and_is_there_after_the_end() {
             &[0],
         ];
         let store = place.open();
-        let held = store.reader.meta("followers").unwrap().unwrap();
+        let held = store.reader.named_value("followers").unwrap().unwrap();
         assert_eq!(held, golden.concat(), "{place}");
         drop(store);
 
@@ -95,7 +95,7 @@ fn pruning_waits_and_says_for_whom() {
         assert_eq!(report.held_back_by, Some(held(12)), "{place}");
         let extent = engine.reader().extent().unwrap();
         assert_eq!(
-            (extent.floor, extent.index_floor, extent.header_floor),
+            (extent.body_floor, extent.index_floor, extent.header_floor),
             (12, 12, 12)
         );
         // Acknowledging is enough for pruning to go on, without a sync.
@@ -152,7 +152,7 @@ fn a_live_chain_keeps_what_somebody_has_not_finished() {
             let builder = Engine::builder().keep_to(policy.clone(), None);
             engine(&place, &whole, builder)
         };
-        let floor = |engine: &Engine| engine.reader().extent().unwrap().floor;
+        let floor = |engine: &Engine| engine.reader().extent().unwrap().body_floor;
         let engine = open();
         let mut follower = engine.register("slow", 0).unwrap();
         import(&engine, &whole);
@@ -227,13 +227,13 @@ impl BlockWriter for Counting {
         self.writer.prune(part, below, limit)
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
         if key == "followers" {
             self.counts[0].fetch_add(1, Ordering::SeqCst);
             let is_on_disk = durability == Durability::Disk;
             self.counts[1].fetch_add(is_on_disk.into(), Ordering::SeqCst);
         }
-        self.writer.put_meta(key, value, durability)
+        self.writer.put_named_value(key, value, durability)
     }
 
     fn sync(&mut self) -> Result<Receipt> {
@@ -315,7 +315,7 @@ fn a_damaged_value_is_an_error_by_name() {
         let value = [&b"HLFOLL\0\x01"[..], &[9]].concat();
         store
             .writer
-            .put_meta("followers", &value, Durability::Os)
+            .put_named_value("followers", &value, Durability::Os)
             .unwrap();
         drop(store);
         let is_named = |error: &LedgerError| {
@@ -334,7 +334,7 @@ fn a_damaged_value_is_an_error_by_name() {
         let pruned = ledger.prune(&policy, None, &mut |_| ControlFlow::Continue(()));
         is_named(&pruned.unwrap_err());
         is_named(&ledger.reader().followers().unwrap_err());
-        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+        assert_eq!(ledger.reader().extent().unwrap().body_floor, 0, "{place}");
     }
 }
 
@@ -348,7 +348,7 @@ fn a_copy_has_no_followers() {
         let target = memory();
         let copy = target.reader.clone();
         copy_chain(&engine.reader(), target, &mut |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(copy.meta("followers").unwrap(), None, "{place}");
+        assert_eq!(copy.named_value("followers").unwrap(), None, "{place}");
         engine.shutdown().unwrap();
     }
 }

@@ -275,7 +275,7 @@ fn flipped_and_missing_bytes_are_reported() {
         if !path.ends_with("manifest.json") {
             let mut ledger = whole.ledger();
             assert!(prune_into(&mut ledger, 3, &archive).is_err());
-            assert_eq!(ledger.reader().extent().unwrap().floor, 0);
+            assert_eq!(ledger.reader().extent().unwrap().body_floor, 0);
         }
         fs::write(&path, &genuine).unwrap();
     }

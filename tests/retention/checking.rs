@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hubledger::engine::verify_store;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::ledger::{LedgerError, Outcome, StoreReport};
+use hubledger::ledger::{LedgerError, Staging, StoreReport};
 use hubledger::model::Block;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::Depth;
@@ -35,10 +35,10 @@ fn a_pruned_chain_is_valid_as_far_as_it_is_there() {
         // The snapshot was taken at the head.
         assert_eq!(from(&report), (0, 21, 31), "{place}");
         assert_eq!((report.blocks, report.head), (31, short.state().head()));
-        assert_eq!(report.transactions, short.state().transactions());
+        assert_eq!(report.transactions, short.state().transaction_count());
         let mut ledger = place.again(&short);
         for block in &whole.blocks[31..] {
-            assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
         }
         drop(ledger);
         let report = verify(place.open().reader, &whole).unwrap();
@@ -95,10 +95,12 @@ fn verdict_on(
         .collect();
     let writer = &mut store.writer;
     writer
-        .put_meta("spec", chain.spec().bytes(), Durability::Memory)
+        .put_named_value("spec", chain.spec().bytes(), Durability::Memory)
         .unwrap();
     writer.append(&run, Durability::Memory).unwrap();
-    writer.put_meta("state", state, Durability::Memory).unwrap();
+    writer
+        .put_named_value("state", state, Durability::Memory)
+        .unwrap();
     writer.prune(Part::Body, 20, u64::MAX).unwrap();
     verify(store.reader, chain).map(|report| report.rejected)
 }

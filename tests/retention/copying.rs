@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 
 use hubledger::engine::verify_store;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::ledger::{
-    ChainReader, CopyReport, CopyStep, Ledger, LedgerError, Outcome, copy_chain,
-};
+use hubledger::ledger::{ChainReader, CopyReport, Ledger, LedgerError, Staging, Step, copy_chain};
 use hubledger_storage::{Durability, Extent, Store};
 
 use crate::common::{Chain, clock, memory};
@@ -42,7 +40,7 @@ fn a_chain_is_the_same_in_every_other_backend() {
                 (compared.ids, compared.blocks, compared.proofs),
                 (61, 61, 4)
             );
-            let transactions = whole.state().transactions();
+            let transactions = whole.state().transaction_count();
             assert_eq!(compared.look_ups, transactions);
             assert_eq!(target.again(&whole).state(), whole.state(), "{what}");
             let opened = target.open().reader;
@@ -83,7 +81,7 @@ fn a_pruned_chain_is_copied_with_its_floors_and_leaf_hashes() {
                 }
                 let longer = chain(44);
                 for block in &longer.blocks[41..] {
-                    assert_eq!(again.submit(block).unwrap(), Outcome::Staged);
+                    assert_eq!(again.submit(block).unwrap(), Staging::Staged);
                 }
             }
         }
@@ -107,7 +105,7 @@ fn a_copy_that_was_interrupted_is_no_chain_until_it_is_finished() {
             });
             match outcome {
                 Ok(report) => {
-                    assert_eq!((attempt, report.extent.floor), (5, 1_101));
+                    assert_eq!((attempt, report.extent.body_floor), (5, 1_101));
                     assert_eq!((report.from, report.bytes), (2_601, 0));
                     continue;
                 }
@@ -155,7 +153,7 @@ fn a_target_that_holds_something_else_is_left_alone() {
         let mut store = place.open();
         store
             .writer
-            .put_meta("copy", b"HLCOPY", Durability::Os)
+            .put_named_value("copy", b"HLCOPY", Durability::Os)
             .unwrap();
         drop(store);
         let refused = copy(&source, place.open()).unwrap_err();
@@ -173,7 +171,9 @@ fn a_snapshot_that_opening_ignores_is_not_copied() {
             drop(source.ledger(&whole));
             let mut store = source.open();
             let writer = &mut store.writer;
-            writer.put_meta("state", snapshot, Durability::Os).unwrap();
+            writer
+                .put_named_value("state", snapshot, Durability::Os)
+                .unwrap();
             drop(store);
             let target = Place::new(place.name).unwrap();
             let reader = source.again(&whole).reader();
@@ -184,7 +184,7 @@ fn a_snapshot_that_opening_ignores_is_not_copied() {
 }
 
 /// Copies while the source goes on as `meanwhile` says, at every step; both end with a sound chain.
-fn live(place: &Place, whole: &Chain, mut meanwhile: impl FnMut(&mut Ledger, CopyStep)) {
+fn live(place: &Place, whole: &Chain, mut meanwhile: impl FnMut(&mut Ledger, Step)) {
     let mut short = whole.clone();
     short.blocks.truncate(2_200);
     let mut ledger = place.ledger(&short);
@@ -221,7 +221,7 @@ fn a_backup_is_made_while_the_ledger_goes_on() {
         let mut next = 2_200;
         live(&place, &whole, |ledger, _| {
             for block in whole.blocks.iter().skip(next).take(20) {
-                assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+                assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
                 next += 1;
             }
         });
@@ -236,7 +236,7 @@ fn a_backup_is_made_while_the_ledger_goes_on_and_is_pruned() {
         let mut keep = 1_800;
         live(&place, &whole, |ledger, _| {
             for block in whole.blocks.iter().skip(next).take(20) {
-                assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+                assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
                 next += 1;
             }
             prune(ledger, &PrunePolicy::of_bodies(Keep::Last(keep)));

@@ -58,7 +58,10 @@ fn leaf_hashes() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, reader) = pruned(&folder.path().join("archive"));
     let directory = [b"HLLEAFDR".to_vec(), u32(1), u64(0), u64(3)];
-    assert_eq!(reader.meta("leaves").unwrap().unwrap(), sealed(&directory));
+    assert_eq!(
+        reader.named_value("leaves").unwrap().unwrap(),
+        sealed(&directory)
+    );
     let leaf = |block: usize, index: usize| {
         let transaction = &whole.blocks[block].transactions()[index];
         let data = [&transaction.id().0, transaction.witness_bytes()].concat();
@@ -73,7 +76,10 @@ fn leaf_hashes() {
         [u32(1), leaf(1, 0)].concat(),
         [u32(2), leaf(2, 0), leaf(2, 1)].concat(),
     ];
-    assert_eq!(reader.meta("leaves/0").unwrap().unwrap(), sealed(&chunk));
+    assert_eq!(
+        reader.named_value("leaves/0").unwrap().unwrap(),
+        sealed(&chunk)
+    );
 }
 
 #[test]
@@ -136,5 +142,5 @@ fn the_mark_of_an_incomplete_copy() {
     let stopped = copy_chain(&source, target, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(LedgerError::Stopped)));
     let mark = [&b"HLCOPY\0\x01"[..], &whole.spec().id().0].concat();
-    assert_eq!(reader.meta("copy").unwrap().unwrap(), mark);
+    assert_eq!(reader.named_value("copy").unwrap().unwrap(), mark);
 }

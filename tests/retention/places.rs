@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hubledger::ledger::{Ledger, Outcome};
+use hubledger::ledger::{Ledger, Staging};
 use hubledger_storage::{MemoryStore, Store, StoreUrl};
 use tempfile::TempDir;
 
@@ -64,7 +64,7 @@ impl Place {
     pub(crate) fn ledger(&self, chain: &Chain) -> Ledger {
         let mut ledger = Ledger::create(self.open(), chain.spec(), clock(chain.now())).unwrap();
         for block in &chain.blocks[1..] {
-            assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
         }
         ledger.commit().unwrap();
         ledger

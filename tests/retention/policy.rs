@@ -30,7 +30,7 @@ fn extents() -> impl Strategy<Value = Extent> {
     (1..120u64, 0..=120u64, 0..=120u64, 0..=120u64).prop_map(|(end, floor, index, header)| {
         let floor = floor % (end + 1);
         Extent {
-            floor,
+            body_floor: floor,
             index_floor: index % (floor + 1),
             header_floor: header % (floor + 1),
             end,
@@ -50,11 +50,11 @@ proptest! {
         if let Ok(after) = floors(&policy, extent, now * BLOCK_US) {
             prop_assert!(after.is_sound(), "{after:?}");
             prop_assert_eq!(after.end, extent.end);
-            prop_assert!(after.floor >= extent.floor);
+            prop_assert!(after.body_floor >= extent.body_floor);
             prop_assert!(after.index_floor >= extent.index_floor);
             prop_assert!(after.header_floor >= extent.header_floor);
             // What must stay stays, as far as it is there.
-            prop_assert!(after.floor <= extent.floor.max(extent.end.saturating_sub(policy.blocks_min)));
+            prop_assert!(after.body_floor <= extent.body_floor.max(extent.end.saturating_sub(policy.blocks_min)));
             // Doing it again changes nothing.
             prop_assert_eq!(floors(&policy, after, now * BLOCK_US), Ok(after));
         }
@@ -63,14 +63,14 @@ proptest! {
     #[test]
     fn keep_counts_are_exact(keep in 1..200u64, end in 1..120u64) {
         let after = floors(&PrunePolicy::of_bodies(Keep::Last(keep)), Extent::whole(end), 0).unwrap();
-        prop_assert_eq!(after.end - after.floor, keep.min(end));
+        prop_assert_eq!(after.end - after.body_floor, keep.min(end));
         prop_assert_eq!((after.index_floor, after.header_floor), (0, 0));
     }
 
     #[test]
     fn keeping_more_never_removes_more(keep in 1..200u64, more in 0..200u64, extent in extents()) {
         let floor = |blocks| {
-            floors(&PrunePolicy::of_bodies(Keep::Last(blocks)), extent, 0).unwrap().floor
+            floors(&PrunePolicy::of_bodies(Keep::Last(blocks)), extent, 0).unwrap().body_floor
         };
         prop_assert!(floor(keep + more) <= floor(keep));
     }
@@ -78,14 +78,14 @@ proptest! {
     #[test]
     fn time_never_lowers_a_floor(age in 0..200u64, now in 0..200u64, later in 0..200u64, extent in extents()) {
         let policy = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(age)));
-        let floor = |now: u64| floors(&policy, extent, now * BLOCK_US).unwrap().floor;
+        let floor = |now: u64| floors(&policy, extent, now * BLOCK_US).unwrap().body_floor;
         prop_assert!(floor(now) <= floor(now + later));
     }
 
     #[test]
     fn an_age_keeps_exactly_the_blocks_that_are_young_enough(age in 0..200u64, now in 0..200u64, end in 1..120u64) {
         let policy = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(age)));
-        let floor = floors(&policy, Extent::whole(end), now * BLOCK_US).unwrap().floor;
+        let floor = floors(&policy, Extent::whole(end), now * BLOCK_US).unwrap().body_floor;
         let expected = (0..end).find(|height| height + age >= now).unwrap_or(end);
         prop_assert_eq!(floor, expected.min(end - 1));
     }
@@ -95,15 +95,15 @@ proptest! {
         extent in extents(), on_disk in 0..10_000u64, budget in 0..10_000u64, blocks_min in 1..50u64,
     ) {
         let policy = PrunePolicy { budget_bytes: Some(budget), blocks_min, ..PrunePolicy::default() };
-        let usage = Usage { bytes_on_disk: on_disk, blocks: extent.end - extent.floor, index_entries: 0 };
+        let usage = Usage { bytes_on_disk: on_disk, blocks: extent.end - extent.body_floor, index_entries: 0 };
         match policy.budget_step(extent, usage) {
             None => {
-                let bodies_left = extent.end - extent.floor > blocks_min.min(extent.end);
-                prop_assert!(on_disk <= budget || !bodies_left && extent.index_floor == extent.floor);
+                let bodies_left = extent.end - extent.body_floor > blocks_min.min(extent.end);
+                prop_assert!(on_disk <= budget || !bodies_left && extent.index_floor == extent.body_floor);
             }
             Some(step) => {
                 prop_assert!(on_disk > budget && step.is_sound() && step != extent);
-                prop_assert!(step.end - step.floor >= blocks_min.min(extent.end - extent.floor));
+                prop_assert!(step.end - step.body_floor >= blocks_min.min(extent.end - extent.body_floor));
                 prop_assert_eq!(step.header_floor, extent.header_floor);
             }
         }
@@ -144,7 +144,7 @@ fn index_and_headers_are_kept_at_least_as_long_as_bodies() {
     };
     let after = floors(&policy, Extent::whole(10), 0).unwrap();
     assert_eq!(
-        (after.floor, after.index_floor, after.header_floor),
+        (after.body_floor, after.index_floor, after.header_floor),
         (5, 5, 3)
     );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubledger::digest::BlockHash;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::ledger::{ChainReader, LedgerError, Outcome};
+use hubledger::ledger::{ChainReader, LedgerError, Staging};
 use hubledger::proof::{Proof, TransactionProof};
 use hubledger_storage::{Durability, Part};
 use sha2::{Digest as _, Sha256};
@@ -44,7 +44,7 @@ fn a_proof_from_before_is_carried_to_every_later_head() {
         let before = proofs(&ledger.reader(), &short);
         prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(1)));
         for block in &whole.blocks[16..] {
-            assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
         }
         prune(&mut ledger, &PrunePolicy::of_bodies(Keep::Last(1)));
         let reader = ledger.reader();
@@ -205,7 +205,7 @@ fn leaf_hashes_that_were_tampered_with_prove_nothing() {
     let transaction = &whole.blocks[7].transactions()[0];
     let genuine = reader.prove_pruned(transaction, 7, None).unwrap();
     for name in ["leaves", "leaves/0"] {
-        let value = store.reader.meta(name).unwrap().unwrap();
+        let value = store.reader.named_value(name).unwrap().unwrap();
         for at in 0..value.len() {
             let mut flipped = value.to_vec();
             flipped[at] ^= 1 << (at % 8);
@@ -214,7 +214,10 @@ fn leaf_hashes_that_were_tampered_with_prove_nothing() {
             forged.extend_from_slice(&Sha256::digest(&forged));
             for bytes in [flipped, value[..at].to_vec(), forged] {
                 let is_forged = bytes.len() == value.len();
-                store.writer.put_meta(name, &bytes, Durability::Os).unwrap();
+                store
+                    .writer
+                    .put_named_value(name, &bytes, Durability::Os)
+                    .unwrap();
                 match reader.prove_pruned(transaction, 7, None) {
                     Ok(proof) => assert!(is_forged && proof == genuine),
                     Err(LedgerError::LeavesPruned(_) | LedgerError::NotInBlock(_)) => {
@@ -224,7 +227,10 @@ fn leaf_hashes_that_were_tampered_with_prove_nothing() {
                 }
             }
         }
-        store.writer.put_meta(name, &value, Durability::Os).unwrap();
+        store
+            .writer
+            .put_named_value(name, &value, Durability::Os)
+            .unwrap();
     }
     assert_eq!(reader.prove_pruned(transaction, 7, None).unwrap(), genuine);
 }

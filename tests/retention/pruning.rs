@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use hubledger::ledger::policy::{Keep, PolicyError, PrunePolicy};
-use hubledger::ledger::{Ledger, LedgerError, Outcome, PruneReport};
+use hubledger::ledger::{Ledger, LedgerError, PruneReport, Staging};
 use hubledger_storage::{Durability, Extent, StoreUrl};
 
 use crate::common::{SECOND, clock};
@@ -45,7 +45,7 @@ fn bodies_go_and_everything_else_goes_on() {
         }
         let mut longer = chain(45);
         for block in longer.blocks.drain(41..) {
-            assert_eq!(again.submit(&block).unwrap(), Outcome::Staged, "{place}");
+            assert_eq!(again.submit(&block).unwrap(), Staging::Staged, "{place}");
         }
     }
 }
@@ -62,7 +62,7 @@ fn staged_blocks_are_committed_first() {
         drop(ledger);
         let again = place.again(&whole);
         assert_eq!(again.state(), whole.state());
-        assert_eq!(again.reader().extent().unwrap().floor, 20);
+        assert_eq!(again.reader().extent().unwrap().body_floor, 20);
     }
 }
 
@@ -79,7 +79,7 @@ fn every_part_has_a_floor_of_its_own() {
         };
         let report = prune(&mut ledger, &policy);
         let extent = Extent {
-            floor: 26,
+            body_floor: 26,
             index_floor: 21,
             header_floor: 16,
             end: 31,
@@ -122,7 +122,7 @@ fn a_clock_that_jumped_ahead_makes_no_block_old() {
             ),
             "{place}"
         );
-        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+        assert_eq!(ledger.reader().extent().unwrap().body_floor, 0, "{place}");
         drop(ledger);
         // A chain that grows is pruned by itself; there a jump of weeks counts as a day.
         let month = 30 * 86_400 * SECOND;
@@ -130,17 +130,17 @@ fn a_clock_that_jumped_ahead_makes_no_block_old() {
         let mut ledger = Ledger::open(place.open(), clock(now)).unwrap();
         ledger.keep_to(policy.clone(), None).unwrap();
         for block in &chain(32).blocks[31..] {
-            assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged, "{place}");
+            assert_eq!(ledger.submit(block).unwrap(), Staging::Staged, "{place}");
         }
         ledger.commit().unwrap();
-        assert_eq!(ledger.reader().extent().unwrap().floor, 0, "{place}");
+        assert_eq!(ledger.reader().extent().unwrap().body_floor, 0, "{place}");
         let older = PrunePolicy::of_bodies(Keep::For(Duration::from_secs(86_400)));
         ledger.keep_to(older, None).unwrap();
         for block in &chain(34).blocks[33..] {
             ledger.submit(block).unwrap();
         }
         ledger.commit().unwrap();
-        assert!(ledger.reader().extent().unwrap().floor > 25, "{place}");
+        assert!(ledger.reader().extent().unwrap().body_floor > 25, "{place}");
     }
 }
 
@@ -172,7 +172,7 @@ fn a_pruning_that_was_stopped_goes_on_where_it_was() {
             steps += 1;
             if report.done {
                 let extent = ledger.reader().extent().unwrap();
-                assert_eq!((extent.floor, extent.index_floor), (26, 21));
+                assert_eq!((extent.body_floor, extent.index_floor), (26, 21));
                 break;
             }
         }
@@ -221,7 +221,7 @@ fn a_store_without_the_state_that_stands_in_for_bodies_says_so() {
         let mut store = place.open();
         store
             .writer
-            .put_meta("state", b"not a state", Durability::Os)
+            .put_named_value("state", b"not a state", Durability::Os)
             .unwrap();
         drop(store);
         let error = Ledger::open(place.open(), clock(whole.now()))
@@ -258,11 +258,14 @@ fn a_live_chain_keeps_to_its_policy() {
             .unwrap();
         let mut most = 0;
         for block in &whole.blocks[2..] {
-            assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+            assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
             ledger.commit().unwrap();
             let extent = ledger.reader().extent().unwrap();
-            assert!(extent.end - extent.floor >= extent.end.min(50), "{place}");
-            most = most.max(extent.end - extent.floor);
+            assert!(
+                extent.end - extent.body_floor >= extent.end.min(50),
+                "{place}"
+            );
+            most = most.max(extent.end - extent.body_floor);
         }
         assert!(most < 50 + 260, "{place}: {most} bodies were held");
         assert_eq!(ledger.reader().extent().unwrap().end, 701);
@@ -311,7 +314,7 @@ fn a_live_chain_stays_within_its_budget() {
         }
         let extent = ledger.reader().extent().unwrap();
         assert!(
-            extent.floor > 200 && extent.end - extent.floor > 20,
+            extent.body_floor > 200 && extent.end - extent.body_floor > 20,
             "{place}: {extent:?}"
         );
     }
@@ -416,12 +419,12 @@ fn a_live_chain_that_outgrows_its_budget_goes_on_without_bodies() {
         ledger.keep_to(policy, None).unwrap();
         for run in whole.blocks[2..].chunks(300) {
             for block in run {
-                assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+                assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
             }
             ledger.commit().unwrap();
         }
         let extent = ledger.reader().extent().unwrap();
-        assert_eq!((extent.floor, extent.end), (900, 901), "{place}");
+        assert_eq!((extent.body_floor, extent.end), (900, 901), "{place}");
         drop(ledger);
         assert_eq!(place.again(&whole).state(), whole.state(), "{place}");
     }

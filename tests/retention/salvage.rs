@@ -10,7 +10,7 @@ use hubledger::engine::{RestoreError, restore_archive, verify_store};
 use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
-    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Outcome,
+    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Staging,
     copy_chain, salvage_chain,
 };
 use hubledger_storage::{
@@ -47,7 +47,7 @@ impl Faulty {
         match met {
             Some(part) => Err(storage::Error::Corrupt {
                 path: "disk".into(),
-                place: storage::Place::Height(height),
+                damage_at: storage::DamageAt::Height(height),
                 reason: format!("{part:?} can't be read"),
             }),
             None => Ok(()),
@@ -87,14 +87,14 @@ impl BlockReader for Faulty {
         Ok(found)
     }
 
-    fn meta(&self, key: &str) -> storage::Result<Option<Bytes>> {
+    fn named_value(&self, key: &str) -> storage::Result<Option<Bytes>> {
         match self.values.contains(key) {
             true => Err(storage::Error::Corrupt {
                 path: "disk".into(),
-                place: storage::Place::Meta,
+                damage_at: storage::DamageAt::NamedValues,
                 reason: format!("{key} can't be read"),
             }),
-            false => self.inner.meta(key),
+            false => self.inner.named_value(key),
         }
     }
 
@@ -108,12 +108,12 @@ fn stored(whole: &Chain, snapshot: usize, end: usize) -> Store {
     let place = Place::new("memory").unwrap();
     let mut ledger = Ledger::create(place.open(), whole.spec(), clock(whole.now())).unwrap();
     for block in &whole.blocks[1..=snapshot] {
-        assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+        assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
     }
     ledger.close().unwrap();
     let mut ledger = place.again(whole);
     for block in &whole.blocks[snapshot + 1..end] {
-        assert_eq!(ledger.stage(block).unwrap(), Outcome::Staged);
+        assert_eq!(ledger.stage(block).unwrap(), Staging::Staged);
     }
     ledger.commit().unwrap();
     drop(ledger);
@@ -289,7 +289,7 @@ fn check_salvage(
     assert_eq!(ledger.state(), short.state());
     ask_everything(whole, &ledger.reader(), copied);
     for block in &whole.blocks[copied as usize..] {
-        assert_eq!(ledger.submit(block).unwrap(), Outcome::Staged);
+        assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
     }
     assert_eq!(ledger.state(), whole.state());
     drop(ledger);
@@ -499,7 +499,7 @@ fn a_pruned_store_is_saved_with_its_floors_and_the_leaf_hashes_that_can_be_read(
                 values: values.clone(),
             });
             let report = salvage(faulty, place.open()).unwrap();
-            assert_eq!(report.extent.floor, 31);
+            assert_eq!(report.extent.body_floor, 31);
             assert_eq!(
                 heights(report.missing.ranges(LostPart::Leaves)),
                 lost.clone().collect()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::engine::verify_store;
 use hubledger::ledger::{ChainReader, LedgerError};
-use hubledger_storage::{Checked, Damage, Place, StoreUrl};
+use hubledger_storage::{Checked, Damage, DamageAt, StoreUrl};
 use serde_json::{Map, Value, json};
 
 use crate::args::Check;
@@ -88,13 +88,13 @@ fn read_all(url: &StoreUrl) -> Result<Found> {
 fn describe(found: &Damage) -> Value {
     let mut value = json!({
         "file": found.path.display().to_string(),
-        "place": found.place.to_string(),
+        "place": found.damage_at.to_string(),
         "reason": found.reason,
         "times": found.times,
     });
-    match found.place {
-        Place::Height(height) => value["height"] = height.into(),
-        Place::Offset(offset) => value["offset"] = offset.into(),
+    match found.damage_at {
+        DamageAt::Height(height) => value["height"] = height.into(),
+        DamageAt::Offset(offset) => value["offset"] = offset.into(),
         _ => {}
     }
     value

@@ -1,7 +1,7 @@
 //! `migrate` and `backup`: a chain from one store into another.
 
 use hubledger::ledger::{
-    ChainReader, CopyProgress, CopyReport, LedgerError, Losses, Missing, copy_chain, salvage_chain,
+    ChainReader, CopyReport, LedgerError, Losses, Missing, StepProgress, copy_chain, salvage_chain,
 };
 use hubledger_storage::{Store, StoreUrl};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ pub(crate) fn migrate(args: &Migrate, output: &Output) -> Result {
     let is_sound = damage.is_empty();
     let end = source.extent()?.end;
     let salvage =
-        |target, progress: &mut CopyProgress<'_>| salvage_chain(source, is_sound, target, progress);
+        |target, progress: &mut StepProgress<'_>| salvage_chain(source, is_sound, target, progress);
     let (report, mut document) = copy(("migrate", end), from, to, output, salvage)?;
     let (missing, losses) = (&report.missing, &report.losses);
     describe_losses(losses, &mut document);
@@ -62,7 +62,7 @@ fn copy_whole(what: &'static str, from: &StoreUrl, to: &StoreUrl, output: &Outpu
         }
     })?;
     let end = source.extent()?.end;
-    let whole = |target, progress: &mut CopyProgress<'_>| copy_chain(&source, target, progress);
+    let whole = |target, progress: &mut StepProgress<'_>| copy_chain(&source, target, progress);
     let (_, document) = copy((what, end), from, to, output, whole)?;
     output.print(&document);
     Ok(())
@@ -81,7 +81,7 @@ fn copy(
     from: &StoreUrl,
     to: &StoreUrl,
     output: &Output,
-    run: impl FnOnce(Store, &mut CopyProgress<'_>) -> std::result::Result<CopyReport, LedgerError>,
+    run: impl FnOnce(Store, &mut StepProgress<'_>) -> std::result::Result<CopyReport, LedgerError>,
 ) -> Result<(CopyReport, Value)> {
     let stop = output.stop();
     stop.in_order();
@@ -89,7 +89,7 @@ fn copy(
     let reader = target.reader.clone();
     let mut progress = Progress::new(what, Some(end));
     let report = run(target, &mut |step| {
-        progress.stage(step.stage, step.height, step.target);
+        progress.stage(step.phase.name(), step.height, step.target);
         stop.flow()
     });
     let report = match report {
@@ -108,7 +108,7 @@ fn copy(
         "to": to.to_string(),
         "head": report.head,
         "blocks": report.extent.end,
-        "floor": report.extent.floor,
+        "floor": report.extent.body_floor,
         "index_floor": report.extent.index_floor,
         "header_floor": report.extent.header_floor,
         "resumed_at": report.from,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
-use hubledger::engine::{Engine, EngineError, Outcome};
+use hubledger::engine::{Committed, Engine, EngineError, Outcome};
 use hubledger::ledger::LedgerError;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::spec::ChainSpec;
@@ -181,11 +181,11 @@ fn take_in(
     for outcome in engine.import(std::iter::from_fn(|| source.next())) {
         let offset = source.pass();
         match outcome? {
-            Outcome::Committed {
+            Outcome::Committed(Committed {
                 height,
                 transactions,
                 ..
-            } => {
+            }) => {
                 imported.taken += 1;
                 imported.transactions += u64::from(transactions);
                 expected = height.checked_add(1);

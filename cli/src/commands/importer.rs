@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hubledger::engine::{Engine, Outcome, Ticket, WhenFull};
+use hubledger::engine::{Committed, Engine, Outcome, Ticket, WhenFull};
 use hubledger::spec::ChainSpec;
 use serde_json::{Map, Value, json};
 
@@ -119,11 +119,11 @@ impl Importer {
     fn count(&mut self, outcomes: Vec<Outcome>) -> Result {
         for outcome in outcomes {
             match outcome {
-                Outcome::Committed {
+                Outcome::Committed(Committed {
                     height,
                     transactions,
                     ..
-                } => {
+                }) => {
                     self.imported += 1;
                     self.transactions += u64::from(transactions);
                     self.progress.block(transactions.into(), height);

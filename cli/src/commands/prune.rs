@@ -30,7 +30,7 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
     stop.in_order();
     let mut progress = Progress::new("prune", Some(0));
     let report = ledger.prune(&policy, archive.as_mut(), &mut |step| {
-        progress.stage(step.stage, step.height, step.target);
+        progress.stage(step.phase.name(), step.height, step.target);
         stop.flow()
     })?;
     let seconds = progress.finish();
@@ -41,7 +41,7 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         "store": args.store.to_string(),
         "head": head,
         "blocks": extent.end,
-        "floor": extent.floor,
+        "floor": extent.body_floor,
         "index_floor": extent.index_floor,
         "header_floor": extent.header_floor,
         "bodies": removed(&report.bodies),
@@ -72,7 +72,7 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
     }
     output.print(&receipt);
     if report.within_budget == Some(false) {
-        let (bytes, floor) = (report.usage.bytes_on_disk, extent.floor);
+        let (bytes, floor) = (report.usage.bytes_on_disk, extent.body_floor);
         complain(&format!(
             "over the budget: all that may go is removed, bodies below block {floor} among it, and {bytes} bytes are left"
         ));

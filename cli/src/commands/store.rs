@@ -47,7 +47,7 @@ pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
         "height": tip,
         "timestamp": timestamp,
         "blocks": extent.end,
-        "floor": extent.floor,
+        "floor": extent.body_floor,
         "index_floor": extent.index_floor,
         "header_floor": extent.header_floor,
         "missing": describe::missing(&reader.missing()?),

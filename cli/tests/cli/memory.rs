@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hubledger::blockfile::BlockFileReader;
 use hubledger::clock::SystemClock;
-use hubledger::ledger::{Ledger, Outcome};
+use hubledger::ledger::{Ledger, Staging};
 use hubledger_storage::{Durability, LogOptions};
 
 use crate::support::{ok, program};
@@ -102,7 +102,7 @@ fn verify_peak(blocks: u32) -> u64 {
     let mut ledger = Ledger::create(store, file.spec(), Arc::new(SystemClock)).unwrap();
     ledger.set_durability(Durability::Os);
     while let Some((_, bytes)) = file.next_block().unwrap() {
-        assert_eq!(ledger.stage_bytes(&bytes).unwrap(), Outcome::Staged);
+        assert_eq!(ledger.stage_bytes(&bytes).unwrap(), Staging::Staged);
         ledger.commit().unwrap();
     }
     ledger.close().unwrap();

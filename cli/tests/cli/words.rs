@@ -159,7 +159,7 @@ fn warned(folder: &Path) -> String {
     let junk = b"not a state";
     store
         .writer
-        .put_meta("state", junk, Durability::Os)
+        .put_named_value("state", junk, Durability::Os)
         .unwrap();
     drop(store);
     let output = program(folder, &["import", "a.hlb", "--store", "sqlite:s.db"])

@@ -82,7 +82,7 @@ fn replayed_transactions_are_found_in_later_blocks_and_in_the_same() {
         chain.relink(3);
     });
     let places: Vec<_> = report.findings[0]
-        .places
+        .occurrences
         .iter()
         .map(|p| (p.height, p.transaction))
         .collect();
@@ -106,7 +106,7 @@ fn unsigned_transactions_are_counted_and_the_first_ten_listed() {
     assert_eq!(report.count(FindingKind::UnsignedTransactions), 16);
     let finding = &report.findings[0];
     assert_eq!(
-        (finding.kind, finding.places.len()),
+        (finding.kind, finding.occurrences.len()),
         (FindingKind::UnsignedTransactions, 10)
     );
 }
@@ -162,7 +162,7 @@ fn claimed_work_without_leading_zeros_is_found() {
         chain.blocks[2]["difficulty"] = json!(1_u64 << 40);
         chain.blocks[3]["difficulty"] = spelled("100000000000000000000000000000000000000000000");
     });
-    assert_eq!(report.findings[0].places[0].height, Some(2));
+    assert_eq!(report.findings[0].occurrences[0].height, Some(2));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn balances_below_zero_are_found_and_huge_fees_survived() {
     let place = report
         .findings
         .last()
-        .and_then(|f| f.places.first())
+        .and_then(|f| f.occurrences.first())
         .expect("a place")
         .clone();
     assert!(place.detail.contains("128 bits"), "{place:?}");

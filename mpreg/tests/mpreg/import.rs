@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hubledger::clock::FixedClock;
 use hubledger::digest::sha256;
-use hubledger::ledger::{Ledger, Outcome};
+use hubledger::ledger::{Ledger, Staging};
 use hubledger::model::{
     self, Draft, Header, HeaderFields, OriginalHeader, Scheme, Seal, Transaction, Witness,
 };
@@ -46,7 +46,7 @@ fn import(chain: &Chain) -> Ledger {
             let block = row.read(0).expect("was valid a moment ago");
             let native = convert(&spec, ledger.state(), &block).expect("within the formats");
             let outcome = ledger.submit(&native).expect("the store works");
-            assert_eq!(outcome, Outcome::Staged, "block {}", block.height);
+            assert_eq!(outcome, Staging::Staged, "block {}", block.height);
             ControlFlow::Continue(())
         })
         .expect("readable");

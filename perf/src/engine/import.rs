@@ -131,7 +131,7 @@ pub(crate) fn import(
     let (metrics, times) = Times::of(|| {
         for outcome in engine.import(chain.blocks.iter().cloned()) {
             let outcome = outcome?;
-            if !matches!(outcome, Outcome::Committed { .. }) {
+            if !matches!(outcome, Outcome::Committed(_)) {
                 bail!("a block was not accepted: {outcome:?}");
             }
         }
@@ -142,8 +142,8 @@ pub(crate) fn import(
     let metrics = metrics?;
     drop(engine);
     let checked = match before {
-        Before::Nothing => metrics.cache_misses,
-        Before::Admission => metrics.cache_hits,
+        Before::Nothing => metrics.verified_misses,
+        Before::Admission => metrics.verified_hits,
     };
     // The cache is one of sets, which may overflow.
     if checked < chain.transactions - chain.transactions / 100 {

@@ -65,7 +65,7 @@ fn import_file(file: &Path, store: &StoreUrl, mut each: impl FnMut() -> Result<(
     });
     for outcome in engine.import(blocks.map(|(_, bytes)| bytes)) {
         match outcome? {
-            Outcome::Committed { .. } => each()?,
+            Outcome::Committed(_) => each()?,
             other => bail!("a block was not accepted: {other:?}"),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use hubledger::engine::Outcome;
+use hubledger::engine::{Committed, Outcome};
 
 use super::admission::submit_all;
 use super::chain::Chain;
@@ -35,9 +35,9 @@ pub(super) fn produce_blocks(
         let outcome = engine.produce(key)?;
         took.push(started.elapsed());
         match outcome {
-            Outcome::Committed {
+            Outcome::Committed(Committed {
                 transactions: held, ..
-            } if held as usize == transactions.len() => {}
+            }) if held as usize == transactions.len() => {}
             other => bail!("not a block of {}: {other:?}", transactions.len()),
         }
     }

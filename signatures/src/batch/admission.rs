@@ -57,7 +57,7 @@ struct AdmissionRoom {
     hash_order: Vec<u32>,
 }
 
-// Vectors of which every element is written anew are resized without being cleared, which would fill them first.
+// Vectors of which every element is rewritten are resized without being cleared, which would fill them first.
 
 /// A key in order of appearance.
 #[derive(Debug, Clone, Copy)]

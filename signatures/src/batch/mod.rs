@@ -65,7 +65,7 @@ use crate::scalar::Windows;
 use crate::suspicion::Suspicion;
 use crate::vector::{Niels, VectorPath};
 
-/// So many items are checked in one sum; more are cut.
+/// The most items that are checked in one sum; more are cut into several.
 pub(crate) const BATCH_MAX: usize = 8192;
 /// Fewer items are not summed in buckets, but in cells.
 const BUCKETS_MIN: usize = 32;

@@ -111,7 +111,7 @@ impl SumRoom {
         windows: &Windows,
     ) {
         let count = windows.count();
-        // Every digit is written anew below.
+        // Every digit is rewritten below.
         self.r.resize(range.len() * count, 0);
         self.low.resize(slots.len() * count, 0);
         self.high.resize(slots.len() * count, 0);

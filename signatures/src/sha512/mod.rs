@@ -42,7 +42,7 @@ pub(crate) struct Preimage<'a> {
     pub(crate) message: &'a [u8],
 }
 
-/// So many preimages are sorted at a time, at most.
+/// The most preimages that are sorted at a time.
 const SORTED: usize = 1 << 16;
 
 /// The digests of the preimages, as [`challenges`] gives them, one at a time with the `sha2` crate.

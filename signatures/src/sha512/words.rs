@@ -9,7 +9,7 @@
 //! The processor has the features that the implementation of [`Words`] names. Functions that take pointers say what
 //! else they need.
 
-/// So many lanes at most.
+/// The most lanes.
 pub(super) const LANES_MAX: usize = 8;
 
 /// Bytes of a block.

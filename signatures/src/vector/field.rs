@@ -30,7 +30,7 @@ impl Niels {
 #[repr(C, align(64))]
 pub(crate) struct Bucket(pub(crate) [u64; 24]);
 
-/// So many lanes at most.
+/// The most lanes.
 pub(crate) const LANES_MAX: usize = 8;
 
 /// A bit for each lane, lane 0 lowest.

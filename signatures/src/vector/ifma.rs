@@ -77,7 +77,7 @@ const BIAS: [i64; 5] = {
     let high = (1 << 61) - carry;
     [(1 << 61) - 19 * carry, high, high, high, high]
 };
-/// So many squares pay for the conversions to and from [`Dense`].
+/// From this many squarings on it pays to do the conversions to and from [`Dense`].
 const DENSE_MIN: usize = 5;
 /// `2p`, `4p`: what limbs are subtracted from.
 const TWO_P: [i64; 5] = multiple_of_p(2);

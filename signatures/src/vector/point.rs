@@ -230,7 +230,7 @@ pub(crate) unsafe fn decompress<F: Field, const N: usize>(
     }
 }
 
-/// So many vectors at most are decompressed together.
+/// The most vectors that are decompressed together.
 const INTERLEAVED_MAX: usize = 4;
 
 /// The points that the encodings stand for, and whether there is one. `N` vectors are decompressed together.

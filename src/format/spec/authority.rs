@@ -36,8 +36,8 @@ pub struct Authority {
 
 impl ProofOfAuthority {
     /// Every authority's name is bound to its key.
-    pub(super) fn bound(&self, place: usize) -> Option<(&str, PublicKey)> {
-        let authority = self.authorities.get(place)?;
+    pub(super) fn bound(&self, index: usize) -> Option<(&str, PublicKey)> {
+        let authority = self.authorities.get(index)?;
         Some((&authority.name, authority.key))
     }
 
@@ -48,20 +48,20 @@ impl ProofOfAuthority {
         check_count(AUTHORITIES, "authorities", authorities.len())?;
         let mut seen_names = HashSet::new();
         let mut seen_keys = HashSet::new();
-        for (place, authority) in authorities.iter().enumerate() {
+        for (index, authority) in authorities.iter().enumerate() {
             let name = &authority.name;
             check_name("an authority's name", name, name_bytes_max)
-                .map_err(|text| problem_of(place, "name", text))?;
+                .map_err(|text| problem_of(index, "name", text))?;
             if !seen_names.insert(name) {
                 return Err(problem_of(
-                    place,
+                    index,
                     "name",
                     format!("{name:?} is listed twice"),
                 ));
             }
             if !seen_keys.insert(authority.key) {
                 let problem = format!("the key of {name:?}, {}, is listed twice", authority.key);
-                return Err(problem_of(place, "key", problem));
+                return Err(problem_of(index, "key", problem));
             }
         }
         if authorities.is_empty() && !has_record {
@@ -91,10 +91,10 @@ impl ProofOfAuthority {
 
     fn useless_key(&self) -> Option<Problem> {
         let authorities = self.authorities.iter().enumerate();
-        let keys = authorities.map(|(place, authority)| ((place, &authority.name), authority.key));
-        let ((place, name), what) = useless_key(keys)?;
+        let keys = authorities.map(|(index, authority)| ((index, &authority.name), authority.key));
+        let ((index, name), what) = useless_key(keys)?;
         let problem = format!("{name:?} could never seal a block {what}");
-        Some(problem_of(place, "key", problem))
+        Some(problem_of(index, "key", problem))
     }
 
     /// Appends the canonical encoding, behind the tag of the kind.
@@ -141,10 +141,10 @@ impl ProofOfAuthority {
     }
 }
 
-fn problem_of(place: usize, field: &str, problem: String) -> Problem {
+fn problem_of(index: usize, field: &str, problem: String) -> Problem {
     Problem::within(
         AUTHORITIES,
-        vec![Step::Index(place), Step::Key(field.to_owned())],
+        vec![Step::Index(index), Step::Key(field.to_owned())],
         problem,
     )
 }

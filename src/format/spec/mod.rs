@@ -85,13 +85,13 @@ impl Consensus {
     /// The names that belong to keys from genesis on, with these keys, in the order of the specification. An account can't
     /// have such a name and another key, and no transaction can pin one.
     pub fn bound(&self) -> impl Iterator<Item = (&str, PublicKey)> {
-        (0..).map_while(|place| self.bound_at(place))
+        (0..).map_while(|index| self.bound_at(index))
     }
 
-    /// The bound name at a place in that order.
-    fn bound_at(&self, place: usize) -> Option<(&str, PublicKey)> {
+    /// The bound name at an index in that order.
+    fn bound_at(&self, index: usize) -> Option<(&str, PublicKey)> {
         match self {
-            Self::ProofOfAuthority(parameters) => parameters.bound(place),
+            Self::ProofOfAuthority(parameters) => parameters.bound(index),
         }
     }
 
@@ -265,7 +265,7 @@ pub struct Import {
 pub struct ChainSpec {
     fields: Arc<SpecFields>,
     /// Places of the names that the consensus binds, sorted by name.
-    places: Arc<[u32]>,
+    by_name: Arc<[u32]>,
     bytes: Arc<[u8]>,
     id: ChainId,
 }
@@ -292,7 +292,7 @@ impl ChainSpec {
         }
         let id = ChainId(sha256(&[HASH_TAG, &bytes]));
         Ok(Self {
-            places: places_by_name(&fields.consensus),
+            by_name: indexes_by_name(&fields.consensus),
             fields: Arc::new(fields),
             bytes,
             id,
@@ -311,12 +311,12 @@ impl ChainSpec {
         self.id
     }
 
-    /// The place of `name` among the names that the consensus [binds](Consensus::bound). O(log names).
+    /// The index of `name` among the names that the consensus [binds](Consensus::bound). O(log names).
     #[must_use]
-    pub fn bound_place(&self, name: &str) -> Option<usize> {
-        let order = |place: &u32| name_at(&self.consensus, *place).cmp(name);
-        let found = self.places.binary_search_by(order).ok()?;
-        Some(self.places[found] as usize)
+    pub fn bound_index(&self, name: &str) -> Option<usize> {
+        let order = |index: &u32| name_at(&self.consensus, *index).cmp(name);
+        let found = self.by_name.binary_search_by(order).ok()?;
+        Some(self.by_name[found] as usize)
     }
 
     /// Block 0, which follows from the specification alone.
@@ -379,16 +379,16 @@ impl PartialEq for ChainSpec {
 
 impl Eq for ChainSpec {}
 
-/// At most [`SPEC_ENTRIES_MAX`] places, each within `u32`.
-fn places_by_name(consensus: &Consensus) -> Arc<[u32]> {
-    let mut places: Vec<u32> = (0u32..).take(consensus.bound().count()).collect();
-    places.sort_unstable_by(|a, b| name_at(consensus, *a).cmp(name_at(consensus, *b)));
-    places.into()
+/// At most [`SPEC_ENTRIES_MAX`] by_name, each within `u32`.
+fn indexes_by_name(consensus: &Consensus) -> Arc<[u32]> {
+    let mut by_name: Vec<u32> = (0u32..).take(consensus.bound().count()).collect();
+    by_name.sort_unstable_by(|a, b| name_at(consensus, *a).cmp(name_at(consensus, *b)));
+    by_name.into()
 }
 
-/// The name at a place that came from [`places_by_name`], and so exists.
-fn name_at(consensus: &Consensus, place: u32) -> &str {
+/// The name at an index that came from [`indexes_by_name`], and so exists.
+fn name_at(consensus: &Consensus, index: u32) -> &str {
     consensus
-        .bound_at(place as usize)
+        .bound_at(index as usize)
         .map_or("", |(name, _)| name)
 }

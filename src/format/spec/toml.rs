@@ -156,14 +156,14 @@ fn parse(text: &str) -> Result<SpecFields, String> {
 /// What is wrong and where, without the picture of the place that [`::toml`] draws over several lines.
 fn one_line(text: &str, error: &::toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', ", ");
-    let Some(place) = error.span().and_then(|span| line_of(text, span.start)) else {
+    let Some(line) = error.span().and_then(|span| line_of(text, span.start)) else {
         return message;
     };
     let document = DeTable::parse(text).ok();
     let field = document
         .and_then(|document| field_at(document.get_ref(), error.span()?.start))
         .map(|field| format!("{field}: "));
-    format!("{place}: {}{message}", field.unwrap_or_default())
+    format!("{line}: {}{message}", field.unwrap_or_default())
 }
 
 fn line_of(text: &str, offset: usize) -> Option<String> {
@@ -195,14 +195,14 @@ fn path_to(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
 /// The error about a problem, with the line of the field in `text`, or of the other field that has part in it.
 fn placed(problem: Problem, text: &str) -> FieldError {
     let document = DeTable::parse(text).ok();
-    let place = document.and_then(|document| {
+    let line = document.and_then(|document| {
         let at = |field| offset_of(document.get_ref(), field, &problem.within);
         let offset = at(problem.error.field).or_else(|| at(problem.beside?));
         line_of(text, offset?)
     });
     let FieldError { field, problem } = problem.error;
-    match place {
-        Some(place) => FieldError::new(field, format!("{place}: {problem}")),
+    match line {
+        Some(line) => FieldError::new(field, format!("{line}: {problem}")),
         None => FieldError::new(field, problem),
     }
 }
@@ -233,8 +233,8 @@ fn child_of<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<Placed<'a, 'i>>
 fn step_down<'a, 'i>(value: &'a Spanned<DeValue<'i>>, step: &Step) -> Option<Placed<'a, 'i>> {
     match (value.get_ref(), step) {
         (DeValue::Table(table), Step::Key(key)) => child_of(table, key),
-        (DeValue::Array(values), Step::Index(place)) => {
-            let value = values.get(*place)?;
+        (DeValue::Array(values), Step::Index(index)) => {
+            let value = values.get(*index)?;
             Some((value.span().start, value))
         }
         _ => None,

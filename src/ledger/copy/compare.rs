@@ -81,7 +81,7 @@ pub(crate) fn compare(
     let bodies = sample
         .iter()
         .rev()
-        .filter(|height| **height >= extent.floor);
+        .filter(|height| **height >= extent.body_floor);
     for &height in bodies.take(PROOFS_MAX) {
         let proofs = [source, copy].map(|chain| chain.prove(height, 0, head.as_ref()));
         match proofs {
@@ -113,7 +113,7 @@ fn sample(extent: Extent) -> BTreeSet<u64> {
     }
     let spread = (0..SAMPLE_BLOCKS)
         .map(|part| u128::from(part) * u128::from(end - 1) / u128::from(SAMPLE_BLOCKS - 1));
-    let edges = [extent.floor, extent.index_floor, extent.header_floor]
+    let edges = [extent.body_floor, extent.index_floor, extent.header_floor]
         .into_iter()
         .flat_map(|floor| [floor.saturating_sub(1), floor]);
     let spread = spread.map(|height| u64::try_from(height).unwrap_or(0));
@@ -155,8 +155,8 @@ fn compare_index(
         return differs(format!("the index entries of block {height} are others"));
     }
     for entry in &before {
-        // Where the beginning of the index is pruned, a key that was given twice may be found at either place.
-        let place = |store: &dyn BlockReader| -> Result<Option<(u64, u32)>, LedgerError> {
+        // Where the beginning of the index is pruned, a key that was given twice may be found at either position.
+        let position = |store: &dyn BlockReader| -> Result<Option<(u64, u32)>, LedgerError> {
             Ok(match store.locate(&entry.key)? {
                 Location::Found { height, position } | Location::Pruned { height, position } => {
                     Some((height, position))
@@ -164,10 +164,10 @@ fn compare_index(
                 _ => None,
             })
         };
-        let found = place(copy)?;
-        let is_right = found.is_some_and(|place| place <= (height, entry.position));
+        let found = position(copy)?;
+        let is_right = found.is_some_and(|position| position <= (height, entry.position));
         let pruned = copy.extent()?.index_floor > 0;
-        let in_source = place(source)?;
+        let in_source = position(source)?;
         let is_same = pruned || in_source.is_none() || in_source == found;
         if !is_right || !is_same {
             return differs(format!(

@@ -6,7 +6,7 @@
 //!
 //! Registered followers stay with the source: whoever follows the copy registers there, with a position of its own.
 //!
-//! Until a copy is complete the target says so in a named value ([`META_COPY`]), and no [`ChainReader`] opens it. A copy
+//! Until a copy is complete the target says so in a named value ([`VALUE_COPY`]), and no [`ChainReader`] opens it. A copy
 //! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
 //!
 //! Of a damaged source nothing is copied in this way; but everything that can be read is, by [`salvage_chain`]. The target then
@@ -15,7 +15,6 @@
 mod compare;
 mod salvage;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger_storage::{
@@ -30,8 +29,8 @@ use crate::format::codec::{DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId};
 use crate::ledger::keep::leaves;
 use crate::ledger::missing::{Losses, LostPart, Missing};
-use crate::ledger::step::go_on;
-use crate::ledger::values::{META_COPY, META_MISSING, META_SPEC, META_STATE};
+use crate::ledger::step::{Phase, Step, StepProgress, go_on};
+use crate::ledger::values::{VALUE_COPY, VALUE_MISSING, VALUE_SPEC, VALUE_STATE};
 use crate::ledger::{ChainReader, LedgerError};
 use crate::state::State;
 
@@ -41,23 +40,9 @@ const MAGIC: &[u8; 8] = b"HLCOPY\0\x01";
 const RUN_BYTES_MAX: usize = 16 << 20;
 /// … or so many blocks.
 const RUN_BLOCKS_MAX: usize = 1024;
-/// So often a source may prune away what the copy needs before the copy gives up.
+/// How often the source may prune away what the copy needs before the copy gives up.
 const ATTEMPTS_MAX: usize = 16;
 const STEP_BLOCKS: u64 = 4096;
-
-/// How far a copy has come, for progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyStep {
-    /// `copy`, `prune` or `compare`; `survey` while a damaged source is read for the rest of its damage.
-    pub stage: &'static str,
-    /// The height reached.
-    pub height: u64,
-    /// The height to be reached in this stage.
-    pub target: u64,
-}
-
-/// Called between steps; [`ControlFlow::Break`] stops, and the copy can be gone on with.
-pub type CopyProgress<'a> = dyn FnMut(CopyStep) -> ControlFlow<()> + 'a;
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +89,7 @@ pub struct Cut {
 pub fn copy_chain(
     source: &ChainReader,
     target: Store,
-    progress: &mut CopyProgress<'_>,
+    progress: &mut StepProgress<'_>,
 ) -> Result<CopyReport, LedgerError> {
     let copied = Copy::begin(source, target, None).and_then(|copy| copy.run(progress));
     match copied {
@@ -132,11 +117,11 @@ pub fn salvage_chain(
     source: Arc<dyn BlockReader>,
     is_end_known: bool,
     target: Store,
-    progress: &mut CopyProgress<'_>,
+    progress: &mut StepProgress<'_>,
 ) -> Result<CopyReport, LedgerError> {
     let source = salvage::open(source)?;
     let salvager = Salvager::new(&source, is_end_known)?;
-    let floor = source.extent()?.floor;
+    let floor = source.extent()?.body_floor;
     if salvager.snapshot_height().saturating_add(1) < floor {
         return Err(LedgerError::NoState { floor });
     }
@@ -163,18 +148,18 @@ impl<'a> Copy<'a> {
         salvager: Option<Salvager<'a>>,
     ) -> Result<Self, LedgerError> {
         let chain = source.spec().id();
-        let marker = target.reader.meta(META_COPY)?.unwrap_or_default();
+        let marker = target.reader.named_value(VALUE_COPY)?.unwrap_or_default();
         if marker.is_empty() {
             let is_empty = target.reader.extent()?.is_empty();
-            if !is_empty || target.reader.meta(META_SPEC)?.is_some() {
+            if !is_empty || target.reader.named_value(VALUE_SPEC)?.is_some() {
                 return Err(LedgerError::TargetInUse);
             }
             let marker = [&MAGIC[..], &chain.0].concat();
             let writer = &mut target.writer;
-            writer.put_meta(META_COPY, &marker, Durability::Disk)?;
+            writer.put_named_value(VALUE_COPY, &marker, Durability::Disk)?;
         } else {
-            let held = decode_marker(&marker).map_err(|problem| LedgerError::DamagedMeta {
-                record: META_COPY,
+            let held = decode_marker(&marker).map_err(|problem| LedgerError::DamagedValue {
+                record: VALUE_COPY,
                 problem,
             })?;
             if held != chain {
@@ -212,20 +197,20 @@ impl<'a> Copy<'a> {
         })
     }
 
-    fn run(mut self, progress: &mut CopyProgress<'_>) -> Result<CopyReport, LedgerError> {
+    fn run(mut self, progress: &mut StepProgress<'_>) -> Result<CopyReport, LedgerError> {
         let from = self.target.reader.extent()?.end;
         let state = self.blocks(progress)?;
         let values = self.values(state.as_deref())?;
         self.prune(progress)?;
-        self.step(progress, "compare", 0)?;
+        self.step(progress, Phase::Compare, 0)?;
         let copy = self.finished_reader();
         let skip_damage = self.salvager.is_some();
         let compared = compare(self.source, &copy, self.plan, skip_damage, &mut |height| {
-            self.step(progress, "compare", height)
+            self.step(progress, Phase::Compare, height)
         })?;
         let Store { reader, mut writer } = self.target;
         writer.sync()?;
-        writer.put_meta(META_COPY, &[], Durability::Disk)?;
+        writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;
         writer.sync()?;
         let head = id_at(&*reader, self.plan.end.saturating_sub(1))?;
         let salvager = self.salvager;
@@ -245,7 +230,7 @@ impl<'a> Copy<'a> {
     /// Copies blocks up to the plan's end, and returns a state snapshot that the copy can be opened with.
     fn blocks(
         &mut self,
-        progress: &mut CopyProgress<'_>,
+        progress: &mut StepProgress<'_>,
     ) -> Result<Option<bytes::Bytes>, LedgerError> {
         for _ in 0..ATTEMPTS_MAX {
             // The snapshot first: what the source's end is after it reaches at least as far.
@@ -258,14 +243,14 @@ impl<'a> Copy<'a> {
             while self.target.reader.extent()?.end < self.plan.end {
                 self.append(height)?;
                 let reached = self.target.reader.extent()?.end;
-                self.step(progress, "copy", reached)?;
+                self.step(progress, Phase::Copy, reached)?;
             }
             // Unless the source has pruned past the snapshot meanwhile, the blocks after it are there.
-            if height.saturating_add(1) >= self.plan.floor && height < self.plan.end {
+            if height.saturating_add(1) >= self.plan.body_floor && height < self.plan.end {
                 return Ok(snapshot.map(|(_, bytes)| bytes));
             }
         }
-        let floor = self.plan.floor;
+        let floor = self.plan.body_floor;
         Err(LedgerError::NoState { floor })
     }
 
@@ -392,16 +377,16 @@ impl<'a> Copy<'a> {
     /// Copies specification, snapshot and leaf hashes.
     fn values(&mut self, state: Option<&[u8]>) -> Result<u64, LedgerError> {
         let writer = &mut *self.target.writer;
-        writer.put_meta(META_SPEC, self.source.spec().bytes(), Durability::Os)?;
+        writer.put_named_value(VALUE_SPEC, self.source.spec().bytes(), Durability::Os)?;
         let mut values = 1;
         if let Some(state) = state {
-            writer.put_meta(META_STATE, state, Durability::Os)?;
+            writer.put_named_value(VALUE_STATE, state, Durability::Os)?;
             values += 1;
         }
         let Some(salvager) = &mut self.salvager else {
             return Ok(values + leaves::copy(self.source.store(), writer)?);
         };
-        let (copied, lost) = leaves::salvage(self.source, writer, self.plan.floor)?;
+        let (copied, lost) = leaves::salvage(self.source, writer, self.plan.body_floor)?;
         let before = self.missing.clone();
         self.missing = self.missing.with(self.source.lost(), LostPart::Leaves);
         for (heights, reason) in lost {
@@ -415,17 +400,17 @@ impl<'a> Copy<'a> {
         Ok(values + copied)
     }
 
-    fn prune(&mut self, progress: &mut CopyProgress<'_>) -> Result<(), LedgerError> {
+    fn prune(&mut self, progress: &mut StepProgress<'_>) -> Result<(), LedgerError> {
         self.target.writer.sync()?;
-        self.plan.floor = self.plan.floor.min(self.plan.end);
-        self.plan.index_floor = self.plan.index_floor.min(self.plan.floor);
-        self.plan.header_floor = self.plan.header_floor.min(self.plan.floor);
+        self.plan.body_floor = self.plan.body_floor.min(self.plan.end);
+        self.plan.index_floor = self.plan.index_floor.min(self.plan.body_floor);
+        self.plan.header_floor = self.plan.header_floor.min(self.plan.body_floor);
         for part in Part::ALL {
             let below = self.plan.floor_of(part);
             let mut floor = self.target.reader.extent()?.floor_of(part);
             while floor < below {
                 floor = self.target.writer.prune(part, below, STEP_BLOCKS)?.floor;
-                self.step(progress, "prune", floor)?;
+                self.step(progress, Phase::PruneCopy, floor)?;
             }
         }
         Ok(())
@@ -433,12 +418,12 @@ impl<'a> Copy<'a> {
 
     fn step(
         &self,
-        progress: &mut CopyProgress<'_>,
-        stage: &'static str,
+        progress: &mut StepProgress<'_>,
+        phase: Phase,
         height: u64,
     ) -> Result<(), LedgerError> {
-        let step = CopyStep {
-            stage,
+        let step = Step {
+            phase,
             height,
             target: self.plan.end,
         };
@@ -487,12 +472,12 @@ fn is_same_at(
 
 /// Puts the list of what a store lacks. It is on the disk before the blocks are that lack it.
 fn put_missing(writer: &mut dyn BlockWriter, missing: &Missing) -> Result<(), LedgerError> {
-    Ok(writer.put_meta(META_MISSING, &missing.encode()?, Durability::Disk)?)
+    Ok(writer.put_named_value(VALUE_MISSING, &missing.encode()?, Durability::Disk)?)
 }
 
 /// The state snapshot and its height, if it is sound and of a block that is held; opening ignores any other too.
 fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
-    let Some(bytes) = source.store().meta(META_STATE)? else {
+    let Some(bytes) = source.store().named_value(VALUE_STATE)? else {
         return Ok(None);
     };
     let state = match State::decode(&bytes) {

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hubledger_storage::{self as storage, BlockReader, Held, Id, IndexEntry, Part, StoredBlock};
 
-use super::{CopyProgress, CopyStep};
 use crate::format::digest::BlockHash;
 use crate::format::model::Header;
 use crate::format::spec::ChainSpec;
 use crate::ledger::missing::{Losses, LostPart, Missing, stand_in};
-use crate::ledger::step::go_on;
-use crate::ledger::values::{META_SPEC, META_STATE};
+use crate::ledger::step::{Phase, Step, StepProgress, go_on};
+use crate::ledger::values::{VALUE_SPEC, VALUE_STATE};
 use crate::ledger::{ChainReader, LedgerError, record};
 use crate::state::State;
 
@@ -27,7 +26,7 @@ const STEP_BLOCKS: u64 = 1024;
 pub(crate) fn open(store: Arc<dyn BlockReader>) -> Result<ChainReader, LedgerError> {
     crate::ledger::values::refuse_incomplete(&*store)?;
     let spec_lost = |reason: String| LedgerError::SpecLost(reason);
-    let bytes = match store.meta(META_SPEC) {
+    let bytes = match store.named_value(VALUE_SPEC) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(LedgerError::Uninitialised),
         Err(error) if error.is_corrupt() => return Err(spec_lost(error.to_string())),
@@ -47,7 +46,7 @@ pub(crate) fn open(store: Arc<dyn BlockReader>) -> Result<ChainReader, LedgerErr
 /// The source failed in another way than by damage; what `progress` says.
 pub(crate) fn survey(
     source: &ChainReader,
-    progress: &mut CopyProgress<'_>,
+    progress: &mut StepProgress<'_>,
 ) -> Result<Losses, LedgerError> {
     let mut salvager = Salvager::new(source, true)?;
     let end = source.extent()?.end;
@@ -55,8 +54,8 @@ pub(crate) fn survey(
         let block = salvager.block(height)?;
         salvager.note(&block);
         if height % STEP_BLOCKS == 0 {
-            go_on(progress(CopyStep {
-                stage: "survey",
+            go_on(progress(Step {
+                phase: Phase::Survey,
                 height,
                 target: end,
             }))?;
@@ -122,11 +121,11 @@ impl<'a> Salvager<'a> {
     /// Looks for a state snapshot that a chain can be opened with: one that nothing which can be read contradicts.
     pub(crate) fn find_snapshot(&mut self) -> Result<(), LedgerError> {
         self.snapshot = None;
-        let bytes = match self.source.store().meta(META_STATE) {
+        let bytes = match self.source.store().named_value(VALUE_STATE) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(()),
             Err(error) if error.is_corrupt() => {
-                self.losses.note_value(META_STATE, &error.to_string());
+                self.losses.note_value(VALUE_STATE, &error.to_string());
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -135,7 +134,7 @@ impl<'a> Salvager<'a> {
             Ok(state) if state.chain() == self.source.spec().id() => state,
             Ok(_) => return Ok(()),
             Err(error) => {
-                self.losses.note_value(META_STATE, &error.to_string());
+                self.losses.note_value(VALUE_STATE, &error.to_string());
                 return Ok(());
             }
         };

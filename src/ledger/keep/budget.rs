@@ -26,7 +26,7 @@ const BLOCK_BYTES: u64 = 128;
 const BODY_BYTES: u64 = 2 << 10;
 /// An index entry where it was appended, and where it is looked up. An imported transaction has two.
 const INDEX_BYTES: u64 = 2 * (INDEX_ENTRY_BYTES + 48);
-/// Index entries that may lie in a file though they are gone, until it is worth to write it anew.
+/// Index entries that may lie in a file though they are gone, until the file is worth rewriting.
 const INDEX_LEFT_BYTES: u64 = 512 << 10;
 /// A leaf hash, and its share of chunk and directory.
 const LEAF_BYTES: u64 = 36;
@@ -75,7 +75,7 @@ fn least_bytes(
     state_bytes: u64,
 ) -> Result<Least, LedgerError> {
     let extent = chain.extent()?;
-    let floor = policy.floor_max(extent).max(extent.floor);
+    let floor = policy.floor_max(extent).max(extent.body_floor);
     let header_floor = match policy.headers {
         Keep::All => extent.header_floor,
         Keep::Last(blocks) => extent.end.saturating_sub(blocks).min(floor),
@@ -103,14 +103,14 @@ fn least_bytes(
     };
     let kept_leaves = leaves(&|height| directory.has(height))?;
     let new_leaves = match policy.leaves {
-        true => leaves(&|height| height >= extent.floor)?,
+        true => leaves(&|height| height >= extent.body_floor)?,
         false => 0,
     };
     // What is there now, without any waste.
     let contents_now = estimate(extent.header_floor..extent.end, |height| {
         let (body_bytes, transactions) = contents(chain, height)?;
         let is_held = |floor, bytes| if height < floor { 0 } else { bytes };
-        Ok(is_held(extent.floor, body_bytes)
+        Ok(is_held(extent.body_floor, body_bytes)
             + is_held(extent.index_floor, INDEX_ENTRY_BYTES * transactions)
             + header_bytes(chain, height)?)
     })?;

@@ -12,7 +12,7 @@ use hubledger_storage::{BlockReader, Durability};
 use super::policy::PrunePolicy;
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::BlockHash;
-use crate::ledger::values::META_FOLLOWERS;
+use crate::ledger::values::VALUE_FOLLOWERS;
 use crate::ledger::{ChainReader, Committer, Ledger, LedgerError};
 
 /// No more followers than this are registered with a chain.
@@ -80,9 +80,9 @@ const fn next(position: Option<Position>) -> u64 {
 impl Followers {
     /// Those of the chain in a store.
     pub(crate) fn read(store: &dyn BlockReader) -> Result<Self, LedgerError> {
-        match store.meta(META_FOLLOWERS)? {
-            Some(bytes) => Self::decode(&bytes).map_err(|problem| LedgerError::DamagedMeta {
-                record: META_FOLLOWERS,
+        match store.named_value(VALUE_FOLLOWERS)? {
+            Some(bytes) => Self::decode(&bytes).map_err(|problem| LedgerError::DamagedValue {
+                record: VALUE_FOLLOWERS,
                 problem,
             }),
             None => Ok(Self::default()),
@@ -260,7 +260,9 @@ impl Committer {
         durability: Durability,
     ) -> Result<(), LedgerError> {
         let bytes = followers.encode();
-        Ok(self.writer.put_meta(META_FOLLOWERS, &bytes, durability)?)
+        Ok(self
+            .writer
+            .put_named_value(VALUE_FOLLOWERS, &bytes, durability)?)
     }
 }
 
@@ -287,7 +289,7 @@ mod tests {
     fn floors(followers: &Followers, policy: &PrunePolicy) -> Extent {
         let policy = followers.hold(policy, 100);
         let extent = Extent {
-            floor: 10,
+            body_floor: 10,
             index_floor: 5,
             ..Extent::whole(100)
         };
@@ -323,10 +325,10 @@ mod tests {
         for (positions, kept, floor) in table {
             let followers = followers(positions);
             let reached = floors(&followers, &last(*kept));
-            assert_eq!(reached.floor, *floor, "{positions:?}");
+            assert_eq!(reached.body_floor, *floor, "{positions:?}");
             assert!(reached.is_sound(), "{positions:?}");
             let all_kept = floors(&followers, &PrunePolicy::default());
-            assert_eq!(all_kept.floor, 10, "who follows removes nothing");
+            assert_eq!(all_kept.body_floor, 10, "who follows removes nothing");
         }
     }
 
@@ -343,13 +345,17 @@ mod tests {
         };
         let held = followers(&[("a", at(49))]).hold(&policy, 100);
         let extent = |floor| Extent {
-            floor,
+            body_floor: floor,
             ..Extent::whole(100)
         };
         let step = held.budget_step(extent(10), usage).expect("a step");
-        assert_eq!(step.floor, 50);
+        assert_eq!(step.body_floor, 50);
         let step = held.budget_step(extent(50), usage).expect("a step");
-        assert_eq!((step.floor, step.index_floor), (50, 50), "the index goes");
+        assert_eq!(
+            (step.body_floor, step.index_floor),
+            (50, 50),
+            "the index goes"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hubledger_storage::{BlockReader, BlockWriter, Durability};
 
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{ChainId, Digest, sha256};
-use crate::ledger::values::META_LEAVES;
+use crate::ledger::values::VALUE_LEAVES;
 use crate::ledger::{ChainReader, LedgerError};
 
 /// The directory's name.
@@ -27,7 +27,7 @@ const COUNT_MAX: usize = u32::MAX as usize;
 
 /// The name of the chunk whose first block is at `first`.
 fn chunk_name(first: u64) -> String {
-    format!("{META_LEAVES}/{first}")
+    format!("{VALUE_LEAVES}/{first}")
 }
 
 /// Which heights have chunks: first and end of each, ascending, none reaching into the next.
@@ -38,7 +38,7 @@ pub(crate) struct Directory {
 
 impl Directory {
     pub(crate) fn read(store: &dyn BlockReader) -> Result<Self, LedgerError> {
-        match store.meta(META_LEAVES)? {
+        match store.named_value(VALUE_LEAVES)? {
             Some(bytes) => Self::decode(&bytes).map_err(damaged),
             None => Ok(Self::default()),
         }
@@ -215,8 +215,8 @@ pub(crate) fn copy(
     let directory = Directory::read(source)?;
     for (first, _) in &directory.chunks {
         let name = chunk_name(*first);
-        let chunk = source.meta(&name)?.unwrap_or_default();
-        writer.put_meta(&name, &chunk, Durability::Os)?;
+        let chunk = source.named_value(&name)?.unwrap_or_default();
+        writer.put_named_value(&name, &chunk, Durability::Os)?;
     }
     put_directory(writer, &directory)
 }
@@ -241,7 +241,7 @@ pub(crate) fn salvage(
     for &(first, end) in &directory.chunks {
         match chunk_at(chain, first) {
             Ok(chunk) => {
-                writer.put_meta(&chunk_name(first), &chunk.encode(), Durability::Os)?;
+                writer.put_named_value(&chunk_name(first), &chunk.encode(), Durability::Os)?;
                 sound.put(first, end);
             }
             Err(error) if error.is_corrupt() => lost.push((first..end, error.to_string())),
@@ -256,7 +256,7 @@ fn put_directory(writer: &mut dyn BlockWriter, directory: &Directory) -> Result<
     if directory.chunks.is_empty() {
         return Ok(0);
     }
-    writer.put_meta(META_LEAVES, &directory.encode(), Durability::Os)?;
+    writer.put_named_value(VALUE_LEAVES, &directory.encode(), Durability::Os)?;
     Ok(1 + directory.chunks.len() as u64)
 }
 
@@ -289,9 +289,9 @@ fn put(
     directory: &mut Directory,
     chunk: &Chunk,
 ) -> Result<(), LedgerError> {
-    writer.put_meta(&chunk_name(chunk.first), &chunk.encode(), Durability::Disk)?;
+    writer.put_named_value(&chunk_name(chunk.first), &chunk.encode(), Durability::Disk)?;
     directory.put(chunk.first, chunk.end());
-    Ok(writer.put_meta(META_LEAVES, &directory.encode(), Durability::Disk)?)
+    Ok(writer.put_named_value(VALUE_LEAVES, &directory.encode(), Durability::Disk)?)
 }
 
 /// The kept leaf hashes of the block at `height`, as they lie in the store; `None` if none were kept. O(chunk).
@@ -308,13 +308,16 @@ pub(crate) fn of_block(
 }
 
 fn chunk_at(chain: &ChainReader, first: u64) -> Result<Chunk, LedgerError> {
-    let bytes = chain.store().meta(&chunk_name(first))?.unwrap_or_default();
+    let bytes = chain
+        .store()
+        .named_value(&chunk_name(first))?
+        .unwrap_or_default();
     Chunk::decode(&bytes, chain.spec().id(), first).map_err(damaged)
 }
 
 fn damaged(problem: DecodeError) -> LedgerError {
-    LedgerError::DamagedMeta {
-        record: META_LEAVES,
+    LedgerError::DamagedValue {
+        record: VALUE_LEAVES,
         problem,
     }
 }

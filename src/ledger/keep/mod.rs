@@ -11,5 +11,5 @@ mod retention;
 pub use self::followers::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };
-pub use self::prune::{PruneProgress, PruneReport, PruneStep, Pruned};
+pub use self::prune::{PruneReport, Pruned};
 pub(crate) use self::retention::Retention;

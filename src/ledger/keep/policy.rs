@@ -194,9 +194,9 @@ impl PrunePolicy {
         };
         let bodies = floor(self.bodies)?
             .min(self.floor_max(extent))
-            .max(extent.floor);
+            .max(extent.body_floor);
         Ok(Extent {
-            floor: bodies,
+            body_floor: bodies,
             index_floor: floor(self.index)?.min(bodies).max(extent.index_floor),
             header_floor: floor(self.headers)?.min(bodies).max(extent.header_floor),
             end: extent.end,
@@ -222,12 +222,12 @@ impl PrunePolicy {
         };
         let floor_max = self.floor_max(extent);
         let mut step = extent;
-        if extent.floor < floor_max {
-            let blocks = share(extent.end - extent.floor);
-            step.floor = (extent.floor + blocks).min(floor_max);
-        } else if extent.index_floor < extent.floor {
+        if extent.body_floor < floor_max {
+            let blocks = share(extent.end - extent.body_floor);
+            step.body_floor = (extent.body_floor + blocks).min(floor_max);
+        } else if extent.index_floor < extent.body_floor {
             let blocks = share(extent.end - extent.index_floor);
-            step.index_floor = (extent.index_floor + blocks).min(extent.floor);
+            step.index_floor = (extent.index_floor + blocks).min(extent.body_floor);
         } else {
             return None;
         }
@@ -238,9 +238,9 @@ impl PrunePolicy {
     pub(crate) fn highest_floor(&self, target: Extent, usage: Usage) -> u64 {
         match self.budget_bytes {
             Some(budget) if usage.bytes_on_disk > budget => {
-                target.floor.max(self.floor_max(target))
+                target.body_floor.max(self.floor_max(target))
             }
-            _ => target.floor,
+            _ => target.body_floor,
         }
     }
 

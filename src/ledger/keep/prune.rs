@@ -6,8 +6,6 @@
 //! makes it durable too. Each stage starts from what it finds done. Ids are never removed, so opening,
 //! histories and carried proofs need nothing that is pruned.
 
-use std::ops::ControlFlow;
-
 use hubledger_storage::{BlockWriter, Durability, Extent, Part, Usage};
 
 use super::policy::{PrunePolicy, first_since};
@@ -15,22 +13,12 @@ use super::{Followers, HeldBack, budget, leaves};
 use crate::ledger::archive::{ArchiveError, ArchiveWriter};
 use crate::ledger::commit::StateAt;
 use crate::ledger::missing::Missing;
-use crate::ledger::values::META_MISSING;
+use crate::ledger::step::{Phase, Step, StepProgress};
+use crate::ledger::values::VALUE_MISSING;
 use crate::ledger::{ChainReader, Committer, Ledger, LedgerError};
 
 /// Blocks that one call of the store prunes: what a writer is kept waiting for.
 const STEP_BLOCKS: u64 = 4096;
-
-/// What pruning has done, for progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PruneStep {
-    /// `archive`, `leaves`, `body`, `index` or `header`.
-    pub stage: &'static str,
-    /// The height reached.
-    pub height: u64,
-    /// The height to be reached in this stage.
-    pub target: u64,
-}
 
 /// What was removed of one part of the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,9 +94,6 @@ impl PruneReport {
     }
 }
 
-/// Called between steps; [`ControlFlow::Break`] stops, with everything so far durable.
-pub type PruneProgress<'a> = dyn FnMut(PruneStep) -> ControlFlow<()> + 'a;
-
 impl Ledger {
     /// Commits what is staged, then removes what `policy` doesn't keep; blocks whose bodies go are in `archive` first, if
     /// one is given. Floors are exact and durable when this returns. O(blocks removed); with an archive or with `leaves`
@@ -125,7 +110,7 @@ impl Ledger {
         &mut self,
         policy: &PrunePolicy,
         archive: Option<&mut ArchiveWriter>,
-        progress: &mut PruneProgress<'_>,
+        progress: &mut StepProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
         self.commit_staged()?;
@@ -144,7 +129,7 @@ impl Committer {
         now_us: u64,
         state: StateAt<'_>,
         archive: Option<&mut ArchiveWriter>,
-        progress: &mut PruneProgress<'_>,
+        progress: &mut StepProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         self.check_budget(policy)?;
         self.prune_towards(policy, now_us, state, archive, progress)
@@ -163,7 +148,7 @@ impl Committer {
         now_us: u64,
         state: StateAt<'_>,
         archive: Option<&mut ArchiveWriter>,
-        progress: &mut PruneProgress<'_>,
+        progress: &mut StepProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
         let chain = self.chain.clone();
@@ -174,13 +159,14 @@ impl Committer {
         let target = target(policy, &chain, state.height() + 1, now_us)?;
         let held = match followers.lowest() {
             Some(lowest) => {
-                let wanted_floor = self::target(wanted, &chain, state.height() + 1, now_us)?.floor;
-                Some((lowest, wanted_floor > target.floor))
+                let wanted_floor =
+                    self::target(wanted, &chain, state.height() + 1, now_us)?.body_floor;
+                Some((lowest, wanted_floor > target.body_floor))
             }
             None => None,
         };
         let floor = policy.highest_floor(target, usage);
-        if floor > extent.floor {
+        if floor > extent.body_floor {
             self.secure_state(floor, state)?;
         }
         let pruning = Pruning {
@@ -188,14 +174,14 @@ impl Committer {
             writer: &mut *self.writer,
             archive,
             progress,
-            floor_max: floor.max(extent.floor),
+            floor_max: floor.max(extent.body_floor),
             report: PruneReport::new(extent, usage),
         };
         let mut report = pruning.run(policy, target)?;
         let extent = chain.extent()?;
         let budget_floor = |policy: &PrunePolicy| {
             let step = policy.budget_step(extent, report.usage);
-            step.map_or(extent.floor, |step| step.floor)
+            step.map_or(extent.body_floor, |step| step.body_floor)
         };
         report.held_back_by = held
             .filter(|(_, is_holding)| *is_holding || budget_floor(wanted) > budget_floor(policy))
@@ -213,7 +199,7 @@ impl Committer {
         let rest = held.within(self.chain.extent()?);
         if rest != held {
             self.writer
-                .put_meta(META_MISSING, &rest.encode()?, Durability::Disk)?;
+                .put_named_value(VALUE_MISSING, &rest.encode()?, Durability::Disk)?;
         }
         Ok(())
     }
@@ -236,7 +222,7 @@ struct Pruning<'a, 'p> {
     chain: &'a ChainReader,
     writer: &'a mut dyn BlockWriter,
     archive: Option<&'a mut ArchiveWriter>,
-    progress: &'a mut PruneProgress<'p>,
+    progress: &'a mut StepProgress<'p>,
     /// So far the state snapshot stands in for bodies.
     floor_max: u64,
     report: PruneReport,
@@ -247,7 +233,7 @@ impl Pruning<'_, '_> {
     fn run(mut self, policy: &PrunePolicy, target: Extent) -> Result<PruneReport, LedgerError> {
         let mut next = Some(target);
         while let (Some(target), true) = (next, self.report.done) {
-            self.secure(target.floor, policy.leaves)?;
+            self.secure(target.body_floor, policy.leaves)?;
             for part in Part::ALL {
                 self.part(part, target.floor_of(part))?;
             }
@@ -256,7 +242,7 @@ impl Pruning<'_, '_> {
             // What was kept of the bodies may itself have gone over the budget; that is for the next pruning.
             next = policy
                 .budget_step(extent, self.report.usage)
-                .filter(|step| step.floor <= self.floor_max);
+                .filter(|step| step.body_floor <= self.floor_max);
         }
         let on_disk = self.report.usage.bytes_on_disk;
         self.report.within_budget = policy.budget_bytes.map(|budget| on_disk <= budget);
@@ -265,23 +251,23 @@ impl Pruning<'_, '_> {
 
     /// Archives, and keeps the leaf hashes of, the blocks below `floor`. Durable when it returns.
     fn secure(&mut self, floor: u64, with_leaves: bool) -> Result<(), LedgerError> {
-        let blocks = (self.chain.extent()?.floor, floor);
+        let blocks = (self.chain.extent()?.body_floor, floor);
         if blocks.0 >= blocks.1 {
             return Ok(());
         }
         let Self {
             progress, report, ..
         } = self;
-        let mut stage = |stage, height| {
-            let step = PruneStep {
-                stage,
+        let mut tell = |phase, height| {
+            let step = Step {
+                phase,
                 height,
                 target: floor,
             };
             progress(step).is_continue()
         };
         if let Some(archive) = &mut self.archive {
-            let mut step = |height| stage("archive", height);
+            let mut step = |height| tell(Phase::Archive, height);
             let (archived, done) = archive_blocks(self.chain, archive, blocks, &mut step)?;
             report.archived += archived;
             report.done &= done;
@@ -289,7 +275,7 @@ impl Pruning<'_, '_> {
         if with_leaves && report.done {
             let mut done = true;
             report.leaves_kept += leaves::keep(self.chain, self.writer, blocks, &mut |height| {
-                done = stage("leaves", height);
+                done = tell(Phase::Leaves, height);
                 done
             })?;
             report.done &= done;
@@ -305,12 +291,8 @@ impl Pruning<'_, '_> {
             pruned.blocks += receipt.blocks;
             pruned.bytes += receipt.bytes;
             pruned.freed_bytes += receipt.freed_bytes;
-            let step = PruneStep {
-                stage: match part {
-                    Part::Body => "body",
-                    Part::Index => "index",
-                    Part::Header => "header",
-                },
+            let step = Step {
+                phase: Phase::Prune(part),
                 height: receipt.floor,
                 target: below,
             };
@@ -372,7 +354,7 @@ fn target(
     now_us: u64,
 ) -> Result<Extent, LedgerError> {
     let mut extent = chain.extent()?;
-    extent.end = extent.end.min(end).max(extent.floor);
+    extent.end = extent.end.min(end).max(extent.body_floor);
     policy.floors(extent, now_us, |cutoff_us| {
         first_since(extent.header_floor..extent.end, cutoff_us, |height| {
             let header = chain.header(height)?;

@@ -46,9 +46,9 @@ impl Ledger {
     }
 
     /// Prunes if it is due.
-    pub(crate) fn retain(&mut self) -> Result<(), LedgerError> {
+    pub(crate) fn prune_if_due(&mut self) -> Result<(), LedgerError> {
         let state = StateAt::Tip(self.validator.state());
-        self.committer.retain(self.clock.now_us(), state)
+        self.committer.prune_if_due(self.clock.now_us(), state)
     }
 }
 
@@ -88,7 +88,11 @@ impl Committer {
     ///
     /// Ages are told by the clock, but by no more than a day after the last block, which is young where a chain grows: a
     /// clock that jumps ahead must not remove what can't be had again.
-    pub(crate) fn retain(&mut self, now_us: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
+    pub(crate) fn prune_if_due(
+        &mut self,
+        now_us: u64,
+        state: StateAt<'_>,
+    ) -> Result<(), LedgerError> {
         if !self.is_pruning_due() {
             return Ok(());
         }

@@ -30,7 +30,7 @@ impl Findings {
         shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives away what is wrong with the index at a height, if it is the first place where something is.
+    /// Gives away what is wrong with the index at a height, if it is the first position where something is.
     pub(crate) fn take_error(shared: &Mutex<Self>, height: u64) -> Option<LedgerError> {
         let mut found = Self::lock(shared);
         let error = found.error.take_if(|(at, _)| *at == height);
@@ -130,15 +130,15 @@ impl IndexCheck {
             return Err(damaged("block hash index", problem));
         }
         for entry in record::index(block) {
-            let place = (height, entry.position);
+            let first = (height, entry.position);
             let found = match self.chain.store().locate(&entry.key)? {
-                Location::Found { height, position } if (height, position) == place => true,
-                // A key that occurs twice finds its first place.
-                Location::Found { height, position } if (height, position) < place => {
+                Location::Found { height, position } if (height, position) == first => true,
+                // A key that occurs twice finds its first position.
+                Location::Found { height, position } if (height, position) < first => {
                     self.is_at(height, (entry.key, position))?
                 }
                 // … which may have been pruned.
-                Location::Pruned { height, position } if (height, position) < place => true,
+                Location::Pruned { height, position } if (height, position) < first => true,
                 Location::NotIndexed { .. } => true,
                 Location::Found { .. }
                 | Location::Pruned { .. }

@@ -16,7 +16,7 @@ use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;
 use crate::ledger::missing::Missing;
-use crate::ledger::values::META_STATE;
+use crate::ledger::values::VALUE_STATE;
 use crate::ledger::{ChainReader, LedgerError};
 use crate::state::State;
 
@@ -45,10 +45,10 @@ pub struct StoreReport {
 }
 
 fn read_snapshot(store: &dyn BlockReader) -> Result<Option<State>, LedgerError> {
-    let snapshot = store.meta(META_STATE)?;
+    let snapshot = store.named_value(VALUE_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
-    snapshot.map_err(|problem| LedgerError::DamagedMeta {
-        record: META_STATE,
+    snapshot.map_err(|problem| LedgerError::DamagedValue {
+        record: VALUE_STATE,
         problem,
     })
 }

@@ -24,7 +24,7 @@ use crate::format::rejection::Rejected;
 use crate::format::signature::Verifier;
 use crate::ledger::missing::{Losses, LostPart};
 use crate::ledger::step::{BlockProgress, BlockStep, go_on};
-use crate::ledger::values::META_STATE;
+use crate::ledger::values::VALUE_STATE;
 use crate::ledger::{ChainReader, LedgerError};
 use crate::line::Work;
 use crate::rules::Validator;
@@ -75,22 +75,22 @@ impl<'a> Walk<'a> {
         let mut losses = Losses::default();
         let snapshot = match read_snapshot(chain.store()) {
             Err(error) if error.is_corrupt() => {
-                losses.note_value(META_STATE, &error.to_string());
+                losses.note_value(VALUE_STATE, &error.to_string());
                 None
             }
             snapshot => snapshot?,
         };
         let extent = chain.extent()?;
-        let is_pruned = extent.floor > 0;
+        let is_pruned = extent.body_floor > 0;
         let snapshot = match is_pruned && losses.is_empty() {
             true => Some(snapshot.unwrap_or_else(|| State::genesis(chain.spec()))),
             false => snapshot,
         };
         if let Some(state) = snapshot.as_ref().filter(|_| is_pruned)
-            && (state.height() + 1 < extent.floor || state.height() >= extent.end)
+            && (state.height() + 1 < extent.body_floor || state.height() >= extent.end)
         {
             return Err(LedgerError::NoState {
-                floor: extent.floor,
+                floor: extent.body_floor,
             });
         }
         Ok(Self {
@@ -430,7 +430,7 @@ impl<'a> Walk<'a> {
             && header.is_none_or(|header| {
                 header.timestamp == state.timestamp() && header.vector_clock == *state.clock()
             })
-            && (!is_counted || state.transactions() == self.transactions);
+            && (!is_counted || state.transaction_count() == self.transactions);
         match is_same {
             true => Ok(()),
             false => Err(snapshot_error(state, "is not what the headers give")),
@@ -446,7 +446,7 @@ impl<'a> Walk<'a> {
             blocks: self.blocks,
             transactions: self.transactions,
             headers_from: self.extent.header_floor,
-            bodies_from: self.extent.floor,
+            bodies_from: self.extent.body_floor,
             rules_from: self.rules_from,
             head: self.head,
             rejected: self.rejected,

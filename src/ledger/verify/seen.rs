@@ -64,7 +64,7 @@ impl<'a> Eye<'a> {
 
     /// Memory: the block, which is let go; O(its header) stays.
     pub(super) fn see(&mut self, height: u64) -> Seen {
-        let is_held = height >= self.extent.floor;
+        let is_held = height >= self.extent.body_floor;
         let body = is_held.then(|| {
             let block = self.chain.block(height)?;
             Ok(block.map(|block| SeenBody {

@@ -21,7 +21,7 @@ pub(super) fn an_empty_store_answers(fixture: &dyn Fixture) {
         assert_eq!(reader.block(height).unwrap(), None);
     }
     assert_unknown(&*store.reader, &block_of(0, 0));
-    assert_eq!(reader.meta("name").unwrap(), None);
+    assert_eq!(reader.named_value("name").unwrap(), None);
     let usage = reader.usage().unwrap();
     assert_eq!((usage.blocks, usage.index_entries), (0, 0));
 }

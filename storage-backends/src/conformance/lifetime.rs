@@ -8,13 +8,13 @@ use super::sample::{
     append, assert_held, assert_pruned, assert_unknown, block_of, blocks, bodies_from, extend,
 };
 use crate::{
-    BlockReader, Durability, Error, Extent, Held, Location, META_KEY_BYTES_MAX,
-    META_VALUE_BYTES_MAX, Part,
+    BlockReader, Durability, Error, Extent, Held, Location, NAMED_VALUE_BYTES_MAX, Part,
+    VALUE_NAME_BYTES_MAX,
 };
 
-pub(super) fn meta_reads_back(fixture: &dyn Fixture) {
+pub(super) fn named_values_read_back(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
-    let longest = "k".repeat(META_KEY_BYTES_MAX);
+    let longest = "k".repeat(VALUE_NAME_BYTES_MAX);
     let values: [(&str, Vec<u8>); 5] = [
         ("spec", b"first".to_vec()),
         ("", Vec::new()),
@@ -23,34 +23,43 @@ pub(super) fn meta_reads_back(fixture: &dyn Fixture) {
         ("spec", b"second".to_vec()),
     ];
     for (key, value) in &values {
-        store.writer.put_meta(key, value, Durability::Disk).unwrap();
-        assert_eq!(store.reader.meta(key).unwrap().as_deref(), Some(&value[..]));
+        store
+            .writer
+            .put_named_value(key, value, Durability::Disk)
+            .unwrap();
+        assert_eq!(
+            store.reader.named_value(key).unwrap().as_deref(),
+            Some(&value[..])
+        );
     }
-    assert_eq!(store.reader.meta("").unwrap().as_deref(), Some(&[][..]));
+    assert_eq!(
+        store.reader.named_value("").unwrap().as_deref(),
+        Some(&[][..])
+    );
     for absent in ["spe", "specs", "zz"] {
-        assert_eq!(store.reader.meta(absent).unwrap(), None);
+        assert_eq!(store.reader.named_value(absent).unwrap(), None);
     }
     assert!(store.reader.extent().unwrap().is_empty());
 }
 
-pub(super) fn oversized_meta_is_refused(fixture: &dyn Fixture) {
+pub(super) fn oversized_named_values_are_refused(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
-    let long_key = "k".repeat(META_KEY_BYTES_MAX + 1);
+    let long_key = "k".repeat(VALUE_NAME_BYTES_MAX + 1);
     let refused = store
         .writer
-        .put_meta(&long_key, b"", Durability::Os)
+        .put_named_value(&long_key, b"", Durability::Os)
         .unwrap_err();
     assert!(refused.is_argument());
-    let long_value = vec![0; META_VALUE_BYTES_MAX + 1];
+    let long_value = vec![0; NAMED_VALUE_BYTES_MAX + 1];
     let refused = store
         .writer
-        .put_meta("key", &long_value, Durability::Os)
+        .put_named_value("key", &long_value, Durability::Os)
         .unwrap_err();
     assert!(refused.is_argument());
-    assert_eq!(store.reader.meta("key").unwrap(), None);
+    assert_eq!(store.reader.named_value("key").unwrap(), None);
     store
         .writer
-        .put_meta("key", b"value", Durability::Os)
+        .put_named_value("key", b"value", Durability::Os)
         .unwrap();
 }
 
@@ -59,7 +68,7 @@ pub(super) fn reopening_sees_everything(fixture: &dyn Fixture) {
     extend(&mut store, 0..8);
     store
         .writer
-        .put_meta("name", b"value", Durability::Os)
+        .put_named_value("name", b"value", Durability::Os)
         .unwrap();
     drop(store);
     let store = fixture.open().unwrap();
@@ -68,7 +77,7 @@ pub(super) fn reopening_sees_everything(fixture: &dyn Fixture) {
         .iter()
         .for_each(|block| assert_held(&*store.reader, block));
     assert_eq!(
-        store.reader.meta("name").unwrap().as_deref(),
+        store.reader.named_value("name").unwrap().as_deref(),
         Some(&b"value"[..])
     );
     assert_unknown(&*store.reader, &block_of(0, 8));
@@ -172,7 +181,11 @@ pub(super) fn readers_never_see_part_of_a_run(fixture: &dyn Fixture) {
 
 /// Ends are multiples of a run, and whatever is below the end is there, wherever it is asked for.
 fn watch_runs(reader: &dyn BlockReader) {
-    let Extent { floor, end, .. } = reader.extent().unwrap();
+    let Extent {
+        body_floor: floor,
+        end,
+        ..
+    } = reader.extent().unwrap();
     assert_eq!(end % RUN, 0, "part of a run is visible");
     let Some(tip) = end.checked_sub(1) else {
         return;
@@ -351,7 +364,9 @@ pub(super) fn a_failed_append_poisons_the_writer(fixture: &dyn Fixture) {
             .replace(1, &blocks(1, 2..4), Durability::Os)
             .map(drop),
         store.writer.prune(Part::Body, 1, 1).map(drop),
-        store.writer.put_meta("name", b"value", Durability::Os),
+        store
+            .writer
+            .put_named_value("name", b"value", Durability::Os),
         store.writer.sync().map(drop),
     ];
     for refusal in refusals {

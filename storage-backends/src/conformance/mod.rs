@@ -103,8 +103,8 @@ suite! { $
         wrong_replacements_are_refused
         a_long_chain_is_replaced_and_pruned;
     lifetime:
-        meta_reads_back
-        oversized_meta_is_refused
+        named_values_read_back
+        oversized_named_values_are_refused
         reopening_sees_everything
         reopening_continues_after_truncate_and_prune
         a_reader_outlives_its_writer

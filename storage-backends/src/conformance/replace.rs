@@ -239,7 +239,7 @@ pub(super) fn wrong_replacements_are_refused(fixture: &dyn Fixture) {
     all_held(&store, &blocks(1, 3..5));
 }
 
-/// Long enough for the parts that an index and a log are made of to be sealed, merged and made anew between.
+/// Long enough for the parts that an index and a log are made of to be sealed, merged and rebuilt between.
 pub(super) fn a_long_chain_is_replaced_and_pruned(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
     let mut chain: Vec<Block> = Vec::new();

@@ -64,7 +64,7 @@ pub(super) fn bare(height: u64) -> Block {
 /// Headers and index of all blocks, bodies from a height on.
 pub(super) fn bodies_from(floor: u64, end: u64) -> Extent {
     Extent {
-        floor,
+        body_floor: floor,
         ..Extent::whole(end)
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn assert_kept(reader: &dyn BlockReader, extent: Extent, chain: &[Blo
     for block in chain {
         let height = block.height;
         let header = kept(height, extent.header_floor, &block.header);
-        let body = kept(height, extent.floor, &block.body);
+        let body = kept(height, extent.body_floor, &block.body);
         let index = kept(height, extent.index_floor, &block.index);
         let held = reader.block(height).unwrap().unwrap();
         assert_eq!(

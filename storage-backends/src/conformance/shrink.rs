@@ -105,7 +105,7 @@ pub(super) fn prune_makes_the_floor_exact(fixture: &dyn Fixture) {
     let chain = blocks(0, 0..10);
     append(&mut store, &chain);
     for floor in [1, 4, 9] {
-        let before = store.reader.extent().unwrap().floor;
+        let before = store.reader.extent().unwrap().body_floor;
         let receipt = store.writer.prune(Part::Body, floor, u64::MAX).unwrap();
         let removed = &chain[before as usize..floor as usize];
         assert_eq!((receipt.floor, receipt.done), (floor, true));
@@ -287,7 +287,7 @@ pub(super) fn parts_are_pruned_only_below_the_floor(fixture: &dyn Fixture) {
     assert_kept(
         &*store.reader,
         Extent {
-            floor: 5,
+            body_floor: 5,
             index_floor: 5,
             header_floor: 5,
             end: 10,
@@ -306,7 +306,7 @@ pub(super) fn pruned_parts_stay_pruned(fixture: &dyn Fixture) {
     drop(store);
     let mut store = fixture.open().unwrap();
     let mut extent = Extent {
-        floor: 12,
+        body_floor: 12,
         index_floor: 11,
         header_floor: 4,
         end: 15,
@@ -321,7 +321,7 @@ pub(super) fn pruned_parts_stay_pruned(fixture: &dyn Fixture) {
     assert_kept(&*store.reader, extent, &blocks(0, 0..12));
 }
 
-/// Long enough for the parts that an index is made of to be merged and made anew, whatever the backend.
+/// Long enough for the parts that an index is made of to be merged and rebuilt, whatever the backend.
 pub(super) fn a_long_chain_is_pruned_and_truncated(fixture: &dyn Fixture) {
     let mut store = fixture.open().unwrap();
     let chain = blocks(0, 0..400);

@@ -16,8 +16,8 @@ pub(crate) struct LogBackend<'a> {
 
 impl LogBackend<'_> {
     /// Reads what follows the scheme.
-    pub(crate) fn parse(place: &str) -> std::result::Result<StoreUrl, &'static str> {
-        Ok(StoreUrl::Log(PathBuf::from(place)))
+    pub(crate) fn parse(target: &str) -> std::result::Result<StoreUrl, &'static str> {
+        Ok(StoreUrl::Log(PathBuf::from(target)))
     }
 }
 

@@ -17,10 +17,10 @@ use super::options::LogOptions;
 use super::read_file::{Pieces, ReadFile, Unreadable};
 use super::reader::LogReader;
 use super::scan::{Frame, check_tail, frame_at, next_head, payload_is_sound};
-use super::shared::Site;
+use super::shared::LogContext;
 use super::values::decode_value;
 use crate::check::{Report, walk};
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Checks a store in a directory that has one. `path` is what reports of the walk name, which meets again what the files
 /// showed.
@@ -29,18 +29,18 @@ pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Resul
         Ok(home) => {
             // A writer in this process changes files while they are read; then only what readers see is checked.
             if !home.is_written() {
-                check_files(&home.shared.site, Some(&home), report)?;
+                check_files(&home.shared.context, Some(&home), report)?;
             }
             walk(&LogReader::new(home), path, report)
         }
         Err(Error::Corrupt {
             path,
-            place,
+            damage_at,
             reason,
         }) => {
-            report.damage(&path, place, reason);
+            report.damage(&path, damage_at, reason);
             match report.sound(lock_to_read(directory))? {
-                Some((site, _lock)) => check_files(&site, None, report),
+                Some((context, _lock)) => check_files(&context, None, report),
                 None => Ok(()),
             }
         }
@@ -48,46 +48,46 @@ pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Resul
     }
 }
 
-fn check_files(site: &Site, home: Option<&Arc<Home>>, report: &mut Report) -> Result<()> {
-    let Some(listing) = report.sound(Listing::read(site))? else {
+fn check_files(context: &LogContext, home: Option<&Arc<Home>>, report: &mut Report) -> Result<()> {
+    let Some(listing) = report.sound(Listing::read(context))? else {
         return Ok(());
     };
     // The mark first: what it tells of is in files that are read later.
-    let mark = check_mark(site, report)?;
-    report.sound(listing.last_segment(site, &mark))?;
+    let mark = check_mark(context, report)?;
+    report.sound(listing.last_segment(context, &mark))?;
     let last = listing.heads.last().copied().unwrap_or(0);
     let mut later = Later::default();
     for number in listing.heads.iter().rev() {
-        check_segment(site, *number, last, &mark, &mut later, report)?;
+        check_segment(context, *number, last, &mark, &mut later, report)?;
     }
     let state = home.map(|home| home.shared.read());
     for (first, last) in &listing.indexes {
-        check_index_file(site, *first, *last, state.as_deref(), report)?;
+        check_index_file(context, *first, *last, state.as_deref(), report)?;
     }
     drop(state);
-    check_values(site, &listing, &mark, report)
+    check_values(context, &listing, &mark, report)
 }
 
 /// Opens a file and checks its superblock; `None` if the file is missing, which is reported. A damaged superblock is reported
 /// too.
 pub(super) fn checked_file(
-    site: &Site,
+    context: &LogContext,
     named: Named,
     kind: FileKind,
     number: u64,
     report: &mut Report,
 ) -> Result<Option<(ReadFile, Option<Superblock>)>> {
-    let path = named.path(&site.directory);
-    let Some(file) = report.sound(site.open_to_read(&path))? else {
+    let path = named.path(&context.directory);
+    let Some(file) = report.sound(context.open_to_read(&path))? else {
         return Ok(None);
     };
     let superblock = file
         .head()
-        .and_then(|head| Superblock::decode(&path, &head, kind, Some(&site.store)));
+        .and_then(|head| Superblock::decode(&path, &head, kind, Some(&context.store)));
     let superblock = report.sound(superblock)?;
     if superblock.is_some_and(|found| found.number != number) {
         let reason = "the file has another one's name";
-        report.damage(&path, Place::Offset(32), reason);
+        report.damage(&path, DamageAt::Offset(32), reason);
     }
     Ok(Some((file, superblock)))
 }
@@ -104,28 +104,33 @@ pub(super) fn report_unreadable(pieces: &mut Pieces<'_>, report: &mut Report) {
             0..=4096 => reason,
             _ => format!("{length} bytes can't be read from here on; of the first, {reason}"),
         };
-        report.damage(pieces.file().path(), Place::Offset(offset), reason);
+        report.damage(pieces.file().path(), DamageAt::Offset(offset), reason);
     }
 }
 
-fn check_mark(site: &Site, report: &mut Report) -> Result<Mark> {
-    let slots = Slots::read(&*site.files, &site.directory, &site.store);
+fn check_mark(context: &LogContext, report: &mut Report) -> Result<Mark> {
+    let slots = Slots::read(&*context.files, &context.directory, &context.store);
     let Some(slots) = report.sound(slots)? else {
         return Ok(Mark::default());
     };
-    let path = Named::Mark.path(&site.directory);
+    let path = Named::Mark.path(&context.directory);
     for offset in &slots.damaged {
-        let place = Place::Offset(*offset);
-        report.damage(&path, place, "a slot is torn or damaged");
+        let damage_at = DamageAt::Offset(*offset);
+        report.damage(&path, damage_at, "a slot is torn or damaged");
     }
     Ok(slots.newest)
 }
 
-fn check_values(site: &Site, listing: &Listing, mark: &Mark, report: &mut Report) -> Result<()> {
+fn check_values(
+    context: &LogContext,
+    listing: &Listing,
+    mark: &Mark,
+    report: &mut Report,
+) -> Result<()> {
     let newest = listing.generations.last().copied().unwrap_or(0);
     let generation = newest.max(mark.generation);
-    let named = Named::Meta(generation);
-    let found = checked_file(site, named, FileKind::Meta, generation, report)?;
+    let named = Named::Values(generation);
+    let found = checked_file(context, named, FileKind::Values, generation, report)?;
     let Some((file, superblock)) = found else {
         return Ok(());
     };
@@ -133,13 +138,13 @@ fn check_values(site: &Site, listing: &Listing, mark: &Mark, report: &mut Report
         true => mark.values,
         false => 0,
     };
-    let frames = Frames::read(&file, superblock.as_ref(), site.salt, marked, report)?;
+    let frames = Frames::read(&file, superblock.as_ref(), context.salt, marked, report)?;
     let mut pieces = Pieces::going_on(&file);
     for frame in &frames.frames {
         if decode_value(&mut pieces, frame)?.is_none() {
             report.damage(
                 file.path(),
-                Place::Offset(frame.at),
+                DamageAt::Offset(frame.at),
                 "the frame is no value",
             );
         }
@@ -194,7 +199,7 @@ impl Frames {
             };
             if previous.is_some_and(|previous| previous != frame.head.previous) {
                 let reason = "the frame doesn't follow from those before it";
-                report.damage(file.path(), Place::Offset(at), reason);
+                report.damage(file.path(), DamageAt::Offset(at), reason);
             }
             found.synced = found.synced.max(frame.head.synced);
             found.frames.push(frame);
@@ -219,14 +224,14 @@ impl Frames {
         for (number, frame) in self.frames.iter().enumerate() {
             if payload_is_sound(pieces, frame, salt)? {
                 if !is_padding(pieces, frame.payload_end())? {
-                    report.damage(path, Place::Offset(frame.payload_end()), NOT_ZERO);
+                    report.damage(path, DamageAt::Offset(frame.payload_end()), NOT_ZERO);
                 }
             } else if frame.at >= self.synced {
                 torn = Some(number);
                 break;
             } else {
                 let reason = "the frame's payload is damaged";
-                report.damage(path, Place::Offset(frame.at), reason);
+                report.damage(path, DamageAt::Offset(frame.at), reason);
             }
         }
         self.frames.truncate(torn.unwrap_or(self.frames.len()));

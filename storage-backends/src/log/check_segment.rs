@@ -10,9 +10,9 @@ use super::read_file::{Pieces, ReadFile};
 use super::record::Record;
 use super::scan::{Frame, Scan, record_at};
 use super::segment::{Segment, table_start};
-use super::shared::Site;
+use super::shared::LogContext;
 use crate::check::Report;
-use crate::{Extent, Place, Result};
+use crate::{DamageAt, Extent, Result};
 
 /// What the segments after one say of it.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Later {
 }
 
 struct Checking<'a> {
-    site: &'a Site,
+    context: &'a LogContext,
     heads: ReadFile,
     bodies: Option<ReadFile>,
     extent: Extent,
@@ -37,14 +37,20 @@ struct Checking<'a> {
 
 /// Checks one segment. They come from the last to the first, since later ones tell what of earlier ones still counts.
 pub(super) fn check_segment(
-    site: &Site,
+    context: &LogContext,
     number: u64,
     last: u64,
     mark: &Mark,
     later: &mut Later,
     report: &mut Report,
 ) -> Result<()> {
-    let found = checked_file(site, Named::Heads(number), FileKind::Heads, number, report)?;
+    let found = checked_file(
+        context,
+        Named::Heads(number),
+        FileKind::Heads,
+        number,
+        report,
+    )?;
     let Some((heads, superblock)) = found else {
         later.begin = None;
         return Ok(());
@@ -60,22 +66,23 @@ pub(super) fn check_segment(
     } else {
         marked
     };
-    let frames = Frames::read(&heads, superblock.as_ref(), site.salt, marked, report)?;
-    let live = Live::of(superblock.as_ref(), &frames.frames, &heads, site)?;
+    let frames = Frames::read(&heads, superblock.as_ref(), context.salt, marked, report)?;
+    let live = Live::of(superblock.as_ref(), &frames.frames, &heads, context)?;
     if later.low.is_none() {
         later.extent = live.extent;
     }
     let begin = later.begin.filter(|(next, _)| *next == number + 1);
     if begin.is_some_and(|(_, begin)| begin != live.extent.end) && frames.sound {
         let reason = "the next segment doesn't begin where this one ends";
-        report.damage(heads.path(), Place::Structure, reason);
+        report.damage(heads.path(), DamageAt::Structure, reason);
     }
     let clip = later.low.unwrap_or(u64::MAX);
     let extent = later.extent;
-    let has_bodies = number == last || live.low < clip && live.extent.end.min(clip) > extent.floor;
+    let has_bodies =
+        number == last || live.low < clip && live.extent.end.min(clip) > extent.body_floor;
     let bodies = match has_bodies {
         true => checked_file(
-            site,
+            context,
             Named::Bodies(number),
             FileKind::Bodies,
             number,
@@ -84,7 +91,7 @@ pub(super) fn check_segment(
         false => None,
     };
     let mut checking = Checking {
-        site,
+        context,
         bodies: bodies.map(|(file, _)| file),
         extent,
         torn_from: frames.synced,
@@ -112,12 +119,12 @@ impl Checking<'_> {
         let mut next = frame.at + frame.head.records_at() as u64;
         let mut height = frame.head.height;
         while next < frame.payload_end() {
-            let record = record_at(&mut pieces, next, frame.payload_end(), self.site.salt)?;
+            let record = record_at(&mut pieces, next, frame.payload_end(), self.context.salt)?;
             let Some(record) = record else {
                 // Where the next record begins can't be told; the ones behind it have checksums in their frame alone.
                 let reason = format!("the record at byte {next} is damaged");
-                let place = Place::Height(height);
-                self.report.damage(heads.path(), place, reason);
+                let damage_at = DamageAt::Height(height);
+                self.report.damage(heads.path(), damage_at, reason);
                 return Ok(());
             };
             let counts = record.height < clip && live.offset(record.height) == Some(next);
@@ -131,14 +138,14 @@ impl Checking<'_> {
     /// Checks what a record says; `counts`: it is that of a block in the chain.
     fn record(&mut self, record: &Record, counts: bool) -> Result<()> {
         let Self {
-            site,
+            context,
             heads,
             bodies,
             extent,
             torn_from,
             report,
         } = self;
-        let salt = site.salt;
+        let salt = context.salt;
         let height = record.height;
         if !record.has_no_header() || counts && height >= extent.header_floor {
             report.sound(Segment::header(heads, record, salt))?;
@@ -153,14 +160,16 @@ impl Checking<'_> {
         let begins = bodies.array::<8>(record.body_offset);
         let punched = begins.is_ok_and(|begins| begins == [0; 8])
             || record.body_offset.saturating_add(8) > bodies.length();
-        let needed = counts && height >= extent.floor;
-        if needed && record.offset < *torn_from || !needed && !punched && height >= extent.floor {
+        let needed = counts && height >= extent.body_floor;
+        if needed && record.offset < *torn_from
+            || !needed && !punched && height >= extent.body_floor
+        {
             let sound = report.sound(body)?;
             let end = record.body_offset + (BODY_HEAD_BYTES + record.body_bytes) as u64;
             if sound.is_some() {
                 let mut pieces = Pieces::going_on(bodies);
                 if !is_padding(&mut pieces, end)? {
-                    report.damage(bodies.path(), Place::Offset(end), NOT_ZERO);
+                    report.damage(bodies.path(), DamageAt::Offset(end), NOT_ZERO);
                 }
                 report_unreadable(&mut pieces, report);
             }
@@ -170,16 +179,16 @@ impl Checking<'_> {
 
     /// Checks that footer and height table say what follows from the frames, which are sound.
     fn footer(&mut self, superblock: &Superblock, sealed: bool) -> Result<()> {
-        let (heads, salt) = (&self.heads, self.site.salt);
+        let (heads, salt) = (&self.heads, self.context.salt);
         let scan = Scan::read_frames(heads, superblock, salt);
         let Some(scan) = self.report.sound(scan)? else {
             return Ok(());
         };
         let Some(Trailer { footer, low, .. }) = scan.footer else {
             if sealed {
-                let place = Place::Offset(scan.frames_end);
+                let damage_at = DamageAt::Offset(scan.frames_end);
                 self.report
-                    .damage(heads.path(), place, "the footer is missing");
+                    .damage(heads.path(), damage_at, "the footer is missing");
             }
             return Ok(());
         };
@@ -190,7 +199,7 @@ impl Checking<'_> {
             if entry.and_then(|entry| table_offset(salt, height, entry)) != Some(*offset) {
                 let reason = "its entry in the height table is damaged";
                 self.report
-                    .damage(heads.path(), Place::Height(height), reason);
+                    .damage(heads.path(), DamageAt::Height(height), reason);
             }
         }
         Ok(())
@@ -211,7 +220,7 @@ impl Live {
         superblock: Option<&Superblock>,
         frames: &[Frame],
         heads: &ReadFile,
-        site: &Site,
+        context: &LogContext,
     ) -> Result<Self> {
         let mut pieces = Pieces::going_on(heads);
         let first = frames.first().map_or(0, |frame| frame.head.height);
@@ -224,19 +233,19 @@ impl Live {
         for frame in frames {
             let head = &frame.head;
             match head.kind {
-                FrameKind::Run => live.run(frame, &mut pieces, site)?,
+                FrameKind::Run => live.run(frame, &mut pieces, context)?,
                 FrameKind::Rest => {
                     live.begin(head.height);
-                    live.run(frame, &mut pieces, site)?;
+                    live.run(frame, &mut pieces, context)?;
                 }
                 FrameKind::Replace => {
                     if head.height < live.extent.end {
                         live.truncate(head.height);
                     }
-                    live.run(frame, &mut pieces, site)?;
+                    live.run(frame, &mut pieces, context)?;
                 }
                 FrameKind::Truncate => live.truncate(head.height),
-                FrameKind::Floor => live.extent.floor = head.height,
+                FrameKind::Floor => live.extent.body_floor = head.height,
                 FrameKind::IndexFloor => live.extent.index_floor = head.height,
                 FrameKind::HeaderFloor => live.extent.header_floor = head.height,
                 FrameKind::Footer | FrameKind::Value => {}
@@ -251,14 +260,14 @@ impl Live {
         self.offsets.clear();
     }
 
-    fn run(&mut self, frame: &Frame, pieces: &mut Pieces<'_>, site: &Site) -> Result<()> {
+    fn run(&mut self, frame: &Frame, pieces: &mut Pieces<'_>, context: &LogContext) -> Result<()> {
         if frame.head.height != self.extent.end {
             // What was between is not known: the blocks from here on are.
             self.begin(frame.head.height);
         }
         let mut next = frame.at + frame.head.records_at() as u64;
         while next < frame.payload_end() {
-            let Some(record) = record_at(pieces, next, frame.payload_end(), site.salt)? else {
+            let Some(record) = record_at(pieces, next, frame.payload_end(), context.salt)? else {
                 break;
             };
             self.offsets.push(next);

@@ -135,7 +135,11 @@ impl History {
 
     fn step(&mut self, dice: &mut Dice) -> Step {
         let extent = self.last().extent;
-        let Extent { floor, end, .. } = extent;
+        let Extent {
+            body_floor: floor,
+            end,
+            ..
+        } = extent;
         let levels = [Durability::Memory, Durability::Os, Durability::Disk];
         let level = levels[dice.below(3) as usize];
         if dice.chance(self.values_percent) {
@@ -293,7 +297,7 @@ fn apply(
                 .get_mut(name)
                 .unwrap()
                 .push(Some(value.clone()));
-            writer.put_meta(name, &value, level)?;
+            writer.put_named_value(name, &value, level)?;
             if level == Durability::Disk {
                 history.all_durable();
             }
@@ -317,7 +321,7 @@ fn reopen(machine: &Machine, history: &mut History, from: usize) -> Result<Store
     let content = find_content(&*store.reader, &history.contents[from..]);
     let mut values = BTreeMap::new();
     for (name, allowed) in &history.values {
-        let found = store.reader.meta(name).unwrap();
+        let found = store.reader.named_value(name).unwrap();
         assert!(allowed.contains(&found), "{name}: {found:?}");
         values.insert(*name, found);
     }

@@ -10,7 +10,7 @@ use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, VERSION};
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
-use super::shared::Site;
+use super::shared::LogContext;
 use super::values::{ValueFile, sync_directory};
 use crate::identity::count_names;
 use crate::toolbox::directory::{self, Content, Made};
@@ -21,7 +21,7 @@ use crate::{Error, Extent, Result};
 const FIRST: [Named; 4] = [
     Named::Bodies(0),
     Named::Heads(0),
-    Named::Meta(0),
+    Named::Values(0),
     Named::Mark,
 ];
 
@@ -153,15 +153,15 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         fields: [first, second, 0, 0, 0],
     };
     let options = LogOptions::default();
-    let site = Site::new(
+    let context = LogContext::new(
         Arc::clone(&files),
         directory,
         drawn.store,
         drawn.seed,
         options,
     );
-    create_segment(&site, 0, Extent::default(), VERSION)?;
-    ValueFile::create(&site, 0)?;
+    create_segment(&context, 0, Extent::default(), VERSION)?;
+    ValueFile::create(&context, 0)?;
     let mark = Mark {
         heads: SUPERBLOCK_BYTES as u64,
         values: SUPERBLOCK_BYTES as u64,
@@ -171,9 +171,9 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
     let file = files.open(fresh).map_err(fault)?;
     file.write_at(&superblock.encode(), 0).map_err(fault)?;
     file.sync().map_err(fault)?;
-    sync_directory(&site)?;
+    sync_directory(&context)?;
     files
         .rename(fresh, &Named::Store.path(directory))
         .map_err(fault)?;
-    sync_directory(&site)
+    sync_directory(&context)
 }

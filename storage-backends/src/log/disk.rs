@@ -22,7 +22,7 @@ use super::format::{
 use super::mark::{Mark, MarkFile};
 use super::read_file::ReadFile;
 use super::record::{Record, RunDraft, bodies_bytes};
-use super::shared::Site;
+use super::shared::LogContext;
 use super::values::{ValueFile, sync_directory};
 use crate::{Block, Error, Extent, Result};
 
@@ -104,7 +104,7 @@ pub(super) struct Continued {
 
 #[derive(Debug)]
 pub(super) struct Disk {
-    pub(super) site: Site,
+    pub(super) context: LogContext,
     pub(super) segment: u64,
     /// Of the file of heads, and of those of later segments at least.
     pub(super) version: u32,
@@ -122,7 +122,7 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(
-        site: Site,
+        context: LogContext,
         segment: Continued,
         heads: GrowingFile,
         bodies: GrowingFile,
@@ -130,7 +130,7 @@ impl Disk {
         mark: MarkFile,
     ) -> Self {
         let mut disk = Self {
-            site,
+            context,
             segment: segment.number,
             version: segment.version,
             heads,
@@ -189,9 +189,9 @@ impl Disk {
         is_to_sync: bool,
         then: impl FnOnce(Heads<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (salt, bodies_at) = (self.site.salt, self.bodies.end);
+        let (salt, bodies_at) = (self.context.salt, self.bodies.end);
         let way = match is_to_sync {
-            true if bodies_bytes(run) >= self.site.options.direct_bytes => Way::PastCache,
+            true if bodies_bytes(run) >= self.context.options.direct_bytes => Way::PastCache,
             true => Way::Begun,
             false => Way::Cached,
         };
@@ -232,7 +232,7 @@ impl Disk {
         write_frame(
             heads,
             content,
-            self.site.salt,
+            self.context.salt,
             operation,
             (kind, height),
             frame,
@@ -251,7 +251,7 @@ impl Disk {
 
     /// Makes everything written so far survive loss of power.
     pub(super) fn sync(&mut self, operation: &'static str) -> Result<()> {
-        let values_path = Named::Meta(self.values.generation).path(&self.site.directory);
+        let values_path = Named::Values(self.values.generation).path(&self.context.directory);
         let candidates = [
             (
                 self.heads.end > self.heads.synced,
@@ -270,7 +270,7 @@ impl Disk {
             return Ok(());
         }
         let files: Vec<&dyn FileHandle> = due.iter().map(|(_, file, _)| &***file).collect();
-        self.site
+        self.context
             .files
             .sync(&files)
             .map_err(|(number, source)| Error::system(operation, due[number].2, source))?;
@@ -290,18 +290,18 @@ impl Disk {
             ..Mark::default()
         };
         self.mark.write(mark).map_err(|source| {
-            let path = Named::Mark.path(&self.site.directory);
+            let path = Named::Mark.path(&self.context.directory);
             Error::system(operation, &path, source)
         })
     }
 
-    /// Goes over to heads that were written anew and are on the disk, and gives them their name. Before, the mark must no
+    /// Goes over to heads that were rewritten and are on the disk, and gives them their name. Before, the mark must no
     /// longer claim what they haven't.
     pub(super) fn exchange_heads(&mut self, mut heads: GrowingFile, content: u32) -> Result<()> {
         self.heads.synced = SUPERBLOCK_BYTES as u64;
         self.write_mark("prune")?;
         self.sync_mark("prune")?;
-        heads.path = name_heads(&self.site, self.segment)?;
+        heads.path = name_heads(&self.context, self.segment)?;
         self.heads = heads;
         self.content = content;
         self.keep();
@@ -310,7 +310,7 @@ impl Disk {
 
     pub(super) fn sync_mark(&self, operation: &'static str) -> Result<()> {
         self.mark.sync().map_err(|source| {
-            let path = Named::Mark.path(&self.site.directory);
+            let path = Named::Mark.path(&self.context.directory);
             Error::system(operation, &path, source)
         })
     }
@@ -323,7 +323,7 @@ impl Disk {
         entries: u64,
         stripped: Stripped,
     ) -> Result<()> {
-        let salt = self.site.salt;
+        let salt = self.context.salt;
         let mut frame = vec![0; FRAME_BYTES];
         for (height, offset) in (low..).zip(offsets) {
             frame.extend_from_slice(&table_entry(salt, height, *offset));
@@ -346,7 +346,7 @@ impl Disk {
     /// Makes the files of the next segment, with heads of a version, and goes over to them.
     pub(super) fn begin_segment(&mut self, extent: Extent, version: u32) -> Result<()> {
         let number = self.segment + 1;
-        let (heads, bodies, content) = create_segment(&self.site, number, extent, version)?;
+        let (heads, bodies, content) = create_segment(&self.context, number, extent, version)?;
         self.segment = number;
         self.version = version;
         self.heads = heads;
@@ -373,19 +373,20 @@ fn write_frame(
 }
 
 /// Gives a segment's heads, which are whole and on the disk, their name.
-pub(super) fn name_heads(site: &Site, number: u64) -> Result<PathBuf> {
-    let path = Named::Heads(number).path(&site.directory);
+pub(super) fn name_heads(context: &LogContext, number: u64) -> Result<PathBuf> {
+    let path = Named::Heads(number).path(&context.directory);
     let fresh = path.with_extension("new");
-    site.files
+    context
+        .files
         .rename(&fresh, &path)
         .map_err(|source| Error::system("name", &fresh, source))?;
-    sync_directory(site)?;
+    sync_directory(context)?;
     Ok(path)
 }
 
 /// Makes a segment's files; the heads are of a version. The heads get their name last: then the segment exists.
 pub(super) fn create_segment(
-    site: &Site,
+    context: &LogContext,
     number: u64,
     extent: Extent,
     version: u32,
@@ -396,13 +397,13 @@ pub(super) fn create_segment(
             FileKind::Heads => version,
             _ => VERSION,
         },
-        store: site.store,
+        store: context.store,
         number,
         fields: Superblock::fields_of(extent),
     };
     let create = |path: PathBuf, kind| -> Result<GrowingFile> {
         let fault = |source| Error::system("create", &path, source);
-        let file = site.files.create(&path).map_err(fault)?;
+        let file = context.files.create(&path).map_err(fault)?;
         file.write_at(&superblock(kind).encode(), 0)
             .map_err(fault)?;
         file.sync().map_err(fault)?;
@@ -415,13 +416,13 @@ pub(super) fn create_segment(
         })
     };
     let bodies = create(
-        Named::Bodies(number).path(&site.directory),
+        Named::Bodies(number).path(&context.directory),
         FileKind::Bodies,
     )?;
-    sync_directory(site)?;
-    let path = Named::Heads(number).path(&site.directory);
+    sync_directory(context)?;
+    let path = Named::Heads(number).path(&context.directory);
     let mut heads = create(path.with_extension("new"), FileKind::Heads)?;
-    heads.path = name_heads(site, number)?;
+    heads.path = name_heads(context, number)?;
     let content = superblock(FileKind::Heads).checksum();
     Ok((heads, bodies, content))
 }

@@ -64,7 +64,7 @@ use zerocopy::{FromBytes, IntoBytes, transmute};
 pub(super) use super::names::Named;
 use super::on_disk::{self, FIELDS};
 pub(super) use crate::toolbox::salt::{Salt, StoreId};
-use crate::{Error, Extent, Part, Place, Result};
+use crate::{DamageAt, Error, Extent, Part, Result};
 
 /// The version of files until blocks of their store are replaced, and of all but heads after that too.
 pub(super) const VERSION: u32 = 2;
@@ -92,7 +92,7 @@ pub(super) const fn padded(len: usize) -> usize {
 pub(super) enum FileKind {
     Store,
     Mark,
-    Meta,
+    Values,
     Heads,
     Bodies,
     Index,
@@ -103,7 +103,7 @@ impl FileKind {
         match self {
             Self::Store => b"HLSTORE\0",
             Self::Mark => b"HLMARK\0\0",
-            Self::Meta => b"HLMETA\0\0",
+            Self::Values => b"HLMETA\0\0",
             Self::Heads => b"HLHEADS\0",
             Self::Bodies => b"HLBODIES",
             Self::Index => b"HLINDEX\0",
@@ -114,7 +114,7 @@ impl FileKind {
     const fn newest(self) -> u32 {
         match self {
             Self::Heads => VERSION_REPLACED,
-            Self::Store | Self::Mark | Self::Meta | Self::Bodies | Self::Index => VERSION,
+            Self::Store | Self::Mark | Self::Values | Self::Bodies | Self::Index => VERSION,
         }
     }
 }
@@ -135,7 +135,7 @@ impl Superblock {
     pub(super) const fn extent(&self) -> Extent {
         let [end, floor, index_floor, header_floor, _] = self.fields;
         Extent {
-            floor,
+            body_floor: floor,
             index_floor,
             header_floor,
             end,
@@ -155,7 +155,7 @@ impl Superblock {
     pub(super) const fn fields_of(extent: Extent) -> [u64; FIELDS] {
         [
             extent.end,
-            extent.floor,
+            extent.body_floor,
             extent.index_floor,
             extent.header_floor,
             0,
@@ -191,8 +191,9 @@ impl Superblock {
         kind: FileKind,
         store: Option<&StoreId>,
     ) -> Result<Self> {
-        let corrupt =
-            |at: usize, reason: &str| Err(Error::corrupt(path, Place::Offset(at as u64), reason));
+        let corrupt = |at: usize, reason: &str| {
+            Err(Error::corrupt(path, DamageAt::Offset(at as u64), reason))
+        };
         let found = match on_disk::Superblock::ref_from_prefix(bytes) {
             Ok((found, _)) if found.magic == *kind.magic() => found,
             _ => return corrupt(0, "the file doesn't begin as it must"),
@@ -628,7 +629,7 @@ mod tests {
         for (kind, newest) in [
             (FileKind::Store, 2),
             (FileKind::Mark, 2),
-            (FileKind::Meta, 2),
+            (FileKind::Values, 2),
             (FileKind::Heads, 3),
             (FileKind::Bodies, 2),
             (FileKind::Index, 2),

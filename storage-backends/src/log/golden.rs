@@ -11,7 +11,7 @@ use super::files::SystemFiles;
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, VERSION};
 use super::home::open_on;
 use super::mark::{Mark, MarkFile};
-use super::shared::Site;
+use super::shared::LogContext;
 use super::values::ValueFile;
 use crate::{Block, Durability, Extent, IndexEntry, Store};
 
@@ -25,9 +25,9 @@ fn create(directory: &Path) {
         fields: [3, 5, 0, 0, 0],
     };
     let files = Arc::new(SystemFiles);
-    let site = Site::new(files, directory, superblock.store, [3, 5], OPTIONS);
-    create_segment(&site, 0, Extent::default(), VERSION).unwrap();
-    ValueFile::create(&site, 0).unwrap();
+    let context = LogContext::new(files, directory, superblock.store, [3, 5], OPTIONS);
+    create_segment(&context, 0, Extent::default(), VERSION).unwrap();
+    ValueFile::create(&context, 0).unwrap();
     let mark = Mark {
         heads: SUPERBLOCK_BYTES as u64,
         values: SUPERBLOCK_BYTES as u64,
@@ -89,7 +89,9 @@ fn of_version_2(directory: &Path) {
         let run = run(0, first..first + 2);
         writer.append(&run, Durability::Disk).unwrap();
     }
-    writer.put_meta("name", b"value", Durability::Disk).unwrap();
+    writer
+        .put_named_value("name", b"value", Durability::Disk)
+        .unwrap();
     writer.truncate(8).unwrap();
     writer.append(&run(1, 9..12), Durability::Os).unwrap();
 }

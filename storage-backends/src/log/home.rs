@@ -16,13 +16,13 @@ use super::load::load;
 use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
-use super::shared::{Shared, Site, open_to_read};
+use super::shared::{LogContext, Shared, open_to_read};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
 use crate::toolbox::directory::lock_failure;
 use crate::toolbox::open_stores::OpenStores;
-use crate::{BlockReader, Error, Place, Result, Store};
+use crate::{BlockReader, DamageAt, Error, Result, Store};
 
 /// One open store.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ impl Home {
 
     /// Bytes that the file system gave to all files of the store.
     pub(super) fn bytes_on_disk(&self) -> Result<u64> {
-        let site = &self.shared.site;
-        let fault = |source| Error::system("measure", &site.directory, source);
+        let context = &self.shared.context;
+        let fault = |source| Error::system("measure", &context.directory, source);
         let mut sum = 0;
-        for name in site.files.list(&site.directory).map_err(fault)? {
+        for name in context.files.list(&context.directory).map_err(fault)? {
             if Named::of(&name) == Named::Other {
                 continue;
             }
-            match site.files.allocated(&site.directory.join(name)) {
+            match context.files.allocated(&context.directory.join(name)) {
                 Ok(bytes) => sum += bytes,
                 // Unlinked meanwhile.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -77,7 +77,7 @@ impl Hold {
     fn begin(home: &Arc<Home>) -> Result<Self> {
         if home.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
-                path: home.shared.site.directory.clone(),
+                path: home.shared.context.directory.clone(),
             });
         }
         Ok(Self {
@@ -108,18 +108,18 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
             lock_for_writing(lock, directory)?;
         }
         // The earlier writer may have failed: only what the files hold counts.
-        let site = Site {
+        let context = LogContext {
             options,
-            ..home.shared.site.clone()
+            ..home.shared.context.clone()
         };
-        let (state, disk) = recover(&site, load(&site, false)?)?;
+        let (state, disk) = recover(&context, load(&context, false)?)?;
         *home.shared.write() = state;
         return store(hold, disk);
     }
-    let (site, lock) = read_store(directory, options)?;
+    let (context, lock) = read_store(directory, options)?;
     lock_for_writing(&lock, directory)?;
-    let (state, disk) = recover(&site, load(&site, false)?)?;
-    let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
+    let (state, disk) = recover(&context, load(&context, false)?)?;
+    let home = Arc::new(Home::new(Shared::new(context, state), Some(lock)));
     homes.add(identity, &home);
     store(Hold::begin(&home)?, disk)
 }
@@ -131,9 +131,9 @@ pub(super) fn open_on(
     directory: &Path,
     options: LogOptions,
 ) -> Result<Store> {
-    let site = site_on(files, directory, options)?;
-    let (state, disk) = recover(&site, load(&site, false)?)?;
-    let home = Arc::new(Home::new(Shared::new(site, state), None));
+    let context = site_on(files, directory, options)?;
+    let (state, disk) = recover(&context, load(&context, false)?)?;
+    let home = Arc::new(Home::new(Shared::new(context, state), None));
     store(Hold::begin(&home)?, disk)
 }
 
@@ -143,9 +143,9 @@ pub(super) fn site_on(
     files: Arc<dyn Files>,
     directory: &Path,
     options: LogOptions,
-) -> Result<Site> {
-    let (site, _) = read_store(directory, options)?;
-    Ok(Site { files, ..site })
+) -> Result<LogContext> {
+    let (context, _) = read_store(directory, options)?;
+    Ok(LogContext { files, ..context })
 }
 
 /// Opens a store only to read.
@@ -163,72 +163,72 @@ pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Hom
     if let Some(home) = homes.find(&identity) {
         return Ok(home);
     }
-    let (site, lock) = read_store(directory, options)?;
+    let (context, lock) = read_store(directory, options)?;
     match lock.try_lock_shared() {
         Ok(()) => {}
         Err(error) => return Err(lock_failure(error, directory)),
     }
-    let state = load(&site, true)?.state;
-    let home = Arc::new(Home::new(Shared::new(site, state), Some(lock)));
+    let state = load(&context, true)?.state;
+    let home = Arc::new(Home::new(Shared::new(context, state), Some(lock)));
     homes.add(identity, &home);
     Ok(home)
 }
 
 /// A store whose files are read without opening it; until the file is dropped, nobody else writes to it.
-pub(super) fn lock_to_read(directory: &Path) -> Result<(Site, File)> {
-    let (site, lock) = match read_store(directory, LogOptions::default()) {
+pub(super) fn lock_to_read(directory: &Path) -> Result<(LogContext, File)> {
+    let (context, lock) = match read_store(directory, LogOptions::default()) {
         Err(Error::Corrupt { .. }) => read_without_store(directory)?,
         found => found?,
     };
     match lock.try_lock_shared() {
-        Ok(()) => Ok((site, lock)),
+        Ok(()) => Ok((context, lock)),
         Err(error) => Err(lock_failure(error, directory)),
     }
 }
 
 /// A store whose files are written without opening it, by nobody else until the file is dropped.
-pub(super) fn lock_to_write(directory: &Path) -> Result<(Site, File)> {
-    let (site, lock) = read_store(directory, LogOptions::default())?;
+pub(super) fn lock_to_write(directory: &Path) -> Result<(LogContext, File)> {
+    let (context, lock) = read_store(directory, LogOptions::default())?;
     match lock.try_lock() {
-        Ok(()) => Ok((site, lock)),
+        Ok(()) => Ok((context, lock)),
         Err(error) => Err(lock_failure(error, directory)),
     }
 }
 
 /// As much as can be known of a store whose file `store` is damaged: its id is in the other files too.
-fn read_without_store(directory: &Path) -> Result<(Site, File)> {
+fn read_without_store(directory: &Path) -> Result<(LogContext, File)> {
     let path = Named::Heads(0).path(directory);
     let head = open_to_read(&SystemFiles, &path)?.head()?;
     let Superblock { store, .. } = Superblock::decode(&path, &head, FileKind::Heads, None)?;
     let options = LogOptions::default();
-    let site = Site::new(Arc::new(SystemFiles), directory, store, [0; 2], options);
+    let context = LogContext::new(Arc::new(SystemFiles), directory, store, [0; 2], options);
     let path = Named::Store.path(directory);
     let lock = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
-    Ok((site, lock))
+    Ok((context, lock))
 }
 
 /// A store any of whose files may be damaged, also the one that the lock is on: that is not locked if it is missing, when nobody
 /// else can open the store either.
-pub(super) fn lock_damaged(directory: &Path) -> Result<(Site, Option<File>)> {
-    let site = match read_store(directory, LogOptions::default()) {
-        Ok((site, _)) => site,
+pub(super) fn lock_damaged(directory: &Path) -> Result<(LogContext, Option<File>)> {
+    let context = match read_store(directory, LogOptions::default()) {
+        Ok((context, _)) => context,
         Err(Error::Corrupt { .. } | Error::Io { .. }) => site_of_any_file(directory)?,
         Err(error) => return Err(error),
     };
     let Ok(lock) = open_regular(&Named::Store.path(directory)) else {
-        return Ok((site, None));
+        return Ok((context, None));
     };
     match lock.try_lock_shared() {
-        Ok(()) => Ok((site, Some(lock))),
+        Ok(()) => Ok((context, Some(lock))),
         Err(error) => Err(lock_failure(error, directory)),
     }
 }
 
 /// As much as can be known of a store without its file `store`: its id, from the first file that has it.
-fn site_of_any_file(directory: &Path) -> Result<Site> {
+fn site_of_any_file(directory: &Path) -> Result<LogContext> {
     let missing = || {
         let reason = "no file says which store it is";
-        Error::corrupt(directory, Place::Structure, reason)
+        Error::corrupt(directory, DamageAt::Structure, reason)
     };
     let files = Arc::new(SystemFiles);
     let names = files
@@ -238,7 +238,7 @@ fn site_of_any_file(directory: &Path) -> Result<Site> {
         let kind = match Named::of(name) {
             Named::Heads(_) => FileKind::Heads,
             Named::Bodies(_) => FileKind::Bodies,
-            Named::Meta(_) => FileKind::Meta,
+            Named::Values(_) => FileKind::Values,
             Named::Mark => FileKind::Mark,
             _ => return None,
         };
@@ -249,7 +249,7 @@ fn site_of_any_file(directory: &Path) -> Result<Site> {
     let Superblock { store, .. } = superblock.ok_or_else(missing)?;
     // Without the seed nothing is found in an index.
     let options = LogOptions::default();
-    Ok(Site::new(files, directory, store, [0; 2], options))
+    Ok(LogContext::new(files, directory, store, [0; 2], options))
 }
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
@@ -259,7 +259,7 @@ fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
 }
 
 /// Reads the file `store`, on which the lock is taken.
-fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
+fn read_store(directory: &Path, options: LogOptions) -> Result<(LogContext, File)> {
     let path = Named::Store.path(directory);
     let fault = |source| Error::system("open", &path, source);
     let file = open_regular(&path).map_err(fault)?;
@@ -268,7 +268,7 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
     let superblock = match Superblock::decode(&path, &read.head()?, FileKind::Store, None) {
         // A file of this name alone makes no store.
         Err(Error::Corrupt {
-            place: Place::Offset(0),
+            damage_at: DamageAt::Offset(0),
             ..
         }) if !has_segments(directory).map_err(fault)? => {
             let found = "another program's file".to_owned();
@@ -277,16 +277,16 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(Site, File)> {
         decoded => decoded?,
     };
     if read.length() != SUPERBLOCK_BYTES as u64 {
-        let place = Place::Offset(SUPERBLOCK_BYTES as u64);
+        let damage_at = DamageAt::Offset(SUPERBLOCK_BYTES as u64);
         return Err(Error::corrupt(
             &path,
-            place,
+            damage_at,
             "the file is longer than it should be",
         ));
     }
     let seed = [superblock.fields[0], superblock.fields[1]];
-    let site = Site::new(files, directory, superblock.store, seed, options);
-    Ok((site, file))
+    let context = LogContext::new(files, directory, superblock.store, seed, options);
+    Ok((context, file))
 }
 
 pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
+use super::index_file::{Cover, IndexFile};
+use super::index_writer::{IndexFileTarget, NextEntry, Written, merged, write_index_file};
 use super::options::LogOptions;
-use super::run::{Cover, Run};
-use super::run_writer::{NextEntry, Site, Written, merged, write_run};
 use super::segment::Segment;
 use super::shared::{Failure, Shared};
-use super::state::{Frozen, State, hashed_entries, same_key};
-use crate::table::{Entry, Table};
-use crate::{Error, Place, Result};
+use super::state::{Frozen, LogState, hashed_entries, same_key};
+use crate::entry_table::{Entry, EntryTable};
+use crate::{DamageAt, Error, Result};
 
 /// How often index files are merged at most.
 const LEVELS_MAX: u32 = 3;
@@ -27,11 +27,11 @@ pub(super) const FROZEN_MAX: usize = 2;
 /// Something to do.
 enum Job {
     /// Drop a damaged index file.
-    Discard(Arc<Run>),
+    Discard(Arc<IndexFile>),
     /// Write the index file of a segment.
     Build(u64),
     /// Make one index file of several, or of one that has too many keys below the index floor.
-    Merge(Vec<Arc<Run>>),
+    Merge(Vec<Arc<IndexFile>>),
 }
 
 /// The thread that does it; ends when dropped, without what can as well be done later.
@@ -52,7 +52,7 @@ impl Indexer {
         });
         let thread = if options.index_in_background {
             let shared = Arc::clone(shared);
-            let directory = shared.site.directory.clone();
+            let directory = shared.context.directory.clone();
             let spawned = thread::Builder::new()
                 .name("hubledger-index".to_owned())
                 .spawn(move || index_when_due(&shared, fanout));
@@ -79,13 +79,13 @@ impl Indexer {
     pub(super) fn floor_raised(&self) -> Result<u64> {
         self.shared.tell(|work| work.freed_bytes = 0);
         self.run_until(|state| {
-            let stale = |run: &Arc<Run>| run.is_stale(state.extent.index_floor);
-            state.frozen.is_empty() && !state.runs.iter().any(stale)
+            let stale = |index_file: &Arc<IndexFile>| index_file.is_stale(state.extent.index_floor);
+            state.frozen.is_empty() && !state.index_files.iter().any(stale)
         })?;
         Ok(self.shared.work().freed_bytes)
     }
 
-    fn run_until(&self, reached: impl Fn(&State) -> bool) -> Result<()> {
+    fn run_until(&self, reached: impl Fn(&LogState) -> bool) -> Result<()> {
         if self.thread.is_none() {
             return index(&self.shared, self.fanout);
         }
@@ -100,7 +100,7 @@ impl Indexer {
         });
         match failed {
             None => Ok(()),
-            Some(failure) => Err(failure.error(&self.shared.site.directory)),
+            Some(failure) => Err(failure.error(&self.shared.context.directory)),
         }
     }
 }
@@ -157,27 +157,31 @@ fn index(shared: &Shared, fanout: usize) -> Result<()> {
         };
         match job {
             None => return Ok(()),
-            Some(Job::Discard(run)) => discard(shared, &run)?,
+            Some(Job::Discard(index_file)) => discard(shared, &index_file)?,
             Some(Job::Build(segment)) => build(shared, segment)?,
-            Some(Job::Merge(runs)) => merge(shared, &runs)?,
+            Some(Job::Merge(index_files)) => merge(shared, &index_files)?,
         }
         shared.tell(|_| {});
     }
 }
 
-fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
+fn next_job(state: &LogState, fanout: usize, stop: bool) -> Option<Job> {
     if let Some(frozen) = state.frozen.first() {
         return Some(Job::Build(frozen.segment));
     }
     if stop {
         return None;
     }
-    if let Some(run) = state.runs.iter().find(|run| run.is_damaged()) {
-        return Some(Job::Discard(Arc::clone(run)));
+    if let Some(index_file) = state
+        .index_files
+        .iter()
+        .find(|index_file| index_file.is_damaged())
+    {
+        return Some(Job::Discard(Arc::clone(index_file)));
     }
-    let stale = |run: &&Arc<Run>| run.is_stale(state.extent.index_floor);
-    if let Some(run) = state.runs.iter().find(stale) {
-        return Some(Job::Merge(vec![Arc::clone(run)]));
+    let stale = |index_file: &&Arc<IndexFile>| index_file.is_stale(state.extent.index_floor);
+    if let Some(index_file) = state.index_files.iter().find(stale) {
+        return Some(Job::Merge(vec![Arc::clone(index_file)]));
     }
     let sealed = state.segments.len() as u64 - 1;
     let missing = (0..sealed)
@@ -186,7 +190,7 @@ fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
         return Some(Job::Build(segment));
     }
     let span_max = (fanout as u64).saturating_pow(LEVELS_MAX);
-    state.runs.windows(fanout).find_map(|group| {
+    state.index_files.windows(fanout).find_map(|group| {
         let span = group[0].span();
         let even = group
             .windows(2)
@@ -195,14 +199,17 @@ fn next_job(state: &State, fanout: usize, stop: bool) -> Option<Job> {
     })
 }
 
-fn discard(shared: &Shared, run: &Arc<Run>) -> Result<()> {
-    shared.write().runs.retain(|held| !Arc::ptr_eq(held, run));
-    remove(shared, run.path())
+fn discard(shared: &Shared, index_file: &Arc<IndexFile>) -> Result<()> {
+    shared
+        .write()
+        .index_files
+        .retain(|held| !Arc::ptr_eq(held, index_file));
+    remove(shared, index_file.path())
 }
 
 fn remove(shared: &Shared, path: &Path) -> Result<()> {
     shared
-        .site
+        .context
         .files
         .remove(path)
         .map_err(|source| Error::system("remove an index file", path, source))
@@ -240,32 +247,35 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
     let kept = |entry: &Entry| is_kept(entry, index_floor);
     let expected = table.sorted().filter(kept).count() as u64;
     let entries = table.sorted().filter(kept).map(Ok);
-    let site = site_of(shared);
+    let context = site_of(shared);
     // A table in memory would be lost by stopping.
-    let site = Site {
+    let context = IndexFileTarget {
         stop: &std::sync::atomic::AtomicBool::new(false),
-        ..site
+        ..context
     };
-    let Written::Done(path) = write_run(site, number, &[cover], index_floor, expected, entries)?
+    let Written::Done(path) =
+        write_index_file(context, number, &[cover], index_floor, expected, entries)?
     else {
         return Ok(());
     };
-    let run = open_written(shared, &path, number, number)?;
+    let index_file = open_written(shared, &path, number, number)?;
     let mut state = shared.write();
     state.frozen.retain(|frozen| frozen.segment != number);
-    let at = state.runs.partition_point(|held| held.first < number);
-    state.runs.insert(at, run);
+    let at = state
+        .index_files
+        .partition_point(|held| held.first < number);
+    state.index_files.insert(at, index_file);
     Ok(())
 }
 
 /// The table of a sealed segment from its records, which then serves look-ups already.
-fn rebuild(shared: &Shared, number: u64) -> Result<Option<Arc<Table>>> {
+fn rebuild(shared: &Shared, number: u64) -> Result<Option<Arc<EntryTable>>> {
     let (live, entries) = {
         let state = shared.read();
         let segment = &state.segments[number as usize];
         (segment.live.clone(), segment.entries)
     };
-    let mut table = Table::with_room(usize::try_from(entries).unwrap_or(0).min(1 << 21));
+    let mut table = EntryTable::with_room(usize::try_from(entries).unwrap_or(0).min(1 << 21));
     for height in live {
         if shared.stop.load(Ordering::Relaxed) {
             return Ok(None);
@@ -287,10 +297,10 @@ fn rebuild(shared: &Shared, number: u64) -> Result<Option<Arc<Table>>> {
 
 /// Puts the entries of a record of a sealed segment into a table, after checking them.
 pub(super) fn index_record(
-    state: &State,
+    state: &LogState,
     number: u64,
     height: u64,
-    table: &mut Table,
+    table: &mut EntryTable,
 ) -> Result<()> {
     let segment = &state.segments[number as usize];
     let record = segment.record(height, state.salt)?;
@@ -307,29 +317,43 @@ pub(super) fn index_record(
 
 /// Whether an entry is an id, or a key that isn't below the index floor.
 fn is_kept(entry: &Entry, index_floor: u64) -> bool {
-    entry.place.entry().is_none() || entry.place.height() >= index_floor
+    entry.address.entry().is_none() || entry.address.height() >= index_floor
 }
 
-fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
-    let (first, last) = (runs[0].first, runs[runs.len() - 1].last());
-    let covers: Vec<Cover> = runs
+fn merge(shared: &Shared, index_files: &[Arc<IndexFile>]) -> Result<()> {
+    let (first, last) = (
+        index_files[0].first,
+        index_files[index_files.len() - 1].last(),
+    );
+    let covers: Vec<Cover> = index_files
         .iter()
-        .flat_map(|run| run.covers.iter().copied())
+        .flat_map(|index_file| index_file.covers.iter().copied())
         .collect();
     let index_floor = shared.read().extent.index_floor;
     let kept = |entry: &NextEntry| match entry {
         Ok(entry) => is_kept(entry, index_floor),
         Err(_) => true,
     };
-    let expected = match runs.iter().all(|run| run.keys_from == index_floor) {
-        true => runs.iter().map(|run| run.layout.entries).sum(),
-        false => merged(runs).filter(kept).count() as u64,
+    let expected = match index_files
+        .iter()
+        .all(|index_file| index_file.keys_from == index_floor)
+    {
+        true => index_files
+            .iter()
+            .map(|index_file| index_file.layout.entries)
+            .sum(),
+        false => merged(index_files).filter(kept).count() as u64,
     };
     // Of one alone the new file gets the name, while look-ups are still at the old one.
-    runs.iter().try_for_each(|run| run.pin())?;
-    let before = allocated(shared, runs.iter().map(|run| run.path()))?;
-    let entries = merged(runs).filter(kept);
-    let written = write_run(
+    index_files
+        .iter()
+        .try_for_each(|index_file| index_file.pin())?;
+    let before = allocated(
+        shared,
+        index_files.iter().map(|index_file| index_file.path()),
+    )?;
+    let entries = merged(index_files).filter(kept);
+    let written = write_index_file(
         site_of(shared),
         first,
         &covers,
@@ -340,22 +364,25 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
     let path = match written {
         Written::Done(path) => path,
         Written::Stopped => return Ok(()),
-        Written::Damaged(run) => {
-            run.mark_damaged();
+        Written::Damaged(index_file) => {
+            index_file.mark_damaged();
             return Ok(());
         }
     };
-    let run = open_written(shared, &path, first, last)?;
+    let index_file = open_written(shared, &path, first, last)?;
     {
         let mut state = shared.write();
         state
-            .runs
+            .index_files
             .retain(|held| held.last() < first || held.first > last);
-        let at = state.runs.partition_point(|held| held.first < first);
-        state.runs.insert(at, run);
+        let at = state.index_files.partition_point(|held| held.first < first);
+        state.index_files.insert(at, index_file);
     }
-    for run in runs.iter().filter(|run| run.path() != path) {
-        remove(shared, run.path())?;
+    for index_file in index_files
+        .iter()
+        .filter(|index_file| index_file.path() != path)
+    {
+        remove(shared, index_file.path())?;
     }
     let after = allocated(shared, std::iter::once(path.as_path()))?;
     shared.tell(|work| work.freed_bytes += before.saturating_sub(after));
@@ -363,7 +390,7 @@ fn merge(shared: &Shared, runs: &[Arc<Run>]) -> Result<()> {
 }
 
 fn allocated<'a>(shared: &Shared, paths: impl Iterator<Item = &'a Path>) -> Result<u64> {
-    let files = &shared.site.files;
+    let files = &shared.context.files;
     let sizes = paths.map(|path| {
         files
             .allocated(path)
@@ -372,24 +399,24 @@ fn allocated<'a>(shared: &Shared, paths: impl Iterator<Item = &'a Path>) -> Resu
     sizes.sum()
 }
 
-fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<Run>> {
-    let site = &shared.site;
-    let file = site.open_to_read(path)?;
-    let run = Run::open(file, first, last, &site.store, &site.cache)?;
-    run.map(Arc::new).ok_or_else(|| {
+fn open_written(shared: &Shared, path: &Path, first: u64, last: u64) -> Result<Arc<IndexFile>> {
+    let context = &shared.context;
+    let file = context.open_to_read(path)?;
+    let index_file = IndexFile::open(file, first, last, &context.store, &context.cache)?;
+    index_file.map(Arc::new).ok_or_else(|| {
         Error::corrupt(
             path,
-            Place::Structure,
+            DamageAt::Structure,
             "the file is not what was just written",
         )
     })
 }
 
-fn site_of(shared: &Shared) -> Site<'_> {
-    Site {
-        files: &*shared.site.files,
-        directory: &shared.site.directory,
-        store: &shared.site.store,
+fn site_of(shared: &Shared) -> IndexFileTarget<'_> {
+    IndexFileTarget {
+        files: &*shared.context.files,
+        directory: &shared.context.directory,
+        store: &shared.context.store,
         stop: &shared.stop,
     }
 }

@@ -8,23 +8,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, Superblock, TRAILER_BYTES, Trailer};
+use super::index_file::IndexFile;
 use super::indexer::{FROZEN_MAX, index_record};
 use super::mark::{Mark, Slots};
 use super::read_file::{Pieces, ReadFile};
-use super::run::Run;
 use super::scan::{Scan, check_tail, record_at};
 use super::segment::{HeightTable, Segment, table_start};
-use super::shared::{Site, missing_file};
-use super::state::{Frozen, State};
+use super::shared::{LogContext, missing_file};
+use super::state::{Frozen, LogState};
 use super::values::FoundValues;
 use super::witness::check_witnesses;
-use crate::table::Table;
+use crate::entry_table::EntryTable;
 use crate::{Error, Result};
 
 /// A store as its files have it.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) state: State,
+    pub(super) state: LogState,
     pub(super) mark: Slots,
     pub(super) last: LastSegment,
     pub(super) values: FoundValues,
@@ -53,19 +53,19 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn read(site: &Site) -> Result<Self> {
+    pub(super) fn read(context: &LogContext) -> Result<Self> {
         let mut listing = Self::default();
-        let names = site
+        let names = context
             .files
-            .list(&site.directory)
-            .map_err(|source| Error::system("list", &site.directory, source))?;
+            .list(&context.directory)
+            .map_err(|source| Error::system("list", &context.directory, source))?;
         for name in names {
             match Named::of(&name) {
                 Named::Heads(number) => listing.heads.push(number),
                 Named::Bodies(number) => listing.bodies.push(number),
-                Named::Meta(generation) => listing.generations.push(generation),
+                Named::Values(generation) => listing.generations.push(generation),
                 Named::Index(first, last) => listing.indexes.push((first, last)),
-                Named::New => listing.leftovers.push(site.directory.join(name)),
+                Named::New => listing.leftovers.push(context.directory.join(name)),
                 Named::Store | Named::Mark | Named::Other => {}
             }
         }
@@ -75,29 +75,34 @@ impl Listing {
     }
 
     /// The number of the last segment, if no segment is missing.
-    pub(super) fn last_segment(&self, site: &Site, mark: &Mark) -> Result<u64> {
+    pub(super) fn last_segment(&self, context: &LogContext, mark: &Mark) -> Result<u64> {
         let missing = (0..)
             .zip(&self.heads)
             .find(|(expected, found)| expected != *found)
             .map(|(expected, _)| expected);
         if let Some(number) = missing {
-            return Err(missing_file(&Named::Heads(number).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(number).path(&context.directory)));
         }
         let count = self.heads.len() as u64;
         let Some(last) = count.checked_sub(1) else {
-            return Err(missing_file(&Named::Heads(0).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(0).path(&context.directory)));
         };
         if mark.segment > last {
-            return Err(missing_file(&Named::Heads(count).path(&site.directory)));
+            return Err(missing_file(&Named::Heads(count).path(&context.directory)));
         }
         Ok(last)
     }
 }
 
 /// Opens a file of the store and checks its superblock.
-fn open(site: &Site, named: Named, kind: FileKind, number: u64) -> Result<(ReadFile, Superblock)> {
-    let file = site.open_to_read(&named.path(&site.directory))?;
-    let superblock = Superblock::decode(file.path(), &file.head()?, kind, Some(&site.store))?;
+fn open(
+    context: &LogContext,
+    named: Named,
+    kind: FileKind,
+    number: u64,
+) -> Result<(ReadFile, Superblock)> {
+    let file = context.open_to_read(&named.path(&context.directory))?;
+    let superblock = Superblock::decode(file.path(), &file.head()?, kind, Some(&context.store))?;
     if superblock.number != number {
         let reason = "the file has another one's name";
         return Err(file.corrupt(32, reason));
@@ -106,42 +111,42 @@ fn open(site: &Site, named: Named, kind: FileKind, number: u64) -> Result<(ReadF
 }
 
 /// Reads a store. `alone`: nobody will write, so nothing will be indexed later.
-pub(super) fn load(site: &Site, alone: bool) -> Result<Loaded> {
-    let mark = Slots::read(&*site.files, &site.directory, &site.store)?;
-    load_marked(site, alone, mark)
+pub(super) fn load(context: &LogContext, alone: bool) -> Result<Loaded> {
+    let mark = Slots::read(&*context.files, &context.directory, &context.store)?;
+    load_marked(context, alone, mark)
 }
 
 /// Reads a store whose mark this is.
-pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Loaded> {
-    let mut listing = Listing::read(site)?;
+pub(super) fn load_marked(context: &LogContext, alone: bool, slots: Slots) -> Result<Loaded> {
+    let mut listing = Listing::read(context)?;
     let mark = slots.newest;
-    let last_number = listing.last_segment(site, &mark)?;
-    let values = load_values(site, &mut listing, &mark)?;
+    let last_number = listing.last_segment(context, &mark)?;
+    let values = load_values(context, &mut listing, &mark)?;
     let mut segments = Vec::with_capacity(listing.heads.len());
     let mut end = 0;
     for number in 0..last_number {
-        let segment = load_sealed(site, number, end)?;
+        let segment = load_sealed(context, number, end)?;
         end = segment.live.end;
         clip_all(&mut segments, segment.low);
         segments.push(segment);
     }
-    let (segment, last) = load_last(site, last_number, end, &mark)?;
+    let (segment, last) = load_last(context, last_number, end, &mark)?;
     clip_all(&mut segments, segment.low);
     segments.push(segment);
     let extent = last.scan.extent;
-    attach_bodies(site, &mut segments, &mut listing, extent.floor)?;
+    attach_bodies(context, &mut segments, &mut listing, extent.body_floor)?;
     for segment in &mut segments {
         // The file still has keys that don't count.
         if segment.stripped.keys < extent.index_floor && segment.low < extent.index_floor {
             segment.forget_keys();
         }
     }
-    let runs = load_runs(site, &segments, &mut listing)?;
+    let runs = load_runs(context, &segments, &mut listing)?;
     let room = usize::try_from(last.scan.entries).unwrap_or(0);
-    let mut state = State {
-        table: Table::with_room(room.min(1 << 24)),
-        runs,
-        ..State::new(site, extent, segments, values.values.clone())
+    let mut state = LogState {
+        table: EntryTable::with_room(room.min(1 << 24)),
+        index_files: runs,
+        ..LogState::new(context, extent, segments, values.values.clone())
     };
     check_witnesses(&state)?;
     index_open(&mut state)?;
@@ -158,7 +163,7 @@ pub(super) fn load_marked(site: &Site, alone: bool, slots: Slots) -> Result<Load
 }
 
 /// Indexes the open segment's live blocks.
-fn index_open(state: &mut State) -> Result<()> {
+fn index_open(state: &mut LogState) -> Result<()> {
     let heads = state.open().heads.clone();
     let mut pieces = Pieces::new(&heads);
     let HeightTable::Listed(offsets) = &state.open().table else {
@@ -185,27 +190,29 @@ pub(super) fn clip_all(segments: &mut [Segment], end: u64) {
     }
 }
 
-fn load_values(site: &Site, listing: &mut Listing, mark: &Mark) -> Result<FoundValues> {
+fn load_values(context: &LogContext, listing: &mut Listing, mark: &Mark) -> Result<FoundValues> {
     let newest = listing.generations.last().copied();
     let expected = newest.unwrap_or(0).max(mark.generation);
     if newest != Some(expected) {
-        return Err(missing_file(&Named::Meta(expected).path(&site.directory)));
+        return Err(missing_file(
+            &Named::Values(expected).path(&context.directory),
+        ));
     }
     let older = listing.generations.iter().filter(|held| **held != expected);
     let older: Vec<_> = older
-        .map(|generation| Named::Meta(*generation).path(&site.directory))
+        .map(|generation| Named::Values(*generation).path(&context.directory))
         .collect();
     listing.leftovers.extend(older);
-    FoundValues::read(site, expected, mark)
+    FoundValues::read(context, expected, mark)
 }
 
 /// A segment that is followed by another one: sealed, and on the disk.
-fn load_sealed(site: &Site, number: u64, begin: u64) -> Result<Segment> {
-    let (heads, superblock) = open(site, Named::Heads(number), FileKind::Heads, number)?;
+fn load_sealed(context: &LogContext, number: u64, begin: u64) -> Result<Segment> {
+    let (heads, superblock) = open(context, Named::Heads(number), FileKind::Heads, number)?;
     check_begin(&heads, &superblock, begin)?;
-    let (trailer, table) = match last_trailer(&heads, site.salt)? {
+    let (trailer, table) = match last_trailer(&heads, context.salt)? {
         Some(trailer) => (trailer, HeightTable::InFile(table_start(trailer.footer))),
-        None => rescan(site, &heads, &superblock)?,
+        None => rescan(context, &heads, &superblock)?,
     };
     Ok(Segment {
         live: trailer.low..trailer.end,
@@ -241,13 +248,13 @@ fn check_begin(heads: &ReadFile, superblock: &Superblock, begin: u64) -> Result<
     Ok(())
 }
 
-/// Makes the height table of a sealed segment anew, whose footer is damaged.
+/// Rebuilds the height table of a sealed segment whose footer is damaged.
 fn rescan(
-    site: &Site,
+    context: &LogContext,
     heads: &ReadFile,
     superblock: &Superblock,
 ) -> Result<(Trailer, HeightTable)> {
-    let scan = Scan::read_frames(heads, superblock, site.salt)?;
+    let scan = Scan::read_frames(heads, superblock, context.salt)?;
     if scan.footer.is_none() && !scan.lacks_only_footer(heads.length()) {
         return Err(heads.corrupt(scan.frames_end, "the frame here is damaged"));
     }
@@ -261,14 +268,19 @@ fn rescan(
 }
 
 /// The last segment: its valid part, and what recovery needs to know.
-fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segment, LastSegment)> {
-    let (heads, superblock) = open(site, Named::Heads(number), FileKind::Heads, number)?;
+fn load_last(
+    context: &LogContext,
+    number: u64,
+    begin: u64,
+    mark: &Mark,
+) -> Result<(Segment, LastSegment)> {
+    let (heads, superblock) = open(context, Named::Heads(number), FileKind::Heads, number)?;
     check_begin(&heads, &superblock, begin)?;
-    let (bodies, _) = open(site, Named::Bodies(number), FileKind::Bodies, number)?;
-    let mut scan = Scan::read(&heads, heads.length(), &superblock, site.salt)?;
+    let (bodies, _) = open(context, Named::Bodies(number), FileKind::Bodies, number)?;
+    let mut scan = Scan::read(&heads, heads.length(), &superblock, context.salt)?;
     if scan.is_rest_of_sealed() {
         return Err(missing_file(
-            &Named::Heads(number + 1).path(&site.directory),
+            &Named::Heads(number + 1).path(&context.directory),
         ));
     }
     let mut synced = scan.synced;
@@ -276,11 +288,11 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
         synced = synced.max(mark.heads);
     }
     let mut pieces = Pieces::new(&heads);
-    check_tail(&mut pieces, scan.frames_end, synced, site.salt)?;
+    check_tail(&mut pieces, scan.frames_end, synced, context.salt)?;
     // Again and again: a cut may take a floor away below which bodies needed not be there.
-    while let Some(torn) = torn_run(site, &scan, &heads, &bodies, synced)? {
-        check_tail(&mut pieces, torn, synced, site.salt)?;
-        scan = Scan::read(&heads, torn, &superblock, site.salt)?;
+    while let Some(torn) = torn_run(context, &scan, &heads, &bodies, synced)? {
+        check_tail(&mut pieces, torn, synced, context.salt)?;
+        scan = Scan::read(&heads, torn, &superblock, context.salt)?;
     }
     let last = LastSegment {
         synced,
@@ -308,19 +320,19 @@ fn load_last(site: &Site, number: u64, begin: u64, mark: &Mark) -> Result<(Segme
 /// The first run whose bodies are not whole, though its heads are: a crash came between the two. Bodies that
 /// were on the disk already aren't read, and those below the floor and of truncated blocks need not be there.
 fn torn_run(
-    site: &Site,
+    context: &LogContext,
     scan: &Scan,
     heads: &ReadFile,
     bodies: &ReadFile,
     synced: u64,
 ) -> Result<Option<u64>> {
     let mut pieces = Pieces::new(heads);
-    let pruned = scan.extent.floor.saturating_sub(scan.low) as usize;
+    let pruned = scan.extent.body_floor.saturating_sub(scan.low) as usize;
     for offset in scan.offsets.iter().skip(pruned).copied() {
-        let record = record_at(&mut pieces, offset, heads.length(), site.salt)?
+        let record = record_at(&mut pieces, offset, heads.length(), context.salt)?
             .ok_or_else(|| heads.corrupt(offset, "the record is damaged"))?;
         if offset >= synced {
-            match Segment::body(bodies, &record, site.salt) {
+            match Segment::body(bodies, &record, context.salt) {
                 Ok(_) => {}
                 Err(Error::Corrupt { .. }) => return Ok(Some(scan.run_of(offset))),
                 Err(error) => return Err(error),
@@ -335,7 +347,7 @@ fn torn_run(
 
 /// Opens the bodies of sealed segments that have any above the floor; the files of others are left over.
 fn attach_bodies(
-    site: &Site,
+    context: &LogContext,
     segments: &mut [Segment],
     listing: &mut Listing,
     floor: u64,
@@ -346,11 +358,11 @@ fn attach_bodies(
         let named = Named::Bodies(number);
         if segment.live.is_empty() || segment.live.end <= floor {
             if listing.bodies.contains(&number) {
-                listing.leftovers.push(named.path(&site.directory));
+                listing.leftovers.push(named.path(&context.directory));
             }
             continue;
         }
-        let (bodies, _) = open(site, named, FileKind::Bodies, number)?;
+        let (bodies, _) = open(context, named, FileKind::Bodies, number)?;
         if bodies.length() < segment.bodies_bytes {
             let reason = format!("the file should have {} bytes", segment.bodies_bytes);
             return Err(bodies.corrupt(bodies.length(), reason));
@@ -362,9 +374,11 @@ fn attach_bodies(
             continue;
         }
         // The next segment's, whose heads didn't come into being; unless somebody took them away.
-        let path = Named::Bodies(*number).path(&site.directory);
-        if site.open_to_read(&path)?.length() > SUPERBLOCK_BYTES as u64 {
-            return Err(missing_file(&Named::Heads(*number).path(&site.directory)));
+        let path = Named::Bodies(*number).path(&context.directory);
+        if context.open_to_read(&path)?.length() > SUPERBLOCK_BYTES as u64 {
+            return Err(missing_file(
+                &Named::Heads(*number).path(&context.directory),
+            ));
         }
         listing.leftovers.push(path);
     }
@@ -372,17 +386,21 @@ fn attach_bodies(
 }
 
 /// The index files that are whole and belong to these segments; the others are left over.
-fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result<Vec<Arc<Run>>> {
+fn load_runs(
+    context: &LogContext,
+    segments: &[Segment],
+    listing: &mut Listing,
+) -> Result<Vec<Arc<IndexFile>>> {
     let sealed = segments.len() as u64 - 1;
     // The widest first: what a merge was made from may still be there.
     listing
         .indexes
         .sort_by_key(|(first, last)| (std::cmp::Reverse(last.saturating_sub(*first)), *first));
-    let mut runs: Vec<Arc<Run>> = Vec::new();
+    let mut runs: Vec<Arc<IndexFile>> = Vec::new();
     for (first, last) in std::mem::take(&mut listing.indexes) {
-        let path = Named::Index(first, last).path(&site.directory);
-        let file = site.open_to_read(&path)?;
-        let run = Run::open(file, first, last, &site.store, &site.cache)?;
+        let path = Named::Index(first, last).path(&context.directory);
+        let file = context.open_to_read(&path)?;
+        let run = IndexFile::open(file, first, last, &context.store, &context.cache)?;
         let at = runs.partition_point(|held| held.first < first);
         let overlaps = at
             .checked_sub(1)
@@ -392,7 +410,7 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
             // It is made when the next segment has begun.
             Some(_) if last >= sealed => {
                 return Err(missing_file(
-                    &Named::Heads(sealed + 1).path(&site.directory),
+                    &Named::Heads(sealed + 1).path(&context.directory),
                 ));
             }
             Some(run) if !overlaps && belongs(&run, segments) => {
@@ -409,14 +427,14 @@ fn load_runs(site: &Site, segments: &[Segment], listing: &mut Listing) -> Result
     Ok(runs)
 }
 
-fn belongs(run: &Run, segments: &[Segment]) -> bool {
+fn belongs(run: &IndexFile, segments: &[Segment]) -> bool {
     let covered = &segments[run.first as usize..=run.last() as usize];
     let mut pairs = run.covers.iter().zip(covered);
     pairs.all(|(cover, segment)| cover.content == segment.content)
 }
 
 /// Indexes the few segments whose index files a crash may have prevented.
-fn index_in_memory(state: &mut State) -> Result<()> {
+fn index_in_memory(state: &mut LogState) -> Result<()> {
     let sealed = state.segments.len() as u64 - 1;
     let missing: Vec<u64> = (0..sealed)
         .filter(|segment| !state.is_covered(*segment))
@@ -425,7 +443,7 @@ fn index_in_memory(state: &mut State) -> Result<()> {
     for number in missing {
         let segment = &state.segments[number as usize];
         let mut table =
-            Table::with_room(usize::try_from(segment.entries).unwrap_or(0).min(1 << 21));
+            EntryTable::with_room(usize::try_from(segment.entries).unwrap_or(0).min(1 << 21));
         let indexed = segment
             .live
             .clone()

@@ -17,7 +17,7 @@ use super::files::{FileHandle, Files};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock, VERSION};
 use super::on_disk;
 use super::shared::open_to_read;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 const SLOT_BYTES: usize = size_of::<on_disk::MarkSlot>();
 const SLOTS: u64 = 2;
@@ -86,14 +86,14 @@ impl Slots {
         let bytes = file.read(0, file.length().min(MARK_BYTES as u64 + 1) as usize)?;
         Superblock::decode(&path, &bytes, FileKind::Mark, Some(store))?;
         if bytes.len() != MARK_BYTES {
-            let place = Place::Offset(bytes.len().min(MARK_BYTES) as u64);
+            let damage_at = DamageAt::Offset(bytes.len().min(MARK_BYTES) as u64);
             let reason = format!("the file should have {MARK_BYTES} bytes");
-            return Err(Error::corrupt(&path, place, reason));
+            return Err(Error::corrupt(&path, damage_at, reason));
         }
         let slots = Self::decode(&bytes, Salt::of(store));
         if slots.newest.number == 0 {
-            let place = Place::Offset(SUPERBLOCK_BYTES as u64);
-            return Err(Error::corrupt(&path, place, "no slot can be read"));
+            let damage_at = DamageAt::Offset(SUPERBLOCK_BYTES as u64);
+            return Err(Error::corrupt(&path, damage_at, "no slot can be read"));
         }
         for offset in &slots.damaged {
             tracing::warn!(file = %path.display(), offset, "a slot of the mark is torn or damaged");

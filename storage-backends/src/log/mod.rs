@@ -1,6 +1,6 @@
 //! The backend `log:DIR`: an append-log in a directory, written and read with positioned writes and reads.
 //!
-//! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; written anew when
+//! A store is a sequence of segments. Each has a file of heads (ids, headers and index keys; rewritten when
 //! enough of them is pruned) and a file of bodies (removed when pruned); the last one is open and grows. The log is the one source of truth.
 //! Beside it are index files, which are made from it; named values; and a mark that tells how much is on the
 //! disk. `format` says what is where, byte by byte.
@@ -41,6 +41,8 @@ mod format;
 #[cfg(test)]
 mod golden;
 mod home;
+mod index_file;
+mod index_writer;
 mod indexer;
 mod load;
 mod mark;
@@ -58,8 +60,6 @@ mod recover;
 mod repair;
 mod replace;
 mod roll;
-mod run;
-mod run_writer;
 mod salvage;
 mod scan;
 mod segment;
@@ -106,10 +106,10 @@ fn open_damaged(path: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>
         Ok(home) => salvage::open_again(home),
         Err(Error::Corrupt {
             path: at,
-            place,
+            damage_at,
             reason,
         }) => {
-            report.damage(&at, place, reason);
+            report.damage(&at, damage_at, reason);
             let directory = path
                 .canonicalize()
                 .map_err(|source| Error::system("open", path, source))?;

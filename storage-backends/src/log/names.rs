@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Named {
     Store,
     Mark,
-    Meta(u64),
+    Values(u64),
     Heads(u64),
     Bodies(u64),
     Index(u64, u64),
@@ -29,7 +29,7 @@ impl Named {
         let parsed = match name.split_once('-') {
             None if name == "store" => Some(Self::Store),
             None if name == "mark" => Some(Self::Mark),
-            Some(("meta", rest)) => number(rest).map(Self::Meta),
+            Some(("meta", rest)) => number(rest).map(Self::Values),
             Some(("heads", rest)) => number(rest).map(Self::Heads),
             Some(("bodies", rest)) => number(rest).map(Self::Bodies),
             Some(("index", rest)) => rest
@@ -47,7 +47,7 @@ impl Named {
         match self {
             Self::Store => "store".to_owned(),
             Self::Mark => "mark".to_owned(),
-            Self::Meta(generation) => format!("meta-{generation:08}"),
+            Self::Values(generation) => format!("meta-{generation:08}"),
             Self::Heads(number) => format!("heads-{number:08}"),
             Self::Bodies(number) => format!("bodies-{number:08}"),
             Self::Index(first, last) => format!("index-{first:08}-{last:08}"),
@@ -71,7 +71,7 @@ mod tests {
         for named in [
             Named::Store,
             Named::Mark,
-            Named::Meta(3),
+            Named::Values(3),
             Named::Heads(0),
             Named::Bodies(123_456_789),
             Named::Index(0, 7),

@@ -11,13 +11,13 @@ use super::read_file::ReadFile;
 use crate::Result;
 
 const WINDOW_BYTES: u64 = if cfg!(test) { 128 } else { 4096 };
-/// Windows, each in the place that its number says.
-const PLACES: u64 = if cfg!(test) { 2 } else { 256 };
+/// Windows, each in the slot that its number says.
+const SLOTS: u64 = if cfg!(test) { 2 } else { 256 };
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Nearby {
-    places: Box<[Mutex<Window>]>,
+    slots: Box<[Mutex<Window>]>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct Window {
 impl Default for Nearby {
     fn default() -> Self {
         Self {
-            places: (0..PLACES).map(|_| Mutex::default()).collect(),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
         }
     }
 }
@@ -43,8 +43,8 @@ impl Nearby {
         let from = (offset % WINDOW_BYTES) as usize;
         let range = from..from + into.len();
         {
-            let place = &self.places[(number % PLACES) as usize];
-            let mut window = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = &self.slots[(number % SLOTS) as usize];
+            let mut window = slot.lock().unwrap_or_else(PoisonError::into_inner);
             if window.file != file.number() || window.number != number {
                 (window.file, window.number) = (file.number(), number);
                 window.bytes.clear();

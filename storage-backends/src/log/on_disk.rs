@@ -253,5 +253,5 @@ impl Bucket {
 #[repr(C)]
 pub(super) struct IndexEntry {
     pub(super) hash: U64,
-    pub(super) place: U64,
+    pub(super) address: U64,
 }

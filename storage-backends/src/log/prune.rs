@@ -1,6 +1,6 @@
 //! Pruning: the floor first, then the space.
 //!
-//! Keys and headers go when files of heads (`strip`) and index files (`indexer`) are written anew without them. Files of
+//! Keys and headers go when files of heads (`strip`) and index files (`indexer`) are rewritten without them. Files of
 //! bodies that are all below the floor are unlinked; in the one that the floor is in, a hole is punched. What readers were
 //! given are copies; a reading that is under way meanwhile finds something else than it should, and then that the block was
 //! pruned.
@@ -11,12 +11,12 @@ use super::disk::name_heads;
 use super::format::{FrameKind, SUPERBLOCK_BYTES};
 use super::read_file::ReadFile;
 use super::segment::Segment;
-use super::state::State;
+use super::state::LogState;
 use super::strip::{is_due, strip};
 use super::writer::Inner;
 use crate::{Error, Extent, INDEX_ENTRY_BYTES, Part, PruneReceipt, Result, arguments};
 
-/// The open segment's heads are written anew only if an eighth of them are so many bytes.
+/// The open segment's heads are rewritten only if an eighth of them are so many bytes.
 const OPEN_BYTES_MIN: u64 = 64 << 10;
 
 /// A file of bodies, and where the first one above the floor begins.
@@ -69,7 +69,7 @@ impl Inner {
         Ok(freed_bytes + self.punch()?)
     }
 
-    /// Writes the heads of segments anew that have enough below the floors.
+    /// Rewrites the heads of segments that have enough below the floors.
     fn strip(&mut self) -> Result<u64> {
         let mut freed_bytes = 0;
         for number in 0..=self.disk.segment as usize {
@@ -87,10 +87,10 @@ impl Inner {
     }
 
     fn strip_segment(&mut self, segment: Segment, extent: Extent) -> Result<u64> {
-        let site = self.disk.site.clone();
+        let context = self.disk.context.clone();
         let is_open = segment.number == self.disk.segment;
         if is_open {
-            let spared_min = OPEN_BYTES_MIN.min(site.options.segment_bytes / 256);
+            let spared_min = OPEN_BYTES_MIN.min(context.options.segment_bytes / 256);
             if segment.heads.length() / 8 < spared_min {
                 return Ok(0);
             }
@@ -99,7 +99,7 @@ impl Inner {
         }
         let number = segment.number;
         let before = self.allocated(&segment.heads)?;
-        let rest = strip(&site, &segment, extent, is_open)?;
+        let rest = strip(&context, &segment, extent, is_open)?;
         // Readers may be at the old file until the new one takes its place below.
         segment.heads.pin()?;
         drop(segment);
@@ -107,9 +107,9 @@ impl Inner {
             self.disk.exchange_heads(rest.file, rest.checksum)?;
             self.disk.heads.path.clone()
         } else {
-            name_heads(&site, number)?
+            name_heads(&context, number)?
         };
-        let heads = site.open_to_read(&path)?;
+        let heads = context.open_to_read(&path)?;
         let after = self.allocated(&heads)?;
         let mut state = self.shared.write();
         let segment = &mut state.segments[number as usize];
@@ -139,7 +139,7 @@ impl Inner {
         let start = SUPERBLOCK_BYTES as u64;
         let handle = self
             .disk
-            .site
+            .context
             .files
             .open(partial.file.path())
             .map_err(fault)?;
@@ -156,12 +156,12 @@ impl Inner {
     }
 
     fn allocated(&self, file: &ReadFile) -> Result<u64> {
-        let allocated = self.disk.site.files.allocated(file.path());
+        let allocated = self.disk.context.files.allocated(file.path());
         allocated.map_err(|source| Error::system("measure", file.path(), source))
     }
 }
 
-fn part_bytes(state: &State, part: Part, heights: Range<u64>) -> Result<u64> {
+fn part_bytes(state: &LogState, part: Part, heights: Range<u64>) -> Result<u64> {
     let mut sum = 0;
     for height in heights {
         if let Some((_, record)) = state.record(height)? {
@@ -176,7 +176,7 @@ fn part_bytes(state: &State, part: Part, heights: Range<u64>) -> Result<u64> {
 }
 
 /// Publishes a floor.
-fn raise_floor(state: &mut State, part: Part, floor: u64) {
+fn raise_floor(state: &mut LogState, part: Part, floor: u64) {
     let before = std::mem::replace(state.extent.floor_of_mut(part), floor);
     if part == Part::Index {
         let touched = state.segments.iter_mut();
@@ -186,8 +186,8 @@ fn raise_floor(state: &mut State, part: Part, floor: u64) {
 }
 
 /// Takes out the files of bodies below the floor.
-fn take_bodies(state: &mut State) -> Vec<ReadFile> {
-    let floor = state.extent.floor;
+fn take_bodies(state: &mut LogState) -> Vec<ReadFile> {
+    let floor = state.extent.body_floor;
     let sealed = state.segments.len() - 1;
     state.segments[..sealed]
         .iter_mut()
@@ -198,8 +198,8 @@ fn take_bodies(state: &mut State) -> Vec<ReadFile> {
 
 /// The file that the floor is in, if there is something to punch. Readers come by it only under the state's lock, and from
 /// now on only for what is above the floor.
-fn partial(state: &State) -> Result<Option<Partial>> {
-    let (floor, salt) = (state.extent.floor, state.salt);
+fn partial(state: &LogState) -> Result<Option<Partial>> {
+    let (floor, salt) = (state.extent.body_floor, state.salt);
     let segment = match state.segment_of(floor) {
         Some(segment) => segment,
         None => state.open(),

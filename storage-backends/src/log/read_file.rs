@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::files::{Files, ReadHandle};
 use super::format::SUPERBLOCK_BYTES;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Bytes that are read at once by those who read a file from front to back.
 const PIECE_BYTES: usize = if cfg!(test) { 512 } else { 256 << 10 };
@@ -85,7 +85,7 @@ impl ReadFile {
     }
 
     pub(super) fn corrupt(&self, at: u64, reason: impl Into<String>) -> Error {
-        Error::corrupt(self.path(), Place::Offset(at), reason)
+        Error::corrupt(self.path(), DamageAt::Offset(at), reason)
     }
 
     /// Fills a buffer from an offset on.

@@ -10,11 +10,11 @@ use super::home::Home;
 use super::read_file::ReadFile;
 use super::record::Record;
 use super::segment::Segment;
-use super::state::ValuePlace;
+use super::state::StoredValue;
 use super::values::read_value;
 use crate::{
-    BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part, Place, Result, StoredBlock,
-    StoredHeader, Usage,
+    BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
+    StoredBlock, StoredHeader, Usage,
 };
 
 /// Reads one open store; keeps it open in this process.
@@ -29,13 +29,13 @@ impl LogReader {
     }
 
     pub(super) fn directory(&self) -> &Path {
-        &self.home.shared.site.directory
+        &self.home.shared.context.directory
     }
 
     /// Reads a part of the block of a height with `read`; `None` from the end on.
     ///
     /// The reading itself goes on after the lock is let go, so that a slow disk holds up nobody who writes. Meanwhile the
-    /// part may be pruned, or the file written anew and the old one closed; a reading that failed is tried again if the
+    /// part may be pruned, or the file rewritten and the old one closed; a reading that failed is tried again if the
     /// block is in another file by now, or no longer there.
     fn reading<T>(&self, height: u64, read: impl Fn(&Found) -> Result<T>) -> Result<Option<T>> {
         loop {
@@ -50,10 +50,10 @@ impl LogReader {
     }
 
     /// Where a named value is now.
-    fn value(&self, key: &str) -> Option<(Salt, ReadFile, ValuePlace)> {
+    fn value(&self, key: &str) -> Option<(Salt, ReadFile, StoredValue)> {
         let state = self.home.shared.read();
-        let place = state.values.places.get(key).copied()?;
-        Some((state.salt, state.values.file.clone(), place))
+        let value_at = state.values.by_name.get(key).copied()?;
+        Some((state.salt, state.values.file.clone(), value_at))
     }
 
     /// A block's record and files; `None` from the end on.
@@ -131,8 +131,8 @@ impl BlockReader for LogReader {
         self.reading(height, |found| {
             let body = |heads: &ReadFile, record: &Record, salt| {
                 let missing = || {
-                    let place = Place::Height(height);
-                    Error::corrupt(heads.path(), place, "the file of its body is missing")
+                    let damage_at = DamageAt::Height(height);
+                    Error::corrupt(heads.path(), damage_at, "the file of its body is missing")
                 };
                 let bodies = found.bodies.as_ref().ok_or_else(missing)?;
                 Segment::body(bodies, record, salt)
@@ -162,14 +162,14 @@ impl BlockReader for LogReader {
         Ok(location)
     }
 
-    fn meta(&self, key: &str) -> Result<Option<Bytes>> {
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
         loop {
-            let Some((salt, file, place)) = self.value(key) else {
+            let Some((salt, file, value_at)) = self.value(key) else {
                 return Ok(None);
             };
-            let outcome = read_value(&file, &place, salt);
-            // The file may have been written anew meanwhile, as that of a block.
-            let is_same = |(_, now, _): &(Salt, ReadFile, ValuePlace)| now.is_same(&file);
+            let outcome = read_value(&file, &value_at, salt);
+            // The file may have been rewritten meanwhile, as that of a block.
+            let is_same = |(_, now, _): &(Salt, ReadFile, StoredValue)| now.is_same(&file);
             if outcome.is_ok() || self.value(key).as_ref().is_some_and(is_same) {
                 return outcome.map(Some);
             }
@@ -179,7 +179,11 @@ impl BlockReader for LogReader {
     fn usage(&self) -> Result<Usage> {
         let (blocks, index_entries) = {
             let state = self.home.shared.read();
-            let Extent { floor, end, .. } = state.extent;
+            let Extent {
+                body_floor: floor,
+                end,
+                ..
+            } = state.extent;
             (end - floor, state.index_entries()?)
         };
         Ok(Usage {

@@ -1,5 +1,5 @@
 //! The records that were read last, so that a look-up in a block that others were looked up in costs one reading less or
-//! two. A place for each of so many heights: whatever is read takes the place of what was there.
+//! two. A slot for each of so many heights: whatever is read takes the slot of what was there.
 //!
 //! What is here was read and checked. It counts for one file alone, and a file of heads changes only at its end; whether the
 //! open segment still has the record is for whoever asks to see.
@@ -9,12 +9,12 @@ use std::sync::{PoisonError, RwLock};
 use super::record::Record;
 
 /// Places, of some 150 bytes each.
-const PLACES: usize = if cfg!(test) { 4 } else { 1 << 14 };
+const SLOTS: usize = if cfg!(test) { 4 } else { 1 << 14 };
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Records {
-    places: Box<[RwLock<Option<Kept>>]>,
+    slots: Box<[RwLock<Option<Kept>>]>,
 }
 
 /// A record, and the number of the file that it is in.
@@ -27,7 +27,7 @@ struct Kept {
 impl Default for Records {
     fn default() -> Self {
         Self {
-            places: (0..PLACES).map(|_| RwLock::default()).collect(),
+            slots: (0..SLOTS).map(|_| RwLock::default()).collect(),
         }
     }
 }
@@ -35,8 +35,8 @@ impl Default for Records {
 impl Records {
     /// The record of a height in a file, if it is here.
     pub(super) fn get(&self, file: u64, height: u64) -> Option<Record> {
-        let place = self.place(height);
-        let held = place.read().unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(height);
+        let held = slot.read().unwrap_or_else(PoisonError::into_inner);
         held.filter(|kept| kept.file == file && kept.record.height == height)
             .map(|kept| kept.record)
     }
@@ -44,13 +44,13 @@ impl Records {
     /// Keeps a record of a file.
     pub(super) fn put(&self, file: u64, record: Record) {
         let mut held = self
-            .place(record.height)
+            .slot(record.height)
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *held = Some(Kept { file, record });
     }
 
-    fn place(&self, height: u64) -> &RwLock<Option<Kept>> {
-        &self.places[(height % PLACES as u64) as usize]
+    fn slot(&self, height: u64) -> &RwLock<Option<Kept>> {
+        &self.slots[(height % SLOTS as u64) as usize]
     }
 }

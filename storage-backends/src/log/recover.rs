@@ -14,8 +14,8 @@ use super::load::Loaded;
 use super::mark::MarkFile;
 use super::read_file::ReadFile;
 use super::roll::begin_after_sealed;
-use super::shared::Site;
-use super::state::State;
+use super::shared::LogContext;
+use super::state::LogState;
 use super::values::{ValueFile, sync_directory};
 use crate::{Error, Result};
 
@@ -23,7 +23,7 @@ const OPERATION: &str = "open";
 /// Bytes written at once.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
+pub(super) fn recover(context: &LogContext, loaded: Loaded) -> Result<(LogState, Disk)> {
     let Loaded {
         mut state,
         mark,
@@ -34,36 +34,48 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
     let segment = state.open().number;
     let scan = &last.scan;
     let heads = Tail {
-        path: &Named::Heads(segment).path(&site.directory),
+        path: &Named::Heads(segment).path(&context.directory),
         length: last.heads_length,
         end: scan.frames_end,
         synced: last.synced,
     };
     let bodies = Tail {
-        path: &Named::Bodies(segment).path(&site.directory),
+        path: &Named::Bodies(segment).path(&context.directory),
         length: last.bodies_length,
         end: scan.bodies_end,
         synced: scan.bodies_from(last.synced),
     };
     // Bodies first: heads that are whole speak of bodies that are.
-    let bodies = bodies.mend(site)?;
-    let heads = heads.mend(site)?;
-    let values_path = Named::Meta(values.generation).path(&site.directory);
+    let bodies = bodies.mend(context)?;
+    let heads = heads.mend(context)?;
+    let values_path = Named::Values(values.generation).path(&context.directory);
     let tail = Tail {
         path: &values_path,
         length: values.length,
         end: values.frames_end,
         synced: values.synced,
     };
-    let value_file = ValueFile::continuing(tail.mend(site)?.file, &values);
-    let mark_file = MarkFile::continuing(&*site.files, &site.directory, &site.store, mark.newest)?;
-    remove_leftovers(site, &leftovers)?;
+    let value_file = ValueFile::continuing(tail.mend(context)?.file, &values);
+    let mark_file = MarkFile::continuing(
+        &*context.files,
+        &context.directory,
+        &context.store,
+        mark.newest,
+    )?;
+    remove_leftovers(context, &leftovers)?;
     let segment = Continued {
         number: segment,
         version: scan.version,
         content: scan.content,
     };
-    let mut disk = Disk::new(site.clone(), segment, heads, bodies, value_file, mark_file);
+    let mut disk = Disk::new(
+        context.clone(),
+        segment,
+        heads,
+        bodies,
+        value_file,
+        mark_file,
+    );
     disk.write_mark(OPERATION)?;
     if !mark.damaged.is_empty() {
         // Before the next one is written to the only slot that could be read.
@@ -77,12 +89,12 @@ pub(super) fn recover(site: &Site, loaded: Loaded) -> Result<(State, Disk)> {
 
 /// Removes files that are of no use any more. By now the frames are on the disk that make them so: without those, bodies that
 /// were unlinked would be missed after a loss of power.
-fn remove_leftovers(site: &Site, leftovers: &[PathBuf]) -> Result<()> {
+fn remove_leftovers(context: &LogContext, leftovers: &[PathBuf]) -> Result<()> {
     // Before anything is removed that a name, which is not on the disk yet, stands in for.
-    sync_directory(site)?;
+    sync_directory(context)?;
     for path in leftovers {
         tracing::info!(file = %path.display(), "removing a file that is of no use any more");
-        match site.files.remove(path) {
+        match context.files.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::system("remove", path, error));
             }
@@ -102,9 +114,9 @@ struct Tail<'a> {
 
 impl Tail<'_> {
     /// Cuts what is beyond the end, and brings what is before it onto the disk.
-    fn mend(&self, site: &Site) -> Result<GrowingFile> {
+    fn mend(&self, context: &LogContext) -> Result<GrowingFile> {
         let fault = |source| Error::system(OPERATION, self.path, source);
-        let file = site.files.open(self.path).map_err(fault)?;
+        let file = context.files.open(self.path).map_err(fault)?;
         if self.length > self.end {
             tracing::warn!(
                 file = %self.path.display(),
@@ -118,7 +130,7 @@ impl Tail<'_> {
         }
         let held = self.length.min(self.end);
         if self.synced < held {
-            let written = site.open_to_read(self.path)?;
+            let written = context.open_to_read(self.path)?;
             rewrite(&*file, &written, self.synced, held)?;
         }
         if self.length != self.end || self.synced < held {

@@ -3,38 +3,38 @@
 
 use std::path::Path;
 
-use super::check_index::check_run;
+use super::check_index::check_entries;
 use super::format::{FileKind, Named, Superblock};
 use super::home::lock_to_write;
+use super::index_file::IndexFile;
 use super::load::{Listing, load, load_marked};
 use super::mark::{Mark, MarkFile, Slots};
 use super::options::LogOptions;
 use super::read_file::Pieces;
-use super::run::Run;
 use super::scan::Scan;
-use super::shared::Site;
+use super::shared::LogContext;
 use super::strip::footer;
 use super::values::sync_directory;
-use crate::{Error, Place, Repaired, Result};
+use crate::{DamageAt, Error, Repaired, Result};
 
 const OPERATION: &str = "repair";
 /// Where a superblock names its store.
-const ANOTHER_STORE: Place = Place::Offset(16);
+const ANOTHER_STORE: DamageAt = DamageAt::Offset(16);
 
 pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     {
-        let (site, _lock) = lock_to_write(directory)?;
-        let listing = Listing::read(&site)?;
+        let (context, _lock) = lock_to_write(directory)?;
+        let listing = Listing::read(&context)?;
         for path in &listing.leftovers {
-            remove(&site, path, done, "unfinished file removed")?;
+            remove(&context, path, done, "unfinished file removed")?;
         }
         let last = listing.heads.iter().max().copied().unwrap_or(0);
         for number in listing.heads.iter().filter(|number| **number < last) {
-            mend_footer(&site, *number, done)?;
+            mend_footer(&context, *number, done)?;
         }
-        mend_mark(&site, done)?;
-        drop_indexes(&site, &listing, done)?;
-        sync_directory(&site)?;
+        mend_mark(&context, done)?;
+        drop_indexes(&context, &listing, done)?;
+        sync_directory(&context)?;
     }
     // A writer makes the rest: here within the opening, rather than in a thread.
     let options = LogOptions {
@@ -44,8 +44,14 @@ pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result
     options.open(directory).map(drop)
 }
 
-fn remove(site: &Site, path: &Path, done: &mut dyn FnMut(Repaired), what: &str) -> Result<()> {
-    site.files
+fn remove(
+    context: &LogContext,
+    path: &Path,
+    done: &mut dyn FnMut(Repaired),
+    what: &str,
+) -> Result<()> {
+    context
+        .files
         .remove(path)
         .map_err(|source| Error::system(OPERATION, path, source))?;
     done(Repaired {
@@ -56,21 +62,21 @@ fn remove(site: &Site, path: &Path, done: &mut dyn FnMut(Repaired), what: &str) 
 }
 
 /// Writes the footer of a sealed segment again if it or the height table is damaged and all frames are sound.
-fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let path = Named::Heads(number).path(&site.directory);
-    let heads = site.open_to_read(&path)?;
+fn mend_footer(context: &LogContext, number: u64, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let path = Named::Heads(number).path(&context.directory);
+    let heads = context.open_to_read(&path)?;
     let head = heads.head()?;
-    let superblock = Superblock::decode(&path, &head, FileKind::Heads, Some(&site.store))?;
-    let scan = Scan::read_frames(&heads, &superblock, site.salt)?;
+    let superblock = Superblock::decode(&path, &head, FileKind::Heads, Some(&context.store))?;
+    let scan = Scan::read_frames(&heads, &superblock, context.salt)?;
     if scan.footer.is_some() || !scan.lacks_only_footer(heads.length()) {
         // Sound, or damaged where nothing can be made again; then opening tells.
         return Ok(());
     }
     let trailer = scan.trailer();
-    let footer = footer(site.salt, &trailer, &scan.offsets, scan.content);
+    let footer = footer(context.salt, &trailer, &scan.offsets, scan.content);
     let fresh = path.with_extension("new");
     let fault = |source| Error::system(OPERATION, &fresh, source);
-    let file = site.files.create(&fresh).map_err(fault)?;
+    let file = context.files.create(&fresh).map_err(fault)?;
     let mut pieces = Pieces::new(&heads);
     let mut at = 0;
     while at < scan.frames_end {
@@ -82,7 +88,7 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
     }
     file.write_at(&footer, scan.frames_end).map_err(fault)?;
     file.sync().map_err(fault)?;
-    site.files.rename(&fresh, &path).map_err(fault)?;
+    context.files.rename(&fresh, &path).map_err(fault)?;
     done(Repaired {
         path,
         what: "footer and height table made again from the frames".to_owned(),
@@ -91,20 +97,28 @@ fn mend_footer(site: &Site, number: u64, done: &mut dyn FnMut(Repaired)) -> Resu
 }
 
 /// Makes the mark again if it is missing or damaged, so that it says nothing: what there was before can't be told.
-fn mend_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+fn mend_mark(context: &LogContext, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     // What the rest says of damage must be told before anything passes for sound.
-    let (held, what) = match Slots::read(&*site.files, &site.directory, &site.store) {
+    let (held, what) = match Slots::read(&*context.files, &context.directory, &context.store) {
         Ok(slots) if slots.damaged.is_empty() => return Ok(()),
-        Ok(slots) => (load_marked(site, true, slots)?, "mark with a damaged slot"),
-        Err(Error::Corrupt { place, .. }) if place != ANOTHER_STORE => {
-            (load_marked(site, true, Slots::default())?, "mark")
+        Ok(slots) => (
+            load_marked(context, true, slots)?,
+            "mark with a damaged slot",
+        ),
+        Err(Error::Corrupt { damage_at, .. }) if damage_at != ANOTHER_STORE => {
+            (load_marked(context, true, Slots::default())?, "mark")
         }
         Err(error) => return Err(error),
     };
-    MarkFile::create(&*site.files, &site.directory, &site.store, Mark::default())?;
+    MarkFile::create(
+        &*context.files,
+        &context.directory,
+        &context.store,
+        Mark::default(),
+    )?;
     let end = held.state.extent.end;
     done(Repaired {
-        path: Named::Mark.path(&site.directory),
+        path: Named::Mark.path(&context.directory),
         what: format!(
             "{what} made again: {end} blocks are held, and whether there were more can't be told"
         ),
@@ -113,18 +127,22 @@ fn mend_mark(site: &Site, done: &mut dyn FnMut(Repaired)) -> Result<()> {
 }
 
 /// Removes damaged index files, which opening makes again.
-fn drop_indexes(site: &Site, listing: &Listing, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let state = load(site, true)?.state;
+fn drop_indexes(
+    context: &LogContext,
+    listing: &Listing,
+    done: &mut dyn FnMut(Repaired),
+) -> Result<()> {
+    let state = load(context, true)?.state;
     for (first, last) in &listing.indexes {
-        let path = Named::Index(*first, *last).path(&site.directory);
-        let file = site.open_to_read(&path)?;
+        let path = Named::Index(*first, *last).path(&context.directory);
+        let file = context.open_to_read(&path)?;
         let mut damaged = false;
-        match Run::open(file, *first, *last, &site.store, &site.cache)? {
-            Some(run) => check_run(&run, Some(&state), &mut |_, _| damaged = true),
+        match IndexFile::open(file, *first, *last, &context.store, &context.cache)? {
+            Some(run) => check_entries(&run, Some(&state), &mut |_, _| damaged = true),
             None => damaged = true,
         }
         if damaged {
-            remove(site, &path, done, "index file removed; it is made again")?;
+            remove(context, &path, done, "index file removed; it is made again")?;
         }
     }
     let sealed = state.segments.len() as u64 - 1;
@@ -134,7 +152,7 @@ fn drop_indexes(site: &Site, listing: &Listing, done: &mut dyn FnMut(Repaired)) 
     };
     for segment in (0..sealed).filter(|segment| !of_file(segment)) {
         done(Repaired {
-            path: Named::Index(segment, segment).path(&site.directory),
+            path: Named::Index(segment, segment).path(&context.directory),
             what: "missing index file made again".to_owned(),
         });
     }

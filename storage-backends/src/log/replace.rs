@@ -13,9 +13,9 @@ use super::format::{FrameKind, VERSION_REPLACED};
 use super::load::clip_all;
 use super::record::entries_of;
 use super::segment::{HeightTable, Segment};
-use super::state::{State, hashed_entries, same_key};
+use super::state::{LogState, hashed_entries, same_key};
 use super::writer::Inner;
-use crate::table::Table;
+use crate::entry_table::EntryTable;
 use crate::{Block, BlockWriter, Durability, Receipt, Result, arguments};
 
 impl Inner {
@@ -62,14 +62,14 @@ impl Inner {
 /// The open segment and its index as they are once a run took the place of the blocks from its first height on.
 struct Next {
     segment: Segment,
-    table: Table,
+    table: EntryTable,
     /// The run's first height.
     first: u64,
 }
 
 impl Next {
     /// The heads of the run were written. Takes as much memory as the open segment's table and index do, until it is published.
-    fn of(state: &State, written: Heads<'_>, run: &[Block]) -> Result<Self> {
+    fn of(state: &LogState, written: Heads<'_>, run: &[Block]) -> Result<Self> {
         let first = run.first().map_or(state.extent.end, |block| block.height);
         let mut segment = state.open().snapshot();
         // No reader comes by it before it is published.
@@ -96,7 +96,7 @@ impl Next {
     }
 
     /// Shows it to readers in place of what is there. What comes later can't fail.
-    fn publish(self, state: &mut State) {
+    fn publish(self, state: &mut LogState) {
         let Self {
             mut segment,
             table,
@@ -115,9 +115,9 @@ impl Next {
 
 /// Puts the entries of a record, which begins at an offset of the frame, into the table of a segment.
 fn index_record(
-    state: &State,
+    state: &LogState,
     segment: &Segment,
-    table: &mut Table,
+    table: &mut EntryTable,
     written: Heads<'_>,
     at: usize,
 ) -> Result<()> {

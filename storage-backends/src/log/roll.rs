@@ -6,9 +6,9 @@ use super::disk::Disk;
 use super::read_file::ReadFile;
 use super::segment::{HeightTable, Segment, table_start};
 use super::shared::Shared;
-use super::state::{Frozen, State};
+use super::state::{Frozen, LogState};
 use crate::Result;
-use crate::table::Table;
+use crate::entry_table::EntryTable;
 
 /// Seals the open segment and begins the next, whose heads are of a version.
 pub(super) fn roll(shared: &Shared, disk: &mut Disk, version: u32) -> Result<()> {
@@ -37,7 +37,7 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk, version: u32) -> Result<()>
 }
 
 /// Goes over to a new segment after one that a crash left sealed and last.
-pub(super) fn begin_after_sealed(state: &mut State, disk: &mut Disk, footer: u64) -> Result<()> {
+pub(super) fn begin_after_sealed(state: &mut LogState, disk: &mut Disk, footer: u64) -> Result<()> {
     let version = disk.version;
     let (sealed, segment) = begin(disk, state, version)?;
     exchange(state, sealed, segment, footer);
@@ -45,12 +45,12 @@ pub(super) fn begin_after_sealed(state: &mut State, disk: &mut Disk, footer: u64
 }
 
 /// Makes the next segment; gives the sealed one's heads in all their length, and the new one.
-fn begin(disk: &mut Disk, state: &State, version: u32) -> Result<(ReadFile, Segment)> {
-    let sealed = disk.site.open_to_read(&disk.heads.path)?;
+fn begin(disk: &mut Disk, state: &LogState, version: u32) -> Result<(ReadFile, Segment)> {
+    let sealed = disk.context.open_to_read(&disk.heads.path)?;
     disk.begin_segment(state.extent, version)?;
-    let heads = disk.site.open_to_read(&disk.heads.path)?;
+    let heads = disk.context.open_to_read(&disk.heads.path)?;
     let segment = Segment {
-        bodies: Some(disk.site.open_to_read(&disk.bodies.path)?),
+        bodies: Some(disk.context.open_to_read(&disk.bodies.path)?),
         content: disk.content,
         bodies_bytes: disk.bodies.end,
         ..Segment::new(disk.segment, heads, state.extent.end)
@@ -58,13 +58,13 @@ fn begin(disk: &mut Disk, state: &State, version: u32) -> Result<(ReadFile, Segm
     Ok((sealed, segment))
 }
 
-fn exchange(state: &mut State, sealed: ReadFile, segment: Segment, footer: u64) {
+fn exchange(state: &mut LogState, sealed: ReadFile, segment: Segment, footer: u64) {
     let open = state.open_mut();
     open.heads = sealed;
     open.table = HeightTable::InFile(table_start(footer));
     let number = open.number;
     let room = state.table.len();
-    let table = std::mem::replace(&mut state.table, Table::with_room(room));
+    let table = std::mem::replace(&mut state.table, EntryTable::with_room(room));
     state.frozen.push(Frozen {
         segment: number,
         table: Arc::new(table),

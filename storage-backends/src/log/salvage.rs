@@ -23,20 +23,20 @@ use super::reader::LogReader;
 use super::record::{FIXED_BYTES, Record};
 use super::scan::{Frame, record_at};
 use super::segment::{HeightTable, Segment};
-use super::shared::{Shared, Site, missing_file};
-use super::state::{State, Values};
+use super::shared::{LogContext, Shared, missing_file};
+use super::state::{LogState, Values};
 use super::values::decode_value;
 use crate::check::Report;
 use crate::{
-    BlockReader, Error, Extent, Held, Id, IndexEntry, Location, Part, Place, Result, StoredBlock,
-    StoredHeader, Usage,
+    BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
+    StoredBlock, StoredHeader, Usage,
 };
 
 /// Opens what there is of a store that is not open, and reports what is damaged there. Until the reader is gone nobody writes to it.
 pub(super) fn open(directory: &Path, report: &mut Report) -> Result<Arc<dyn BlockReader>> {
-    let (site, lock) = lock_damaged(directory)?;
-    let state = load(&site, report)?;
-    Ok(Arc::new(DamagedReader::new(site, state, lock, None)))
+    let (context, lock) = lock_damaged(directory)?;
+    let state = load(&context, report)?;
+    Ok(Arc::new(DamagedReader::new(context, state, lock, None)))
 }
 
 /// The same of one that is open. What it holds is known.
@@ -45,27 +45,36 @@ pub(super) fn open_again(home: Arc<Home>) -> Result<Arc<dyn BlockReader>> {
         // Then files change while they are read.
         return Ok(Arc::new(LogReader::new(home)));
     }
-    let site = home.shared.site.clone();
+    let context = home.shared.context.clone();
     // What is found in single blocks is told when they are asked for.
-    let mut state = load(&site, &mut Report::default())?;
+    let mut state = load(&context, &mut Report::default())?;
     state.extent = home.shared.read().extent;
     clip_all(&mut state.segments, state.extent.end);
-    Ok(Arc::new(DamagedReader::new(site, state, None, Some(home))))
+    Ok(Arc::new(DamagedReader::new(
+        context,
+        state,
+        None,
+        Some(home),
+    )))
 }
 
 /// Reads as much of a store's files as can be read.
-pub(super) fn load(site: &Site, report: &mut Report) -> Result<State> {
-    let listing = Listing::read(site)?;
-    let slots = report.sound(Slots::read(&*site.files, &site.directory, &site.store))?;
+pub(super) fn load(context: &LogContext, report: &mut Report) -> Result<LogState> {
+    let listing = Listing::read(context)?;
+    let slots = report.sound(Slots::read(
+        &*context.files,
+        &context.directory,
+        &context.store,
+    ))?;
     let mark = slots.map(|slots| slots.newest).unwrap_or_default();
-    report.sound(listing.last_segment(site, &mark))?;
-    let values = load_values(site, &listing, report)?;
+    report.sound(listing.last_segment(context, &mark))?;
+    let values = load_values(context, &listing, report)?;
     let mut extent = Extent::default();
     let mut segments: Vec<Segment> = Vec::new();
     for number in &listing.heads {
         let is_last = Some(number) == listing.heads.last();
-        let place = (*number, is_last, extent.end);
-        let Some((segment, found)) = load_segment(site, place, &mark, report)? else {
+        let segment_at = (*number, is_last, extent.end);
+        let Some((segment, found)) = load_segment(context, segment_at, &mark, report)? else {
             continue;
         };
         clip_all(&mut segments, segment.low);
@@ -77,28 +86,34 @@ pub(super) fn load(site: &Site, report: &mut Report) -> Result<State> {
         segments.push(segment);
     }
     if segments.is_empty() {
-        return Err(missing_file(&Named::Heads(0).path(&site.directory)));
+        return Err(missing_file(&Named::Heads(0).path(&context.directory)));
     }
-    extent.floor = extent.floor.min(extent.end);
-    extent.index_floor = extent.index_floor.min(extent.floor);
-    extent.header_floor = extent.header_floor.min(extent.floor);
+    extent.body_floor = extent.body_floor.min(extent.end);
+    extent.index_floor = extent.index_floor.min(extent.body_floor);
+    extent.header_floor = extent.header_floor.min(extent.body_floor);
     for segment in &mut segments {
-        if segment.live.end > extent.floor {
-            let path = Named::Bodies(segment.number).path(&site.directory);
-            segment.bodies = report.sound(site.open_to_read(&path))?;
+        if segment.live.end > extent.body_floor {
+            let path = Named::Bodies(segment.number).path(&context.directory);
+            segment.bodies = report.sound(context.open_to_read(&path))?;
         }
     }
-    Ok(State::new(site, extent, segments, values))
+    Ok(LogState::new(context, extent, segments, values))
 }
 
 /// A segment, and the extent after it; nothing if its file of heads is missing. What could be read before it ended at `before`.
 fn load_segment(
-    site: &Site,
+    context: &LogContext,
     (number, is_last, before): (u64, bool, u64),
     mark: &Mark,
     report: &mut Report,
 ) -> Result<Option<(Segment, Extent)>> {
-    let found = checked_file(site, Named::Heads(number), FileKind::Heads, number, report)?;
+    let found = checked_file(
+        context,
+        Named::Heads(number),
+        FileKind::Heads,
+        number,
+        report,
+    )?;
     let Some((heads, superblock)) = found else {
         return Ok(None);
     };
@@ -108,9 +123,9 @@ fn load_segment(
         (true, true) => mark.heads,
         (true, false) => 0,
     };
-    let frames = Frames::read(&heads, superblock.as_ref(), site.salt, synced, report)?;
+    let frames = Frames::read(&heads, superblock.as_ref(), context.salt, synced, report)?;
     let begun = begun.unwrap_or(Extent::whole(before));
-    let found = Found::follow(begun, &frames, &heads, site.salt)?;
+    let found = Found::follow(begun, &frames, &heads, context.salt)?;
     let segment = Segment {
         live: found.low..found.extent.end,
         table: HeightTable::Listed(found.offsets),
@@ -154,7 +169,7 @@ impl Found {
                     found.records(frame, &mut pieces, salt)?;
                 }
                 FrameKind::Truncate => found.truncate(height),
-                FrameKind::Floor => found.extent.floor = height,
+                FrameKind::Floor => found.extent.body_floor = height,
                 FrameKind::IndexFloor => found.extent.index_floor = height,
                 FrameKind::HeaderFloor => found.extent.header_floor = height,
                 FrameKind::Footer | FrameKind::Value => {}
@@ -232,26 +247,26 @@ impl Found {
 }
 
 /// The values of the newest file of which any can be read.
-fn load_values(site: &Site, listing: &Listing, report: &mut Report) -> Result<Values> {
+fn load_values(context: &LogContext, listing: &Listing, report: &mut Report) -> Result<Values> {
     for generation in listing.generations.iter().rev() {
-        let named = Named::Meta(*generation);
-        let found = checked_file(site, named, FileKind::Meta, *generation, report)?;
+        let named = Named::Values(*generation);
+        let found = checked_file(context, named, FileKind::Values, *generation, report)?;
         let Some((file, superblock)) = found else {
             continue;
         };
-        let frames = Frames::read(&file, superblock.as_ref(), site.salt, 0, report)?.frames;
+        let frames = Frames::read(&file, superblock.as_ref(), context.salt, 0, report)?.frames;
         let mut pieces = Pieces::going_on(&file);
-        let mut places = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
         for frame in &frames {
-            if let Some((name, place)) = decode_value(&mut pieces, frame)? {
-                places.insert(name, place);
+            if let Some((name, value_at)) = decode_value(&mut pieces, frame)? {
+                by_name.insert(name, value_at);
             }
         }
-        if !places.is_empty() {
-            return Ok(Values { file, places });
+        if !by_name.is_empty() {
+            return Ok(Values { file, by_name });
         }
     }
-    Err(missing_file(&Named::Meta(0).path(&site.directory)))
+    Err(missing_file(&Named::Values(0).path(&context.directory)))
 }
 
 /// Reads a damaged store by heights and names. Its index is not known, and it never says that something is absent.
@@ -262,8 +277,13 @@ struct DamagedReader {
 }
 
 impl DamagedReader {
-    fn new(site: Site, state: State, lock: Option<File>, opened: Option<Arc<Home>>) -> Self {
-        let home = Home::new(Shared::new(site, state), lock);
+    fn new(
+        context: LogContext,
+        state: LogState,
+        lock: Option<File>,
+        opened: Option<Arc<Home>>,
+    ) -> Self {
+        let home = Home::new(Shared::new(context, state), lock);
         Self {
             reader: LogReader::new(Arc::new(home)),
             _opened: opened,
@@ -291,15 +311,15 @@ impl BlockReader for DamagedReader {
     fn height_of(&self, _: &Id) -> Result<Option<u64>> {
         let path = self.reader.directory();
         let reason = "the store was opened without it, since it is damaged";
-        Err(Error::corrupt(path, Place::Index, reason))
+        Err(Error::corrupt(path, DamageAt::Index, reason))
     }
 
     fn locate(&self, _: &Id) -> Result<Location> {
         Ok(Location::NotIndexed { watermark: 0 })
     }
 
-    fn meta(&self, key: &str) -> Result<Option<Bytes>> {
-        self.reader.meta(key)
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
+        self.reader.named_value(key)
     }
 
     fn usage(&self) -> Result<Usage> {
@@ -343,7 +363,9 @@ mod tests {
     /// Fills a store of several segments, one or two blocks to a run.
     fn fill(store: &mut crate::Store) {
         let writer = &mut store.writer;
-        writer.put_meta("name", b"value", Durability::Disk).unwrap();
+        writer
+            .put_named_value("name", b"value", Durability::Disk)
+            .unwrap();
         let mut height = 0;
         while height < BLOCKS {
             let run: Vec<Block> = (height..=height + height % 2).map(block).collect();
@@ -404,8 +426,8 @@ mod tests {
 
     /// The heights of a segment.
     fn heights_of(path: &Path, number: u64) -> std::ops::Range<u64> {
-        let site = site_on(Arc::new(SystemFiles), path, OPTIONS).unwrap();
-        let state = super::super::load::load(&site, true).unwrap().state;
+        let context = site_on(Arc::new(SystemFiles), path, OPTIONS).unwrap();
+        let state = super::super::load::load(&context, true).unwrap().state;
         state.segments[number as usize].live.clone()
     }
 
@@ -426,7 +448,9 @@ mod tests {
         let path = folder.path().canonicalize().unwrap().join("store");
         let mut store = OPTIONS.create(&path).unwrap();
         let writer = &mut store.writer;
-        writer.put_meta("name", b"value", Durability::Disk).unwrap();
+        writer
+            .put_named_value("name", b"value", Durability::Disk)
+            .unwrap();
         let other = |height| Block {
             height,
             ..block(height + 100)
@@ -484,7 +508,7 @@ mod tests {
             .filter(|height| !lost.contains(height))
             .collect();
         assert_eq!(whole_blocks(&*reader), expected);
-        assert_eq!(reader.meta("name").unwrap().unwrap(), b"value"[..]);
+        assert_eq!(reader.named_value("name").unwrap().unwrap(), b"value"[..]);
         // What isn't known is never said to be absent.
         assert!(matches!(
             reader.locate(&[9; 32]),
@@ -562,9 +586,9 @@ mod tests {
         fill(&mut open_on(Arc::clone(&files), &directory, OPTIONS).unwrap());
         let read_all = || {
             let mut report = Report::default();
-            let site = site_on(Arc::clone(&files), &directory, OPTIONS).unwrap();
-            let state = load(&site, &mut report).unwrap();
-            whole_blocks(&DamagedReader::new(site, state, None, None)).len() as u64
+            let context = site_on(Arc::clone(&files), &directory, OPTIONS).unwrap();
+            let state = load(&context, &mut report).unwrap();
+            whole_blocks(&DamagedReader::new(context, state, None, None)).len() as u64
         };
         machine.files.set_unreadable(None);
         assert_eq!(read_all(), BLOCKS);

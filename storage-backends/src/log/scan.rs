@@ -33,7 +33,7 @@ pub(super) struct Scan {
     pub(super) runs: Vec<(u64, u64)>,
     /// Checksum of the last frame, but for a footer.
     pub(super) content: u32,
-    /// What the first frame says if the file was written anew.
+    /// What the first frame says if the file was rewritten.
     pub(super) rest: Option<RestHead>,
     pub(super) footer: Option<Trailer>,
 }
@@ -198,7 +198,7 @@ impl Scan {
     }
 
     fn truncate(&mut self, end: u64) -> Option<()> {
-        if end > self.extent.end || end < self.extent.floor {
+        if end > self.extent.end || end < self.extent.body_floor {
             return None;
         }
         self.extent.end = end;
@@ -226,7 +226,7 @@ impl Scan {
         Ok(self.footer.map(|_| ()))
     }
 
-    /// Whether the file was written anew after its segment was sealed.
+    /// Whether the file was rewritten after its segment was sealed.
     pub(super) fn is_rest_of_sealed(&self) -> bool {
         self.rest.is_some_and(|rest| rest.content.is_some())
     }

@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::read_file::ReadFile;
 use super::record::{ENTRY_BYTES_MAX, FIXED_BYTES, Record};
-use crate::{Error, Id, IndexEntry, Place, Result};
+use crate::{DamageAt, Error, Id, IndexEntry, Result};
 
 /// Where the records are, by height from `Segment::low` on.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Segment {
         let offset = self.offset(height, salt)?;
         let damaged = |cause: String| {
             let reason = format!("the record at byte {offset} is damaged{cause}");
-            Error::corrupt(self.heads.path(), Place::Height(height), reason)
+            Error::corrupt(self.heads.path(), DamageAt::Height(height), reason)
         };
         let room = self.heads.length().saturating_sub(offset);
         let bytes = match self.heads.array::<FIXED_BYTES>(offset) {
@@ -89,7 +89,7 @@ impl Segment {
     fn offset(&self, height: u64, salt: Salt) -> Result<u64> {
         let damaged = |cause: String| {
             let reason = format!("its entry in the height table is damaged{cause}");
-            Error::corrupt(self.heads.path(), Place::Height(height), reason)
+            Error::corrupt(self.heads.path(), DamageAt::Height(height), reason)
         };
         let number = (height - self.low) as usize;
         let offset = match &self.table {
@@ -226,7 +226,7 @@ impl Segment {
         }
     }
 
-    /// Has the index entries counted anew.
+    /// Has the index entries recounted.
     pub(super) fn forget_keys(&mut self) {
         *self.keys.get_mut() = UNKNOWN;
     }
@@ -238,9 +238,9 @@ impl Segment {
             .bytes(offset, record.header_bytes)
             .map_err(|error| at_height(error, record.height))?;
         if record.has_no_header() || salt.checksum(&bytes) != record.header_checksum {
-            let place = Place::Height(record.height);
+            let damage_at = DamageAt::Height(record.height);
             let reason = format!("the header at byte {offset} is damaged");
-            return Err(Error::corrupt(heads.path(), place, reason));
+            return Err(Error::corrupt(heads.path(), damage_at, reason));
         }
         Ok(bytes)
     }
@@ -252,8 +252,8 @@ impl Segment {
             .read(offset, length)
             .map_err(|error| at_height(error, record.height))?;
         if !record.keys_are_sound(&keys, salt) {
-            let place = Place::Height(record.height);
-            return Err(Error::corrupt(heads.path(), place, KEYS_ARE_DAMAGED));
+            let damage_at = DamageAt::Height(record.height);
+            return Err(Error::corrupt(heads.path(), damage_at, KEYS_ARE_DAMAGED));
         }
         Ok(keys)
     }
@@ -262,8 +262,8 @@ impl Segment {
     /// only if that was lost.
     pub(super) fn whole_keys(heads: &ReadFile, record: &Record, salt: Salt) -> Result<Vec<u8>> {
         if record.has_no_keys() {
-            let place = Place::Height(record.height);
-            return Err(Error::corrupt(heads.path(), place, KEYS_ARE_DAMAGED));
+            let damage_at = DamageAt::Height(record.height);
+            return Err(Error::corrupt(heads.path(), damage_at, KEYS_ARE_DAMAGED));
         }
         Self::keys(heads, record, salt)
     }
@@ -285,9 +285,9 @@ impl Segment {
             .bytes(record.body_offset, length)
             .map_err(|error| at_height(error, record.height))?;
         if !is_body(&bytes, record, salt) {
-            let place = Place::Height(record.height);
+            let damage_at = DamageAt::Height(record.height);
             let reason = format!("the body at byte {} is damaged", record.body_offset);
-            return Err(Error::corrupt(bodies.path(), place, reason));
+            return Err(Error::corrupt(bodies.path(), damage_at, reason));
         }
         Ok(bytes.slice(BODY_HEAD_BYTES..))
     }
@@ -309,11 +309,11 @@ fn at_height(error: Error, height: u64) -> Error {
     match error {
         Error::Corrupt {
             path,
-            place: Place::Offset(offset),
+            damage_at: DamageAt::Offset(offset),
             reason,
         } => Error::Corrupt {
             path,
-            place: Place::Height(height),
+            damage_at: DamageAt::Height(height),
             reason: format!("at byte {offset}: {reason}"),
         },
         other => other,

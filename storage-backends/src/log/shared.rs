@@ -12,13 +12,13 @@ use super::files::Files;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
 use super::read_file::ReadFile;
-use super::state::State;
+use super::state::LogState;
 use crate::toolbox::key_hash::KeyHash;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Which store it is, and how its files are reached.
 #[derive(Debug, Clone)]
-pub(super) struct Site {
+pub(super) struct LogContext {
     pub(super) files: Arc<dyn Files>,
     pub(super) directory: PathBuf,
     pub(super) store: StoreId,
@@ -28,7 +28,7 @@ pub(super) struct Site {
     pub(super) cache: Arc<Cache>,
 }
 
-impl Site {
+impl LogContext {
     /// What is known of a store and how it is opened.
     pub(super) fn new(
         files: Arc<dyn Files>,
@@ -63,13 +63,13 @@ pub(super) fn open_to_read(files: &dyn Files, path: &Path) -> Result<ReadFile> {
 }
 
 pub(super) fn missing_file(path: &Path) -> Error {
-    Error::corrupt(path, Place::Structure, "the file is missing")
+    Error::corrupt(path, DamageAt::Structure, "the file is missing")
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) site: Site,
-    state: RwLock<State>,
+    pub(super) context: LogContext,
+    state: RwLock<LogState>,
     work: Mutex<Work>,
     changed: Condvar,
     /// Tells the indexing to end soon.
@@ -127,9 +127,9 @@ pub(super) struct Work {
 }
 
 impl Shared {
-    pub(super) fn new(site: Site, state: State) -> Self {
+    pub(super) fn new(context: LogContext, state: LogState) -> Self {
         Self {
-            site,
+            context,
             state: RwLock::new(state),
             work: Mutex::default(),
             changed: Condvar::new(),
@@ -138,11 +138,11 @@ impl Shared {
     }
 
     // A panic under a lock closes the writer's latch; readers may go on.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, LogState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, LogState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -234,7 +234,7 @@ impl SimulatedFiles {
         self.disk().operations
     }
 
-    /// How often the heads of sealed segments, and of the open one, were written anew.
+    /// How often the heads of sealed segments, and of the open one, were rewritten.
     pub(super) fn stripped(&self) -> [u64; 2] {
         self.disk().stripped
     }

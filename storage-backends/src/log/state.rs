@@ -7,33 +7,33 @@
 //!    key that was asked for; so entries of blocks that were truncated or replaced do no harm, nor do those that the
 //!    writer inserts before it publishes a run.
 //! 3. Each sealed segment is covered by an index file, or by a table in `frozen`, or it is not indexed. A key
-//!    that may be in a segment that is not indexed is never answered with "absent", nor with a later place.
+//!    that may be in a segment that is not indexed is never answered with "absent", nor with a later address.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::format::Salt;
+use super::index_file::IndexFile;
 use super::nearby::Nearby;
 use super::read_file::ReadFile;
 use super::record::Record;
 use super::records::Records;
-use super::run::Run;
 use super::segment::{FoundEntry, Segment};
-use super::shared::Site;
-use crate::table::{Entry, IndexPlace, Same, Table};
+use super::shared::LogContext;
+use crate::entry_table::{Entry, EntryTable, IndexAddress, Same};
 use crate::toolbox::key_hash::KeyHash;
-use crate::{Error, Extent, Id, Location, Place, Result};
+use crate::{DamageAt, Error, Extent, Id, Location, Result};
 
 /// The table of a sealed segment whose index file is not written yet.
 #[derive(Debug, Clone)]
 pub(super) struct Frozen {
     pub(super) segment: u64,
-    pub(super) table: Arc<Table>,
+    pub(super) table: Arc<EntryTable>,
 }
 
 /// Where a named value is in the file of values.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ValuePlace {
+pub(super) struct StoredValue {
     pub(super) offset: u64,
     pub(super) length: usize,
     pub(super) checksum: u32,
@@ -43,11 +43,11 @@ pub(super) struct ValuePlace {
 #[derive(Debug, Clone)]
 pub(super) struct Values {
     pub(super) file: ReadFile,
-    pub(super) places: BTreeMap<String, ValuePlace>,
+    pub(super) by_name: BTreeMap<String, StoredValue>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct LogState {
     pub(super) salt: Salt,
     pub(super) hash: KeyHash,
     pub(super) extent: Extent,
@@ -55,28 +55,33 @@ pub(super) struct State {
     pub(super) records: Records,
     pub(super) nearby: Nearby,
     /// The index of the open segment.
-    pub(super) table: Table,
+    pub(super) table: EntryTable,
     pub(super) frozen: Vec<Frozen>,
     /// Index files, ascending, not overlapping.
-    pub(super) runs: Vec<Arc<Run>>,
+    pub(super) index_files: Vec<Arc<IndexFile>>,
     pub(super) values: Values,
     /// Segments that can't be indexed, and why: look-ups say so instead of "not indexed yet" for ever.
     pub(super) unindexable: BTreeMap<u64, String>,
 }
 
-impl State {
+impl LogState {
     /// What is known of a store before anything is indexed. There is at least one segment.
-    pub(super) fn new(site: &Site, extent: Extent, segments: Vec<Segment>, values: Values) -> Self {
+    pub(super) fn new(
+        context: &LogContext,
+        extent: Extent,
+        segments: Vec<Segment>,
+        values: Values,
+    ) -> Self {
         Self {
-            salt: site.salt,
-            hash: site.hash,
+            salt: context.salt,
+            hash: context.hash,
             extent,
             segments,
             records: Records::default(),
             nearby: Nearby::default(),
-            table: Table::with_room(0),
+            table: EntryTable::with_room(0),
             frozen: Vec::new(),
-            runs: Vec::new(),
+            index_files: Vec::new(),
             values,
             unindexable: BTreeMap::new(),
         }
@@ -108,7 +113,7 @@ impl State {
         }
         let segment = self.segment_of(height).ok_or_else(|| {
             let reason = "no segment has this height";
-            Error::corrupt(self.open().heads.path(), Place::Height(height), reason)
+            Error::corrupt(self.open().heads.path(), DamageAt::Height(height), reason)
         })?;
         let file = segment.heads.number();
         if let Some(record) = self.records.get(file, height)
@@ -123,11 +128,11 @@ impl State {
 
     pub(super) fn height_of(&self, id: &Id) -> Result<Option<u64>> {
         let hash = self.hash.of_id(id);
-        let found = self.search(hash, &mut |place| {
-            if place.entry().is_some() {
+        let found = self.search(hash, &mut |address| {
+            if address.entry().is_some() {
                 return Ok(None);
             }
-            let Some((_, record)) = self.record(place.height())? else {
+            let Some((_, record)) = self.record(address.height())? else {
                 return Ok(None);
             };
             Ok((record.id == *id).then_some((record.height, 0)))
@@ -151,7 +156,7 @@ impl State {
 
     pub(super) fn locate(&self, key: &Id) -> Result<Location> {
         let hash = self.hash.of_key(key);
-        let found = self.search(hash, &mut |place| self.holds(place, key))?;
+        let found = self.search(hash, &mut |address| self.holds(address, key))?;
         if let Some((height, position)) = found.first {
             let segment = self.segment_of(height).map_or(0, |segment| segment.number);
             if segment < found.unknown_from {
@@ -164,18 +169,18 @@ impl State {
         let unknown = &self.segments[found.unknown_from as usize];
         if let Some(reason) = self.unindexable.get(&unknown.number) {
             let path = unknown.heads.path();
-            return Err(Error::corrupt(path, Place::Index, reason.clone()));
+            return Err(Error::corrupt(path, DamageAt::Index, reason.clone()));
         }
         let watermark = unknown.live.start;
         Ok(Location::NotIndexed { watermark })
     }
 
-    /// The height and position of a place, if it is a live one of this key.
-    fn holds(&self, place: IndexPlace, key: &Id) -> Result<Option<(u64, u32)>> {
-        let Some(number) = place.entry() else {
+    /// The height and position of an address, if it is a live one of this key.
+    fn holds(&self, address: IndexAddress, key: &Id) -> Result<Option<(u64, u32)>> {
+        let Some(number) = address.entry() else {
             return Ok(None);
         };
-        let height = place.height();
+        let height = address.height();
         if height < self.extent.index_floor {
             return Ok(None);
         }
@@ -183,9 +188,9 @@ impl State {
             return Ok(None);
         };
         let damaged = || {
-            let place = Place::Height(height);
+            let damage_at = DamageAt::Height(height);
             let reason = "an index key is damaged";
-            Err(Error::corrupt(segment.heads.path(), place, reason))
+            Err(Error::corrupt(segment.heads.path(), damage_at, reason))
         };
         match self.entry(segment, &record, number)? {
             Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
@@ -214,46 +219,47 @@ impl State {
         segment.entry_by(record, number, self.salt, read)
     }
 
-    /// Asks all parts of the index, the oldest first, and stops when no later one can have an earlier place.
+    /// Asks all parts of the index, the oldest first, and stops when no later one can have an earlier address.
     fn search(
         &self,
         hash: u64,
-        check: &mut dyn FnMut(IndexPlace) -> Result<Option<(u64, u32)>>,
+        check: &mut dyn FnMut(IndexAddress) -> Result<Option<(u64, u32)>>,
     ) -> Result<Search> {
         let mut search = Search {
             first: None,
             unknown_from: self.first_uncovered(),
         };
-        for run in &self.runs {
-            if run.is_damaged() {
+        for index_file in &self.index_files {
+            if index_file.is_damaged() {
                 continue;
             }
-            match run.may_have(hash) {
+            match index_file.may_have(hash) {
                 Ok(false) => continue,
                 Ok(true) => {
-                    let outcome = run.places(hash, |place| search.visit(place, check))?;
+                    let outcome =
+                        index_file.addresses(hash, |address| search.visit(address, check))?;
                     if outcome.is_err() {
-                        search.doubt(run);
+                        search.doubt(index_file);
                     }
                 }
-                Err(_) => search.doubt(run),
+                Err(_) => search.doubt(index_file),
             }
-            if self.is_settled(&search, run.last()) {
+            if self.is_settled(&search, index_file.last()) {
                 return Ok(search);
             }
         }
         for frozen in &self.frozen {
-            for place in frozen.table.places(hash) {
-                search.visit(place, check)?;
+            for address in frozen.table.addresses(hash) {
+                search.visit(address, check)?;
             }
         }
-        for place in self.table.places(hash) {
-            search.visit(place, check)?;
+        for address in self.table.addresses(hash) {
+            search.visit(address, check)?;
         }
         Ok(search)
     }
 
-    /// Whether what was found is in a segment up to `asked`, so that no later part can have an earlier place.
+    /// Whether what was found is in a segment up to `asked`, so that no later part can have an earlier address.
     fn is_settled(&self, search: &Search, asked: u64) -> bool {
         let Some((height, _)) = search.first else {
             return false;
@@ -264,11 +270,13 @@ impl State {
 
     /// Whether index file or memory cover a sealed segment.
     pub(super) fn is_covered(&self, segment: u64) -> bool {
-        let next = self.runs.partition_point(|run| run.last() < segment);
+        let next = self
+            .index_files
+            .partition_point(|index_file| index_file.last() < segment);
         let by_file = self
-            .runs
+            .index_files
             .get(next)
-            .is_some_and(|run| run.first <= segment && !run.is_damaged());
+            .is_some_and(|index_file| index_file.first <= segment && !index_file.is_damaged());
         by_file || self.frozen.iter().any(|frozen| frozen.segment == segment)
     }
 
@@ -276,11 +284,15 @@ impl State {
     fn first_uncovered(&self) -> u64 {
         let open = self.segments.len() as u64 - 1;
         let mut next = 0;
-        for run in self.runs.iter().filter(|run| !run.is_damaged()) {
-            if run.first > next {
+        for index_file in self
+            .index_files
+            .iter()
+            .filter(|index_file| !index_file.is_damaged())
+        {
+            if index_file.first > next {
                 break;
             }
-            next = run.last() + 1;
+            next = index_file.last() + 1;
         }
         while next < open {
             if !self.is_covered(next) {
@@ -356,18 +368,18 @@ struct Search {
 impl Search {
     fn visit(
         &mut self,
-        place: IndexPlace,
-        check: &mut dyn FnMut(IndexPlace) -> Result<Option<(u64, u32)>>,
+        address: IndexAddress,
+        check: &mut dyn FnMut(IndexAddress) -> Result<Option<(u64, u32)>>,
     ) -> Result<()> {
-        if let Some(found) = check(place)? {
+        if let Some(found) = check(address)? {
             self.first = Some(self.first.map_or(found, |first| first.min(found)));
         }
         Ok(())
     }
 
-    fn doubt(&mut self, run: &Run) {
-        run.mark_damaged();
-        self.unknown_from = self.unknown_from.min(run.first);
+    fn doubt(&mut self, index_file: &IndexFile) {
+        index_file.mark_damaged();
+        self.unknown_from = self.unknown_from.min(index_file.first);
     }
 }
 
@@ -381,7 +393,7 @@ pub(super) fn hashed_entries(
 ) -> Vec<Entry> {
     let id = Entry {
         hash: hash.of_id(&record.id),
-        place: IndexPlace::of_id(record.height),
+        address: IndexAddress::of_id(record.height),
     };
     let keys = match record.height < index_floor {
         true => &[],
@@ -390,18 +402,18 @@ pub(super) fn hashed_entries(
     let keys = record.entries(keys, salt).enumerate();
     let keys = keys.map(|(number, entry)| Entry {
         hash: hash.of_key(entry.key),
-        place: IndexPlace::of_entry(record.height, number),
+        address: IndexAddress::of_entry(record.height, number),
     });
     std::iter::once(id).chain(keys).collect()
 }
 
-/// Which of two places of one hash in a segment stays: of equal keys the first place that isn't below the index floor.
+/// Which of two addresses of one hash in a segment stays: of equal keys the first address that isn't below the index floor.
 pub(super) fn same_key(
     segment: &Segment,
     salt: Salt,
     index_floor: u64,
-    old: IndexPlace,
-    new: IndexPlace,
+    old: IndexAddress,
+    new: IndexAddress,
 ) -> Result<Same> {
     if old.height() < index_floor {
         return Ok(Same::No);

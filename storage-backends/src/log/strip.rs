@@ -1,4 +1,4 @@
-//! Stripping: writing a segment's heads anew without the keys and headers below their floors.
+//! Stripping: rewriting a segment's heads without the keys and headers below their floors.
 //!
 //! The new file takes the old one's name only when it is whole and on the disk, so a crash leaves one or the other;
 //! readers that hold bytes of the old one keep it until they let go. Records stay, since ids stay, and with them the
@@ -15,18 +15,18 @@ use super::format::{
     FRAME_BYTES, FileKind, FrameHead, FrameKind, Named, RestHead, SUPERBLOCK_BYTES, Salt, Stripped,
     Superblock, Trailer, finish_frame, table_entry,
 };
+use super::index_file::is_worth_it;
 use super::read_file::Pieces;
 use super::record::Keep;
-use super::run::is_worth_it;
 use super::segment::{HeightTable, Segment, table_start};
-use super::shared::Site;
+use super::shared::LogContext;
 use crate::{Error, Extent, Result};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 const OPERATION: &str = "prune";
 
-/// Whether so much of a segment is below the floors that its heads should be written anew.
+/// Whether so much of a segment is below the floors that its heads should be rewritten.
 pub(super) fn is_due(segment: &Segment, extent: Extent) -> bool {
     if segment.live.is_empty() {
         let below = segment.live.end < extent.index_floor;
@@ -54,11 +54,16 @@ pub(super) struct Rest {
 }
 
 /// Writes what stays of a segment's heads to a file that is on the disk when this returns.
-pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: bool) -> Result<Rest> {
-    let path = Named::Heads(segment.number).path(&site.directory);
+pub(super) fn strip(
+    context: &LogContext,
+    segment: &Segment,
+    extent: Extent,
+    is_open: bool,
+) -> Result<Rest> {
+    let path = Named::Heads(segment.number).path(&context.directory);
     let path = path.with_extension("new");
     let fault = |source| Error::system(OPERATION, &path, source);
-    let file = site.files.create(&path).map_err(fault)?;
+    let file = context.files.create(&path).map_err(fault)?;
     let head = RestHead {
         bodies_bytes: segment.bodies_bytes,
         stripped: Stripped {
@@ -68,11 +73,11 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
         content: (!is_open).then_some(segment.content),
     };
     let start = SUPERBLOCK_BYTES as u64;
-    let mut payload = Payload::new(&*file, site.salt, start + FRAME_BYTES as u64);
+    let mut payload = Payload::new(&*file, context.salt, start + FRAME_BYTES as u64);
     payload.buffer.extend_from_slice(&head.encode());
     let (offsets, entries) = push_records(&mut payload, &path, segment, head.stripped)?;
     let (end, payload_checksum) = (payload.at, payload.checksum);
-    let superblock = superblock(site, segment, extent, is_open.then_some(end))?;
+    let superblock = superblock(context, segment, extent, is_open.then_some(end))?;
     let frame = FrameHead {
         kind: FrameKind::Rest,
         length: end - start - FRAME_BYTES as u64,
@@ -82,7 +87,7 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
         payload_checksum,
         checksum: 0,
     };
-    let (frame, checksum) = frame.encode(site.salt);
+    let (frame, checksum) = frame.encode(context.salt);
     file.write_at(&[&superblock.encode()[..], &frame].concat(), 0)
         .map_err(fault)?;
     let mut file = GrowingFile {
@@ -103,7 +108,7 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
             stripped: head.stripped,
             content: segment.content,
         };
-        let footer = footer(site.salt, &trailer, &offsets, checksum);
+        let footer = footer(context.salt, &trailer, &offsets, checksum);
         file.push(OPERATION, &footer)?;
         HeightTable::InFile(table_start(end))
     };
@@ -118,7 +123,7 @@ pub(super) fn strip(site: &Site, segment: &Segment, extent: Extent, is_open: boo
 
 /// That of an open segment is followed by more frames, from an extent on that the file itself no longer tells.
 fn superblock(
-    site: &Site,
+    context: &LogContext,
     segment: &Segment,
     extent: Extent,
     synced: Option<u64>,
@@ -128,7 +133,7 @@ fn superblock(
         heads.path(),
         &heads.head()?,
         FileKind::Heads,
-        Some(&site.store),
+        Some(&context.store),
     )?;
     let Some(synced) = synced else {
         return Ok(held);

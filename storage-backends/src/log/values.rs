@@ -15,10 +15,10 @@ use super::format::{
 use super::mark::Mark;
 use super::read_file::{Pieces, ReadFile};
 use super::scan::{Frame, check_tail, whole_frame};
-use super::shared::Site;
-use super::state::{ValuePlace, Values};
+use super::shared::LogContext;
+use super::state::{StoredValue, Values};
 use crate::toolbox::little_endian::u32_at;
-use crate::{Error, META_KEY_BYTES_MAX, Result};
+use crate::{Error, Result, VALUE_NAME_BYTES_MAX};
 
 /// Old values may always take this much; little in tests of this crate, so that they come to rewriting.
 const OLD_BYTES_MIN: u64 = if cfg!(test) { 500 } else { 1 << 20 };
@@ -39,37 +39,37 @@ pub(super) struct FoundValues {
 
 impl FoundValues {
     /// Reads the file of a generation and decides where it ends.
-    pub(super) fn read(site: &Site, generation: u64, mark: &Mark) -> Result<Self> {
-        let path = Named::Meta(generation).path(&site.directory);
-        let file = site.open_to_read(&path)?;
+    pub(super) fn read(context: &LogContext, generation: u64, mark: &Mark) -> Result<Self> {
+        let path = Named::Values(generation).path(&context.directory);
+        let file = context.open_to_read(&path)?;
         let head = file.head()?;
-        let superblock = Superblock::decode(&path, &head, FileKind::Meta, Some(&site.store))?;
+        let superblock = Superblock::decode(&path, &head, FileKind::Values, Some(&context.store))?;
         if superblock.number != generation {
             let reason = "the file has another one's name";
             return Err(file.corrupt(32, reason));
         }
         let mut pieces = Pieces::new(&file);
         let length = file.length();
-        let mut places = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
         let mut end = SUPERBLOCK_BYTES as u64;
         let mut content = superblock.checksum();
         let mut synced = end;
         if mark.generation == generation {
             synced = synced.max(mark.values);
         }
-        while let Some(frame) = whole_frame(&mut pieces, end, length, content, site.salt)? {
-            let Some((name, place)) = decode_value(&mut pieces, &frame)? else {
+        while let Some(frame) = whole_frame(&mut pieces, end, length, content, context.salt)? {
+            let Some((name, value_at)) = decode_value(&mut pieces, &frame)? else {
                 return Err(file.corrupt(end, "the frame is no value"));
             };
-            places.insert(name, place);
+            by_name.insert(name, value_at);
             synced = synced.max(frame.head.synced);
             content = frame.head.checksum;
             end = frame.end();
         }
-        check_tail(&mut pieces, end, synced, site.salt)?;
+        check_tail(&mut pieces, end, synced, context.salt)?;
         file.show(end);
         Ok(Self {
-            values: Values { file, places },
+            values: Values { file, by_name },
             generation,
             frames_end: end,
             content,
@@ -79,21 +79,21 @@ impl FoundValues {
     }
 }
 
-/// The name and place of a value, from its frame.
+/// The name of a value and where it is, from its frame.
 pub(super) fn decode_value(
     pieces: &mut Pieces<'_>,
     frame: &Frame,
-) -> Result<Option<(String, ValuePlace)>> {
-    let head_length = (PAYLOAD_HEAD_BYTES + META_KEY_BYTES_MAX) as u64;
+) -> Result<Option<(String, StoredValue)>> {
+    let head_length = (PAYLOAD_HEAD_BYTES + VALUE_NAME_BYTES_MAX) as u64;
     let head_length = head_length.min(frame.head.length) as usize;
     let head = pieces.get(frame.payload(), head_length)?;
     Ok(head.and_then(|head| value_of_head(head, frame)))
 }
 
 /// The same, of the payload's first bytes.
-fn value_of_head(head: &[u8], frame: &Frame) -> Option<(String, ValuePlace)> {
+fn value_of_head(head: &[u8], frame: &Frame) -> Option<(String, StoredValue)> {
     let key_bytes = u32_at(head.get(..PAYLOAD_HEAD_BYTES)?, 0) as usize;
-    if frame.head.kind != FrameKind::Value || key_bytes > META_KEY_BYTES_MAX {
+    if frame.head.kind != FrameKind::Value || key_bytes > VALUE_NAME_BYTES_MAX {
         return None;
     }
     let start = PAYLOAD_HEAD_BYTES + key_bytes;
@@ -102,12 +102,12 @@ fn value_of_head(head: &[u8], frame: &Frame) -> Option<(String, ValuePlace)> {
     if start.checked_add(length)? as u64 != frame.head.length {
         return None;
     }
-    let place = ValuePlace {
+    let value_at = StoredValue {
         offset: frame.payload() + start as u64,
         length,
         checksum: u32_at(head, 4),
     };
-    Some((String::from_utf8(key.to_vec()).ok()?, place))
+    Some((String::from_utf8(key.to_vec()).ok()?, value_at))
 }
 
 /// The file of values, to be written to.
@@ -130,16 +130,16 @@ impl ValueFile {
             end: found.frames_end,
             content: found.content,
             synced: found.frames_end,
-            live: live_bytes(&found.values.places),
+            live: live_bytes(&found.values.by_name),
         }
     }
 
     /// Makes the first file of a store, synced.
-    pub(super) fn create(site: &Site, generation: u64) -> Result<()> {
-        let path = Named::Meta(generation).path(&site.directory);
+    pub(super) fn create(context: &LogContext, generation: u64) -> Result<()> {
+        let path = Named::Values(generation).path(&context.directory);
         let fault = |source| Error::system("create", &path, source);
-        let file = site.files.create(&path).map_err(fault)?;
-        file.write_at(&superblock(site, generation).encode(), 0)
+        let file = context.files.create(&path).map_err(fault)?;
+        file.write_at(&superblock(context, generation).encode(), 0)
             .map_err(fault)?;
         file.sync().map_err(fault)
     }
@@ -148,13 +148,13 @@ impl ValueFile {
         self.synced == self.end
     }
 
-    /// Appends a value; gives its place.
+    /// Appends a value; gives where it is.
     pub(super) fn append(
         &mut self,
         salt: Salt,
         key: &str,
         value: &[u8],
-    ) -> std::io::Result<ValuePlace> {
+    ) -> std::io::Result<StoredValue> {
         let mut frame = value_frame(salt, key, value);
         let checksum = finish_frame(
             &mut frame,
@@ -165,35 +165,35 @@ impl ValueFile {
             self.content,
         );
         self.file.write_at(&frame, self.end)?;
-        let place = ValuePlace {
+        let value_at = StoredValue {
             offset: self.end + (FRAME_BYTES + PAYLOAD_HEAD_BYTES + key.len()) as u64,
             length: value.len(),
             checksum: salt.checksum(value),
         };
         self.end += frame.len() as u64;
         self.content = checksum;
-        Ok(place)
+        Ok(value_at)
     }
 
     /// Notes which values are live now.
-    pub(super) fn count(&mut self, places: &BTreeMap<String, ValuePlace>) {
-        self.live = live_bytes(places);
+    pub(super) fn count(&mut self, by_name: &BTreeMap<String, StoredValue>) {
+        self.live = live_bytes(by_name);
     }
 
-    /// Whether the file should be written anew.
+    /// Whether the file should be rewritten.
     pub(super) fn is_mostly_old(&self) -> bool {
         self.end > OLD_BYTES_MIN + 3 * self.live
     }
 
     /// Writes the live values to a file of the next generation, which is on the disk under its name when this returns.
-    pub(super) fn rewrite(&self, site: &Site, values: &Values) -> Result<(Self, Values)> {
+    pub(super) fn rewrite(&self, context: &LogContext, values: &Values) -> Result<(Self, Values)> {
         let generation = self.generation + 1;
-        let path = Named::Meta(generation).path(&site.directory);
+        let path = Named::Values(generation).path(&context.directory);
         let fresh = path.with_extension("new");
         let fault = |source| Error::system("rewrite the named values", &fresh, source);
-        let head = superblock(site, generation);
+        let head = superblock(context, generation);
         let mut next = Self {
-            file: site.files.create(&fresh).map_err(fault)?,
+            file: context.files.create(&fresh).map_err(fault)?,
             generation,
             end: SUPERBLOCK_BYTES as u64,
             content: head.checksum(),
@@ -201,48 +201,51 @@ impl ValueFile {
             live: self.live,
         };
         next.file.write_at(&head.encode(), 0).map_err(fault)?;
-        let mut places = BTreeMap::new();
-        for (key, place) in &values.places {
-            let value = read_value(&values.file, place, site.salt)?;
-            let place = next.append(site.salt, key, &value).map_err(fault)?;
-            places.insert(key.clone(), place);
+        let mut by_name = BTreeMap::new();
+        for (key, value_at) in &values.by_name {
+            let value = read_value(&values.file, value_at, context.salt)?;
+            let value_at = next.append(context.salt, key, &value).map_err(fault)?;
+            by_name.insert(key.clone(), value_at);
         }
         next.file.sync().map_err(fault)?;
         next.synced = next.end;
-        site.files.rename(&fresh, &path).map_err(fault)?;
-        sync_directory(site)?;
-        let file = site.open_to_read(&path)?;
-        Ok((next, Values { file, places }))
+        context.files.rename(&fresh, &path).map_err(fault)?;
+        sync_directory(context)?;
+        let file = context.open_to_read(&path)?;
+        Ok((next, Values { file, by_name }))
     }
 }
 
-pub(super) fn sync_directory(site: &Site) -> Result<()> {
-    site.files
-        .sync_directory(&site.directory)
-        .map_err(|source| Error::system("sync", &site.directory, source))
+pub(super) fn sync_directory(context: &LogContext) -> Result<()> {
+    context
+        .files
+        .sync_directory(&context.directory)
+        .map_err(|source| Error::system("sync", &context.directory, source))
 }
 
 /// A value, checked.
-pub(super) fn read_value(file: &ReadFile, place: &ValuePlace, salt: Salt) -> Result<Bytes> {
-    let value = file.bytes(place.offset, place.length)?;
-    match salt.checksum(&value) == place.checksum {
+pub(super) fn read_value(file: &ReadFile, value_at: &StoredValue, salt: Salt) -> Result<Bytes> {
+    let value = file.bytes(value_at.offset, value_at.length)?;
+    match salt.checksum(&value) == value_at.checksum {
         true => Ok(value),
-        false => Err(file.corrupt(place.offset, "a named value is damaged")),
+        false => Err(file.corrupt(value_at.offset, "a named value is damaged")),
     }
 }
 
-fn live_bytes(places: &BTreeMap<String, ValuePlace>) -> u64 {
-    places
+fn live_bytes(by_name: &BTreeMap<String, StoredValue>) -> u64 {
+    by_name
         .values()
-        .map(|place| (place.length + FRAME_BYTES + PAYLOAD_HEAD_BYTES + META_KEY_BYTES_MAX) as u64)
+        .map(|value_at| {
+            (value_at.length + FRAME_BYTES + PAYLOAD_HEAD_BYTES + VALUE_NAME_BYTES_MAX) as u64
+        })
         .sum()
 }
 
-fn superblock(site: &Site, generation: u64) -> Superblock {
+fn superblock(context: &LogContext, generation: u64) -> Superblock {
     Superblock {
-        kind: FileKind::Meta,
+        kind: FileKind::Values,
         version: VERSION,
-        store: site.store,
+        store: context.store,
         number: generation,
         fields: [0; 5],
     }

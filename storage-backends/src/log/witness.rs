@@ -1,4 +1,4 @@
-//! What index files, and heads that were written anew, tell of the log.
+//! What index files, and heads that were rewritten, tell of the log.
 //!
 //! They leave out what is below a floor or was truncated or replaced, and are made only once the frame that says so is on the
 //! disk. So a log that doesn't say it has lost that frame and all behind it, however whole the rest is; and what was left
@@ -6,17 +6,17 @@
 
 use std::path::Path;
 
-use super::state::State;
+use super::state::LogState;
 use crate::{Error, Part, Result};
 
 /// Refuses a log that was cut after others were made from it.
-pub(super) fn check_witnesses(state: &State) -> Result<()> {
+pub(super) fn check_witnesses(state: &LogState) -> Result<()> {
     for segment in &state.segments {
         let path = segment.heads.path();
         check_floor(state, path, Part::Index, segment.stripped.keys)?;
         check_floor(state, path, Part::Header, segment.stripped.headers)?;
     }
-    for run in &state.runs {
+    for run in &state.index_files {
         check_floor(state, run.path(), Part::Index, run.keys_from)?;
         let covered = run.covers.iter().zip(&state.segments[run.first as usize..]);
         for (cover, segment) in covered {
@@ -30,7 +30,7 @@ pub(super) fn check_witnesses(state: &State) -> Result<()> {
 }
 
 /// `witness` lacks a part of the blocks below a height.
-fn check_floor(state: &State, witness: &Path, part: Part, below: u64) -> Result<()> {
+fn check_floor(state: &LogState, witness: &Path, part: Part, below: u64) -> Result<()> {
     if below <= state.extent.floor_of(part) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ fn check_floor(state: &State, witness: &Path, part: Part, below: u64) -> Result<
     Err(lost(state, witness, &what))
 }
 
-fn lost(state: &State, witness: &Path, what: &str) -> Error {
+fn lost(state: &LogState, witness: &Path, what: &str) -> Error {
     let heads = &state.open().heads;
     let witness = witness.file_name().unwrap_or_default().display();
     let reason = format!(

@@ -12,7 +12,7 @@ use super::record::{bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
 use super::segment::HeightTable;
 use super::shared::Shared;
-use crate::table::HEIGHT_MAX;
+use crate::entry_table::HEIGHT_MAX;
 use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
@@ -33,8 +33,8 @@ pub(super) struct Inner {
 impl LogWriter {
     pub(super) fn new(hold: Hold, disk: Disk) -> Result<Self> {
         let shared = Arc::clone(&hold.home().shared);
-        let indexer = Indexer::start(&shared, &disk.site.options)?;
-        let path = disk.site.directory.clone();
+        let indexer = Indexer::start(&shared, &disk.context.options)?;
+        let path = disk.context.directory.clone();
         let inner = Inner {
             disk,
             indexer,
@@ -102,24 +102,24 @@ impl BlockWriter for Inner {
         self.prune_part(part, below, limit)
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        arguments::meta(key, value)?;
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        arguments::named_value(key, value)?;
         if self.disk.values.is_mostly_old() {
             self.rewrite_values()?;
         }
-        let path = Named::Meta(self.disk.values.generation).path(&self.disk.site.directory);
+        let path = Named::Values(self.disk.values.generation).path(&self.disk.context.directory);
         let place = self
             .disk
             .values
-            .append(self.disk.site.salt, key, value)
-            .map_err(|source| Error::system("put_meta", &path, source))?;
+            .append(self.disk.context.salt, key, value)
+            .map_err(|source| Error::system("put_named_value", &path, source))?;
         if durability == Durability::Disk {
-            self.disk.sync("put_meta")?;
+            self.disk.sync("put_named_value")?;
         }
         let mut state = self.shared.write();
         state.values.file.show(self.disk.values.end);
-        state.values.places.insert(key.to_owned(), place);
-        self.disk.values.count(&state.values.places);
+        state.values.by_name.insert(key.to_owned(), place);
+        self.disk.values.count(&state.values.by_name);
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl Inner {
 
     /// Whether the open segment ends before a run.
     pub(super) fn is_full_for(&self, run: &[Block]) -> bool {
-        let options = &self.disk.site.options;
+        let options = &self.disk.context.options;
         let heads = self.disk.heads.end + heads_bytes(run) as u64;
         let bodies = self.disk.bodies.end + bodies_bytes(run);
         let entries = self.shared.read().open().entries + entries_of(run) as u64;
@@ -223,18 +223,18 @@ impl Inner {
     }
 
     pub(super) fn unlink(&self, operation: &'static str, file: &ReadFile) -> Result<()> {
-        let removed = self.disk.site.files.remove(file.path());
+        let removed = self.disk.context.files.remove(file.path());
         removed.map_err(|source| Error::system(operation, file.path(), source))
     }
 
     fn rewrite_values(&mut self) -> Result<()> {
         let held = self.shared.read().values.clone();
-        let (file, values) = self.disk.values.rewrite(&self.disk.site, &held)?;
+        let (file, values) = self.disk.values.rewrite(&self.disk.context, &held)?;
         self.disk.values = file;
         self.disk.keep();
         self.shared.write().values = values;
-        self.disk.write_mark("put_meta")?;
-        self.unlink("put_meta", &held.file)
+        self.disk.write_mark("put_named_value")?;
+        self.unlink("put_named_value", &held.file)
     }
 }
 

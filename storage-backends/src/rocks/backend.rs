@@ -17,9 +17,9 @@ pub(crate) struct RocksBackend<'a> {
 
 impl RocksBackend<'_> {
     /// Reads what follows the scheme.
-    pub(crate) fn parse(place: &str) -> std::result::Result<StoreUrl, &'static str> {
-        let (directory, options) = match place.split_once('?') {
-            None => (place, RocksOptions::default()),
+    pub(crate) fn parse(target: &str) -> std::result::Result<StoreUrl, &'static str> {
+        let (directory, options) = match target.split_once('?') {
+            None => (target, RocksOptions::default()),
             Some((directory, query)) => (directory, RocksOptions::parse(query)?),
         };
         Ok(StoreUrl::Rocksdb(PathBuf::from(directory), options))

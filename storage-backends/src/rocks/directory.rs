@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::opening::open_regular;
 use crate::toolbox::directory::{self, CREATING, Content, STORE};
 use crate::toolbox::names::sync_directory;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 const DATABASE: &str = "db";
 const MAGIC: &[u8; 8] = b"HLROCKS\0";
@@ -91,7 +91,7 @@ pub(super) fn existing(path: &Path) -> Result<PathBuf> {
     let Some(version) = bytes.strip_prefix(MAGIC) else {
         if has_database(&directory) {
             let reason = "the file doesn't begin as it must";
-            return Err(Error::corrupt(&store, Place::Offset(0), reason));
+            return Err(Error::corrupt(&store, DamageAt::Offset(0), reason));
         }
         return Err(Error::NotAStore {
             path: store,
@@ -108,13 +108,17 @@ pub(super) fn existing(path: &Path) -> Result<PathBuf> {
             });
         }
         Err(_) => {
-            let place = Place::Offset(MAGIC.len() as u64);
-            return Err(Error::corrupt(&store, place, "the file has a wrong length"));
+            let damage_at = DamageAt::Offset(MAGIC.len() as u64);
+            return Err(Error::corrupt(
+                &store,
+                damage_at,
+                "the file has a wrong length",
+            ));
         }
     }
     if !database(&directory).is_dir() {
         let reason = "the directory `db` is missing";
-        return Err(Error::corrupt(&directory, Place::Structure, reason));
+        return Err(Error::corrupt(&directory, DamageAt::Structure, reason));
     }
     Ok(directory)
 }
@@ -188,7 +192,7 @@ mod tests {
         }
     }
 
-    fn found(database: &Path) -> Result<()> {
+    fn initialise(database: &Path) -> Result<()> {
         fs::create_dir(database).unwrap();
         fs::write(database.join("CURRENT"), "stands in for one").unwrap();
         Ok(())
@@ -199,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chain");
         let fails = |database: &Path| {
-            found(database)?;
+            initialise(database)?;
             Err(Error::argument("create", "it fails"))
         };
         create(&path, fails).unwrap_err();
@@ -207,7 +211,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         create(&path, fails).unwrap_err();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
-        create(&path, found).unwrap();
+        create(&path, initialise).unwrap();
         existing(&path).unwrap();
         assert!(matches!(create(&path, fails), Err(Error::Exists { .. })));
         existing(&path).unwrap();
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn beside_a_database_a_damaged_file_store_is_damage() {
         let folder = tempfile::tempdir().unwrap();
-        create(folder.path(), found).unwrap();
+        create(folder.path(), initialise).unwrap();
         let store = folder.path().join(STORE);
         for content in [&b""[..], b"HLROCKX\0\x01\0\0\0", b"HLROCKS\0\x01"] {
             fs::write(&store, content).unwrap();

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rocksdb::ErrorKind;
 
-use crate::{Error, Place};
+use crate::{DamageAt, Error};
 
-/// Translates an error of RocksDB. `place` is what was being read or written, in case it is damaged.
+/// Translates an error of RocksDB. `damage_at` is what was being read or written, in case it is damaged.
 pub(super) fn fault(
     path: &Path,
     operation: &'static str,
-    place: Place,
+    damage_at: DamageAt,
 ) -> impl Fn(rocksdb::Error) -> Error {
     let path = path.to_owned();
     move |error| {
@@ -20,7 +20,7 @@ pub(super) fn fault(
         match error.kind() {
             ErrorKind::Corruption => Error::Corrupt {
                 path,
-                place,
+                damage_at,
                 reason: text,
             },
             _ if text.contains("No space left on device") || text.contains("File too large") => {
@@ -32,13 +32,13 @@ pub(super) fn fault(
             // A file that the database's own list names is gone.
             ErrorKind::IOError if text.contains("No such file or directory") => Error::Corrupt {
                 path,
-                place,
+                damage_at,
                 reason: text,
             },
             // What RocksDB can't make sense of was not written by it.
             ErrorKind::InvalidArgument | ErrorKind::NotSupported => Error::Corrupt {
                 path,
-                place,
+                damage_at,
                 reason: text,
             },
             _ => Error::Io {

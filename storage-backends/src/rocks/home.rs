@@ -13,11 +13,11 @@ use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 use super::directory;
 use super::fault::fault;
 use super::options::RocksOptions;
-use super::rows::found_rows;
+use super::rows::initialise_rows;
 use crate::identity::Identity;
 use crate::rows::{SharedIndex, Table};
 use crate::toolbox::open_stores::OpenStores;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// One open store.
 pub(super) struct Home {
@@ -44,7 +44,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
     // A database without this file is empty to RocksDB, which would make one.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";
-        return Err(Error::corrupt(&path, Place::Structure, reason));
+        return Err(Error::corrupt(&path, DamageAt::Structure, reason));
     }
     let home = Arc::new(Home {
         directory: directory.to_owned(),
@@ -58,9 +58,9 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
 }
 
 /// Makes the database of an empty store, all of it on the disk.
-pub(super) fn found(path: &Path, options: &RocksOptions) -> Result<()> {
+pub(super) fn initialise(path: &Path, options: &RocksOptions) -> Result<()> {
     let database = open_database(path, options, true)?;
-    found_rows(&database, path)
+    initialise_rows(&database, path)
 }
 
 fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB> {
@@ -80,7 +80,7 @@ fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB
     DB::open_cf_descriptors(&database, path, default.chain(families)).map_err(fault(
         path,
         operation,
-        Place::Structure,
+        DamageAt::Structure,
     ))
 }
 
@@ -94,6 +94,6 @@ impl Home {
 pub(super) fn family<'a>(database: &'a DB, path: &Path, table: Table) -> Result<&'a ColumnFamily> {
     database.cf_handle(table.name()).ok_or_else(|| {
         let reason = format!("the column family {} is missing", table.name());
-        Error::corrupt(path, Place::Structure, reason)
+        Error::corrupt(path, DamageAt::Structure, reason)
     })
 }

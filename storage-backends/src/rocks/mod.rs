@@ -27,20 +27,20 @@ use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
 use crate::rows::{Remembering, RowReader, RowWriter};
-use crate::{BlockReader, Damage, Place, Result, Store};
+use crate::{BlockReader, Damage, DamageAt, Result, Store};
 use home::Home;
-use rows::{RocksEngine, RocksRows};
+use rows::{RocksDatabase, RocksRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 fn create(directory: &Path, options: RocksOptions) -> Result<Store> {
-    let directory = directory::create(directory, |database| home::found(database, &options))?;
+    let directory = directory::create(directory, |database| home::initialise(database, &options))?;
     open(&directory, options)
 }
 
 /// Opens a store. See [`StoreUrl::open`](crate::StoreUrl::open).
 fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
     let home = home::open(&directory::existing(directory)?, options)?;
-    let engine = RocksEngine::begin(&home)?;
+    let engine = RocksDatabase::begin(&home)?;
     let writer = RowWriter::new(engine, Arc::clone(&home.index), options.index)?;
     let reader = reader(home)?;
     Ok(Store {
@@ -90,7 +90,7 @@ fn check(directory: &Path, report: &mut Report) -> Result<()> {
     }
 }
 
-/// The file and the offset that RocksDB names when it can't read a block are the place of the damage, whichever of the
+/// The file and the offset that RocksDB names when it can't read a block are where the damage is, whichever of the
 /// block's rows was asked for.
 fn by_block(damage: Damage) -> Damage {
     let block = || {
@@ -102,15 +102,15 @@ fn by_block(damage: Damage) -> Damage {
     match block() {
         Some((path, offset)) => Damage {
             path,
-            place: Place::Offset(offset),
+            damage_at: DamageAt::Offset(offset),
             ..damage
         },
         None => damage,
     }
 }
 
-/// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
+/// Rebuilds the index if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
 fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let home = home::open(&directory::existing(directory)?, RocksOptions::default())?;
-    crate::rows::repair(RocksEngine::begin(&home)?, done)
+    crate::rows::repair(RocksDatabase::begin(&home)?, done)
 }

@@ -122,7 +122,7 @@ impl RocksOptions {
         options.set_allow_mmap_reads(false);
         options.set_allow_mmap_writes(false);
         options.set_bytes_per_sync(MIB);
-        // Two diaries of a mebibyte, and a list of files that is begun anew before it has grown to more than a few.
+        // Two diaries of a mebibyte, and a list of files that is started over before it has grown to more than a few.
         options.set_keep_log_file_num(2);
         options.set_max_log_file_size(MIB as usize);
         options.set_max_manifest_file_size(4 * MIB as usize);

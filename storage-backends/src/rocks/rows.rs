@@ -14,8 +14,8 @@ use rocksdb::{
 use super::directory;
 use super::fault::fault;
 use super::home::{Home, family};
-use crate::rows::{Batch, Engine, Rows, Table, View, found};
-use crate::{Durability, Error, Place, Result};
+use crate::rows::{Batch, Database, Rows, Table, View, initialise};
+use crate::{DamageAt, Durability, Error, Result};
 
 /// What reads rows: as of a snapshot, or as they are now.
 pub(super) struct RocksView<'a> {
@@ -32,7 +32,7 @@ impl View for RocksView<'_> {
             Some(snapshot) => snapshot.get_pinned_cf(family, key),
             None => self.database.get_pinned_cf(family, key),
         };
-        let row = row.map_err(fault(self.path, "read", table.place(number)))?;
+        let row = row.map_err(fault(self.path, "read", table.damage_at(number)))?;
         Ok(row.map(|row| Bytes::copy_from_slice(&row)))
     }
 
@@ -46,10 +46,10 @@ impl View for RocksView<'_> {
             .database
             .iterator_cf_opt(family, reading, IteratorMode::Start);
         for row in rows {
-            let (key, _) = row.map_err(fault(self.path, "read", Place::Structure))?;
+            let (key, _) = row.map_err(fault(self.path, "read", DamageAt::Structure))?;
             let number = <[u8; 8]>::try_from(&key[..]).map_err(|_| {
                 let reason = format!("a key of {} is not a number", table.name());
-                Error::corrupt(self.path, Place::Structure, reason)
+                Error::corrupt(self.path, DamageAt::Structure, reason)
             })?;
             visit(u64::from_be_bytes(number))?;
         }
@@ -114,7 +114,7 @@ impl Batch for RocksBatch<'_> {
 }
 
 /// Puts the first rows of a store, and everything to the disk.
-pub(super) fn found_rows(database: &DB, path: &Path) -> Result<()> {
+pub(super) fn initialise_rows(database: &DB, path: &Path) -> Result<()> {
     let mut batch = RocksBatch {
         view: RocksView {
             database,
@@ -123,8 +123,8 @@ pub(super) fn found_rows(database: &DB, path: &Path) -> Result<()> {
         },
         batch: WriteBatch::default(),
     };
-    found(&mut batch, path)?;
-    let fault = fault(path, "create", Place::Structure);
+    initialise(&mut batch, path)?;
+    let fault = fault(path, "create", DamageAt::Structure);
     database.write_opt(batch.batch, &synced()).map_err(&fault)?;
     flush(database, path, "create")
 }
@@ -144,18 +144,18 @@ fn flush(database: &DB, path: &Path, operation: &'static str) -> Result<()> {
         database.flush_cf_opt(family, &flushing).map_err(fault(
             path,
             operation,
-            Place::Structure,
+            DamageAt::Structure,
         ))?;
     }
     Ok(())
 }
 
 /// The writing half; there is one at a time.
-pub(super) struct RocksEngine {
+pub(super) struct RocksDatabase {
     home: Arc<Home>,
 }
 
-impl RocksEngine {
+impl RocksDatabase {
     pub(super) fn begin(home: &Arc<Home>) -> Result<Self> {
         if home.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
@@ -168,7 +168,7 @@ impl RocksEngine {
     }
 }
 
-impl Drop for RocksEngine {
+impl Drop for RocksDatabase {
     fn drop(&mut self) {
         if let Err(error) = flush(&self.home.database, &self.home.directory, "close") {
             tracing::warn!(%error, "closing with rows in the write-ahead log");
@@ -177,7 +177,7 @@ impl Drop for RocksEngine {
     }
 }
 
-impl Engine for RocksEngine {
+impl Database for RocksDatabase {
     type View<'a> = RocksView<'a>;
     type Batch<'a> = RocksBatch<'a>;
 
@@ -207,7 +207,7 @@ impl Engine for RocksEngine {
         self.home
             .database
             .write_opt(batch.batch, &writing)
-            .map_err(fault(&self.home.directory, operation, Place::Structure))?;
+            .map_err(fault(&self.home.directory, operation, DamageAt::Structure))?;
         Ok((outcome, reached))
     }
 
@@ -227,7 +227,7 @@ impl Engine for RocksEngine {
             directory,
             ..
         } = &*self.home;
-        let fault = fault(directory, "prune", Place::Structure);
+        let fault = fault(directory, "prune", DamageAt::Structure);
         let mut compacting = CompactOptions::default();
         compacting.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         flush(database, directory, "prune")?;

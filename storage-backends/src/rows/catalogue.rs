@@ -1,36 +1,40 @@
 //! The catalogue: which runs the index has, by ascending heights.
 
-use super::run::{RUN_MAX, RunShape};
+use super::index_run::{IndexRunShape, RUN_MAX};
 use super::state::CATALOGUE;
-use super::{Batch, Site, Table, View};
+use super::{Batch, RowContext, Table, View};
 use crate::toolbox::little_endian::u64_at;
-use crate::{Place, Result};
+use crate::{DamageAt, Result};
 
 const SHAPE_BYTES: usize = 40;
 
-pub(super) fn read(view: &impl View, site: Site<'_>) -> Result<Vec<RunShape>> {
-    let bytes = site.fetch(view, (Table::State, CATALOGUE), Place::Index)?;
-    let damaged = |reason: &str| site.corrupt(Place::Index, reason);
+pub(super) fn read(view: &impl View, context: RowContext<'_>) -> Result<Vec<IndexRunShape>> {
+    let bytes = context.fetch(view, (Table::State, CATALOGUE), DamageAt::Index)?;
+    let damaged = |reason: &str| context.corrupt(DamageAt::Index, reason);
     if bytes.len() % SHAPE_BYTES != 0 {
         return Err(damaged("the catalogue has a wrong length"));
     }
-    let shapes: Vec<RunShape> = bytes
+    let shapes: Vec<IndexRunShape> = bytes
         .chunks_exact(SHAPE_BYTES)
-        .map(|bytes| RunShape {
+        .map(|bytes| IndexRunShape {
             id: u64_at(bytes, 0),
             level: u64_at(bytes, 8),
             heights: u64_at(bytes, 16)..u64_at(bytes, 24),
             entries: u64_at(bytes, 32),
         })
         .collect();
-    let is_sound = |shape: &RunShape| shape.id < RUN_MAX && shape.entries < 1 << 40;
+    let is_sound = |shape: &IndexRunShape| shape.id < RUN_MAX && shape.entries < 1 << 40;
     if !shapes.iter().all(is_sound) {
         return Err(damaged("the catalogue has a run that can't be"));
     }
     Ok(shapes)
 }
 
-pub(super) fn write(batch: &mut impl Batch, site: Site<'_>, shapes: &[RunShape]) -> Result<()> {
+pub(super) fn write(
+    batch: &mut impl Batch,
+    context: RowContext<'_>,
+    shapes: &[IndexRunShape],
+) -> Result<()> {
     let bytes: Vec<u8> = shapes
         .iter()
         .flat_map(|shape| {
@@ -44,5 +48,5 @@ pub(super) fn write(batch: &mut impl Batch, site: Site<'_>, shapes: &[RunShape])
         })
         .flat_map(u64::to_le_bytes)
         .collect();
-    site.put(batch, (Table::State, CATALOGUE), &[&bytes])
+    context.put(batch, (Table::State, CATALOGUE), &[&bytes])
 }

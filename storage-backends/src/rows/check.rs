@@ -1,20 +1,20 @@
-//! Checking all rows, and making the index anew from the keys of the blocks.
+//! Checking all rows, and rebuilding the index from the keys of the blocks.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::hashed;
+use super::index_run::{IndexRunMaker, IndexRunShape, entries, run_rows};
 use super::record::{IdRow, key_rows, names};
-use super::run::{RunMaker, RunShape, entries, run_rows};
-use super::state::{Identity, State};
+use super::state::{Identity, RowState};
 use super::writer::Inner;
 use super::{
-    Batch, Engine, IndexOptions, Remembering, RowReader, Rows, Site, Table, View, catalogue,
+    Batch, Database, IndexOptions, Remembering, RowContext, RowReader, Rows, Table, View, catalogue,
 };
 use crate::check::{Repaired, Report, walk};
-use crate::{Durability, Place, Result};
+use crate::{DamageAt, Durability, Result};
 
-/// Entries of each run of an index that is made anew.
+/// Entries of each run of an index that is rebuilt.
 const RUN_ENTRIES: usize = 1 << 20;
 /// The level that such runs count as.
 const RUN_LEVEL: u64 = 1;
@@ -31,24 +31,24 @@ pub(crate) fn check<R: Rows>(
     let Some(identity) = report.sound(Identity::read(&view, rows.path()))? else {
         return Ok(());
     };
-    let site = identity.at(rows.path());
-    let Some(state) = report.sound(State::read(&view, site))? else {
+    let context = identity.at(rows.path());
+    let Some(state) = report.sound(RowState::read(&view, context))? else {
         return Ok(());
     };
     let extent = state.extent;
     for (table, first) in [
         (Table::Ids, 0),
         (Table::Headers, extent.header_floor),
-        (Table::Bodies, extent.floor),
+        (Table::Bodies, extent.body_floor),
     ] {
-        let outcome = check_numbers(&view, site, (table, first..extent.end), report);
+        let outcome = check_numbers(&view, context, (table, first..extent.end), report);
         report.sound(outcome)?;
     }
-    let outcome = check_keys(&view, site, extent.index_floor..extent.end, report);
+    let outcome = check_keys(&view, context, extent.index_floor..extent.end, report);
     report.sound(outcome)?;
-    let outcome = check_runs(&view, site, &state, report);
+    let outcome = check_runs(&view, context, &state, report);
     report.sound(outcome)?;
-    let outcome = check_values(&view, site, report);
+    let outcome = check_values(&view, context, report);
     report.sound(outcome)?;
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(crate) fn check<R: Rows>(
 /// Checks that a table has rows for exactly some heights.
 fn check_numbers(
     view: &impl View,
-    site: Site<'_>,
+    context: RowContext<'_>,
     (table, expected): (Table, Range<u64>),
     report: &mut Report,
 ) -> Result<()> {
@@ -66,14 +66,14 @@ fn check_numbers(
             count += 1;
         } else {
             let reason = format!("{} have a row that belongs to no block", table.name());
-            report.damage(site.path, Place::Height(number), reason);
+            report.damage(context.path, DamageAt::Height(number), reason);
         }
         Ok(())
     })?;
     let wanted = expected.end - expected.start;
     if count != wanted {
         let reason = format!("{} have {count} rows, not {wanted}", table.name());
-        report.damage(site.path, Place::Structure, reason);
+        report.damage(context.path, DamageAt::Structure, reason);
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ fn check_numbers(
 /// Checks that there are no rows of keys but those of blocks; that those are there was found out by asking.
 fn check_keys(
     view: &impl View,
-    site: Site<'_>,
+    context: RowContext<'_>,
     heights: Range<u64>,
     report: &mut Report,
 ) -> Result<()> {
@@ -89,18 +89,23 @@ fn check_keys(
     view.numbers(Table::Keys, &mut |number| {
         if !expected.contains(&number) {
             let reason = format!("row {number} of keys belongs to no block");
-            report.damage(site.path, Place::Index, reason);
+            report.damage(context.path, DamageAt::Index, reason);
         }
         Ok(())
     })
 }
 
-fn check_runs(view: &impl View, site: Site<'_>, state: &State, report: &mut Report) -> Result<()> {
-    let Some(shapes) = report.sound(catalogue::read(view, site))? else {
+fn check_runs(
+    view: &impl View,
+    context: RowContext<'_>,
+    state: &RowState,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(shapes) = report.sound(catalogue::read(view, context))? else {
         return Ok(());
     };
     for shape in &shapes {
-        check_run(view, site, shape, report)?;
+        check_run(view, context, shape, report)?;
     }
     let known = |number: u64| {
         (state.making != 0 && run_rows(state.making).contains(&number))
@@ -113,7 +118,7 @@ fn check_runs(view: &impl View, site: Site<'_>, state: &State, report: &mut Repo
     view.numbers(Table::Runs, &mut |number| {
         if !known(number) {
             let reason = format!("row {number} of runs belongs to no run");
-            report.damage(site.path, Place::Index, reason);
+            report.damage(context.path, DamageAt::Index, reason);
         }
         Ok(())
     })
@@ -121,82 +126,82 @@ fn check_runs(view: &impl View, site: Site<'_>, state: &State, report: &mut Repo
 
 fn check_run(
     view: &impl View,
-    site: Site<'_>,
-    shape: &RunShape,
+    context: RowContext<'_>,
+    shape: &IndexRunShape,
     report: &mut Report,
 ) -> Result<()> {
     let mut last = 0;
     for page in 0..shape.pages() {
-        let Some(bytes) = report.sound(shape.page(view, site, page))? else {
+        let Some(bytes) = report.sound(shape.page(view, context, page))? else {
             continue;
         };
         for entry in entries(&bytes) {
             if entry.hash < last || shape.page_of(entry.hash) != page {
                 let reason = format!("page {page} of run {} is out of order", shape.id);
-                report.damage(site.path, Place::Index, reason);
+                report.damage(context.path, DamageAt::Index, reason);
                 break;
             }
             last = entry.hash;
         }
     }
     for row in 0..shape.filter_rows() {
-        report.sound(shape.filter(view, site, row))?;
+        report.sound(shape.filter(view, context, row))?;
     }
     Ok(())
 }
 
-fn check_values(view: &impl View, site: Site<'_>, report: &mut Report) -> Result<()> {
-    let Some(names) = report.sound(names(view, site))? else {
+fn check_values(view: &impl View, context: RowContext<'_>, report: &mut Report) -> Result<()> {
+    let Some(names) = report.sound(names(view, context))? else {
         return Ok(());
     };
     for number in names.values() {
-        report.sound(site.fetch(view, (Table::Values, *number), Place::Meta))?;
+        report.sound(context.fetch(view, (Table::Values, *number), DamageAt::NamedValues))?;
     }
     Ok(())
 }
 
-/// Makes the index anew if any of it is damaged, from the keys of the blocks.
-pub(crate) fn repair<E: Engine>(mut engine: E, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    let path = engine.path().to_owned();
+/// Rebuilds the index if any of it is damaged, from the keys of the blocks.
+pub(crate) fn repair<D: Database>(mut database: D, done: &mut dyn FnMut(Repaired)) -> Result<()> {
+    let path = database.path().to_owned();
     let (identity, state) = {
-        let view = engine.view()?;
+        let view = database.view()?;
         let identity = Identity::read(&view, &path)?;
-        let site = identity.at(&path);
-        let state = State::read(&view, site)?;
+        let context = identity.at(&path);
+        let state = RowState::read(&view, context)?;
         let mut report = Report::default();
-        let outcome = check_runs(&view, site, &state, &mut report);
+        let outcome = check_runs(&view, context, &state, &mut report);
         report.sound(outcome)?;
         if report.met() == 0 {
             return Ok(());
         }
         (identity, state)
     };
-    let site = identity.at(&path);
+    let context = identity.at(&path);
     let (mut next, mut shapes) = (state, Vec::new());
     next.tail = 0;
     next.making = 0;
     next.epoch += 1;
-    engine.commit("repair", Durability::Disk, |batch| {
+    database.commit("repair", Durability::Disk, |batch| {
         next.commits += 1;
         batch.remove(Table::Runs, 0..run_rows(state.next_run).start)?;
-        catalogue::write(batch, site, &shapes)?;
-        next.write(batch, site)
+        catalogue::write(batch, context, &shapes)?;
+        next.write(batch, context)
     })?;
     while next.tail < state.extent.end {
         let (end, found) = {
-            let view = engine.view()?;
-            collect(&view, site, &next)?
+            let view = database.view()?;
+            collect(&view, context, &next)?
         };
-        engine.commit("repair", Durability::Disk, |batch| {
-            let shape = RunShape {
+        database.commit("repair", Durability::Disk, |batch| {
+            let shape = IndexRunShape {
                 id: next.next_run,
                 level: RUN_LEVEL,
                 heights: next.tail..end,
                 entries: found.len() as u64,
             };
             let mut put =
-                |number: u64, content: &[u8]| site.put(batch, (Table::Runs, number), &[content]);
-            let mut maker = RunMaker::new(shape);
+                |number: u64, content: &[u8]| context.put(batch, (Table::Runs, number), &[content]);
+            let mut maker = IndexRunMaker::new(shape);
             for entry in &found {
                 maker.push(*entry, &mut put)?;
             }
@@ -205,34 +210,34 @@ pub(crate) fn repair<E: Engine>(mut engine: E, done: &mut dyn FnMut(Repaired)) -
             next.tail = end;
             next.commits += 1;
             next.epoch += 1;
-            catalogue::write(batch, site, &shapes)?;
-            next.write(batch, site)
+            catalogue::write(batch, context, &shapes)?;
+            next.write(batch, context)
         })?;
     }
     done(Repaired {
         path,
-        what: "the index was damaged; it was made anew from the blocks' keys".to_owned(),
+        what: "the index was damaged; it was rebuilt from the blocks' keys".to_owned(),
     });
     // Opening shows that all is in order now.
-    Inner::open(engine, Arc::default(), IndexOptions::default()).map(drop)
+    Inner::open(database, Arc::default(), IndexOptions::default()).map(drop)
 }
 
 /// The sorted entries of the blocks from the tail on, up to a run's worth.
 fn collect(
     view: &impl View,
-    site: Site<'_>,
-    state: &State,
-) -> Result<(u64, Vec<crate::table::Entry>)> {
+    context: RowContext<'_>,
+    state: &RowState,
+) -> Result<(u64, Vec<crate::entry_table::Entry>)> {
     let mut found = Vec::new();
     let mut height = state.tail;
     while height < state.extent.end && found.len() < RUN_ENTRIES {
-        let row = IdRow::read(view, site, height)?;
+        let row = IdRow::read(view, context, height)?;
         let index = if height < state.extent.index_floor {
             Vec::new()
         } else {
-            row.index(view, site)?
+            row.index(view, context)?
         };
-        found.extend(hashed(site, height, &row.id, &index));
+        found.extend(hashed(context, height, &row.id, &index));
         height += 1;
     }
     found.sort_unstable_by_key(|entry| entry.hash);

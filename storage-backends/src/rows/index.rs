@@ -6,11 +6,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::index_run::{FilterBudget, IndexRun, IndexRunShape};
 use super::record::IdRow;
-use super::run::{FilterBudget, Run, RunShape};
-use super::state::State;
-use super::{Site, View, catalogue};
-use crate::table::{Entry, IndexPlace, Same, Table};
+use super::state::RowState;
+use super::{RowContext, View, catalogue};
+use crate::entry_table::{Entry, EntryTable, IndexAddress, Same};
 use crate::{Block, Id, IndexEntry, Result};
 
 /// Bytes of filters that are kept in memory: those of some forty million entries. The others are read when asked.
@@ -29,9 +29,9 @@ pub(super) struct Index {
     /// The moment; `None` before anything was read.
     moment: Option<Moment>,
     /// By ascending heights.
-    pub(super) runs: Vec<Arc<Run>>,
-    /// The entries from [`State::tail`] on.
-    pub(super) table: Table,
+    pub(super) runs: Vec<Arc<IndexRun>>,
+    /// The entries from [`RowState::tail`] on.
+    pub(super) table: EntryTable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct Moment {
 }
 
 impl Moment {
-    fn of(state: &State) -> Self {
+    fn of(state: &RowState) -> Self {
         Self {
             commits: state.commits,
             epoch: state.epoch,
@@ -57,7 +57,7 @@ impl Default for SharedIndex {
             index: RwLock::new(Index {
                 moment: None,
                 runs: Vec::new(),
-                table: Table::with_room(0),
+                table: EntryTable::with_room(0),
             }),
             budget: FilterBudget {
                 used: AtomicU64::new(0),
@@ -78,30 +78,35 @@ impl SharedIndex {
     }
 
     /// Brings the index to the moment of a view, unless it is later already.
-    pub(super) fn catch_up(&self, view: &impl View, site: Site<'_>, state: &State) -> Result<()> {
-        self.write().catch_up(view, site, state, &self.budget)
-    }
-
-    /// All places under a hash at the moment of a view; `None` if the index is later than that already.
-    pub(super) fn places(
+    pub(super) fn catch_up(
         &self,
         view: &impl View,
-        site: Site<'_>,
-        state: &State,
+        context: RowContext<'_>,
+        state: &RowState,
+    ) -> Result<()> {
+        self.write().catch_up(view, context, state, &self.budget)
+    }
+
+    /// All addresses under a hash at the moment of a view; `None` if the index is later than that already.
+    pub(super) fn addresses(
+        &self,
+        view: &impl View,
+        context: RowContext<'_>,
+        state: &RowState,
         hash: u64,
-    ) -> Result<Option<Vec<IndexPlace>>> {
+    ) -> Result<Option<Vec<IndexAddress>>> {
         let wanted = Moment::of(state);
         loop {
             let index = self.read();
             match index.moment {
                 Some(moment) if moment == wanted => {
-                    return index.places(view, site, &self.budget, hash).map(Some);
+                    return index.addresses(view, context, &self.budget, hash).map(Some);
                 }
                 Some(moment) if moment.commits > wanted.commits => return Ok(None),
                 _ => {}
             }
             drop(index);
-            self.catch_up(view, site, state)?;
+            self.catch_up(view, context, state)?;
         }
     }
 
@@ -111,7 +116,7 @@ impl SharedIndex {
     }
 
     /// After a commit that added blocks, whose entries were added: moves from `before` to `after`.
-    pub(super) fn move_on(&self, before: &State, after: &State) {
+    pub(super) fn move_on(&self, before: &RowState, after: &RowState) {
         let mut index = self.write();
         if index.moment == Some(Moment::of(before)) {
             index.moment = Some(Moment::of(after));
@@ -119,7 +124,7 @@ impl SharedIndex {
     }
 
     /// Takes the place of the runs and the table, after a commit that changed the catalogue.
-    pub(super) fn replace(&self, state: &State, shapes: Vec<RunShape>, table: Table) {
+    pub(super) fn replace(&self, state: &RowState, shapes: Vec<IndexRunShape>, table: EntryTable) {
         let mut index = self.write();
         let is_later = |moment: Moment| moment.commits >= state.commits;
         if !index.moment.is_some_and(is_later) {
@@ -131,27 +136,29 @@ impl SharedIndex {
 }
 
 impl Index {
-    fn places(
+    fn addresses(
         &self,
         view: &impl View,
-        site: Site<'_>,
+        context: RowContext<'_>,
         budget: &FilterBudget,
         hash: u64,
-    ) -> Result<Vec<IndexPlace>> {
-        let mut places: Vec<IndexPlace> = self.table.places(hash).collect();
+    ) -> Result<Vec<IndexAddress>> {
+        let mut addresses: Vec<IndexAddress> = self.table.addresses(hash).collect();
         for run in &self.runs {
-            run.places(view, site, budget, hash, &mut |place| places.push(place))?;
+            run.addresses(view, context, budget, hash, &mut |address| {
+                addresses.push(address)
+            })?;
         }
-        places.sort_unstable();
-        places.dedup();
-        Ok(places)
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(addresses)
     }
 
     fn catch_up(
         &mut self,
         view: &impl View,
-        site: Site<'_>,
-        state: &State,
+        context: RowContext<'_>,
+        state: &RowState,
         budget: &FilterBudget,
     ) -> Result<()> {
         let from = match self.moment {
@@ -160,19 +167,19 @@ impl Index {
             _ => {
                 // Until all is read, this is of no moment.
                 self.moment = None;
-                self.set_runs(catalogue::read(view, site)?, budget);
-                self.table = Table::with_room(0);
+                self.set_runs(catalogue::read(view, context)?, budget);
+                self.table = EntryTable::with_room(0);
                 state.tail
             }
         };
         for height in from..state.extent.end {
-            let row = IdRow::read(view, site, height)?;
+            let row = IdRow::read(view, context, height)?;
             let index = if height < state.extent.index_floor {
                 Vec::new()
             } else {
-                row.index(view, site)?
+                row.index(view, context)?
             };
-            self.add(&hashed(site, height, &row.id, &index))?;
+            self.add(&hashed(context, height, &row.id, &index))?;
         }
         self.moment = Some(Moment::of(state));
         Ok(())
@@ -185,13 +192,13 @@ impl Index {
     }
 
     /// Makes the runs those of a catalogue; runs that stay keep their filters.
-    fn set_runs(&mut self, shapes: Vec<RunShape>, budget: &FilterBudget) {
+    fn set_runs(&mut self, shapes: Vec<IndexRunShape>, budget: &FilterBudget) {
         let runs = std::mem::take(&mut self.runs);
         self.runs = shapes
             .into_iter()
             .map(|shape| match runs.iter().find(|run| run.shape == shape) {
                 Some(run) => Arc::clone(run),
-                None => Arc::new(Run::new(shape)),
+                None => Arc::new(IndexRun::new(shape)),
             })
             .collect();
         for gone in runs.iter().filter(|run| Arc::strong_count(run) == 1) {
@@ -203,57 +210,62 @@ impl Index {
 }
 
 /// The entries of a block.
-pub(super) fn hashed(site: Site<'_>, height: u64, id: &Id, index: &[IndexEntry]) -> Vec<Entry> {
+pub(super) fn hashed(
+    context: RowContext<'_>,
+    height: u64,
+    id: &Id,
+    index: &[IndexEntry],
+) -> Vec<Entry> {
     let id = Entry {
-        hash: site.hash.of_id(id),
-        place: IndexPlace::of_id(height),
+        hash: context.hash.of_id(id),
+        address: IndexAddress::of_id(height),
     };
     let keys = index.iter().enumerate().map(|(number, entry)| Entry {
-        hash: site.hash.of_key(&entry.key),
-        place: IndexPlace::of_entry(height, number),
+        hash: context.hash.of_key(&entry.key),
+        address: IndexAddress::of_entry(height, number),
     });
     std::iter::once(id).chain(keys).collect()
 }
 
 /// The entries of blocks.
-pub(super) fn hashed_blocks(site: Site<'_>, run: &[Block]) -> Vec<Entry> {
+pub(super) fn hashed_blocks(context: RowContext<'_>, run: &[Block]) -> Vec<Entry> {
     run.iter()
-        .flat_map(|block| hashed(site, block.height, &block.id, &block.index))
+        .flat_map(|block| hashed(context, block.height, &block.id, &block.index))
         .collect()
 }
 
 /// The first height of a block with an id.
 pub(super) fn find_id(
     view: &impl View,
-    site: Site<'_>,
-    state: &State,
-    places: &[IndexPlace],
+    context: RowContext<'_>,
+    state: &RowState,
+    addresses: &[IndexAddress],
     id: &Id,
 ) -> Result<Option<u64>> {
-    for place in places {
-        let height = place.height();
-        if place.entry().is_some() || height >= state.extent.end {
+    for address in addresses {
+        let height = address.height();
+        if address.entry().is_some() || height >= state.extent.end {
             continue;
         }
-        if IdRow::read(view, site, height)?.id == *id {
+        if IdRow::read(view, context, height)?.id == *id {
             return Ok(Some(height));
         }
     }
     Ok(None)
 }
 
-/// The first place of a key, as height and position.
+/// The first position of a key, as height and position.
 pub(super) fn find_key(
     view: &impl View,
-    site: Site<'_>,
-    state: &State,
-    places: &[IndexPlace],
+    context: RowContext<'_>,
+    state: &RowState,
+    addresses: &[IndexAddress],
     key: &Id,
 ) -> Result<Option<(u64, u32)>> {
     let mut first: Option<(u64, u32)> = None;
-    for place in places {
-        let height = place.height();
-        let Some(number) = place.entry() else {
+    for address in addresses {
+        let height = address.height();
+        let Some(number) = address.entry() else {
             continue;
         };
         if height < state.extent.index_floor || height >= state.extent.end {
@@ -263,8 +275,8 @@ pub(super) fn find_key(
         if first.is_some_and(|(found, _)| found < height) {
             break;
         }
-        let row = IdRow::read(view, site, height)?;
-        if let Some(entry) = row.entry_of(view, site, number)?
+        let row = IdRow::read(view, context, height)?;
+        if let Some(entry) = row.entry_of(view, context, number)?
             && entry.key == *key
         {
             let found = (height, entry.position);

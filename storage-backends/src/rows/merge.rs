@@ -1,8 +1,8 @@
 //! Merging runs into one, a bounded number of entries at a time.
 
-use super::run::{PutRow, RunMaker, RunShape, entries};
-use super::{Site, View};
-use crate::table::{Entry, IndexPlace};
+use super::index_run::{IndexRunMaker, IndexRunShape, PutRow, entries};
+use super::{RowContext, View};
+use crate::entry_table::{Entry, IndexAddress};
 use crate::{Extent, Result};
 
 /// Which entries a merge keeps: of blocks that are held, and of those below the index floor only the ids.
@@ -20,9 +20,9 @@ impl Keep {
         }
     }
 
-    fn holds(self, place: IndexPlace) -> bool {
-        let height = place.height();
-        height < self.end && (height >= self.index_floor || place.entry().is_none())
+    fn holds(self, address: IndexAddress) -> bool {
+        let height = address.height();
+        height < self.end && (height >= self.index_floor || address.entry().is_none())
     }
 }
 
@@ -31,16 +31,16 @@ impl Keep {
 pub(super) struct Merge {
     inputs: Vec<Cursor>,
     keep: Keep,
-    maker: RunMaker,
+    maker: IndexRunMaker,
 }
 
 impl Merge {
     /// Begins to merge `inputs`, which are neighbours, into the run `shape`, which has room for the entries that are kept.
-    pub(super) fn new(inputs: &[RunShape], shape: RunShape, keep: Keep) -> Self {
+    pub(super) fn new(inputs: &[IndexRunShape], shape: IndexRunShape, keep: Keep) -> Self {
         Self {
             inputs: inputs.iter().cloned().map(Cursor::new).collect(),
             keep,
-            maker: RunMaker::new(shape),
+            maker: IndexRunMaker::new(shape),
         }
     }
 
@@ -48,13 +48,13 @@ impl Merge {
     pub(super) fn advance(
         &mut self,
         view: &impl View,
-        site: Site<'_>,
+        context: RowContext<'_>,
         budget: usize,
         put: &mut PutRow<'_>,
     ) -> Result<bool> {
         for _ in 0..budget {
             for input in &mut self.inputs {
-                input.fill(view, site)?;
+                input.fill(view, context)?;
             }
             let next = self
                 .inputs
@@ -64,7 +64,7 @@ impl Merge {
             let Some(entry) = next.and_then(Cursor::take) else {
                 return Ok(true);
             };
-            if self.keep.holds(entry.place) {
+            if self.keep.holds(entry.address) {
                 self.maker.push(entry, put)?;
             }
         }
@@ -72,7 +72,7 @@ impl Merge {
     }
 
     /// Puts the last rows, after `advance` said that all is merged.
-    pub(super) fn finish(self, put: &mut PutRow<'_>) -> Result<RunShape> {
+    pub(super) fn finish(self, put: &mut PutRow<'_>) -> Result<IndexRunShape> {
         self.maker.finish(put)
     }
 }
@@ -80,14 +80,14 @@ impl Merge {
 /// Reads a run from its first entry to its last.
 #[derive(Debug)]
 struct Cursor {
-    shape: RunShape,
+    shape: IndexRunShape,
     next_page: u64,
     page: Vec<Entry>,
     at: usize,
 }
 
 impl Cursor {
-    fn new(shape: RunShape) -> Self {
+    fn new(shape: IndexRunShape) -> Self {
         Self {
             shape,
             next_page: 0,
@@ -107,9 +107,9 @@ impl Cursor {
     }
 
     /// Makes sure that the next entry, if there is one, is in memory.
-    fn fill(&mut self, view: &impl View, site: Site<'_>) -> Result<()> {
+    fn fill(&mut self, view: &impl View, context: RowContext<'_>) -> Result<()> {
         while self.at >= self.page.len() && self.next_page < self.shape.pages() {
-            let page = self.shape.page(view, site, self.next_page)?;
+            let page = self.shape.page(view, context, self.next_page)?;
             self.page.clear();
             self.page.extend(entries(&page));
             self.at = 0;

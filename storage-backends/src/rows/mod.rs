@@ -8,7 +8,7 @@
 //!    damage too, and "absent" is never concluded from a missing row.
 //! 2. A run, a truncation, a replacement, a pruning, a named value: each is one commit of the engine, in which the row of
 //!    `state` changes too.
-//! 3. The index is a table in memory for the last blocks, and immutable sorted runs for those before (see `run`),
+//! 3. The index is a table in memory for the last blocks, and immutable sorted runs for those before (see `index_run`),
 //!    which are made and merged beside the commits, a bounded share with each. An entry proves nothing: it counts if
 //!    its height is held and the key there is the one asked for. So entries of blocks that were truncated, replaced or
 //!    pruned, or are not committed yet, do no harm.
@@ -18,12 +18,12 @@
 mod catalogue;
 mod check;
 mod index;
+mod index_run;
 mod merge;
 mod options;
 mod reader;
 mod record;
 mod remember;
-mod run;
 mod shrink;
 mod state;
 mod upkeep;
@@ -39,12 +39,12 @@ pub(crate) use index::SharedIndex;
 pub use options::IndexOptions;
 pub(crate) use reader::RowReader;
 pub(crate) use remember::Remembering;
-pub(crate) use state::found;
+pub(crate) use state::initialise;
 pub(crate) use writer::RowWriter;
 
 use crate::toolbox::key_hash::KeyHash;
 use crate::toolbox::salt::Salt;
-use crate::{Durability, Error, Place, Result};
+use crate::{DamageAt, Durability, Error, Result};
 
 /// A table of rows by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,7 +60,7 @@ pub(crate) enum Table {
     Bodies,
     /// Index keys of a block, some to a row: see `record`.
     Keys,
-    /// Pages and filters of the index's runs: see `run`.
+    /// Pages and filters of the index's runs: see `index_run`.
     Runs,
     /// Named values; row 0 has the names.
     Values,
@@ -90,12 +90,12 @@ impl Table {
     }
 
     /// Where in the store a row is, for messages.
-    pub(crate) const fn place(self, number: u64) -> Place {
+    pub(crate) const fn damage_at(self, number: u64) -> DamageAt {
         match self {
-            Self::State => Place::Extent,
-            Self::Ids | Self::Headers | Self::Bodies => Place::Height(number),
-            Self::Keys | Self::Runs => Place::Index,
-            Self::Values => Place::Meta,
+            Self::State => DamageAt::Extent,
+            Self::Ids | Self::Headers | Self::Bodies => DamageAt::Height(number),
+            Self::Keys | Self::Runs => DamageAt::Index,
+            Self::Values => DamageAt::NamedValues,
         }
     }
 }
@@ -135,7 +135,7 @@ pub(crate) trait Rows: Send + Sync + 'static {
 }
 
 /// The writing half of an engine.
-pub(crate) trait Engine: Send {
+pub(crate) trait Database: Send {
     type View<'a>: View
     where
         Self: 'a;
@@ -171,29 +171,34 @@ const SEAL_BYTES: usize = 4;
 
 /// The checksum of a row, which it begins with.
 fn checksum(salt: Salt, table: Table, number: u64, content: &[u8]) -> [u8; SEAL_BYTES] {
-    let mut place = [table as u8; 9];
-    place[1..].copy_from_slice(&number.to_le_bytes());
-    salt.checksum_of(&[&place, content]).to_le_bytes()
+    let mut key = [table as u8; 9];
+    key[1..].copy_from_slice(&number.to_le_bytes());
+    salt.checksum_of(&[&key, content]).to_le_bytes()
 }
 
 /// Which store it is, for checksums, hashes and messages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Site<'a> {
+pub(crate) struct RowContext<'a> {
     path: &'a Path,
     salt: Salt,
     hash: KeyHash,
 }
 
-impl Site<'_> {
-    fn corrupt(self, place: Place, reason: impl Into<String>) -> Error {
-        Error::corrupt(self.path, place, reason)
+impl RowContext<'_> {
+    fn corrupt(self, damage_at: DamageAt, reason: impl Into<String>) -> Error {
+        Error::corrupt(self.path, damage_at, reason)
     }
 
     /// The content of a row that has to be there.
-    fn fetch(self, view: &impl View, (table, number): (Table, u64), place: Place) -> Result<Bytes> {
+    fn fetch(
+        self,
+        view: &impl View,
+        (table, number): (Table, u64),
+        damage_at: DamageAt,
+    ) -> Result<Bytes> {
         let damaged = |what: &str| {
             let reason = format!("row {number} of {} {what}", table.name());
-            self.corrupt(place, reason)
+            self.corrupt(damage_at, reason)
         };
         let row = view
             .get(table, number)?

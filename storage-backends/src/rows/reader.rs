@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::index::{find_id, find_key};
 use super::record::{IdRow, names};
-use super::state::{Identity, State};
-use super::{Rows, SharedIndex, Site, Table, View};
+use super::state::{Identity, RowState};
+use super::{RowContext, Rows, SharedIndex, Table, View};
 use crate::{
-    BlockReader, Extent, Held, Id, IndexEntry, Location, Place, Result, StoredBlock, StoredHeader,
-    Usage,
+    BlockReader, DamageAt, Extent, Held, Id, IndexEntry, Location, Result, StoredBlock,
+    StoredHeader, Usage,
 };
 
 /// Reads the rows of one store.
@@ -23,7 +23,7 @@ pub(crate) struct RowReader<R> {
 impl<R: Rows> RowReader<R> {
     pub(crate) fn new(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
         let reader = Self::of_damaged(rows, index)?;
-        check_ends(&reader.rows.view()?, reader.site())?;
+        check_ends(&reader.rows.view()?, reader.context())?;
         Ok(reader)
     }
 
@@ -37,7 +37,7 @@ impl<R: Rows> RowReader<R> {
         })
     }
 
-    fn site(&self) -> Site<'_> {
+    fn context(&self) -> RowContext<'_> {
         self.identity.at(self.rows.path())
     }
 
@@ -45,14 +45,14 @@ impl<R: Rows> RowReader<R> {
     ///
     /// An engine may take away what was pruned while a view of before is still open. So what is missing there is read
     /// again, at a later moment, if anything was pruned meanwhile.
-    fn read<T>(&self, read: impl Fn(&R::View<'_>, &State) -> Result<T>) -> Result<T> {
+    fn read<T>(&self, read: impl Fn(&R::View<'_>, &RowState) -> Result<T>) -> Result<T> {
         loop {
             let view = self.rows.view()?;
-            let state = State::read(&view, self.site())?;
+            let state = RowState::read(&view, self.context())?;
             match read(&view, &state) {
                 Err(error) if error.is_corrupt() => {
                     drop(view);
-                    let now = State::read(&self.rows.view()?, self.site())?;
+                    let now = RowState::read(&self.rows.view()?, self.context())?;
                     if now.shrunk() == state.shrunk() {
                         return Err(error);
                     }
@@ -66,7 +66,7 @@ impl<R: Rows> RowReader<R> {
     fn read_at<T>(
         &self,
         height: u64,
-        read: impl Fn(&R::View<'_>, &State) -> Result<T>,
+        read: impl Fn(&R::View<'_>, &RowState) -> Result<T>,
     ) -> Result<Option<T>> {
         self.read(|view, state| {
             let held = height < state.extent.end;
@@ -78,12 +78,14 @@ impl<R: Rows> RowReader<R> {
     fn search<T>(
         &self,
         hash: u64,
-        find: impl Fn(&R::View<'_>, &State, &[crate::table::IndexPlace]) -> Result<T>,
+        find: impl Fn(&R::View<'_>, &RowState, &[crate::entry_table::IndexAddress]) -> Result<T>,
     ) -> Result<T> {
         loop {
             let found = self.read(|view, state| {
-                let places = self.index.places(view, self.site(), state, hash)?;
-                places.map(|places| find(view, state, &places)).transpose()
+                let addresses = self.index.addresses(view, self.context(), state, hash)?;
+                addresses
+                    .map(|addresses| find(view, state, &addresses))
+                    .transpose()
             })?;
             if let Some(found) = found {
                 return Ok(found);
@@ -95,18 +97,18 @@ impl<R: Rows> RowReader<R> {
         if height < floor {
             return Ok(Held::Pruned);
         }
-        let place = Place::Height(height);
-        self.site()
-            .fetch(view, (table, height), place)
+        let damage_at = DamageAt::Height(height);
+        self.context()
+            .fetch(view, (table, height), damage_at)
             .map(Held::Present)
     }
 }
 
 /// Checks, on opening, that the rows at the ends of what there should be are there. O(log n).
-pub(super) fn check_ends(view: &impl View, site: Site<'_>) -> Result<State> {
-    let state = State::read(view, site)?;
+pub(super) fn check_ends(view: &impl View, context: RowContext<'_>) -> Result<RowState> {
+    let state = RowState::read(view, context)?;
     let Extent {
-        floor,
+        body_floor: floor,
         header_floor,
         end,
         ..
@@ -124,7 +126,7 @@ pub(super) fn check_ends(view: &impl View, site: Site<'_>) -> Result<State> {
                         table.name(),
                         end - 1
                     );
-                    return Err(site.corrupt(Place::Structure, reason));
+                    return Err(context.corrupt(DamageAt::Structure, reason));
                 }
             }
         }
@@ -140,7 +142,7 @@ impl<R: Rows> BlockReader for RowReader<R> {
     fn header(&self, height: u64) -> Result<Option<StoredHeader>> {
         self.read_at(height, |view, state| {
             Ok(StoredHeader {
-                id: IdRow::read(view, self.site(), height)?.id,
+                id: IdRow::read(view, self.context(), height)?.id,
                 bytes: self.part(view, (Table::Headers, height), state.extent.header_floor)?,
             })
         })
@@ -149,9 +151,9 @@ impl<R: Rows> BlockReader for RowReader<R> {
     fn block(&self, height: u64) -> Result<Option<StoredBlock>> {
         self.read_at(height, |view, state| {
             Ok(StoredBlock {
-                id: IdRow::read(view, self.site(), height)?.id,
+                id: IdRow::read(view, self.context(), height)?.id,
                 header: self.part(view, (Table::Headers, height), state.extent.header_floor)?,
-                body: self.part(view, (Table::Bodies, height), state.extent.floor)?,
+                body: self.part(view, (Table::Bodies, height), state.extent.body_floor)?,
             })
         })
     }
@@ -161,20 +163,20 @@ impl<R: Rows> BlockReader for RowReader<R> {
             if height < state.extent.index_floor {
                 return Ok(Held::Pruned);
             }
-            let row = IdRow::read(view, self.site(), height)?;
-            row.index(view, self.site()).map(Held::Present)
+            let row = IdRow::read(view, self.context(), height)?;
+            row.index(view, self.context()).map(Held::Present)
         })
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
-        self.search(self.site().hash.of_id(id), |view, state, places| {
-            find_id(view, self.site(), state, places, id)
+        self.search(self.context().hash.of_id(id), |view, state, addresses| {
+            find_id(view, self.context(), state, addresses, id)
         })
     }
 
     fn locate(&self, key: &Id) -> Result<Location> {
-        self.search(self.site().hash.of_key(key), |view, state, places| {
-            let found = find_key(view, self.site(), state, places, key)?;
+        self.search(self.context().hash.of_key(key), |view, state, addresses| {
+            let found = find_key(view, self.context(), state, addresses, key)?;
             Ok(match found {
                 Some((height, position)) => state.extent.location(height, position),
                 None => state.extent.missing(),
@@ -182,12 +184,12 @@ impl<R: Rows> BlockReader for RowReader<R> {
         })
     }
 
-    fn meta(&self, key: &str) -> Result<Option<Bytes>> {
+    fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
         self.read(|view, _| {
-            let number = names(view, self.site())?.get(key).copied();
+            let number = names(view, self.context())?.get(key).copied();
             let value = number.map(|number| {
-                self.site()
-                    .fetch(view, (Table::Values, number), Place::Meta)
+                self.context()
+                    .fetch(view, (Table::Values, number), DamageAt::NamedValues)
             });
             value.transpose()
         })
@@ -197,7 +199,7 @@ impl<R: Rows> BlockReader for RowReader<R> {
         let state = self.read(|_, state| Ok(*state))?;
         Ok(Usage {
             bytes_on_disk: self.rows.bytes_on_disk()?,
-            blocks: state.extent.end - state.extent.floor,
+            blocks: state.extent.end - state.extent.body_floor,
             index_entries: state.entries,
         })
     }

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Batch, Site, Table, View};
+use super::{Batch, RowContext, Table, View};
 use crate::toolbox::little_endian::{u32_at, u64_at};
-use crate::{Block, Id, IndexEntry, Place, Result};
+use crate::{Block, DamageAt, Id, IndexEntry, Result};
 
 const ID_ROW_BYTES: usize = 48;
 const KEY_BYTES: usize = 32;
@@ -40,12 +40,12 @@ pub(super) struct IdRow {
 }
 
 impl IdRow {
-    pub(super) fn read(view: &impl View, site: Site<'_>, height: u64) -> Result<Self> {
-        let place = Place::Height(height);
-        let bytes = site.fetch(view, (Table::Ids, height), place)?;
+    pub(super) fn read(view: &impl View, context: RowContext<'_>, height: u64) -> Result<Self> {
+        let damage_at = DamageAt::Height(height);
+        let bytes = context.fetch(view, (Table::Ids, height), damage_at)?;
         if bytes.len() != ID_ROW_BYTES {
             let reason = "the row of its id has a wrong length";
-            return Err(site.corrupt(place, reason));
+            return Err(context.corrupt(damage_at, reason));
         }
         let mut id = Id::default();
         id.copy_from_slice(&bytes[..32]);
@@ -60,11 +60,15 @@ impl IdRow {
     }
 
     /// The index entries, in order.
-    pub(super) fn index(&self, view: &impl View, site: Site<'_>) -> Result<Vec<IndexEntry>> {
+    pub(super) fn index(
+        &self,
+        view: &impl View,
+        context: RowContext<'_>,
+    ) -> Result<Vec<IndexEntry>> {
         let mut entries = Vec::with_capacity(self.entries);
         while entries.len() < self.entries {
             let first = entries.len();
-            let row = self.keys(view, site, first)?;
+            let row = self.keys(view, context, first)?;
             let slots = 0..self.held_in(first);
             entries.extend(slots.map(|slot| self.entry(&row, slot, first + slot)));
         }
@@ -75,24 +79,24 @@ impl IdRow {
     pub(super) fn entry_of(
         &self,
         view: &impl View,
-        site: Site<'_>,
+        context: RowContext<'_>,
         number: usize,
     ) -> Result<Option<IndexEntry>> {
         if number >= self.entries {
             return Ok(None);
         }
-        let row = self.keys(view, site, number)?;
+        let row = self.keys(view, context, number)?;
         Ok(Some(self.entry(&row, number % ENTRIES_PER_ROW, number)))
     }
 
     /// The row that has an entry.
-    fn keys(&self, view: &impl View, site: Site<'_>, number: usize) -> Result<Bytes> {
-        let place = Place::Height(self.height);
+    fn keys(&self, view: &impl View, context: RowContext<'_>, number: usize) -> Result<Bytes> {
+        let damage_at = DamageAt::Height(self.height);
         let part = key_row(self.height, number / ENTRIES_PER_ROW);
-        let row = site.fetch(view, (Table::Keys, part), place)?;
+        let row = context.fetch(view, (Table::Keys, part), damage_at)?;
         if row.len() != self.held_in(number) * self.width() {
             let reason = "a row of its index keys has a wrong length";
-            return Err(site.corrupt(place, reason));
+            return Err(context.corrupt(damage_at, reason));
         }
         Ok(row)
     }
@@ -130,7 +134,11 @@ pub(super) const fn key_rows(heights: &std::ops::Range<u64>) -> std::ops::Range<
 }
 
 /// Puts all rows of a block.
-pub(super) fn put_block(batch: &mut impl Batch, site: Site<'_>, block: &Block) -> Result<()> {
+pub(super) fn put_block(
+    batch: &mut impl Batch,
+    context: RowContext<'_>,
+    block: &Block,
+) -> Result<()> {
     let Block {
         height,
         id,
@@ -148,9 +156,9 @@ pub(super) fn put_block(batch: &mut impl Batch, site: Site<'_>, block: &Block) -
         header.len() as u32,
     ];
     let counts = counts.map(u32::to_le_bytes).concat();
-    site.put(batch, (Table::Ids, *height), &[id, &counts])?;
-    site.put(batch, (Table::Headers, *height), &[header])?;
-    site.put(batch, (Table::Bodies, *height), &[body])?;
+    context.put(batch, (Table::Ids, *height), &[id, &counts])?;
+    context.put(batch, (Table::Headers, *height), &[header])?;
+    context.put(batch, (Table::Bodies, *height), &[body])?;
     let mut row = Vec::with_capacity(ENTRIES_PER_ROW * LISTED_BYTES);
     for (part, entries) in index.chunks(ENTRIES_PER_ROW).enumerate() {
         row.clear();
@@ -160,14 +168,14 @@ pub(super) fn put_block(batch: &mut impl Batch, site: Site<'_>, block: &Block) -
             }
             row.extend_from_slice(&entry.key);
         }
-        site.put(batch, (Table::Keys, key_row(*height, part)), &[&row])?;
+        context.put(batch, (Table::Keys, key_row(*height, part)), &[&row])?;
     }
     Ok(())
 }
 
 /// The names of values and their rows.
-pub(super) fn names(view: &impl View, site: Site<'_>) -> Result<BTreeMap<String, u64>> {
-    let bytes = site.fetch(view, (Table::Values, NAMES), Place::Meta)?;
+pub(super) fn names(view: &impl View, context: RowContext<'_>) -> Result<BTreeMap<String, u64>> {
+    let bytes = context.fetch(view, (Table::Values, NAMES), DamageAt::NamedValues)?;
     let mut names = BTreeMap::new();
     let mut rest = &bytes[..];
     while let Some((&length, after)) = rest.split_first() {
@@ -177,7 +185,7 @@ pub(super) fn names(view: &impl View, site: Site<'_>) -> Result<BTreeMap<String,
             .and_then(|(name, after)| Some((std::str::from_utf8(name).ok()?, after)));
         let Some((name, after)) = entry else {
             let reason = "the list of names is damaged";
-            return Err(site.corrupt(Place::Meta, reason));
+            return Err(context.corrupt(DamageAt::NamedValues, reason));
         };
         names.insert(name.to_owned(), u64_at(after, 0));
         rest = &after[8..];
@@ -188,7 +196,7 @@ pub(super) fn names(view: &impl View, site: Site<'_>) -> Result<BTreeMap<String,
 /// Puts the list of names.
 pub(super) fn put_names(
     batch: &mut impl Batch,
-    site: Site<'_>,
+    context: RowContext<'_>,
     names: &BTreeMap<String, u64>,
 ) -> Result<()> {
     let mut bytes = Vec::new();
@@ -198,5 +206,5 @@ pub(super) fn put_names(
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(&number.to_le_bytes());
     }
-    site.put(batch, (Table::Values, NAMES), &[&bytes])
+    context.put(batch, (Table::Values, NAMES), &[&bytes])
 }

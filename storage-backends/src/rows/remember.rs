@@ -10,13 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::{Rows, Table, View};
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Rows that are remembered; further ones are asked for again.
 const REMEMBERED_MAX: usize = 1 << 16;
 
-/// What was wrong with rows: path, place and reason.
-type Damaged = Mutex<HashMap<(Table, u64), (PathBuf, Place, String)>>;
+/// What was wrong with rows: file, where in it, and reason.
+type Damaged = Mutex<HashMap<(Table, u64), (PathBuf, DamageAt, String)>>;
 
 /// An engine that isn't asked a second time for a row that is damaged.
 pub(crate) struct Remembering<R> {
@@ -61,19 +61,19 @@ pub(crate) struct RememberingView<'a, V> {
 impl<V: View> View for RememberingView<'_, V> {
     fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
         let known = || self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((path, place, reason)) = known().get(&(table, number)) {
-            return Err(Error::corrupt(path, *place, reason));
+        if let Some((path, damage_at, reason)) = known().get(&(table, number)) {
+            return Err(Error::corrupt(path, *damage_at, reason));
         }
         let outcome = self.view.get(table, number);
         if let Err(Error::Corrupt {
             path,
-            place,
+            damage_at,
             reason,
         }) = &outcome
         {
             let mut known = known();
             if known.len() < REMEMBERED_MAX {
-                let told = (path.clone(), *place, reason.clone());
+                let told = (path.clone(), *damage_at, reason.clone());
                 known.insert((table, number), told);
             }
         }
@@ -101,7 +101,7 @@ mod tests {
             match table {
                 Table::Runs => Err(Error::corrupt(
                     "store".as_ref(),
-                    Place::Index,
+                    DamageAt::Index,
                     format!("page {number}"),
                 )),
                 _ => Ok(None),

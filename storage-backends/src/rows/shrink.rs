@@ -1,21 +1,21 @@
-//! Truncating, replacing and pruning: runs of the index that would be left with too much of what is gone are made anew first,
+//! Truncating, replacing and pruning: runs of the index that would be left with too much of what is gone are rebuilt first,
 //! beside the old ones; then one commit changes all.
 
 use std::ops::Range;
 
+use super::index_run::{IndexRunShape, run_rows};
 use super::merge::{Keep, Merge};
 use super::record::{IdRow, key_rows, put_block};
-use super::run::{RunShape, run_rows};
 use super::writer::{Inner, replace_inputs};
-use super::{Batch, Engine, Table, catalogue};
+use super::{Batch, Database, Table, catalogue};
 use crate::{Block, Durability, INDEX_ENTRY_BYTES, Part, PruneReceipt, Receipt, Result, arguments};
 
 /// Entries that are merged between two commits.
 const STEP_ENTRIES: usize = 1 << 20;
-/// A run is made anew when at least one in this many of its entries is gone.
+/// A run is rebuilt when at least one in this many of its entries is gone.
 const GONE_SHARE: u64 = 8;
 
-impl<E: Engine> Inner<E> {
+impl<D: Database> Inner<D> {
     pub(super) fn truncate_above(&mut self, above: u64) -> Result<()> {
         arguments::truncation("truncate", self.state.extent, above)?;
         let end = above.saturating_add(1);
@@ -56,7 +56,7 @@ impl<E: Engine> Inner<E> {
         let first = self
             .shapes
             .partition_point(|shape| shape.heights.end <= end);
-        let cut: Vec<RunShape> = self.shapes[first..].to_vec();
+        let cut: Vec<IndexRunShape> = self.shapes[first..].to_vec();
         let remade = match cut.first() {
             Some(shape) if shape.heights.start < end => Some(self.remake(operation, &cut, keep)?),
             _ => None,
@@ -64,7 +64,7 @@ impl<E: Engine> Inner<E> {
         let gone = self.entries_of(end.max(extent.index_floor)..extent.end)?;
         let mut shapes = self.shapes[..first].to_vec();
         shapes.extend(remade);
-        let ((), receipt) = self.commit(operation, Durability::Disk, |batch, site, state| {
+        let ((), receipt) = self.commit(operation, Durability::Disk, |batch, context, state| {
             for table in [Table::Ids, Table::Headers, Table::Bodies] {
                 batch.remove(table, end..extent.end)?;
             }
@@ -76,12 +76,12 @@ impl<E: Engine> Inner<E> {
             state.tail = state.tail.min(end);
             state.entries = state.entries.saturating_sub(gone);
             for block in run {
-                put_block(batch, site, block)?;
+                put_block(batch, context, block)?;
                 state.entries += block.index.len() as u64;
             }
             state.making = 0;
             state.epoch += 1;
-            catalogue::write(batch, site, &shapes)
+            catalogue::write(batch, context, &shapes)
         })?;
         self.shapes = shapes;
         self.show()?;
@@ -106,7 +106,7 @@ impl<E: Engine> Inner<E> {
             freed_bytes: 0,
             done: floor >= below,
         };
-        let settled = self.engine.settle()?;
+        let settled = self.database.settle()?;
         if blocks > 0 {
             receipt.bytes = self.bytes_of(part, before..floor)?;
         }
@@ -128,7 +128,7 @@ impl<E: Engine> Inner<E> {
                 self.index.move_on(&before, &self.state);
             }
         }
-        let left = self.engine.give_back(&ranges)?;
+        let left = self.database.give_back(&ranges)?;
         receipt.freed_bytes = settled.saturating_sub(left);
         Ok(receipt)
     }
@@ -160,7 +160,7 @@ impl<E: Engine> Inner<E> {
         let gone = self.entries_of(extent.index_floor..floor)?;
         let mut shapes = self.shapes.clone();
         let shapes_ref = &mut shapes;
-        self.commit("prune", Durability::Disk, |batch, site, state| {
+        self.commit("prune", Durability::Disk, |batch, context, state| {
             batch.remove(Table::Keys, keys)?;
             if let Some(shape) = &remade {
                 replace_inputs(batch, shapes_ref, shape)?;
@@ -169,7 +169,7 @@ impl<E: Engine> Inner<E> {
             state.entries = state.entries.saturating_sub(gone);
             state.making = 0;
             state.epoch += 1;
-            catalogue::write(batch, site, shapes_ref)
+            catalogue::write(batch, context, shapes_ref)
         })?;
         self.shapes = shapes;
         self.show()?;
@@ -183,14 +183,14 @@ impl<E: Engine> Inner<E> {
     fn remake(
         &mut self,
         operation: &'static str,
-        inputs: &[RunShape],
+        inputs: &[IndexRunShape],
         keep: Keep,
-    ) -> Result<RunShape> {
+    ) -> Result<IndexRunShape> {
         let ends = inputs.first().zip(inputs.last());
         let heights = ends.map_or(0..0, |(first, last)| {
             first.heights.start..last.heights.end.min(keep.end)
         });
-        let shape = RunShape {
+        let shape = IndexRunShape {
             id: self.state.next_run,
             level: inputs.iter().map(|shape| shape.level).max().unwrap_or(0),
             entries: self.count_kept(&heights, keep)?,
@@ -202,12 +202,12 @@ impl<E: Engine> Inner<E> {
         while let Some(mut merging) = merge.take() {
             let mut rows = Vec::new();
             {
-                let (view, site) = (self.engine.view()?, self.site());
+                let (view, context) = (self.database.view()?, self.context());
                 let mut put = |number: u64, content: &[u8]| {
-                    rows.push((number, site.seal(Table::Runs, number, &[content])));
+                    rows.push((number, context.seal(Table::Runs, number, &[content])));
                     Ok(())
                 };
-                if merging.advance(&view, site, STEP_ENTRIES, &mut put)? {
+                if merging.advance(&view, context, STEP_ENTRIES, &mut put)? {
                     made = Some(merging.finish(&mut put)?);
                 } else {
                     merge = Some(merging);
@@ -224,14 +224,14 @@ impl<E: Engine> Inner<E> {
         }
         made.ok_or_else(|| {
             let reason = "a run came to no end";
-            self.site().corrupt(crate::Place::Index, reason)
+            self.context().corrupt(crate::DamageAt::Index, reason)
         })
     }
 
     /// Shows a changed catalogue to readers.
     fn show(&self) -> Result<()> {
-        let view = self.engine.view()?;
-        self.index.catch_up(&view, self.site(), &self.state)
+        let view = self.database.view()?;
+        self.index.catch_up(&view, self.context(), &self.state)
     }
 
     /// Entries, ids included, that are kept of the blocks at some heights.
@@ -256,10 +256,10 @@ impl<E: Engine> Inner<E> {
     }
 
     fn sum(&self, heights: Range<u64>, of: impl Fn(&IdRow) -> u64) -> Result<u64> {
-        let view = self.engine.view()?;
+        let view = self.database.view()?;
         let mut sum = 0;
         for height in heights {
-            sum += of(&IdRow::read(&view, self.site(), height)?);
+            sum += of(&IdRow::read(&view, self.context(), height)?);
         }
         Ok(sum)
     }

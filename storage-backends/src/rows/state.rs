@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::record::NAMES;
-use super::{Batch, Site, Table, View};
+use super::{Batch, RowContext, Table, View};
 use crate::toolbox::key_hash::KeyHash;
 use crate::toolbox::little_endian::{u32_at, u64_at};
 use crate::toolbox::random::{self, Drawn};
 use crate::toolbox::salt::{Salt, StoreId};
-use crate::{Error, Extent, Place, Result};
+use crate::{DamageAt, Error, Extent, Result};
 
-/// Row of [`State`].
+/// Row of [`RowState`].
 const STATE: u64 = 0;
 /// Row of the catalogue of the index's runs.
 pub(super) const CATALOGUE: u64 = 1;
@@ -35,8 +35,8 @@ const NOBODY: Identity = Identity {
 };
 
 impl Identity {
-    pub(crate) const fn at(self, path: &Path) -> Site<'_> {
-        Site {
+    pub(crate) const fn at(self, path: &Path) -> RowContext<'_> {
+        RowContext {
             path,
             salt: self.salt,
             hash: self.hash,
@@ -45,12 +45,12 @@ impl Identity {
 
     /// Reads whose rows these are.
     pub(crate) fn read(view: &impl View, path: &Path) -> Result<Self> {
-        let place = (Table::State, IDENTITY);
-        let site = NOBODY.at(path);
-        let bytes = site.fetch(view, place, Place::Structure)?;
+        let row = (Table::State, IDENTITY);
+        let context = NOBODY.at(path);
+        let bytes = context.fetch(view, row, DamageAt::Structure)?;
         if bytes.len() != IDENTITY_BYTES {
             let reason = "the row of the store's id has a wrong length";
-            return Err(site.corrupt(Place::Structure, reason));
+            return Err(context.corrupt(DamageAt::Structure, reason));
         }
         let version = u32_at(&bytes, 0);
         if version != VERSION {
@@ -73,7 +73,7 @@ impl Identity {
 
 /// How far the store reaches, and what has to be known to write on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct State {
+pub(super) struct RowState {
     pub(super) extent: Extent,
     /// Index entries of the blocks from the index floor up.
     pub(super) entries: u64,
@@ -91,28 +91,28 @@ pub(super) struct State {
     pub(super) next_value: u64,
 }
 
-impl State {
+impl RowState {
     /// What changes whenever rows are removed that a reader may still want.
     pub(super) const fn shrunk(&self) -> [u64; 4] {
         let extent = &self.extent;
         [
-            extent.floor,
+            extent.body_floor,
             extent.index_floor,
             extent.header_floor,
             self.epoch,
         ]
     }
 
-    pub(super) fn read(view: &impl View, site: Site<'_>) -> Result<Self> {
-        let bytes = site.fetch(view, (Table::State, STATE), Place::Extent)?;
-        let damaged = |reason: &str| site.corrupt(Place::Extent, reason);
+    pub(super) fn read(view: &impl View, context: RowContext<'_>) -> Result<Self> {
+        let bytes = context.fetch(view, (Table::State, STATE), DamageAt::Extent)?;
+        let damaged = |reason: &str| context.corrupt(DamageAt::Extent, reason);
         if bytes.len() != STATE_FIELDS * 8 {
             return Err(damaged("the row has a wrong length"));
         }
         let field = |number: usize| u64_at(&bytes, number * 8);
         let state = Self {
             extent: Extent {
-                floor: field(0),
+                body_floor: field(0),
                 index_floor: field(1),
                 header_floor: field(2),
                 end: field(3),
@@ -131,10 +131,10 @@ impl State {
         Ok(state)
     }
 
-    pub(super) fn write(&self, batch: &mut impl Batch, site: Site<'_>) -> Result<()> {
+    pub(super) fn write(&self, batch: &mut impl Batch, context: RowContext<'_>) -> Result<()> {
         let extent = &self.extent;
         let fields: [u64; STATE_FIELDS] = [
-            extent.floor,
+            extent.body_floor,
             extent.index_floor,
             extent.header_floor,
             extent.end,
@@ -147,12 +147,12 @@ impl State {
             self.next_value,
         ];
         let bytes = fields.map(u64::to_le_bytes).concat();
-        site.put(batch, (Table::State, STATE), &[&bytes])
+        context.put(batch, (Table::State, STATE), &[&bytes])
     }
 }
 
 /// Puts the first rows of a store.
-pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
+pub(crate) fn initialise(batch: &mut impl Batch, path: &Path) -> Result<()> {
     let drawn = random::draw().map_err(|source| Error::system("create", path, source))?;
     let Drawn { store, seed } = drawn;
     let parts: [&[u8]; 3] = [
@@ -163,17 +163,17 @@ pub(crate) fn found(batch: &mut impl Batch, path: &Path) -> Result<()> {
     NOBODY
         .at(path)
         .put(batch, (Table::State, IDENTITY), &parts)?;
-    let site = Site {
+    let context = RowContext {
         path,
         salt: Salt::of(&store),
         hash: KeyHash { seed },
     };
-    let state = State {
+    let state = RowState {
         next_run: 1,
         next_value: 1,
-        ..State::default()
+        ..RowState::default()
     };
-    state.write(batch, site)?;
-    site.put(batch, (Table::State, CATALOGUE), &[])?;
-    site.put(batch, (Table::Values, NAMES), &[])
+    state.write(batch, context)?;
+    context.put(batch, (Table::State, CATALOGUE), &[])?;
+    context.put(batch, (Table::Values, NAMES), &[])
 }

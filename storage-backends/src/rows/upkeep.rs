@@ -1,9 +1,9 @@
 //! Keeping the runs few: some neighbours of one level become one of the next, a share with each commit.
 
+use super::index_run::IndexRunShape;
 use super::merge::{Keep, Merge};
-use super::run::RunShape;
-use super::state::State;
-use super::{Site, Table, View};
+use super::state::RowState;
+use super::{RowContext, Table, View};
 use crate::Result;
 
 /// How often an entry is merged at most. After that runs grow in number, not in size.
@@ -25,7 +25,7 @@ pub(super) struct Work {
     /// The number of the run that is begun.
     pub(super) begun: Option<u64>,
     /// The run that is whole with this.
-    pub(super) finished: Option<RunShape>,
+    pub(super) finished: Option<IndexRunShape>,
 }
 
 impl Upkeep {
@@ -33,8 +33,8 @@ impl Upkeep {
     pub(super) fn work(
         &mut self,
         view: &impl View,
-        site: Site<'_>,
-        (shapes, state): (&[RunShape], &State),
+        context: RowContext<'_>,
+        (shapes, state): (&[IndexRunShape], &RowState),
         fanout: usize,
         appended: usize,
     ) -> Result<Work> {
@@ -49,10 +49,10 @@ impl Upkeep {
         if let Some(merge) = &mut self.merge {
             let rows = &mut work.rows;
             let mut put = |number: u64, content: &[u8]| {
-                rows.push((number, site.seal(Table::Runs, number, &[content])));
+                rows.push((number, context.seal(Table::Runs, number, &[content])));
                 Ok(())
             };
-            let ended = merge.advance(view, site, appended * SHARE, &mut put)?;
+            let ended = merge.advance(view, context, appended * SHARE, &mut put)?;
             if ended && let Some(merge) = self.merge.take() {
                 work.finished = Some(merge.finish(&mut put)?);
             }
@@ -62,7 +62,7 @@ impl Upkeep {
 }
 
 /// The runs that should become one: the oldest of the lowest level that has enough.
-fn due(shapes: &[RunShape], fanout: usize) -> Option<&[RunShape]> {
+fn due(shapes: &[IndexRunShape], fanout: usize) -> Option<&[IndexRunShape]> {
     (0..LEVEL_MAX).find_map(|level| {
         let first = shapes.iter().position(|shape| shape.level == level)?;
         let same = shapes[first..]
@@ -72,9 +72,9 @@ fn due(shapes: &[RunShape], fanout: usize) -> Option<&[RunShape]> {
     })
 }
 
-fn merged(inputs: &[RunShape], id: u64) -> RunShape {
+fn merged(inputs: &[IndexRunShape], id: u64) -> IndexRunShape {
     let ends = inputs.first().zip(inputs.last());
-    RunShape {
+    IndexRunShape {
         id,
         level: inputs.iter().map(|shape| shape.level).max().unwrap_or(0) + 1,
         heights: ends.map_or(0..0, |(first, last)| first.heights.start..last.heights.end),

@@ -5,58 +5,62 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::index::{find_id, hashed_blocks};
+use super::index_run::{IndexRunMaker, IndexRunShape, run_rows};
 use super::reader::check_ends;
 use super::record::{names, put_block, put_names};
-use super::run::{RunMaker, RunShape, run_rows};
-use super::state::{Identity, State};
+use super::state::{Identity, RowState};
 use super::upkeep::{Upkeep, Work};
-use super::{Batch, Engine, IndexOptions, SharedIndex, Site, Table, catalogue};
-use crate::table::{HEIGHT_MAX, Table as Entries};
+use super::{Batch, Database, IndexOptions, RowContext, SharedIndex, Table, catalogue};
+use crate::entry_table::{EntryTable, HEIGHT_MAX};
 use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockWriter, Durability, Error, Part, PruneReceipt, Receipt, Result, arguments,
 };
 
 /// Writes the rows of one store: as long as nothing failed, mutations are those of [`Inner`].
-pub(crate) type RowWriter<E> = Guarded<Inner<E>>;
+pub(crate) type RowWriter<D> = Guarded<Inner<D>>;
 
 /// What the latch guards.
-pub(crate) struct Inner<E> {
-    pub(super) engine: E,
+pub(crate) struct Inner<D> {
+    pub(super) database: D,
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
     pub(super) index: Arc<SharedIndex>,
     /// As of the last commit.
-    pub(super) state: State,
+    pub(super) state: RowState,
     /// The catalogue as of the last commit.
-    pub(super) shapes: Vec<RunShape>,
+    pub(super) shapes: Vec<IndexRunShape>,
     pub(super) names: BTreeMap<String, u64>,
     pub(super) upkeep: Upkeep,
     pub(super) options: IndexOptions,
 }
 
-impl<E: Engine> RowWriter<E> {
-    pub(crate) fn new(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
-        let inner = Inner::open(engine, index, options)?;
+impl<D: Database> RowWriter<D> {
+    pub(crate) fn new(database: D, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
+        let inner = Inner::open(database, index, options)?;
         Ok(Self::over(inner.path.clone(), inner))
     }
 }
 
-impl<E: Engine> Unguarded for Inner<E> {}
+impl<D: Database> Unguarded for Inner<D> {}
 
-impl<E: Engine> Inner<E> {
-    pub(super) fn open(engine: E, index: Arc<SharedIndex>, options: IndexOptions) -> Result<Self> {
-        let path = engine.path().to_owned();
-        let view = engine.view()?;
+impl<D: Database> Inner<D> {
+    pub(super) fn open(
+        database: D,
+        index: Arc<SharedIndex>,
+        options: IndexOptions,
+    ) -> Result<Self> {
+        let path = database.path().to_owned();
+        let view = database.view()?;
         let identity = Identity::read(&view, &path)?;
-        let site = identity.at(&path);
-        let state = check_ends(&view, site)?;
-        let shapes = catalogue::read(&view, site)?;
-        let names = names(&view, site)?;
-        index.catch_up(&view, site, &state)?;
+        let context = identity.at(&path);
+        let state = check_ends(&view, context)?;
+        let shapes = catalogue::read(&view, context)?;
+        let names = names(&view, context)?;
+        index.catch_up(&view, context, &state)?;
         drop(view);
         let mut inner = Self {
-            engine,
+            database,
             identity,
             path,
             index,
@@ -70,7 +74,7 @@ impl<E: Engine> Inner<E> {
         Ok(inner)
     }
 
-    pub(super) fn site(&self) -> Site<'_> {
+    pub(super) fn context(&self) -> RowContext<'_> {
         self.identity.at(&self.path)
     }
 
@@ -79,14 +83,14 @@ impl<E: Engine> Inner<E> {
         &mut self,
         operation: &'static str,
         durability: Durability,
-        change: impl FnOnce(&mut E::Batch<'_>, Site<'_>, &mut State) -> Result<T>,
+        change: impl FnOnce(&mut D::Batch<'_>, RowContext<'_>, &mut RowState) -> Result<T>,
     ) -> Result<(T, Receipt)> {
         let mut next = self.state;
         next.commits += 1;
-        let site = self.identity.at(&self.path);
-        let (outcome, durability) = self.engine.commit(operation, durability, |batch| {
-            let outcome = change(batch, site, &mut next)?;
-            next.write(batch, site)?;
+        let context = self.identity.at(&self.path);
+        let (outcome, durability) = self.database.commit(operation, durability, |batch| {
+            let outcome = change(batch, context, &mut next)?;
+            next.write(batch, context)?;
             Ok(outcome)
         })?;
         self.state = next;
@@ -100,34 +104,39 @@ impl<E: Engine> Inner<E> {
         durability: Durability,
     ) -> Result<Receipt> {
         let before = self.state;
-        let entries = hashed_blocks(self.site(), run);
+        let entries = hashed_blocks(self.context(), run);
         self.index.add(&entries)?;
         let end = before.extent.end + run.len() as u64;
         let flush = self.flush(end)?;
         let fanout = self.options.fanout.max(2);
         let work = {
-            let view = self.engine.view()?;
-            let site = self.identity.at(&self.path);
-            self.upkeep
-                .work(&view, site, (&self.shapes, &before), fanout, entries.len())?
+            let view = self.database.view()?;
+            let context = self.identity.at(&self.path);
+            self.upkeep.work(
+                &view,
+                context,
+                (&self.shapes, &before),
+                fanout,
+                entries.len(),
+            )?
         };
         let changed = flush.is_some() || work.finished.is_some();
         let mut shapes = std::mem::take(&mut self.shapes);
         let shapes_ref = &mut shapes;
-        let (tail, receipt) = self.commit("append", durability, |batch, site, state| {
+        let (tail, receipt) = self.commit("append", durability, |batch, context, state| {
             for block in run {
-                put_block(batch, site, block)?;
+                put_block(batch, context, block)?;
                 state.entries += block.index.len() as u64;
             }
             state.extent.end = end;
             put_work(batch, state, shapes_ref, &work)?;
             let mut tail = None;
             if let Some(flush) = flush {
-                tail = Some(put_flush(batch, site, state, shapes_ref, flush)?);
+                tail = Some(put_flush(batch, context, state, shapes_ref, flush)?);
             }
             if changed {
                 state.epoch += 1;
-                catalogue::write(batch, site, shapes_ref)?;
+                catalogue::write(batch, context, shapes_ref)?;
             }
             Ok(tail)
         })?;
@@ -145,17 +154,17 @@ impl<E: Engine> Inner<E> {
         if run.is_empty() {
             return Ok(());
         }
-        let (view, site) = (self.engine.view()?, self.site());
+        let (view, context) = (self.database.view()?, self.context());
         for block in run {
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
                 return Err(Error::argument(operation, reason));
             }
-            let hash = site.hash.of_id(&block.id);
-            let places = self.index.places(&view, site, &self.state, hash)?;
+            let hash = context.hash.of_id(&block.id);
+            let addresses = self.index.addresses(&view, context, &self.state, hash)?;
             // Nobody but this writer moves the index on.
-            let places = places.unwrap_or_default();
-            let held = find_id(&view, site, &self.state, &places, &block.id)?;
+            let addresses = addresses.unwrap_or_default();
+            let held = find_id(&view, context, &self.state, &addresses, &block.id)?;
             if held.is_some_and(|held| held < end) {
                 return Err(arguments::duplicate_id(operation, block.height));
             }
@@ -169,7 +178,7 @@ impl<E: Engine> Inner<E> {
         if index.table.len() < self.options.entries_in_memory.max(1) || self.state.tail == end {
             return Ok(None);
         }
-        let shape = RunShape {
+        let shape = IndexRunShape {
             id: 0,
             level: 0,
             heights: self.state.tail..end,
@@ -184,12 +193,12 @@ impl<E: Engine> Inner<E> {
     }
 
     /// Shows the catalogue's change to readers; a flush leaves no entries in memory.
-    fn publish(&self, flushed: Option<Entries>) -> Result<()> {
+    fn publish(&self, flushed: Option<EntryTable>) -> Result<()> {
         match flushed {
             Some(table) => self.index.replace(&self.state, self.shapes.clone(), table),
             None => {
-                let view = self.engine.view()?;
-                self.index.catch_up(&view, self.site(), &self.state)?;
+                let view = self.database.view()?;
+                self.index.catch_up(&view, self.context(), &self.state)?;
             }
         }
         Ok(())
@@ -211,7 +220,7 @@ impl<E: Engine> Inner<E> {
     }
 }
 
-impl<E: Engine> BlockWriter for Inner<E> {
+impl<D: Database> BlockWriter for Inner<D> {
     fn append(&mut self, run: &[Block], durability: Durability) -> Result<Receipt> {
         let extent = self.state.extent;
         arguments::run("append", extent, run)?;
@@ -231,19 +240,19 @@ impl<E: Engine> BlockWriter for Inner<E> {
         self.prune_part(part, below, limit)
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        arguments::meta(key, value)?;
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        arguments::named_value(key, value)?;
         let before = self.state;
         let held = self.names.get(key).copied();
         let number = held.unwrap_or(before.next_value);
         let mut names = std::mem::take(&mut self.names);
         names.insert(key.to_owned(), number);
-        self.commit("put_meta", durability, |batch, site, state| {
+        self.commit("put_named_value", durability, |batch, context, state| {
             if held.is_none() {
                 state.next_value += 1;
-                put_names(batch, site, &names)?;
+                put_names(batch, context, &names)?;
             }
-            site.put(batch, (Table::Values, number), &[value])
+            context.put(batch, (Table::Values, number), &[value])
         })?;
         self.names = names;
         self.index.move_on(&before, &self.state);
@@ -257,36 +266,37 @@ impl<E: Engine> BlockWriter for Inner<E> {
 
 /// The entries of the next run.
 struct Flush {
-    shape: RunShape,
-    entries: Vec<crate::table::Entry>,
+    shape: IndexRunShape,
+    entries: Vec<crate::entry_table::Entry>,
 }
 
 fn put_flush(
     batch: &mut impl Batch,
-    site: Site<'_>,
-    state: &mut State,
-    shapes: &mut Vec<RunShape>,
+    context: RowContext<'_>,
+    state: &mut RowState,
+    shapes: &mut Vec<IndexRunShape>,
     flush: Flush,
-) -> Result<Entries> {
-    let shape = RunShape {
+) -> Result<EntryTable> {
+    let shape = IndexRunShape {
         id: state.next_run,
         ..flush.shape
     };
     state.next_run += 1;
     state.tail = shape.heights.end;
-    let mut put = |number: u64, content: &[u8]| site.put(batch, (Table::Runs, number), &[content]);
-    let mut maker = RunMaker::new(shape);
+    let mut put =
+        |number: u64, content: &[u8]| context.put(batch, (Table::Runs, number), &[content]);
+    let mut maker = IndexRunMaker::new(shape);
     for entry in flush.entries {
         maker.push(entry, &mut put)?;
     }
     shapes.push(maker.finish(&mut put)?);
-    Ok(Entries::with_room(0))
+    Ok(EntryTable::with_room(0))
 }
 
 fn put_work(
     batch: &mut impl Batch,
-    state: &mut State,
-    shapes: &mut Vec<RunShape>,
+    state: &mut RowState,
+    shapes: &mut Vec<IndexRunShape>,
     work: &Work,
 ) -> Result<()> {
     for (number, row) in &work.rows {
@@ -306,10 +316,10 @@ fn put_work(
 /// Puts a run in the place of those whose heights it covers, and removes their rows.
 pub(super) fn replace_inputs(
     batch: &mut impl Batch,
-    shapes: &mut Vec<RunShape>,
-    shape: &RunShape,
+    shapes: &mut Vec<IndexRunShape>,
+    shape: &IndexRunShape,
 ) -> Result<()> {
-    let covered = |input: &RunShape| {
+    let covered = |input: &IndexRunShape| {
         input.heights.start >= shape.heights.start && input.heights.end <= shape.heights.end
     };
     for input in shapes.iter().filter(|input| covered(input)) {

@@ -5,29 +5,29 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::{Error, Place};
+use crate::{DamageAt, Error};
 
 /// The file that errors are about.
 #[derive(Debug, Clone)]
-pub(super) struct Site {
+pub(super) struct DatabaseFile {
     pub(super) path: PathBuf,
 }
 
-impl Site {
+impl DatabaseFile {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
         }
     }
 
-    /// Translates an error of SQLite. `place` is what was being read or written, in case it is damaged.
+    /// Translates an error of SQLite. `damage_at` is what was being read or written, in case it is damaged.
     ///
     /// All SQL of this backend is fixed and tested, so SQLite's "SQL logic error" (a table or column that
     /// isn't there) and its constraints can only mean that the file is not what we made it.
     pub(super) fn fault(
         &self,
         operation: &'static str,
-        place: Place,
+        damage_at: DamageAt,
     ) -> impl Fn(rusqlite::Error) -> Error {
         move |error| {
             use rusqlite::Error as E;
@@ -53,12 +53,12 @@ impl Site {
                     | ErrorCode::TooBig,
                 ) => Error::Corrupt {
                     path,
-                    place,
+                    damage_at,
                     reason: error.to_string(),
                 },
                 None if conversion => Error::Corrupt {
                     path,
-                    place,
+                    damage_at,
                     reason: error.to_string(),
                 },
                 _ => Error::Io {

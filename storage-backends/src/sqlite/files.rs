@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::presence::lock_name;
 use crate::identity::look;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Names that SQLite gives to files beside a database.
 const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -52,7 +52,7 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
                 "a store was made here, and it has only {} bytes",
                 found.len()
             );
-            return Err(Error::corrupt(&canonical, Place::Structure, reason));
+            return Err(Error::corrupt(&canonical, DamageAt::Structure, reason));
         }
         return not_a_store("no SQLite database");
     }

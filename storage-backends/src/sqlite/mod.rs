@@ -34,13 +34,13 @@ use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
 use crate::identity::leads_nowhere;
-use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, found};
+use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, initialise};
 use crate::toolbox::names::rename_durably;
-use crate::{BlockReader, Error, Place, Result, Store};
-use fault::Site;
+use crate::{BlockReader, DamageAt, Error, Result, Store};
+use fault::DatabaseFile;
 use pool::{Mode, Pool};
 use presence::{Lock, Presence};
-use rows::{SqliteBatch, SqliteEngine, SqliteRows};
+use rows::{SqliteBatch, SqliteDatabase, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
 fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
@@ -58,9 +58,9 @@ fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
     files::refuse_stale_journals(&path)?;
     let fresh = files::beside(&path, ".creating");
     files::remove_remains(&fresh)?;
-    let site = Site::new(&fresh);
-    let made = schema::create(&site, |connection| {
-        found(&mut SqliteBatch::new(connection, &site, "create"), &path)
+    let file = DatabaseFile::new(&fresh);
+    let made = schema::create(&file, |connection| {
+        initialise(&mut SqliteBatch::new(connection, &file, "create"), &path)
     });
     let made = made
         .and_then(|()| files::content(&fresh))
@@ -95,7 +95,7 @@ fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
 
 fn assemble(presence: Arc<Presence>, lock: Lock, options: SqliteOptions) -> Result<Store> {
     let index = Arc::new(SharedIndex::default());
-    let engine = SqliteEngine::open(Site::new(presence.path()), lock, options)?;
+    let engine = SqliteDatabase::open(DatabaseFile::new(presence.path()), lock, options)?;
     let writer = RowWriter::new(engine, Arc::clone(&index), options.index)?;
     let rows = SqliteRows::new(Pool::new(presence, Mode::BesideWriter, options));
     Ok(Store {
@@ -160,7 +160,7 @@ fn check(path: &Path, report: &mut Report) -> Result<()> {
     let (mode, options) = (reading_mode(&presence)?, SqliteOptions::default());
     let rows = || SqliteRows::new(Pool::new(Arc::clone(&presence), mode, options));
     let sqlite = rows();
-    let intact = sqlite.integrity(&mut |reason| report.damage(&path, Place::Structure, reason));
+    let intact = sqlite.integrity(&mut |reason| report.damage(&path, DamageAt::Structure, reason));
     report.sound(intact)?;
     let reader = RowReader::new(Remembering::new(rows()), Arc::default());
     match report.sound(reader)? {
@@ -169,13 +169,13 @@ fn check(path: &Path, report: &mut Report) -> Result<()> {
     }
 }
 
-/// Makes the index anew if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
+/// Rebuilds the index if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
 fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let presence = enter(path)?;
     let lock = presence.lock()?;
-    let site = Site::new(presence.path());
+    let file = DatabaseFile::new(presence.path());
     crate::rows::repair(
-        SqliteEngine::open(site, lock, SqliteOptions::default())?,
+        SqliteDatabase::open(file, lock, SqliteOptions::default())?,
         done,
     )
 }

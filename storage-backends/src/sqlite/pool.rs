@@ -5,11 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::Site;
+use super::fault::DatabaseFile;
 use super::options::SqliteOptions;
 use super::presence::Presence;
 use super::schema;
-use crate::{Place, Result};
+use crate::{DamageAt, Result};
 
 /// Most connections of one reader; further threads wait for one.
 const CONNECTIONS_MAX: usize = 16;
@@ -28,7 +28,7 @@ pub(super) enum Mode {
 
 /// Connections that rest between calls. At most [`CONNECTIONS_MAX`] exist; a call that finds none waits.
 pub(super) struct Pool {
-    site: Site,
+    file: DatabaseFile,
     mode: Mode,
     options: SqliteOptions,
     shared: Mutex<Connections>,
@@ -46,7 +46,7 @@ struct Connections {
 impl Pool {
     pub(super) fn new(presence: Arc<Presence>, mode: Mode, options: SqliteOptions) -> Self {
         Self {
-            site: Site::new(presence.path()),
+            file: DatabaseFile::new(presence.path()),
             mode,
             options,
             shared: Mutex::default(),
@@ -55,8 +55,8 @@ impl Pool {
         }
     }
 
-    pub(super) fn site(&self) -> &Site {
-        &self.site
+    pub(super) fn file(&self) -> &DatabaseFile {
+        &self.file
     }
 
     /// Takes a connection, for as long as the guard lives.
@@ -83,13 +83,13 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let site = &self.site;
+        let file = &self.file;
         let connection = match self.mode {
-            Mode::Alone => schema::connect(site, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            Mode::Immutable => schema::connect_immutable(site)?,
-            Mode::BesideWriter => schema::connect(site, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+            Mode::Alone => schema::connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            Mode::Immutable => schema::connect_immutable(file)?,
+            Mode::BesideWriter => schema::connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
         };
-        let fault = self.site.fault("open", Place::Structure);
+        let fault = self.file.fault("open", DamageAt::Structure);
         connection
             .pragma_update(None, "query_only", "ON")
             .map_err(&fault)?;

@@ -8,14 +8,14 @@ use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::fault::Site;
+use super::fault::DatabaseFile;
 use super::files;
 use super::options::SqliteOptions;
 use super::pool::{Pool, Taken};
 use super::presence::Lock;
 use super::schema;
-use crate::rows::{Batch, Engine, Rows, Table, View};
-use crate::{Durability, Error, Place, Result};
+use crate::rows::{Batch, Database, Rows, Table, View};
+use crate::{DamageAt, Durability, Error, Result};
 
 /// Pages in the log after which a commit also moves them into the file: 16 MiB.
 const CHECKPOINT_PAGES: i32 = 4096;
@@ -27,7 +27,7 @@ const VACUUM_PAGES: u32 = 4096;
 /// What reads rows on a connection.
 pub(super) struct SqliteView<'a, C: Deref<Target = Connection>> {
     connection: C,
-    site: &'a Site,
+    file: &'a DatabaseFile,
     operation: &'static str,
     /// Whether dropping this ends a transaction.
     ends: bool,
@@ -76,12 +76,12 @@ impl<C: Deref<Target = Connection>> View for SqliteView<'_, C> {
             let mut statement = self.connection.prepare_cached(select(table))?;
             statement.query_row([key], |row| row.get(0)).optional()
         };
-        let found = row().map_err(self.site.fault(self.operation, table.place(number)))?;
+        let found = row().map_err(self.file.fault(self.operation, table.damage_at(number)))?;
         Ok(found.map(Bytes::from))
     }
 
     fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
-        let fault = self.site.fault(self.operation, Place::Structure);
+        let fault = self.file.fault(self.operation, DamageAt::Structure);
         let sql = format!("SELECT number FROM {} ORDER BY number", table.name());
         let mut statement = self.connection.prepare(&sql).map_err(&fault)?;
         let mut rows = statement.query([]).map_err(&fault)?;
@@ -105,7 +105,7 @@ impl SqliteRows {
 
     /// What SQLite itself finds wrong with the file.
     pub(super) fn integrity(&self, visit: &mut dyn FnMut(String)) -> Result<()> {
-        let fault = self.pool.site().fault("check", Place::Structure);
+        let fault = self.pool.file().fault("check", DamageAt::Structure);
         let connection = self.pool.take()?;
         let mut statement = connection
             .prepare("PRAGMA integrity_check(1000)")
@@ -126,21 +126,21 @@ impl Rows for SqliteRows {
 
     fn view(&self) -> Result<Self::View<'_>> {
         let connection = self.pool.take()?;
-        let site = self.pool.site();
+        let file = self.pool.file();
         let begin = connection
             .prepare_cached("BEGIN")
             .and_then(|mut begin| begin.execute([]));
-        begin.map_err(site.fault("read", Place::Structure))?;
+        begin.map_err(file.fault("read", DamageAt::Structure))?;
         Ok(SqliteView {
             connection,
-            site,
+            file,
             operation: "read",
             ends: true,
         })
     }
 
     fn path(&self) -> &Path {
-        &self.pool.site().path
+        &self.pool.file().path
     }
 
     fn bytes_on_disk(&self) -> Result<u64> {
@@ -154,11 +154,15 @@ pub(super) struct SqliteBatch<'a> {
 }
 
 impl<'a> SqliteBatch<'a> {
-    pub(super) fn new(connection: &'a Connection, site: &'a Site, operation: &'static str) -> Self {
+    pub(super) fn new(
+        connection: &'a Connection,
+        file: &'a DatabaseFile,
+        operation: &'static str,
+    ) -> Self {
         Self {
             view: SqliteView {
                 connection,
-                site,
+                file,
                 operation,
                 ends: false,
             },
@@ -180,7 +184,7 @@ impl Batch for SqliteBatch<'_> {
     fn put(&mut self, table: Table, number: u64, row: &[u8]) -> Result<()> {
         let SqliteView {
             connection,
-            site,
+            file,
             operation,
             ..
         } = &self.view;
@@ -190,13 +194,13 @@ impl Batch for SqliteBatch<'_> {
         };
         execute()
             .map(drop)
-            .map_err(site.fault(operation, table.place(number)))
+            .map_err(file.fault(operation, table.damage_at(number)))
     }
 
     fn remove(&mut self, table: Table, numbers: Range<u64>) -> Result<()> {
         let SqliteView {
             connection,
-            site,
+            file,
             operation,
             ..
         } = &self.view;
@@ -207,7 +211,7 @@ impl Batch for SqliteBatch<'_> {
         connection
             .execute(&sql, [signed(numbers.start), signed(numbers.end)])
             .map(drop)
-            .map_err(site.fault(operation, table.place(numbers.start)))
+            .map_err(file.fault(operation, table.damage_at(numbers.start)))
     }
 }
 
@@ -217,17 +221,17 @@ impl Batch for SqliteBatch<'_> {
 /// earlier ones. NORMAL leaves that to the operating system, yet still flushes around a checkpoint, so
 /// that loss of power can take the latest transactions but never damages the file; OFF could, so the
 /// contract's `Memory` is served as `Os`.
-pub(super) struct SqliteEngine {
-    site: Site,
+pub(super) struct SqliteDatabase {
+    file: DatabaseFile,
     connection: Connection,
     synchronous: Durability,
     // Last, so that the connection is closed before another writer gets in.
     _lock: Lock,
 }
 
-impl SqliteEngine {
-    pub(super) fn open(site: Site, lock: Lock, options: SqliteOptions) -> Result<Self> {
-        let connection = schema::connect(&site, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+impl SqliteDatabase {
+    pub(super) fn open(file: DatabaseFile, lock: Lock, options: SqliteOptions) -> Result<Self> {
+        let connection = schema::connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let configure = || -> rusqlite::Result<bool> {
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", "FULL")?;
@@ -246,14 +250,14 @@ impl SqliteEngine {
             )?;
             connection.is_readonly("main")
         };
-        if configure().map_err(site.fault("open", Place::Structure))? {
+        if configure().map_err(file.fault("open", DamageAt::Structure))? {
             return Err(Error::ReadOnly {
                 operation: "write",
-                path: site.path,
+                path: file.path,
             });
         }
         Ok(Self {
-            site,
+            file,
             connection,
             synchronous: Durability::Disk,
             _lock: lock,
@@ -275,7 +279,7 @@ impl SqliteEngine {
     /// Gives the free pages of the file back to the file system, also those that an interrupted call left.
     /// Stops early while a reader's snapshot needs the log; the next pruning continues.
     fn give_back_pages(&self) -> Result<()> {
-        let fault = self.site.fault("prune", Place::Structure);
+        let fault = self.file.fault("prune", DamageAt::Structure);
         let free_pages = || -> Result<i64> {
             self.connection
                 .pragma_query_value(None, "freelist_count", |row| row.get(0))
@@ -309,19 +313,19 @@ impl SqliteEngine {
         let busy: i64 = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(self.site.fault("prune", Place::Structure))?;
+            .map_err(self.file.fault("prune", DamageAt::Structure))?;
         Ok(busy == 0)
     }
 }
 
-impl Engine for SqliteEngine {
+impl Database for SqliteDatabase {
     type View<'a> = SqliteView<'a, &'a Connection>;
     type Batch<'a> = SqliteBatch<'a>;
 
     fn view(&self) -> Result<Self::View<'_>> {
         Ok(SqliteView {
             connection: &self.connection,
-            site: &self.site,
+            file: &self.file,
             operation: "read",
             ends: false,
         })
@@ -334,29 +338,29 @@ impl Engine for SqliteEngine {
         fill: impl FnOnce(&mut Self::Batch<'_>) -> Result<T>,
     ) -> Result<(T, Durability)> {
         self.set_synchronous(durability)
-            .map_err(self.site.fault(operation, Place::Structure))?;
-        let fault = self.site.fault(operation, Place::Structure);
+            .map_err(self.file.fault(operation, DamageAt::Structure))?;
+        let fault = self.file.fault(operation, DamageAt::Structure);
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .map_err(&fault)?;
-        let outcome = fill(&mut SqliteBatch::new(&transaction, &self.site, operation))?;
+        let outcome = fill(&mut SqliteBatch::new(&transaction, &self.file, operation))?;
         transaction.commit().map_err(&fault)?;
         Ok((outcome, self.synchronous))
     }
 
     fn path(&self) -> &Path {
-        &self.site.path
+        &self.file.path
     }
 
     fn settle(&mut self) -> Result<u64> {
         // So that bytes of the log that were to go anyway aren't counted as freed.
         self.checkpoint()?;
-        files::content_bytes(&self.site.path)
+        files::content_bytes(&self.file.path)
     }
 
     fn give_back(&mut self, _: &[(Table, Range<u64>)]) -> Result<u64> {
         self.give_back_pages()?;
-        files::content_bytes(&self.site.path)
+        files::content_bytes(&self.file.path)
     }
 }
 
@@ -395,7 +399,7 @@ mod tests {
         let options = SqliteOptions::default();
         drop(create(&path, options).unwrap());
         let lock = Presence::enter(&path).unwrap().lock().unwrap();
-        let engine = SqliteEngine::open(Site::new(&path), lock, options).unwrap();
+        let engine = SqliteDatabase::open(DatabaseFile::new(&path), lock, options).unwrap();
         // SQLite then reports what it does for ENOSPC.
         let limit = |_: &rusqlite::Row<'_>| Ok(());
         engine

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::Site;
+use super::fault::DatabaseFile;
 use super::files::was_made;
 use crate::rows::Table;
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 /// "HLG1", in the header of every store.
 const APPLICATION_ID: u32 = 0x484C_4731;
@@ -28,12 +28,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_BYTES: u32 = 4096;
 
 /// Makes an empty store at a path where nothing is, and closes it: one file, and all of it on the disk.
-pub(super) fn create(site: &Site, fill: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
-    let fault = site.fault("create", Place::Structure);
+pub(super) fn create(
+    file: &DatabaseFile,
+    fill: impl FnOnce(&Connection) -> Result<()>,
+) -> Result<()> {
+    let fault = file.fault("create", DamageAt::Structure);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(&site.path, flags).map_err(&fault)?;
+    let mut connection = Connection::open_with_flags(&file.path, flags).map_err(&fault)?;
     let prepare = |connection: &Connection| -> rusqlite::Result<()> {
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -63,40 +66,40 @@ pub(super) fn create(site: &Site, fill: impl FnOnce(&Connection) -> Result<()>) 
 /// Refuses a file that is certainly not a store of this version, by its first [`HEAD_BYTES`]. Both numbers stand
 /// there since creation, so it doesn't matter what is in the log, nor whether a writer is at work.
 pub(super) fn refuse_stranger_file(path: &Path, head: &[u8]) -> Result<()> {
-    let site = Site::new(path);
+    let file = DatabaseFile::new(path);
     let number = |at: usize| {
         let bytes = head.get(at..at + 4)?;
         bytes.try_into().map(u32::from_be_bytes).ok()
     };
     match (number(APPLICATION_ID_AT), number(USER_VERSION_AT)) {
         (Some(application), Some(version)) if head.starts_with(MAGIC) => {
-            refuse_stranger(&site, (application, version))
+            refuse_stranger(&file, (application, version))
         }
-        _ => not_a_store(&site, "no SQLite database".to_owned()),
+        _ => not_a_store(&file, "no SQLite database".to_owned()),
     }
 }
 
 /// Opens a connection to an existing store.
-pub(super) fn connect(site: &Site, flags: OpenFlags) -> Result<Connection> {
+pub(super) fn connect(file: &DatabaseFile, flags: OpenFlags) -> Result<Connection> {
     let connection =
-        Connection::open_with_flags(&site.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-    prepare(site, connection)
+        Connection::open_with_flags(&file.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    prepare(file, connection)
 }
 
 /// Opens a connection that takes the file as it is, for good: it reads no log, makes no file and takes no lock.
-pub(super) fn connect_immutable(site: &Site) -> Result<Connection> {
+pub(super) fn connect_immutable(file: &DatabaseFile) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(immutable_uri(&site.path), flags);
-    prepare(site, connection)
+    let connection = Connection::open_with_flags(immutable_uri(&file.path), flags);
+    prepare(file, connection)
 }
 
-fn prepare(site: &Site, connection: rusqlite::Result<Connection>) -> Result<Connection> {
-    let fault = site.fault("open", Place::Structure);
+fn prepare(file: &DatabaseFile, connection: rusqlite::Result<Connection>) -> Result<Connection> {
+    let fault = file.fault("open", DamageAt::Structure);
     let connection = connection.map_err(&fault)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(&fault)?;
-    refuse_stranger(site, identity(&connection).map_err(&fault)?)?;
+    refuse_stranger(file, identity(&connection).map_err(&fault)?)?;
     connection
         .pragma_update(None, "trusted_schema", "OFF")
         .map_err(&fault)?;
@@ -119,15 +122,15 @@ fn identity(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
     ))
 }
 
-fn refuse_stranger(site: &Site, (application, version): (u32, u32)) -> Result<()> {
+fn refuse_stranger(file: &DatabaseFile, (application, version): (u32, u32)) -> Result<()> {
     if application != APPLICATION_ID {
         let found = format!(
             "an SQLite database of another application (application id {application:#010x})"
         );
-        return not_a_store(site, found);
+        return not_a_store(file, found);
     }
     if version != SCHEMA_VERSION {
-        let path = site.path.clone();
+        let path = file.path.clone();
         return Err(Error::Version {
             path,
             found: version,
@@ -137,13 +140,13 @@ fn refuse_stranger(site: &Site, (application, version): (u32, u32)) -> Result<()
     Ok(())
 }
 
-fn not_a_store<T>(site: &Site, found: String) -> Result<T> {
-    if was_made(&site.path) {
+fn not_a_store<T>(file: &DatabaseFile, found: String) -> Result<T> {
+    if was_made(&file.path) {
         let reason = format!("a store was made here, and it is {found}");
-        return Err(Error::corrupt(&site.path, Place::Structure, reason));
+        return Err(Error::corrupt(&file.path, DamageAt::Structure, reason));
     }
     Err(Error::NotAStore {
-        path: site.path.clone(),
+        path: file.path.clone(),
         found,
     })
 }

@@ -2,7 +2,7 @@
 //! again.
 //!
 //! A store exists once its directory has the file `store`, which gets its name last. Creating makes the other files first, under
-//! a lock on `store.new`; what an interrupted creation left is recognised and made anew, and one that fails leaves nothing.
+//! a lock on `store.new`; what an interrupted creation left is recognised and rebuilt, and one that fails leaves nothing.
 
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::io;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::sync_directory;
 use crate::identity::{leads_nowhere, look};
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 pub(crate) const STORE: &str = "store";
 /// What the file `store` is called until all else is there.
@@ -91,7 +91,7 @@ pub(crate) fn without_store(content: &impl Content, path: &Path, directory: &Pat
             let store = directory.join(STORE);
             return Ok(Error::corrupt(
                 &store,
-                Place::Structure,
+                DamageAt::Structure,
                 "the file is missing",
             ));
         }
@@ -173,7 +173,7 @@ fn make(content: &impl Content, path: &Path, directory: &Path) -> Result<()> {
 }
 
 /// Takes away what creating made, `store.new` last, so that what is left is vacant at any moment. What can't be removed
-/// stays, to be made anew.
+/// stays, to be rebuilt.
 fn take_back(content: &impl Content, directory: &Path) {
     let fresh = directory.join(CREATING);
     let _ = fs::rename(directory.join(STORE), &fresh);

@@ -1,7 +1,7 @@
 //! The writer that failure poisons: one for all backends.
 //!
 //! Invariant: once a mutation has failed with anything but an argument error, or has panicked, no later one runs. The latch never
-//! opens again; only opening the store anew, which reads what is really there, makes a new one.
+//! opens again; only opening the store again, which reads what is really there, makes a new one.
 
 use std::path::PathBuf;
 
@@ -73,8 +73,10 @@ impl<W: Unguarded> BlockWriter for Guarded<W> {
         self.run("prune", |writer| writer.prune(part, below, limit))
     }
 
-    fn put_meta(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
-        self.run("put_meta", |writer| writer.put_meta(key, value, durability))
+    fn put_named_value(&mut self, key: &str, value: &[u8], durability: Durability) -> Result<()> {
+        self.run("put_named_value", |writer| {
+            writer.put_named_value(key, value, durability)
+        })
     }
 
     fn sync(&mut self) -> Result<Receipt> {
@@ -213,7 +215,7 @@ mod tests {
             Err(fault())
         }
 
-        fn put_meta(&mut self, _: &str, _: &[u8], _: Durability) -> Result<()> {
+        fn put_named_value(&mut self, _: &str, _: &[u8], _: Durability) -> Result<()> {
             match self.fails {
                 true => Err(fault()),
                 false => Ok(()),
@@ -255,7 +257,10 @@ mod tests {
             writer.truncate(1).unwrap();
             // Nothing was written for it.
             writer.append(&[], Durability::Os).unwrap_err();
-            assert_eq!(writer.put_meta("a", b"", Durability::Os).is_err(), fails);
+            assert_eq!(
+                writer.put_named_value("a", b"", Durability::Os).is_err(),
+                fails
+            );
             drop(writer);
             assert_eq!(*notes.lock().unwrap(), expected);
         }

@@ -5,23 +5,23 @@ use std::fs;
 use hubledger_storage::{Checked, Damage, Error, Repaired};
 
 use super::support::{ask, ask_entries};
-use super::{BODY_BYTES, END, FLOOR, INDEX_FLOOR, Place, extent};
+use super::{BODY_BYTES, DamageAt, END, FLOOR, INDEX_FLOOR, extent};
 
-fn check(place: &Place) -> Result<(Checked, Vec<Damage>), Error> {
+fn check(place: &DamageAt) -> Result<(Checked, Vec<Damage>), Error> {
     let mut found = Vec::new();
     let checked = place.url().check(&mut |damage| found.push(damage))?;
     assert_eq!(checked.damage, found.len() as u64);
     Ok((checked, found))
 }
 
-fn repair(place: &Place) -> Result<Vec<Repaired>, Error> {
+fn repair(place: &DamageAt) -> Result<Vec<Repaired>, Error> {
     let mut done = Vec::new();
     place.url().repair(&mut |repaired| done.push(repaired))?;
     Ok(done)
 }
 
 #[track_caller]
-fn assert_sound(place: &Place) {
+fn assert_sound(place: &DamageAt) {
     let (checked, found) = check(place).unwrap();
     assert_eq!(found, []);
     assert_eq!(
@@ -30,7 +30,7 @@ fn assert_sound(place: &Place) {
     );
 }
 
-fn flip(place: &Place, name: &str, offset: usize) {
+fn flip(place: &DamageAt, name: &str, offset: usize) {
     let mut bytes = fs::read(place.file(name)).unwrap();
     bytes[offset] ^= 0x10;
     fs::write(place.file(name), bytes).unwrap();
@@ -38,12 +38,12 @@ fn flip(place: &Place, name: &str, offset: usize) {
 
 #[test]
 fn a_sound_store_has_no_damage_and_is_not_changed() {
-    for place in [Place::with_chain(), Place::with_branches()] {
+    for place in [DamageAt::with_chain(), DamageAt::with_branches()] {
         assert_sound_and_unchanged(&place);
     }
 }
 
-fn assert_sound_and_unchanged(place: &Place) {
+fn assert_sound_and_unchanged(place: &DamageAt) {
     let before = place.content();
     assert_sound(place);
     assert!(place.content() == before);
@@ -58,15 +58,15 @@ fn assert_sound_and_unchanged(place: &Place) {
 /// But for bytes that were pruned and are zeros now.
 #[test]
 fn every_flipped_byte_is_found() {
-    assert_flips_are_found(&Place::with_chain());
+    assert_flips_are_found(&DamageAt::with_chain());
 }
 
 #[test]
 fn every_flipped_byte_is_found_where_blocks_were_replaced() {
-    assert_flips_are_found(&Place::with_branches());
+    assert_flips_are_found(&DamageAt::with_branches());
 }
 
-fn assert_flips_are_found(whole: &Place) {
+fn assert_flips_are_found(whole: &DamageAt) {
     let mut flips = 0;
     for (name, bytes) in whole.content() {
         for offset in (flips % 7..bytes.len()).step_by(1 + bytes.len() / 50) {
@@ -91,7 +91,7 @@ fn assert_flips_are_found(whole: &Place) {
 
 #[test]
 fn all_damage_is_told_also_of_a_store_that_can_not_be_opened() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let files = place.files();
     let last = |kind| files.iter().rfind(|name| name.starts_with(kind)).unwrap();
     let damaged = [
@@ -120,7 +120,7 @@ fn all_damage_is_told_also_of_a_store_that_can_not_be_opened() {
 
 #[test]
 fn a_missing_file_is_damage() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for name in ["heads-00000001", "bodies-00000001", "meta-00000000", "mark"] {
         let place = whole.copy();
         fs::remove_file(place.file(name)).unwrap();
@@ -132,7 +132,7 @@ fn a_missing_file_is_damage() {
 
 #[test]
 fn repair_makes_again_what_follows_from_the_log() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     let indexes: Vec<String> = whole
         .files()
         .into_iter()
@@ -142,7 +142,7 @@ fn repair_makes_again_what_follows_from_the_log() {
     flip(&place, &indexes[0], 1000);
     fs::remove_file(place.file(&indexes[1])).unwrap();
     flip(&place, "mark", 90);
-    // One that was written anew and one that was not.
+    // One that was rewritten and one that was not.
     for name in ["heads-00000000", "heads-00000001"] {
         let length = fs::metadata(place.file(name)).unwrap().len() as usize;
         flip(&place, name, length - 10);
@@ -172,7 +172,7 @@ fn repair_makes_again_what_follows_from_the_log() {
 
 #[test]
 fn repair_invents_nothing() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for (name, offset) in [("bodies-00000001", 700), ("heads-00000001", 300)] {
         let place = whole.copy();
         flip(&place, name, offset);

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hubledger_storage::{Block, Durability, Error, Extent, Location, LogOptions, Part, Store};
 
 use super::support::{ask, ask_entries, await_index, block, id};
-use super::{BODY_BYTES, END, FLOOR, INDEX_FLOOR, Place, SMALL, extent, fork};
+use super::{BODY_BYTES, DamageAt, END, FLOOR, INDEX_FLOOR, SMALL, extent, fork};
 
 #[test]
 fn missing_and_torn_index_files_are_made_again() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     let indexes: Vec<String> = whole
         .files()
         .into_iter()
@@ -45,7 +45,7 @@ fn missing_and_torn_index_files_are_made_again() {
 
 #[test]
 fn until_it_is_indexed_a_segment_is_not_absent() {
-    let place = Place::with_chain_in(LogOptions {
+    let place = DamageAt::with_chain_in(LogOptions {
         segment_bytes: 2000,
         ..SMALL
     });
@@ -79,15 +79,15 @@ fn until_it_is_indexed_a_segment_is_not_absent() {
 /// readers and for writers.
 #[test]
 fn a_flipped_byte_is_reported_or_harmless() {
-    assert_flips_are_told(&Place::with_chain());
+    assert_flips_are_told(&DamageAt::with_chain());
 }
 
 #[test]
 fn a_flipped_byte_is_reported_or_harmless_where_blocks_were_replaced() {
-    assert_flips_are_told(&Place::with_branches());
+    assert_flips_are_told(&DamageAt::with_branches());
 }
 
-fn assert_flips_are_told(whole: &Place) {
+fn assert_flips_are_told(whole: &DamageAt) {
     let (mut reported, mut harmless, mut number) = (0, 0, 0_usize);
     for (name, bytes) in whole.content() {
         let stride = 1 + bytes.len() / 60;
@@ -119,12 +119,12 @@ fn assert_flips_are_told(whole: &Place) {
 
 #[test]
 fn a_shorter_file_is_reported_or_made_again() {
-    for whole in [Place::with_chain(), Place::with_branches()] {
+    for whole in [DamageAt::with_chain(), DamageAt::with_branches()] {
         assert_cuts_are_told(&whole);
     }
 }
 
-fn assert_cuts_are_told(whole: &Place) {
+fn assert_cuts_are_told(whole: &DamageAt) {
     for (name, bytes) in whole.content() {
         for kept in (0..bytes.len()).step_by(1 + bytes.len() / 12) {
             let place = whole.copy();
@@ -144,17 +144,17 @@ fn assert_cuts_are_told(whole: &Place) {
 }
 
 /// Asks a reader alone.
-fn read(place: &Place) -> Result<(), Error> {
+fn read(place: &DamageAt) -> Result<(), Error> {
     let reader = SMALL.open_read_only(&place.directory())?;
     let first = ask(&*reader, extent(), BODY_BYTES).and(ask_entries(&*reader, extent()));
     let name = reader
-        .meta("name")
+        .named_value("name")
         .map(|value| assert_eq!(value.as_deref(), Some(&b"value"[..])));
     first.and(name)
 }
 
 /// Asks beside a writer, and has it go on.
-fn write(place: &Place) -> Result<(), Error> {
+fn write(place: &DamageAt) -> Result<(), Error> {
     let Store { mut writer, reader } = SMALL.open(&place.directory())?;
     ask(&*reader, extent(), BODY_BYTES)?;
     let run: Vec<Block> = (END..END + 8)
@@ -162,7 +162,7 @@ fn write(place: &Place) -> Result<(), Error> {
         .collect();
     writer.append(&run, Durability::Os)?;
     let extent = Extent {
-        floor: FLOOR + 19,
+        body_floor: FLOOR + 19,
         index_floor: FLOOR + 18,
         header_floor: FLOOR + 14,
         end: FLOOR + 31,
@@ -178,7 +178,7 @@ fn write(place: &Place) -> Result<(), Error> {
 /// The mark tells what was synced last; of what was synced before, the frames after it tell too.
 #[test]
 fn damage_to_what_was_durable_is_an_error_also_if_the_mark_is_old() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     let mark = fs::read(place.file("mark")).unwrap();
     for height in 0..8 {
@@ -196,7 +196,7 @@ fn damage_to_what_was_durable_is_an_error_also_if_the_mark_is_old() {
     }
 }
 
-/// What the frames told of it went with them when the heads of the open segment were written anew.
+/// What the frames told of it went with them when the heads of the open segment were rewritten.
 #[test]
 fn damage_to_stripped_heads_of_the_open_segment_is_an_error_also_if_the_mark_is_old() {
     let mut before = 0;
@@ -219,7 +219,7 @@ fn damage_to_stripped_heads_of_the_open_segment_is_an_error_also_if_the_mark_is_
     }
     fs::write(place.file(last), &whole).unwrap();
     let extent = Extent {
-        floor: END - 1,
+        body_floor: END - 1,
         index_floor: END - 1,
         header_floor: END - 1,
         end: END,
@@ -265,7 +265,7 @@ impl tracing::Subscriber for Warnings {
 
 #[test]
 fn a_torn_tail_is_cut_by_a_writer_who_says_so() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let files = place.files();
     let last = files
         .iter()
@@ -304,8 +304,8 @@ fn frames(heads: &[u8]) -> Vec<(usize, u32)> {
 }
 
 /// A closed store of [`END`] blocks, treated further by `treat`, whose mark tells of none of it.
-fn chain_of_an_old_mark(treat: impl FnOnce(&Place, Store)) -> Place {
-    let place = Place::new();
+fn chain_of_an_old_mark(treat: impl FnOnce(&DamageAt, Store)) -> DamageAt {
+    let place = DamageAt::new();
     let mut store = SMALL.create(&place.directory()).unwrap();
     let mark = fs::read(place.file("mark")).unwrap();
     for height in 0..END {
@@ -318,7 +318,7 @@ fn chain_of_an_old_mark(treat: impl FnOnce(&Place, Store)) -> Place {
 }
 
 /// The name of the last file of a kind.
-fn last_of(place: &Place, kind: &str) -> String {
+fn last_of(place: &DamageAt, kind: &str) -> String {
     let files = place.files();
     files
         .into_iter()
@@ -327,7 +327,7 @@ fn last_of(place: &Place, kind: &str) -> String {
 }
 
 /// Cuts the heads of the open segment before their last frame of a kind.
-fn cut_before_frame(place: &Place, kind: u32) {
+fn cut_before_frame(place: &DamageAt, kind: u32) {
     let path = place.file(&last_of(place, "heads"));
     let heads = fs::read(&path).unwrap();
     let frame = frames(&heads).into_iter().rfind(|frame| frame.1 == kind);
@@ -438,7 +438,7 @@ fn a_replacement_that_was_cut_away_is_told_by_the_index_files_made_after_it() {
 /// What another program wrote into a file that it took for one of version 2.
 #[test]
 fn a_replacement_in_a_file_of_version_2_is_damage() {
-    let place = Place::with_branches();
+    let place = DamageAt::with_branches();
     let last = last_of(&place, "heads");
     let path = place.file(&last);
     let mut heads = fs::read(&path).unwrap();
@@ -513,7 +513,7 @@ fn a_log_that_was_cut_is_no_shorter_chain_though_its_mark_is_damaged_too() {
 
 #[test]
 fn a_store_has_its_mark_from_the_first_on() {
-    let place = Place::new();
+    let place = DamageAt::new();
     drop(place.url().create().unwrap());
     fs::remove_file(place.file("mark")).unwrap();
     place.assert_refused("mark", "the file is missing");
@@ -522,7 +522,7 @@ fn a_store_has_its_mark_from_the_first_on() {
 /// A write of the mark that was torn leaves the slot before it.
 #[test]
 fn a_mark_with_one_damaged_slot_can_be_read_and_is_told_of() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for slot in [80, 144] {
         let place = whole.copy();
         let mut mark = fs::read(place.file("mark")).unwrap();

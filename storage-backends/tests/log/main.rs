@@ -34,9 +34,9 @@ const SMALL: LogOptions = LogOptions {
     cache_bytes: 3000,
 };
 
-struct Place(TempDir);
+struct DamageAt(TempDir);
 
-impl Place {
+impl DamageAt {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -53,7 +53,7 @@ impl Place {
         self.directory().join(name)
     }
 
-    /// A closed store of some small segments, pruned as [`extent`] says, whose first heads were written anew.
+    /// A closed store of some small segments, pruned as [`extent`] says, whose first heads were rewritten.
     fn with_chain() -> Self {
         Self::with_chain_in(SMALL)
     }
@@ -77,7 +77,7 @@ impl Place {
         }
         store
             .writer
-            .put_meta("name", b"value", Durability::Disk)
+            .put_named_value("name", b"value", Durability::Disk)
             .unwrap();
     }
 
@@ -166,7 +166,7 @@ fn fork(height: u64) -> Block {
 
 fn extent() -> Extent {
     Extent {
-        floor: FLOOR,
+        body_floor: FLOOR,
         index_floor: INDEX_FLOOR,
         header_floor: HEADER_FLOOR,
         end: END,

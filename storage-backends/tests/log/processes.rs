@@ -10,14 +10,14 @@ use std::process::{Command, Stdio};
 use hubledger_storage::{Block, Durability, Error, Extent, StoreUrl};
 
 use super::support::{ask, block};
-use super::{BODY_BYTES, END, Place, extent};
+use super::{BODY_BYTES, DamageAt, END, extent};
 
 /// Tells a child where its store is, and what to do.
 const CHILD: &str = "HUBLEDGER_STORAGE_LOG_TEST";
 
 #[test]
 fn one_writer_through_all_names_of_a_directory() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let held = place.url().open().unwrap();
     let link = place.0.path().join("link");
     std::os::unix::fs::symlink(place.directory(), &link).unwrap();
@@ -38,7 +38,7 @@ fn one_store_through_two_mounts_of_a_directory() {
     if !fs::metadata("/proc/self").is_ok_and(|own| is_root(&own)) {
         return println!("not run: only root can mount");
     }
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let second = place.0.path().join("second");
     fs::create_dir(&second).unwrap();
     let mut command = Command::new("unshare");
@@ -55,7 +55,7 @@ fn one_store_through_two_mounts_of_a_directory() {
 
 #[test]
 fn a_store_in_use_by_another_process_is_refused() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let mut child = start_child("hold", &place.directory());
     let mut line = String::new();
     let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -71,7 +71,7 @@ fn a_store_in_use_by_another_process_is_refused() {
 
 #[test]
 fn a_read_only_place_can_be_read_and_says_so_to_writers() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let mode = |mode| fs::Permissions::from_mode(mode);
     fs::set_permissions(place.0.path(), mode(0o755)).unwrap();
     for name in place.files() {
@@ -93,7 +93,7 @@ fn a_read_only_place_can_be_read_and_says_so_to_writers() {
 /// The shell limits the size of the files that the child may write.
 #[test]
 fn a_full_disk_is_an_error_and_the_store_opens_again() {
-    let place = Place::new();
+    let place = DamageAt::new();
     drop(place.url().create().unwrap());
     let status = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""])
@@ -117,7 +117,7 @@ fn a_full_disk_is_an_error_and_the_store_opens_again() {
 /// The shell limits how many files the child may have open.
 #[test]
 fn a_store_is_made_whole_or_not_at_all_where_descriptors_run_out() {
-    let limited = |task: &str, limit: u32, place: &Place| {
+    let limited = |task: &str, limit: u32, place: &DamageAt| {
         let output = Command::new("sh")
             .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
@@ -129,7 +129,7 @@ fn a_store_is_made_whole_or_not_at_all_where_descriptors_run_out() {
     };
     let mut failed = 0;
     for limit in 4..100 {
-        let place = Place::new();
+        let place = DamageAt::new();
         let is_there = limit % 2 == 0;
         if is_there {
             fs::create_dir(place.directory()).unwrap();

@@ -4,11 +4,11 @@ use std::fs;
 
 use hubledger_storage::{Error, StoreUrl};
 
-use super::Place;
+use super::DamageAt;
 
 #[test]
 fn another_programs_directory_is_refused_and_unchanged() {
-    let place = Place::new();
+    let place = DamageAt::new();
     fs::create_dir(place.directory()).unwrap();
     fs::write(place.file("notes.txt"), "mine").unwrap();
     place.assert_refused("chain", "a directory without the file `store`");
@@ -31,7 +31,7 @@ fn another_programs_directory_is_refused_and_unchanged() {
 
 #[test]
 fn a_file_is_refused_and_what_is_missing_is_missing() {
-    let place = Place::new();
+    let place = DamageAt::new();
     assert!(place.url().open().unwrap_err().is_not_found());
     assert!(!place.url().exists());
     fs::write(place.directory(), "x").unwrap();
@@ -59,7 +59,7 @@ fn an_empty_directory_and_an_interrupted_creation_may_become_a_store() {
         &["store.new"],
         &["store.new", "bodies-00000000", "mark"],
     ] {
-        let place = Place::new();
+        let place = DamageAt::new();
         fs::create_dir(place.directory()).unwrap();
         for name in leftovers {
             fs::write(place.file(name), "half").unwrap();
@@ -81,7 +81,7 @@ fn an_empty_directory_and_an_interrupted_creation_may_become_a_store() {
 
 #[test]
 fn another_version_is_refused_whichever_file_has_it() {
-    for whole in [Place::with_chain(), Place::with_branches()] {
+    for whole in [DamageAt::with_chain(), DamageAt::with_branches()] {
         assert_versions_are_refused(&whole);
     }
 }
@@ -89,16 +89,16 @@ fn another_version_is_refused_whichever_file_has_it() {
 /// A store stays as it is for programs of before until blocks are replaced; then the first file that they would misread refuses them.
 #[test]
 fn only_heads_from_the_first_replacement_on_are_of_version_3() {
-    let versions = |place: &Place| -> Vec<(String, u8)> {
+    let versions = |place: &DamageAt| -> Vec<(String, u8)> {
         let content = place.content().into_iter();
         content.map(|(name, bytes)| (name, bytes[8])).collect()
     };
     assert!(
-        versions(&Place::with_chain())
+        versions(&DamageAt::with_chain())
             .iter()
             .all(|(_, found)| *found == 2)
     );
-    let found = versions(&Place::with_branches());
+    let found = versions(&DamageAt::with_branches());
     let (heads, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|(name, _)| name.starts_with("heads"));
@@ -110,7 +110,7 @@ fn only_heads_from_the_first_replacement_on_are_of_version_3() {
     );
 }
 
-fn assert_versions_are_refused(whole: &Place) {
+fn assert_versions_are_refused(whole: &DamageAt) {
     for name in whole.files() {
         let place = whole.copy();
         let mut bytes = fs::read(place.file(&name)).unwrap();
@@ -125,7 +125,7 @@ fn assert_versions_are_refused(whole: &Place) {
 /// That it is none of this version, or no store at all, would be believed without looking for a backup.
 #[test]
 fn a_damaged_superblock_is_damage_whichever_file_has_it() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for (name, bytes) in whole.content() {
         if name.starts_with("index") {
             continue;
@@ -147,7 +147,7 @@ fn a_damaged_superblock_is_damage_whichever_file_has_it() {
 
 #[test]
 fn a_store_that_lost_the_file_that_names_it_is_damaged() {
-    for place in [Place::with_chain(), Place::new()] {
+    for place in [DamageAt::with_chain(), DamageAt::new()] {
         if !place.directory().exists() {
             drop(place.url().create().unwrap());
         }
@@ -165,7 +165,7 @@ fn a_store_that_lost_the_file_that_names_it_is_damaged() {
 
 #[test]
 fn a_file_of_another_store_is_refused() {
-    let (whole, other) = (Place::with_chain(), Place::with_chain());
+    let (whole, other) = (DamageAt::with_chain(), DamageAt::with_chain());
     for name in whole.files() {
         let place = whole.copy();
         fs::copy(other.file(&name), place.file(&name)).unwrap();
@@ -176,7 +176,7 @@ fn a_file_of_another_store_is_refused() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     let needed = |name: &&String| !(name.starts_with("index") || *name == "store");
     for name in whole.files().iter().filter(needed) {
         let place = whole.copy();
@@ -187,7 +187,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_file_under_another_ones_name_is_refused() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     let place = whole.copy();
     fs::copy(place.file("heads-00000003"), place.file("heads-00000002")).unwrap();
     place.assert_refused("heads-00000002", "another one's name");
@@ -195,7 +195,7 @@ fn a_file_under_another_ones_name_is_refused() {
 
 #[test]
 fn a_link_that_leads_nowhere_is_refused_and_stays() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let target = place.0.path().join("unmounted");
     std::os::unix::fs::symlink(&target, place.directory()).unwrap();
     assert!(place.url().exists());
@@ -215,7 +215,7 @@ fn a_link_that_leads_nowhere_is_refused_and_stays() {
 /// A store that was copied as links: its files would be written to, and have holes punched into them, through either.
 #[test]
 fn files_that_another_directory_has_too_are_refused() {
-    let whole = Place::with_chain();
+    let whole = DamageAt::with_chain();
     for name in whole.files() {
         let place = whole.copy();
         let elsewhere = place.0.path().join("elsewhere");

@@ -5,7 +5,7 @@ use hubledger_storage::{
 };
 
 use super::support::{ask, await_index, block, id};
-use super::{BODY_BYTES, END, Place, SMALL, extent};
+use super::{BODY_BYTES, DamageAt, END, SMALL, extent};
 
 /// Where files are measured, no thread writes index files beside.
 const MEASURED: LogOptions = LogOptions {
@@ -19,7 +19,7 @@ const MEASURED: LogOptions = LogOptions {
 
 #[test]
 fn bytes_outlive_pruning_and_are_not_in_its_way() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     let run: Vec<Block> = (0..100).map(|height| block(height, 100_000)).collect();
     store.writer.append(&run, Durability::Os).unwrap();
@@ -31,7 +31,7 @@ fn bytes_outlive_pruning_and_are_not_in_its_way() {
     ask(
         &*store.reader,
         Extent {
-            floor: 51,
+            body_floor: 51,
             ..Extent::whole(100)
         },
         100_000,
@@ -43,7 +43,7 @@ fn bytes_outlive_pruning_and_are_not_in_its_way() {
 #[test]
 fn pruning_the_index_gives_its_space_back() {
     for (segment_bytes, index_fanout) in [(1 << 20, 2), (256 << 20, 8)] {
-        let place = Place::new();
+        let place = DamageAt::new();
         let options = LogOptions {
             segment_bytes,
             index_fanout,
@@ -91,7 +91,7 @@ fn pruning_the_index_gives_its_space_back() {
 
 #[test]
 fn headers_outlive_the_file_that_they_were_read_from_and_are_not_in_its_way() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     let chain: Vec<Block> = (0..100).map(wide_block).collect();
     store.writer.append(&chain, Durability::Os).unwrap();
@@ -147,7 +147,7 @@ fn body(store: &Store, height: u64) -> bytes::Bytes {
 #[test]
 fn pruning_gives_measured_space_back() {
     for segment_bytes in [1 << 20, 256 << 20] {
-        let place = Place::new();
+        let place = DamageAt::new();
         let options = LogOptions {
             segment_bytes,
             ..MEASURED
@@ -176,7 +176,7 @@ fn pruning_gives_measured_space_back() {
         ask(
             &*store.reader,
             Extent {
-                floor: 90,
+                body_floor: 90,
                 ..Extent::whole(100)
             },
             100_000,
@@ -187,17 +187,17 @@ fn pruning_gives_measured_space_back() {
 
 #[test]
 fn named_values_take_bounded_space() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = place.url().create().unwrap();
     for number in 0..100_u8 {
         let value = vec![number; 100_000];
         store
             .writer
-            .put_meta("state", &value, Durability::Os)
+            .put_named_value("state", &value, Durability::Os)
             .unwrap();
         store
             .writer
-            .put_meta("small", &[number], Durability::Os)
+            .put_named_value("small", &[number], Durability::Os)
             .unwrap();
     }
     let size = store.reader.usage().unwrap().bytes_on_disk;
@@ -205,15 +205,18 @@ fn named_values_take_bounded_space() {
     drop(store);
     let store = place.url().open().unwrap();
     assert_eq!(
-        store.reader.meta("state").unwrap().unwrap(),
+        store.reader.named_value("state").unwrap().unwrap(),
         vec![99; 100_000]
     );
-    assert_eq!(store.reader.meta("small").unwrap().unwrap(), &[99][..]);
+    assert_eq!(
+        store.reader.named_value("small").unwrap().unwrap(),
+        &[99][..]
+    );
 }
 
 #[test]
 fn a_run_larger_than_a_segment_is_one_run() {
-    let place = Place::new();
+    let place = DamageAt::new();
     let mut store = SMALL.create(&place.directory()).unwrap();
     let run: Vec<Block> = (0..40).map(|height| block(height, 2000)).collect();
     store.writer.append(&run[..1], Durability::Os).unwrap();
@@ -227,7 +230,7 @@ fn a_run_larger_than_a_segment_is_one_run() {
 /// Options are no part of the format, and even senseless ones work.
 #[test]
 fn any_options_open_any_store() {
-    let place = Place::with_chain();
+    let place = DamageAt::with_chain();
     let extremes = [
         (0, 0),
         (u64::MAX, usize::MAX),

@@ -8,7 +8,7 @@
 //!  then, from the next multiple of 64 on,
 //!   filter blocks, 64 bytes each: checksum u32 over number u64 and the bits; 480 bits
 //!   buckets, 512 bytes each: checksum u32 over number u64 and 4..512, count u16, spilled u16, zero [8],
-//!       31 entries of hash u64 and place u64, ascending by hash
+//!       31 entries of hash u64 and address u64, ascending by hash
 //! ```
 //!
 //! An entry's filter block and its home bucket are the hash times their number, divided by 2^64; so both grow
@@ -17,7 +17,7 @@
 //! line a file and goes on to a bucket once in about a hundred and fifty times; a hit reads one more bucket.
 //!
 //! A look-up checks the checksum of every block and bucket that it reads. A file that fails is no reason for a
-//! wrong answer: it counts as missing from then on, and is written anew from the segments.
+//! wrong answer: it counts as missing from then on, and is rewritten from the segments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,9 +31,9 @@ use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Salt, StoreId, Superblock
 pub(super) use super::on_disk::BUCKET_ENTRIES_MAX;
 use super::on_disk::{self, FilterBlock, IndexEntry, IndexHead};
 use super::read_file::{Pieces, ReadFile};
-use crate::table::{Entry, IndexPlace};
+use crate::entry_table::{Entry, IndexAddress};
 use crate::toolbox::filter::{self, scale};
-use crate::{Error, Place, Result};
+use crate::{DamageAt, Error, Result};
 
 pub(super) const FILTER_BYTES: usize = size_of::<FilterBlock>();
 pub(super) const FILTER_ENTRIES: u64 = 40;
@@ -126,7 +126,7 @@ impl Layout {
     }
 }
 
-/// Whether a file is to be written anew to get rid of so many blocks' parts of all that it has: each rewriting takes
+/// Whether a file is to be rewritten to get rid of so many blocks' parts of all that it has: each rewriting takes
 /// an eighth away, so what is written is bounded by what is removed, and what stays by what is kept.
 pub(super) const fn is_worth_it(removed: u64, held: u64) -> bool {
     removed > 0 && removed >= held.div_ceil(8)
@@ -140,7 +140,7 @@ pub(super) struct Damaged;
 pub(super) type Sound<T> = std::result::Result<T, Damaged>;
 
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct IndexFile {
     file: CachedFile,
     pub(super) first: u64,
     /// Keys of blocks below this height were left out.
@@ -151,7 +151,7 @@ pub(super) struct Run {
     damaged: AtomicBool,
 }
 
-impl Run {
+impl IndexFile {
     /// Reads an index file's head. A file of another store or version is an error; `None` if the file is torn
     /// or damaged, and so no loss.
     pub(super) fn open(
@@ -166,7 +166,9 @@ impl Run {
             .and_then(|head| Superblock::decode(file.path(), &head, FileKind::Index, Some(store)));
         let head = match decoded {
             Ok(head) => head,
-            Err(Error::Corrupt { place, .. }) if place != Place::Offset(16) => return Ok(None),
+            Err(Error::Corrupt { damage_at, .. }) if damage_at != DamageAt::Offset(16) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let [begin, end, keys_from, ..] = head.fields;
@@ -203,7 +205,7 @@ impl Run {
         self.first + self.covers.len() as u64 - 1
     }
 
-    /// Whether so many of its keys are below a floor that it should be written anew without them.
+    /// Whether so many of its keys are below a floor that it should be rewritten without them.
     pub(super) fn is_stale(&self, index_floor: u64) -> bool {
         let heights = |below: u64| -> u64 {
             let part = |cover: &Cover| cover.end.min(below).saturating_sub(cover.low);
@@ -224,7 +226,7 @@ impl Run {
 
     pub(super) fn mark_damaged(&self) {
         if !self.damaged.swap(true, Ordering::Relaxed) {
-            tracing::warn!(file = %self.path().display(), "an index file is damaged and will be written anew");
+            tracing::warn!(file = %self.path().display(), "an index file is damaged and will be rewritten");
         }
     }
 
@@ -270,11 +272,11 @@ impl Run {
         self.filter(number, found.ok_or(Damaged)?).map(|_| ())
     }
 
-    /// Calls `visit` with every place under a hash.
-    pub(super) fn places(
+    /// Calls `visit` with every address under a hash.
+    pub(super) fn addresses(
         &self,
         hash: u64,
-        mut visit: impl FnMut(IndexPlace) -> Result<()>,
+        mut visit: impl FnMut(IndexAddress) -> Result<()>,
     ) -> Result<Sound<()>> {
         let mut number = self.layout.home_of(hash);
         loop {
@@ -284,7 +286,7 @@ impl Run {
                     return Ok(Err(Damaged));
                 };
                 let mut entries = bucket.entries().filter(|entry| entry.hash == hash);
-                entries.try_for_each(|entry| visit(entry.place))?;
+                entries.try_for_each(|entry| visit(entry.address))?;
                 Ok(Ok(bucket.spilled))
             });
             // What can't be read is as good as damaged.
@@ -331,7 +333,7 @@ impl<'a> Bucket<'a> {
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + 'a {
         self.entries.iter().map(|entry| Entry {
             hash: entry.hash.get(),
-            place: IndexPlace::from_bits(entry.place.get()),
+            address: IndexAddress::from_bits(entry.address.get()),
         })
     }
 }
@@ -396,6 +398,6 @@ fn decode_head(bytes: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
 }
 
 /// The path of the index file of segments `first..=last`.
-pub(super) fn run_path(directory: &Path, first: u64, last: u64) -> PathBuf {
+pub(super) fn index_path(directory: &Path, first: u64, last: u64) -> PathBuf {
     Named::Index(first, last).path(directory)
 }

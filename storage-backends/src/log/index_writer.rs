@@ -8,12 +8,13 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::files::{FileHandle, Files};
 use super::format::{FileKind, Salt, StoreId, Superblock, VERSION};
+use super::index_file::{
+    BUCKET_ENTRIES_MAX, Cover, Damaged, FilterBits, IndexFile, Layout, Sound, encode_head,
+    index_path,
+};
 use super::on_disk::{Bucket, FilterBlock};
 use super::read_file::Pieces;
-use super::run::{
-    BUCKET_ENTRIES_MAX, Cover, Damaged, FilterBits, Layout, Run, Sound, encode_head, run_path,
-};
-use crate::table::Entry;
+use crate::entry_table::Entry;
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written.
@@ -23,7 +24,7 @@ const STOP_STRIDE: u64 = 8192;
 const OPERATION: &str = "write an index file";
 
 /// The next entry, or the index file that can't give it.
-pub(super) type NextEntry = std::result::Result<Entry, Arc<Run>>;
+pub(super) type NextEntry = std::result::Result<Entry, Arc<IndexFile>>;
 
 /// How the writing of an index file ended.
 #[derive(Debug)]
@@ -33,12 +34,12 @@ pub(super) enum Written {
     /// It was told to stop; the unfinished file stays, without a name of its own.
     Stopped,
     /// What it was to be made from is damaged.
-    Damaged(Arc<Run>),
+    Damaged(Arc<IndexFile>),
 }
 
 /// Where and for which store an index file is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Site<'a> {
+pub(super) struct IndexFileTarget<'a> {
     pub(super) files: &'a dyn Files,
     pub(super) directory: &'a Path,
     pub(super) store: &'a StoreId,
@@ -47,8 +48,8 @@ pub(super) struct Site<'a> {
 
 /// Writes the index file of the segments from `first` on from at most `expected` entries, which ascend by hash and
 /// among which are no keys of blocks below `keys_from`.
-pub(super) fn write_run(
-    site: Site<'_>,
+pub(super) fn write_index_file(
+    target: IndexFileTarget<'_>,
     first: u64,
     covers: &[Cover],
     keys_from: u64,
@@ -56,12 +57,12 @@ pub(super) fn write_run(
     entries: impl Iterator<Item = NextEntry>,
 ) -> Result<Written> {
     let last = first + covers.len() as u64 - 1;
-    let path = run_path(site.directory, first, last);
+    let path = index_path(target.directory, first, last);
     let fresh = path.with_extension("new");
     let fault = |source| Error::system(OPERATION, &fresh, source);
-    let file = site.files.create(&fresh).map_err(fault)?;
+    let file = target.files.create(&fresh).map_err(fault)?;
     let mut layout = Layout::of(covers.len(), expected);
-    let salt = Salt::of(site.store);
+    let salt = Salt::of(target.store);
     let mut filters = Filters::new(Stream::new(&*file, layout.filters_at()), salt);
     let mut buckets = Buckets::new(Stream::new(&*file, layout.buckets_at()), salt);
     let mut count = 0;
@@ -70,7 +71,7 @@ pub(super) fn write_run(
             Ok(entry) => entry,
             Err(damaged) => return Ok(Written::Damaged(damaged)),
         };
-        if count % STOP_STRIDE == 0 && site.stop.load(Ordering::Relaxed) {
+        if count % STOP_STRIDE == 0 && target.stop.load(Ordering::Relaxed) {
             return Ok(Written::Stopped);
         }
         count += 1;
@@ -87,7 +88,7 @@ pub(super) fn write_run(
     let superblock = Superblock {
         kind: FileKind::Index,
         version: VERSION,
-        store: *site.store,
+        store: *target.store,
         number: first,
         fields: [first, last, keys_from, 0, 0],
     };
@@ -97,17 +98,18 @@ pub(super) fn write_run(
     file.write_at(&head, 0).map_err(fault)?;
     file.sync().map_err(fault)?;
     drop(file);
-    site.files.rename(&fresh, &path).map_err(fault)?;
-    site.files
-        .sync_directory(site.directory)
-        .map_err(|source| Error::system(OPERATION, site.directory, source))?;
+    target.files.rename(&fresh, &path).map_err(fault)?;
+    target
+        .files
+        .sync_directory(target.directory)
+        .map_err(|source| Error::system(OPERATION, target.directory, source))?;
     Ok(Written::Done(path))
 }
 
 /// The entries of several index files as one ascending sequence, which ends with the first damage: what can't be read once
 /// can't be read again, and whoever counts would never come to an end.
-pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ {
-    let mut cursors: Vec<Cursor<'_>> = runs.iter().map(Cursor::new).collect();
+pub(super) fn merged(index_files: &[Arc<IndexFile>]) -> impl Iterator<Item = NextEntry> + '_ {
+    let mut cursors: Vec<Cursor<'_>> = index_files.iter().map(Cursor::new).collect();
     let mut is_over = false;
     std::iter::from_fn(move || {
         if is_over {
@@ -118,7 +120,7 @@ pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ 
             match cursor.peek() {
                 Err(Damaged) => {
                     is_over = true;
-                    return Some(Err(Arc::clone(cursor.run)));
+                    return Some(Err(Arc::clone(cursor.index_file)));
                 }
                 Ok(Some(entry)) if least.is_none_or(|(_, least)| entry.hash < least.hash) => {
                     least = Some((number, entry));
@@ -132,9 +134,9 @@ pub(super) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = NextEntry> + '_ 
     })
 }
 
-/// A place in one index file.
+/// A position in one index file.
 struct Cursor<'a> {
-    run: &'a Arc<Run>,
+    index_file: &'a Arc<IndexFile>,
     pieces: Pieces<'a>,
     bucket: u64,
     entries: Vec<Entry>,
@@ -142,10 +144,10 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(run: &'a Arc<Run>) -> Self {
+    fn new(index_file: &'a Arc<IndexFile>) -> Self {
         Self {
-            run,
-            pieces: run.pieces(),
+            index_file,
+            pieces: index_file.pieces(),
             bucket: 0,
             entries: Vec::with_capacity(BUCKET_ENTRIES_MAX),
             next: 0,
@@ -154,10 +156,10 @@ impl<'a> Cursor<'a> {
 
     fn peek(&mut self) -> Sound<Option<Entry>> {
         while self.next == self.entries.len() {
-            if self.bucket == self.run.layout.buckets {
+            if self.bucket == self.index_file.layout.buckets {
                 return Ok(None);
             }
-            let bucket = self.run.next_bucket(&mut self.pieces, self.bucket)?;
+            let bucket = self.index_file.next_bucket(&mut self.pieces, self.bucket)?;
             self.entries.clear();
             self.entries.extend(bucket.entries());
             self.next = 0;
@@ -167,7 +169,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Bytes on their way to one place of a file.
+/// Bytes on their way to one position of a file.
 struct Stream<'a> {
     file: &'a dyn FileHandle,
     at: u64,
@@ -274,9 +276,9 @@ impl<'a> Buckets<'a> {
         // At most as many as there is room for: `add` ends the bucket before.
         bucket.count.set(self.entries.len() as u16);
         bucket.spilled = u8::from(spilled);
-        for (entry, place) in self.entries.iter().zip(&mut bucket.entries) {
-            place.hash.set(entry.hash);
-            place.place.set(entry.place.bits());
+        for (entry, slot) in self.entries.iter().zip(&mut bucket.entries) {
+            slot.hash.set(entry.hash);
+            slot.address.set(entry.address.bits());
         }
         let checksum = bucket.compute_checksum(self.salt, self.number);
         bucket.checksum.set(checksum);
@@ -305,11 +307,11 @@ mod tests {
     use super::super::files::SystemFiles;
     use super::super::read_file::ReadFile;
     use super::*;
-    use crate::table::IndexPlace;
+    use crate::entry_table::IndexAddress;
 
     const STORE: StoreId = [5; 16];
 
-    fn write(directory: &Path, first: u64, sorted: &[Entry]) -> Arc<Run> {
+    fn write(directory: &Path, first: u64, sorted: &[Entry]) -> Arc<IndexFile> {
         let cover = Cover {
             low: first * 10,
             end: first * 10 + 10,
@@ -325,39 +327,40 @@ mod tests {
         covers: &[Cover],
         expected: u64,
         entries: impl Iterator<Item = NextEntry>,
-    ) -> Arc<Run> {
+    ) -> Arc<IndexFile> {
         let stop = AtomicBool::new(false);
-        let site = Site {
+        let target = IndexFileTarget {
             files: &SystemFiles,
             directory,
             store: &STORE,
             stop: &stop,
         };
-        let Written::Done(path) = write_run(site, first, covers, 2, expected, entries).unwrap()
+        let Written::Done(path) =
+            write_index_file(target, first, covers, 2, expected, entries).unwrap()
         else {
             panic!("not written");
         };
         let last = first + covers.len() as u64 - 1;
-        let run = open(&path, first, last).unwrap();
-        assert_eq!((run.keys_from, &run.covers[..]), (2, covers));
-        Arc::new(run)
+        let index_file = open(&path, first, last).unwrap();
+        assert_eq!((index_file.keys_from, &index_file.covers[..]), (2, covers));
+        Arc::new(index_file)
     }
 
-    fn open(path: &Path, first: u64, last: u64) -> Option<Run> {
+    fn open(path: &Path, first: u64, last: u64) -> Option<IndexFile> {
         let file = ReadFile::open(&SystemFiles, path).unwrap();
-        Run::open(file, first, last, &STORE, &Cache::new(2000))
+        IndexFile::open(file, first, last, &STORE, &Cache::new(2000))
             .ok()
             .flatten()
     }
 
-    fn places(run: &Run, hash: u64) -> Vec<u64> {
+    fn addresses(index_file: &IndexFile, hash: u64) -> Vec<u64> {
         let mut found = Vec::new();
-        if run.may_have(hash).unwrap() {
-            let visit = |place: IndexPlace| {
-                found.push(place.bits());
+        if index_file.may_have(hash).unwrap() {
+            let visit = |address: IndexAddress| {
+                found.push(address.bits());
                 Ok(())
             };
-            run.places(hash, visit).unwrap().unwrap();
+            index_file.addresses(hash, visit).unwrap().unwrap();
         }
         found
     }
@@ -373,28 +376,28 @@ mod tests {
             ], 0..700), 1..4),
         ) {
             let directory = tempfile::tempdir().unwrap();
-            let mut runs = Vec::new();
+            let mut index_files = Vec::new();
             let mut all = Vec::new();
             for (number, hashes) in (0_u64..).zip(&parts) {
                 let mut entries: Vec<Entry> = hashes
                     .iter()
                     .zip(0_u64..)
-                    .map(|(&hash, place)| Entry {
+                    .map(|(&hash, address)| Entry {
                         hash,
-                        place: IndexPlace::from_bits(place << 8 | number),
+                        address: IndexAddress::from_bits(address << 8 | number),
                     })
                     .collect();
                 entries.sort_by_key(|entry| entry.hash);
-                runs.push(write(directory.path(), number, &entries));
+                index_files.push(write(directory.path(), number, &entries));
                 all.extend(entries);
             }
-            let covers: Vec<Cover> = runs.iter().flat_map(|run| run.covers.clone()).collect();
-            let whole = save(directory.path(), 0, &covers, all.len() as u64, merged(&runs));
+            let covers: Vec<Cover> = index_files.iter().flat_map(|index_file| index_file.covers.clone()).collect();
+            let whole = save(directory.path(), 0, &covers, all.len() as u64, merged(&index_files));
             prop_assert_eq!(whole.layout.entries, all.len() as u64);
             for entry in &all {
-                let place = entry.place.bits();
-                prop_assert!(places(&runs[(place & 255) as usize], entry.hash).contains(&place));
-                prop_assert!(places(&whole, entry.hash).contains(&place));
+                let address = entry.address.bits();
+                prop_assert!(addresses(&index_files[(address & 255) as usize], entry.hash).contains(&address));
+                prop_assert!(addresses(&whole, entry.hash).contains(&address));
             }
         }
     }
@@ -406,24 +409,24 @@ mod tests {
         let entries = |first: u64| -> Vec<Entry> {
             let entry = |number| Entry {
                 hash: number << 48,
-                place: IndexPlace::from_bits(number),
+                address: IndexAddress::from_bits(number),
             };
             (first..2000).step_by(2).map(entry).collect()
         };
-        let runs = [
+        let index_files = [
             write(directory.path(), 0, &entries(0)),
             write(directory.path(), 1, &entries(1)),
         ];
-        let sound = merged(&runs).take(2001).count();
+        let sound = merged(&index_files).take(2001).count();
         assert_eq!(sound, 2000);
-        let mut bytes = std::fs::read(runs[1].path()).unwrap();
+        let mut bytes = std::fs::read(index_files[1].path()).unwrap();
         let at = bytes.len() / 2;
         bytes[at] ^= 1;
         let path = directory.path().join("damaged");
         std::fs::write(&path, bytes).unwrap();
         let damaged = Arc::new(open(&path, 1, 1).unwrap());
-        let runs = [Arc::clone(&runs[0]), damaged];
-        let read: Vec<_> = merged(&runs).take(2001).collect();
+        let index_files = [Arc::clone(&index_files[0]), damaged];
+        let read: Vec<_> = merged(&index_files).take(2001).collect();
         assert!(read.len() < 2000, "{}", read.len());
         let (last, sound) = read.split_last().unwrap();
         assert!(last.is_err() && sound.iter().all(|entry| entry.is_ok()));
@@ -436,11 +439,11 @@ mod tests {
         let entries: Vec<Entry> = (0..200)
             .map(|number| Entry {
                 hash: number << 56 | number,
-                place: IndexPlace::of_entry(number, 1),
+                address: IndexAddress::of_entry(number, 1),
             })
             .collect();
-        let run = write(directory.path(), 3, &entries);
-        let bytes = std::fs::read(run.path()).unwrap();
+        let index_file = write(directory.path(), 3, &entries);
+        let bytes = std::fs::read(index_file.path()).unwrap();
         let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
         });
@@ -459,32 +462,32 @@ mod tests {
         let mut entries: Vec<Entry> = (0..20_000)
             .map(|number| Entry {
                 hash: mix(number),
-                place: IndexPlace::from_bits(number),
+                address: IndexAddress::from_bits(number),
             })
             .collect();
         entries.sort_by_key(|entry| entry.hash);
-        let run = write(directory.path(), 0, &entries);
+        let index_file = write(directory.path(), 0, &entries);
         let passed = (20_000..120_000)
-            .filter(|&number| run.may_have(mix(number)).unwrap())
+            .filter(|&number| index_file.may_have(mix(number)).unwrap())
             .count();
         assert!(passed < 1500, "{passed} of 100,000 misses pass the filter");
-        let bytes = std::fs::read(run.path()).unwrap();
+        let bytes = std::fs::read(index_file.path()).unwrap();
         for at in (0..bytes.len()).step_by(4099) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
             let path = directory.path().join("damaged");
             std::fs::write(&path, damaged).unwrap();
-            let Some(run) = open(&path, 0, 0) else {
+            let Some(index_file) = open(&path, 0, 0) else {
                 continue;
             };
             for entry in &entries {
-                let Ok(true) = run.may_have(entry.hash) else {
-                    assert!(run.may_have(entry.hash).is_err(), "a filter lies");
+                let Ok(true) = index_file.may_have(entry.hash) else {
+                    assert!(index_file.may_have(entry.hash).is_err(), "a filter lies");
                     continue;
                 };
                 let mut found = false;
-                let outcome = run.places(entry.hash, |place| {
-                    found |= place == entry.place;
+                let outcome = index_file.addresses(entry.hash, |address| {
+                    found |= address == entry.address;
                     Ok(())
                 });
                 assert!(outcome.unwrap().is_err() || found, "a bucket lies");

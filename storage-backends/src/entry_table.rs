@@ -1,6 +1,6 @@
 //! The index of a segment in memory: a hash table whose slots are in the order of the hashes.
 //!
-//! An entry is the hash of a key and a place: height and number within the block's record, or, for the block's
+//! An entry is the hash of a key and an address: height and number within the block's record, or, for the block's
 //! id, [`ID_NUMBER`]. The key itself is not here; whoever looks something up compares it with the one in the
 //! record, so an entry can be stale or a collision and does no harm.
 //!
@@ -12,11 +12,11 @@ use std::hint::black_box;
 
 use crate::Result;
 
-/// Bits of a place that hold the number within the block.
+/// Bits of an address that hold the number within the block.
 const NUMBER_BITS: u32 = 25;
 /// The number that stands for a block's id; above any entry's.
 const ID_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
-/// Heights from here on don't fit into a place.
+/// Heights from here on don't fit into an address.
 pub(crate) const HEIGHT_MAX: u64 = 1 << (64 - NUMBER_BITS - 1);
 
 /// Smallest number of slots.
@@ -28,9 +28,9 @@ const AHEAD: usize = 12;
 
 /// Where a key was given, or which block an id is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct IndexPlace(u64);
+pub(crate) struct IndexAddress(u64);
 
-impl IndexPlace {
+impl IndexAddress {
     const NONE: Self = Self(u64::MAX);
 
     pub(crate) const fn of_entry(height: u64, number: usize) -> Self {
@@ -53,7 +53,7 @@ impl IndexPlace {
         self.0 >> NUMBER_BITS
     }
 
-    /// The entry's number, unless it is an id's place.
+    /// The entry's number, unless it is an id's address.
     pub(crate) const fn entry(self) -> Option<usize> {
         let number = self.0 & ID_NUMBER;
         if number == ID_NUMBER {
@@ -68,17 +68,17 @@ impl IndexPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) hash: u64,
-    pub(crate) place: IndexPlace,
+    pub(crate) address: IndexAddress,
 }
 
 const EMPTY: Entry = Entry {
     hash: 0,
-    place: IndexPlace::NONE,
+    address: IndexAddress::NONE,
 };
 
 impl Entry {
     const fn is_empty(&self) -> bool {
-        self.place.0 == IndexPlace::NONE.0
+        self.address.0 == IndexAddress::NONE.0
     }
 }
 
@@ -94,13 +94,13 @@ pub(crate) enum Same {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub(crate) struct EntryTable {
     slots: Vec<Entry>,
     homes: usize,
     held: usize,
 }
 
-impl Table {
+impl EntryTable {
     /// A table with room for some entries before it has to grow.
     pub(crate) fn with_room(entries: usize) -> Self {
         Self::with_homes((entries * 10 / 7).max(SLOTS_MIN))
@@ -123,20 +123,20 @@ impl Table {
         self.slots.iter().copied().filter(|slot| !slot.is_empty())
     }
 
-    /// The places under a hash.
-    pub(crate) fn places(&self, hash: u64) -> impl Iterator<Item = IndexPlace> + '_ {
+    /// The addresses under a hash.
+    pub(crate) fn addresses(&self, hash: u64) -> impl Iterator<Item = IndexAddress> + '_ {
         self.slots[self.home(hash)..]
             .iter()
             .take_while(move |slot| !slot.is_empty() && slot.hash <= hash)
             .filter(move |slot| slot.hash == hash)
-            .map(|slot| slot.place)
+            .map(|slot| slot.address)
     }
 
-    /// Inserts entries. `same` compares the keys of two places that have one hash, the one held first.
+    /// Inserts entries. `same` compares the keys of two addresses that have one hash, the one held first.
     pub(crate) fn insert_all(
         &mut self,
         entries: &[Entry],
-        mut same: impl FnMut(IndexPlace, IndexPlace) -> Result<Same>,
+        mut same: impl FnMut(IndexAddress, IndexAddress) -> Result<Same>,
     ) -> Result<()> {
         let needed = self.held + entries.len();
         if needed * 10 > self.homes * 7 {
@@ -156,16 +156,16 @@ impl Table {
     fn insert(
         &mut self,
         entry: Entry,
-        same: &mut impl FnMut(IndexPlace, IndexPlace) -> Result<Same>,
+        same: &mut impl FnMut(IndexAddress, IndexAddress) -> Result<Same>,
     ) -> Result<()> {
         let mut at = self.home(entry.hash);
         while !self.slots[at].is_empty() && self.slots[at].hash <= entry.hash {
             if self.slots[at].hash == entry.hash {
-                match same(self.slots[at].place, entry.place)? {
+                match same(self.slots[at].address, entry.address)? {
                     Same::No => {}
                     Same::Old => return Ok(()),
                     Same::New => {
-                        self.slots[at].place = entry.place;
+                        self.slots[at].address = entry.address;
                         return Ok(());
                     }
                 }
@@ -242,23 +242,23 @@ mod tests {
 
     use super::*;
 
-    fn entry(hash: u64, place: u64) -> Entry {
+    fn entry(hash: u64, address: u64) -> Entry {
         Entry {
             hash,
-            place: IndexPlace::from_bits(place),
+            address: IndexAddress::from_bits(address),
         }
     }
 
     #[test]
     fn places_hold_heights_numbers_and_ids() {
-        let place = IndexPlace::of_entry(HEIGHT_MAX - 1, (1 << 24) - 1);
+        let address = IndexAddress::of_entry(HEIGHT_MAX - 1, (1 << 24) - 1);
         assert_eq!(
-            (place.height(), place.entry()),
+            (address.height(), address.entry()),
             (HEIGHT_MAX - 1, Some((1 << 24) - 1))
         );
-        assert_eq!(IndexPlace::of_id(5).entry(), None);
-        assert_eq!(IndexPlace::of_id(5).height(), 5);
-        assert_ne!(IndexPlace::of_id(HEIGHT_MAX - 1), IndexPlace::NONE);
+        assert_eq!(IndexAddress::of_id(5).entry(), None);
+        assert_eq!(IndexAddress::of_id(5).height(), 5);
+        assert_ne!(IndexAddress::of_id(HEIGHT_MAX - 1), IndexAddress::NONE);
     }
 
     proptest! {
@@ -269,18 +269,18 @@ mod tests {
                 any::<u64>(), (0_u64..9), (0_u64..400).prop_map(|low| u64::MAX - low)
             ], 0_u64..3), 0..600),
         ) {
-            let mut table = Table::with_room(0);
+            let mut table = EntryTable::with_room(0);
             let mut model = BTreeSet::new();
-            for (insert, hash, place) in steps {
+            for (insert, hash, address) in steps {
                 if insert {
                     let same = |old, new| Ok(if old == new { Same::Old } else { Same::No });
-                    table.insert_all(&[entry(hash, place)], same).unwrap();
-                    model.insert((hash, place));
+                    table.insert_all(&[entry(hash, address)], same).unwrap();
+                    model.insert((hash, address));
                 } else {
-                    table.remove(entry(hash, place));
-                    model.remove(&(hash, place));
+                    table.remove(entry(hash, address));
+                    model.remove(&(hash, address));
                 }
-                let found: BTreeSet<_> = table.places(hash).map(IndexPlace::bits).collect();
+                let found: BTreeSet<_> = table.addresses(hash).map(IndexAddress::bits).collect();
                 let held: BTreeSet<_> =
                     model.iter().filter(|held| held.0 == hash).map(|held| held.1).collect();
                 prop_assert_eq!(found, held);

@@ -1,7 +1,7 @@
 //! Runs of the index: immutable, sorted by hash, in rows of about a page each.
 //!
 //! ```text
-//! runs   id · 2^32 + n          → page n: entries of 16 bytes, hash u64 and place u64, by ascending hash. Page n of p has the
+//! runs   id · 2^32 + n          → page n: entries of 16 bytes, hash u64 and address u64, by ascending hash. Page n of p has the
 //!                                 hashes h with h · p / 2^64 = n
 //! runs   id · 2^32 + 2^31 + n   → 60 filter blocks of 64 bytes, from block 60 · n on. Block n of b is a Bloom filter
 //!                                 over the hashes h with h · b / 2^64 = n
@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::{Site, Table, View};
-use crate::table::{Entry, IndexPlace};
+use super::{RowContext, Table, View};
+use crate::entry_table::{Entry, IndexAddress};
 use crate::toolbox::filter::{FilterBlock, scale};
 use crate::toolbox::little_endian::u64_at;
-use crate::{Place, Result};
+use crate::{DamageAt, Result};
 
 const ENTRY_BYTES: usize = 16;
 /// Entries that a page has on average; few have so many that they fill more than a page of 4 KiB.
@@ -39,7 +39,7 @@ pub(super) const RUN_MAX: u64 = 1 << (63 - RUN_BITS);
 
 /// What the catalogue says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RunShape {
+pub(super) struct IndexRunShape {
     pub(super) id: u64,
     /// How often its entries were merged.
     pub(super) level: u64,
@@ -48,7 +48,7 @@ pub(super) struct RunShape {
     pub(super) entries: u64,
 }
 
-impl RunShape {
+impl IndexRunShape {
     pub(super) const fn pages(&self) -> u64 {
         1 + self.entries / PAGE_ENTRIES
     }
@@ -79,22 +79,32 @@ impl RunShape {
     }
 
     /// The entries of a page, checked.
-    pub(super) fn page(&self, view: &impl View, site: Site<'_>, page: u64) -> Result<Bytes> {
-        let place = (Table::Runs, self.page_row(page));
-        let bytes = site.fetch(view, place, Place::Index)?;
+    pub(super) fn page(
+        &self,
+        view: &impl View,
+        context: RowContext<'_>,
+        page: u64,
+    ) -> Result<Bytes> {
+        let row = (Table::Runs, self.page_row(page));
+        let bytes = context.fetch(view, row, DamageAt::Index)?;
         if bytes.len() % ENTRY_BYTES != 0 {
-            return Err(site.corrupt(Place::Index, "a page has a wrong length"));
+            return Err(context.corrupt(DamageAt::Index, "a page has a wrong length"));
         }
         Ok(bytes)
     }
 
     /// A row of filter blocks, checked.
-    pub(super) fn filter(&self, view: &impl View, site: Site<'_>, row: u64) -> Result<Bytes> {
-        let place = (Table::Runs, self.filter_row(row));
-        let bytes = site.fetch(view, place, Place::Index)?;
+    pub(super) fn filter(
+        &self,
+        view: &impl View,
+        context: RowContext<'_>,
+        row: u64,
+    ) -> Result<Bytes> {
+        let row = (Table::Runs, self.filter_row(row));
+        let bytes = context.fetch(view, row, DamageAt::Index)?;
         if bytes.len() as u64 != FILTER_ROW_BLOCKS * FILTER_BLOCK_BYTES as u64 {
             let reason = "a row of filters has a wrong length";
-            return Err(site.corrupt(Place::Index, reason));
+            return Err(context.corrupt(DamageAt::Index, reason));
         }
         Ok(bytes)
     }
@@ -109,7 +119,7 @@ pub(super) const fn run_rows(id: u64) -> Range<u64> {
 pub(super) fn entries(page: &[u8]) -> impl Iterator<Item = Entry> + '_ {
     page.chunks_exact(ENTRY_BYTES).map(|bytes| Entry {
         hash: u64_at(bytes, 0),
-        place: IndexPlace::from_bits(u64_at(bytes, 8)),
+        address: IndexAddress::from_bits(u64_at(bytes, 8)),
     })
 }
 
@@ -122,14 +132,14 @@ pub(super) struct FilterBudget {
 
 /// A run of the catalogue, and its filters, if they were asked for and there is room for them.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) shape: RunShape,
+pub(super) struct IndexRun {
+    pub(super) shape: IndexRunShape,
     /// `None` inside if one of them is damaged: then each row is read when it is asked for.
     filters: OnceLock<Option<Box<[u8]>>>,
 }
 
-impl Run {
-    pub(super) fn new(shape: RunShape) -> Self {
+impl IndexRun {
+    pub(super) fn new(shape: IndexRunShape) -> Self {
         Self {
             shape,
             filters: OnceLock::new(),
@@ -142,33 +152,35 @@ impl Run {
         held.map_or(0, |filters| filters.len() as u64)
     }
 
-    /// Calls `visit` with every place under a hash.
-    pub(super) fn places(
+    /// Calls `visit` with every address under a hash.
+    pub(super) fn addresses(
         &self,
         view: &impl View,
-        site: Site<'_>,
+        context: RowContext<'_>,
         budget: &FilterBudget,
         hash: u64,
-        visit: &mut impl FnMut(IndexPlace),
+        visit: &mut impl FnMut(IndexAddress),
     ) -> Result<()> {
         let block = scale(hash, self.shape.filter_blocks());
         let within = |block: u64| (block as usize) * FILTER_BLOCK_BYTES;
-        let may_have = match self.filters(view, site, budget)? {
+        let may_have = match self.filters(view, context, budget)? {
             Some(filters) => {
                 FilterBits::may_have(&filters[within(block)..][..FILTER_BLOCK_BYTES], hash)
             }
             None => {
-                let row = self.shape.filter(view, site, block / FILTER_ROW_BLOCKS)?;
+                let row = self
+                    .shape
+                    .filter(view, context, block / FILTER_ROW_BLOCKS)?;
                 let at = within(block % FILTER_ROW_BLOCKS);
                 FilterBits::may_have(&row[at..][..FILTER_BLOCK_BYTES], hash)
             }
         };
         if may_have {
             let page = self.shape.page_of(hash);
-            let page = self.shape.page(view, site, page)?;
+            let page = self.shape.page(view, context, page)?;
             entries(&page)
                 .filter(|entry| entry.hash == hash)
-                .for_each(|entry| visit(entry.place));
+                .for_each(|entry| visit(entry.address));
         }
         Ok(())
     }
@@ -178,7 +190,7 @@ impl Run {
     fn filters(
         &self,
         view: &impl View,
-        site: Site<'_>,
+        context: RowContext<'_>,
         budget: &FilterBudget,
     ) -> Result<Option<&[u8]>> {
         if let Some(filters) = self.filters.get() {
@@ -195,7 +207,7 @@ impl Run {
         }
         let mut filters = Vec::with_capacity(bytes as usize);
         for row in 0..self.shape.filter_rows() {
-            match self.shape.filter(view, site, row) {
+            match self.shape.filter(view, context, row) {
                 Ok(row) => filters.extend_from_slice(&row),
                 Err(error) => {
                     give_up();
@@ -217,8 +229,8 @@ impl Run {
 
 /// Makes the rows of a run from entries by ascending hash.
 #[derive(Debug)]
-pub(super) struct RunMaker {
-    pub(super) shape: RunShape,
+pub(super) struct IndexRunMaker {
+    pub(super) shape: IndexRunShape,
     page: Vec<u8>,
     next_page: u64,
     filters: Vec<u8>,
@@ -228,8 +240,8 @@ pub(super) struct RunMaker {
 /// Where the rows of a run go.
 pub(super) type PutRow<'a> = dyn FnMut(u64, &[u8]) -> Result<()> + 'a;
 
-impl RunMaker {
-    pub(super) fn new(shape: RunShape) -> Self {
+impl IndexRunMaker {
+    pub(super) fn new(shape: IndexRunShape) -> Self {
         Self {
             shape,
             page: Vec::with_capacity(2 * PAGE_ENTRIES as usize * ENTRY_BYTES),
@@ -246,7 +258,7 @@ impl RunMaker {
         }
         self.page.extend_from_slice(&entry.hash.to_le_bytes());
         self.page
-            .extend_from_slice(&entry.place.bits().to_le_bytes());
+            .extend_from_slice(&entry.address.bits().to_le_bytes());
         let block = scale(entry.hash, self.shape.filter_blocks());
         while self.next_filters < block / FILTER_ROW_BLOCKS {
             self.put_filters(put)?;
@@ -258,7 +270,7 @@ impl RunMaker {
     }
 
     /// Puts what is left.
-    pub(super) fn finish(mut self, put: &mut PutRow<'_>) -> Result<RunShape> {
+    pub(super) fn finish(mut self, put: &mut PutRow<'_>) -> Result<IndexRunShape> {
         while self.next_page < self.shape.pages() {
             self.put_page(put)?;
         }
