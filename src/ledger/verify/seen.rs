@@ -137,6 +137,7 @@ fn check_body(verifier: &Verifier, block: &Block) -> Verdict {
             signature: &witness.signature,
         })
         .collect();
+    // The lowest transaction is named, as by the validator, which goes through them in order.
     match verifier.verify(&items).bad().first() {
         None => Ok(()),
         Some((at, error)) => Err(Rejected::transaction(
