@@ -32,7 +32,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     let mut is_held = chain.is_held;
     let served: Vec<_> = {
         let mut requests = lock(&shared.state_requests);
-        // Those that stay are looked at again when whoever holds the chain lets go.
+        // Requests that stay are looked at again when the chain is let go.
         shared.is_state_wanted.store(false, Ordering::Release);
         let is_served = |request: &mut StateRequest| {
             let is_served = !(request.holds && is_held);
@@ -43,7 +43,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     };
     chain.is_held = is_held;
     for request in served {
-        // Those who ask wait for it in their threads, so that nothing of theirs is run here.
+        // These are waited for in threads and have no wakers, so that no caller's code runs under the chain's lock.
         request.answer.fulfil(chain.validator().state().clone());
     }
 }

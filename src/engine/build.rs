@@ -153,7 +153,7 @@ impl Engine {
         for (_, found) in claims.verify(0..claims.len(), &shared.verifier) {
             signatures.merge(found);
         }
-        // Last, so that the verdict is of now.
+        // The state comes last, so that the verdict is about the chain as it is now.
         let validator = self.validator(state_request::copy(shared, &permit)?);
         let now_us = shared.clock.now_us();
         let verdict = validator

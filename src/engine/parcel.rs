@@ -172,7 +172,7 @@ impl Parcel {
                 held[block as usize].merge(signatures);
             }
         }
-        // Counted after its findings are merged: whoever reads 0 reads the findings of all batches.
+        // Counted after its findings are merged: a thread that reads 0 sees the findings of all batches.
         self.batches_left.fetch_sub(1, Ordering::AcqRel);
     }
 

@@ -178,7 +178,7 @@ impl Shared {
 
     pub(super) fn send_commit(&self, command: Command) {
         self.meters.queued(Stage::Commit, self.commands.len());
-        // Only when the thread has ended is there nobody to take it, and then nobody is owed an answer.
+        // Sending fails only when the thread has ended, and by then no answer is owed.
         let _ = self.commands.send(command);
     }
 
@@ -233,7 +233,7 @@ impl Shared {
     /// with nothing locked.
     pub(super) fn fail(&self, error: EngineError) {
         if self.latch.set(error.clone()) {
-            // The reason is noted already: whoever is woken by what follows asks for it.
+            // The reason is noted already: those who are woken by what follows ask for it.
             self.close();
             self.watermark.close();
             self.subscribers.close();

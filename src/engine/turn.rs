@@ -12,7 +12,7 @@ pub(super) struct Turn {
 impl Turn {
     /// Does `work` until there was no news during a round of it; or nothing, if somebody else is at it.
     pub(super) fn take(&self, mut work: impl FnMut()) {
-        // Whoever is at it sees a count that is higher than the one it began its round with, and goes on.
+        // The thread that is at it sees a count that is higher than the one it began its round with, and goes on.
         if self.news.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

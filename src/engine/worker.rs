@@ -84,7 +84,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     let claims = gather(shared, &prepared);
     shared.meters.stage(Stage::Hash, started, load);
 
-    // At least one batch, so that there is somebody to say that all are checked.
+    // At least one batch, since the last batch that is checked brings the news that all are.
     let batch = shared.settings.batch_signatures.max(1);
     let count = claims.len();
     let batches = count.div_ceil(batch).max(1);

@@ -130,7 +130,7 @@ impl Drop for Workers {
             return;
         }
         for thread in self.threads.drain(..) {
-            // Whatever panics in one is caught there.
+            // A panic is caught within the thread, so that joining has nothing to report.
             let _ = thread.join();
         }
     }

@@ -105,7 +105,7 @@ fn check_seal(spec: &ChainSpec, verifier: &Verifier, header: &Header, seal: &[u8
     let refuse = |fault: Fault| Rejected::block(header.height, fault.reason, fault.detail);
     let malformed = |error: &dyn ToString| Fault::new(Reason::Malformed, error.to_string());
     let seal = Seal::decode(seal).map_err(|error| refuse(malformed(&error)))?;
-    // Genesis is nobody's to seal.
+    // Genesis has no seal: it follows from the specification.
     if header.height == 0 {
         return Ok(());
     }
