@@ -206,7 +206,7 @@ fn uri(path: &Path, start: &[u8]) -> String {
     } else {
         ""
     };
-    // An absolute path gets an empty authority, lest one that starts with `//` be taken for an authority.
+    // An absolute path gets an empty authority: without it, one that starts with `//` would be taken for an authority.
     let mut uri = String::from(if path.is_absolute() {
         "file://"
     } else {
