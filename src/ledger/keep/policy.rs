@@ -184,7 +184,7 @@ impl PrunePolicy {
                 Keep::For(age) => {
                     let age_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
                     let first = first_since(now_us.saturating_sub(age_us))?;
-                    // Below the headers' floor the age of blocks is unknown; they may be as young as the first one whose header is held.
+                    // Below the headers' floor the age of blocks is unknown: they may be as young as the first that has a header.
                     if first > extent.header_floor {
                         first
                     } else {
