@@ -75,7 +75,7 @@ impl Output {
         // An answer that has begun is not followed by another one.
         self.stop.in_order();
         if self.is_diverted.get() {
-            // Where that is closed there is nobody to tell.
+            // If standard error is closed, there is no place left to report to.
             let _ = io::stderr().lock().write_all(bytes);
             return;
         }
@@ -162,7 +162,7 @@ pub(crate) fn complain(text: &str) {
 
 /// A usage error, which is clap's to describe: in full on standard error, in one line for machines.
 pub(crate) fn usage_error(error: &clap::Error, json: bool) {
-    // Where standard error is closed there is nobody to tell.
+    // If standard error is closed, there is no place left to report to.
     let _ = error.print();
     if json {
         let text = error.to_string();

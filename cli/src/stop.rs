@@ -127,6 +127,7 @@ mod unix {
 
         fn take(&self, signal: i32, json: bool) {
             let code = 128 + signal;
+            // What the first signal asked for may hang. This `exit` runs no `atexit` handlers, which could hang as well.
             if self.0.signal.swap(signal, Ordering::AcqRel) != 0 {
                 exit(code);
             }
@@ -155,6 +156,7 @@ mod unix {
 
     impl Stoppable {
         pub(crate) fn new(file: File, stop: Stop) -> Self {
+            // `poll` calls regular files ready at any time (poll(2)), so only streams can be waited for.
             let may_wait = file.metadata().is_ok_and(|found| !found.is_file());
             Self {
                 file,

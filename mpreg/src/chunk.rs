@@ -48,6 +48,7 @@ impl Chunk {
         (self.first, self.share) = (first, share);
         self.rows.clear();
         self.text.clear();
+        // One block may have 64 MiB of text: kept, every chunk would come to hold as much.
         self.text.shrink_to(2 * TEXT_MAX);
     }
 

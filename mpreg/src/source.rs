@@ -227,6 +227,7 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let io_error = |operation| move |source| SourceError::io(path, operation, source);
         let metadata = path.metadata().map_err(io_error("look up"))?;
+        // Asked before anything is opened: opening a named pipe would wait for somebody to write into it.
         if !metadata.is_file() {
             return Err(SourceError::NotAFile {
                 path: path.to_owned(),

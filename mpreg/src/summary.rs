@@ -76,6 +76,7 @@ impl Tally {
         self.work = self
             .work
             .zip(difficulty)
+            // Difficulties are claims of any size: a sum that leaves 128 bits is given as unknown, not wrapped.
             .and_then(|(sum, work)| sum.checked_add(work));
         self.transactions += block.transactions().len() as u64;
         if self.blocks > 0

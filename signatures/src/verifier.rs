@@ -250,6 +250,7 @@ impl Verifier {
         // As many parts as that makes, but equally large.
         let parts = items.len().div_ceil(part).max(1);
         let part = items.len().div_ceil(parts).max(1);
+        // Each part has a number of its own: with a seed, two parts of one number would have the same coefficients.
         let number = self.batches.fetch_add(parts as u64, Ordering::Relaxed);
         let check = |index: usize, items: &[Item<'_>]| {
             self.verify_part(number + index as u64, index * part, items)
@@ -289,6 +290,7 @@ impl Verifier {
         match &self.engine {
             Engine::Portable(shared) => shared.verify(number, first, items, &mut bad),
             Engine::Vector(shared) => {
+                // Taken out rather than used under the lock, which would let one batch go at a time.
                 let mut room = lock(&self.rooms).pop().unwrap_or_default();
                 shared.verify(number, first, items, &mut room, &mut bad);
                 self.keep(room);

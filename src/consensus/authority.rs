@@ -42,6 +42,7 @@ pub(super) fn check_seal(
     let Some(turns_before) = header.height.checked_sub(1) else {
         return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
     };
+    // Not a division by zero: the producer was found among the authorities.
     let turn = turns_before % parameters.authorities.len() as u64;
     if parameters.round_robin && index as u64 != turn {
         let expected = &parameters.authorities[turn as usize].name;

@@ -80,13 +80,14 @@ pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>
         };
         let batch = match full {
             Some(batch) => Some(batch),
+            // A closed budget lets nobody fill the batch any more, and a shutdown waits until its members are answered.
             None if is_over || is_closed => Some(std::mem::take(&mut batcher.open)),
             None => batcher.close_if_due(now_us),
         };
         if let Some(batch) = batch
             && !batch.is_empty()
         {
-            // The workers take it sooner or later; until they stop, they never wait for this thread.
+            // Never full: those who submitted hold permits, which bound how many batches there can be.
             shared.lane.push_urgent(Job::Admission(number, batch));
             number += 1;
         }
@@ -126,6 +127,7 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     if count > 0 {
         let _span = tracing::debug_span!("admission", count).entered();
         shared.meters.signature_batch(count);
+        // Outside of the chain's lock: checking signatures takes longer than everything else here.
         for (index, signatures) in claims.verify(0..count, &shared.verifier) {
             faults[index as usize] = signatures.into_fault();
         }
@@ -154,10 +156,12 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
         in_order.next += 1;
         entered.push(enter(shared, batch, faults));
     }
-    // What waits for a batch that will never come; whoever stops the engine clears what came before.
+    // A batch that panicked leaves a gap, behind which these would wait for ever. Asked under the lock: a failure that
+    // comes later clears the batches itself.
     let lost = shared.latch.is_set().then(|| in_order.clear());
     drop(in_order);
     drop(lost);
+    // With nothing locked: an answer may run a caller's waker.
     for judged in entered {
         answer(shared, judged);
     }
@@ -201,6 +205,7 @@ fn enter(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) -> Judged {
 }
 
 fn answer(shared: &Shared, judged: Judged) {
+    // Before the answers: a caller that has its answer finds room for its next transaction.
     shared.admission_memory.take_back(judged.permits);
     let answers = judged.answers;
     let latencies = answers.iter().map(|(_, since, _)| since.elapsed());

@@ -13,6 +13,7 @@ use super::sync::lock;
 /// Rules and settles what is ready; called with every piece of news.
 pub(super) fn advance(shared: &Shared) {
     shared.turn.take(|| {
+        // The round has let go of the chain, which `fail` locks.
         if let Err(error) = rule_and_settle(shared) {
             shared.fail(error);
         }
@@ -21,6 +22,7 @@ pub(super) fn advance(shared: &Shared) {
 
 /// Gives copies of the state to those who wait for one; one of them may hold the chain.
 fn hand_out(shared: &Shared, chain: &mut Chain) {
+    // Lowered before the copy is made: a request that came in between would be lost, and its pruning would never end.
     if shared.snapshot_is_due.swap(false, Ordering::AcqRel) {
         // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
         let _ = shared
@@ -30,7 +32,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     let mut is_held = chain.is_held;
     let served: Vec<_> = {
         let mut requests = lock(&shared.state_requests);
-        // Those that stay are looked at again when whoever holds the chain lets go.
+        // Requests that stay are looked at again when the chain is let go.
         shared.is_state_wanted.store(false, Ordering::Release);
         let is_served = |request: &mut StateRequest| {
             let is_served = !(request.holds && is_held);
@@ -41,7 +43,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     };
     chain.is_held = is_held;
     for request in served {
-        // Those who ask wait for it in their threads, so that nothing of theirs is run here.
+        // These are waited for in threads and have no wakers, so that no caller's code runs under the chain's lock.
         request.answer.fulfil(chain.validator().state().clone());
     }
 }
@@ -50,6 +52,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
 fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
     let mut chain = shared.lock_chain();
     loop {
+        // Under the chain's lock, as `fail` clears it: after a failure nothing more is ruled or handed on.
         shared.latch.check()?;
         let started = Instant::now();
         if let Some(settled) = chain.settle() {
@@ -60,6 +63,7 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
             };
             shared.forget_used(&settled.valid);
             shared.meters.stage(Stage::Validate, started, load);
+            // Never waits: the channel has room for every parcel in flight.
             shared.send_commit(Command::Settled(settled));
             continue;
         }

@@ -35,7 +35,7 @@ impl<T: Send> Ahead<T> {
                     break;
                 };
                 let is_last = next.is_err();
-                // Nobody waits for what can't be handed over.
+                // The receiver has gone: nothing more is wanted.
                 if hand_over.send(next).is_err() || is_last {
                     break;
                 }

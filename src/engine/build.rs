@@ -57,6 +57,7 @@ impl Engine {
             attempts += 1;
             match outcome {
                 Outcome::Rejected(rejected) => match rejected.reason {
+                    // Another block was faster. While the chain is held none can be, so that the last attempt is final.
                     Reason::Height | Reason::PreviousHash | Reason::Fork
                         if attempts <= ATTEMPTS => {}
                     _ => return Err(EngineError::Produce(rejected.to_string())),
@@ -80,6 +81,7 @@ impl Engine {
 
     /// The same while nothing else is ruled.
     fn produce_holding(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        // Memory comes first: while the chain is held, the parcels that would give it back can't be ruled.
         let Candidates {
             transactions,
             permit,
@@ -87,6 +89,7 @@ impl Engine {
         let (state, hold) = state_request::hold(&self.shared, &permit)?;
         let block = self.sealed(key, state, &transactions)?;
         let (parcel, ticket) = self.parcel_of(block, permit);
+        // Lets go of the chain before the outcome is waited for: the block is ruled only then.
         hold.enqueue(parcel)?;
         self.only(ticket.wait()?)
     }
@@ -150,7 +153,7 @@ impl Engine {
         for (_, found) in claims.verify(0..claims.len(), &shared.verifier) {
             signatures.merge(found);
         }
-        // Last, so that the verdict is of now.
+        // The state comes last, so that the verdict is about the chain as it is now.
         let validator = self.validator(state_request::copy(shared, &permit)?);
         let now_us = shared.clock.now_us();
         let verdict = validator
@@ -178,6 +181,7 @@ impl Engine {
         shared.latch.check()?;
         let limits = &shared.spec.limits;
         let room = limits.transactions_max as usize;
+        // The pool is locked for copying alone: admission needs it, and choosing takes longer.
         let transactions: Vec<Transaction> = {
             let pool = lock(&shared.pool);
             let wanted = room.saturating_add(CANDIDATES_BEYOND).min(pool.len());
@@ -206,6 +210,7 @@ impl Engine {
     ) -> Result<Block, EngineError> {
         let shared = &self.shared;
         let steady_us = shared.steady_us();
+        // A timer that panicked reads 0 and has stopped the engine; no block is made by that.
         shared.latch.check()?;
         let validator = self.validator(state);
         let (spec, state) = (validator.spec(), validator.state());

@@ -143,7 +143,8 @@ impl EngineBuilder {
         // First: an injected clock that panics does so while there is nothing to be ended.
         let clocks = clock::Start::of(&*self.clock, &*self.timer);
         let mut settings = self.settings;
-        // What is on its way holds a share of them.
+        // A budget of no bytes would count nobody, and a shutdown, which waits until it is all back, would pass by what is on
+        // its way.
         settings.memory_bytes = settings.memory_bytes.max(1);
         settings.admission_bytes = settings.admission_bytes.max(1);
         let (workers, memory, verifier) = match self.resources {
@@ -159,7 +160,8 @@ impl EngineBuilder {
         };
         settings.threads = workers.count();
         let followers = reader.followers()?;
-        // Room for every parcel in flight, and for the few other messages that there can be at a time.
+        // Room for every parcel in flight and the few other messages at a time; the other two have one place more than can be
+        // in use, for the word that nothing more comes. So nobody waits to send while something is locked.
         let (commands, next_command) = bounded(4 * PARCELS_MAX);
         let (snapshots, next_snapshot) = bounded(STATES_MAX + 1);
         let (submissions, next_submission) = bounded(SUBMISSIONS_MAX + 1);

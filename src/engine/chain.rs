@@ -154,8 +154,10 @@ impl Chain {
         let slot = &mut self.slots[self.ruled];
         let mut height = *slot
             .height_before
+            // Once only: a parcel may be ruled again, and its call must not move on twice.
             .get_or_insert_with(|| parcel.call.pass(last_height(blocks)));
         for block in blocks {
+            // Asked before each block: behind a refused block the rest of its call would be ruled on a state that lacks it.
             if parcel.call.is_skipped() {
                 break;
             }
@@ -172,6 +174,7 @@ impl Chain {
                 Judged::Rejected(_) => false,
             };
             if !is_sound {
+                // Not `is_over`: if an earlier block turns out to be badly signed, this verdict falls with it.
                 parcel.call.is_stopped.store(true, Ordering::Release);
             }
             judged.push(verdict);
@@ -202,6 +205,7 @@ impl Chain {
         }
         let ruling = self.validator.rule(prepared, Depth::Full { now_us });
         if ruling.is_sound() {
+            // Signatures may still be unchecked: rules don't wait for them, and the journal takes the block back if one is bad.
             self.validator.apply_unsettled(&ruling, journal);
             self.recent.push_back(block.hash());
         }
@@ -216,6 +220,7 @@ impl Chain {
     }
 
     fn hash_at(&self, height: u64) -> Result<BlockHash, EngineError> {
+        // A block that is ruled and not committed is in no store yet.
         let behind = self.validator.state().height() - height;
         if let Some(hash) = self.recent.iter().rev().nth(behind as usize) {
             return Ok(*hash);
@@ -264,6 +269,7 @@ impl Chain {
                 }
                 Judged::Rejected(rejected) => (false, rejected),
             };
+            // Final: all blocks before it are settled, so nothing can take this verdict back.
             slot.parcel.call.is_over.store(true, Ordering::Release);
             if was_applied && let Some(journal) = slot.journal {
                 self.go_back(journal, &valid);
@@ -281,10 +287,12 @@ impl Chain {
     /// Takes back everything since `journal` began, but for the blocks that are valid; later parcels will be ruled again.
     fn go_back(&mut self, journal: Journal, valid: &[ValidBlock]) {
         let before = self.validator.state().height();
+        // The newest first: each journal puts back what it found, which those before it had written.
         for slot in self.slots.range_mut(..self.ruled).rev() {
             if let Some(journal) = slot.journal.take() {
                 self.validator.rewind(journal);
             }
+            // What was ruled here, and what stopped its call, was ruled on a state that has never been.
             slot.judged.clear();
             slot.parcel.call.is_stopped.store(false, Ordering::Release);
         }

@@ -62,6 +62,7 @@ mod walked {
     fn wake<T>(mut queue: MutexGuard<'_, Queue<T>>) {
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
+        // An unpark before the park is kept as a token, so that no wake-up is lost between noting and parking.
         waiting.iter().for_each(Thread::unpark);
     }
 

@@ -65,7 +65,7 @@ pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
         };
         shared.meters.commit_idle.add(waiting.elapsed());
         if shared.latch.is_set() {
-            // Whoever waits for an answer learns why there is none.
+            // Dropped promises answer with the reason of the failure.
             asked = Asked::default();
             match command {
                 Command::Stop(..) => return,
@@ -73,8 +73,9 @@ pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
             }
         }
         let is_last = matches!(command, Command::Stop(..));
-        // Outside of what may panic, so that those who wait for it learn the reason.
+        // Outside of what may panic: if unwinding dropped these promises, they would answer before the reason is noted.
         let mut group = Group::default();
+        // A thread that died here would leave everybody who waits for a commit without an answer.
         let done = catch_unwind(AssertUnwindSafe(|| match command {
             Command::Settled(settled) => {
                 next = gather(shared, settled, &mut group, commands);
@@ -98,6 +99,7 @@ pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
                 message: message_of(payload),
             }),
         }
+        // Also after a failure: nothing comes behind it, and the shutdown waits for this thread.
         if is_last {
             return;
         }
@@ -108,7 +110,7 @@ pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
 fn ask_for_snapshot(shared: &Shared, end: &mut End) {
     end.expect_snapshot();
     shared.snapshot_is_due.store(true, Ordering::Release);
-    // Rules are not for this thread. If there is no room, the workers have something to do, and look after it.
+    // Ruling is left to the workers. If their lane has no room they are busy, and look for the request after each job.
     let _ = shared.lane.try_push_urgent(Job::Advance);
 }
 
@@ -127,7 +129,7 @@ fn obey(
             put_positions(shared, end)?;
             end.put_snapshot(state.clone())?;
             let state = StateAt::Encoded(&state);
-            // It stays in its place while it is done: should that panic, its promise outlives the noting of the reason.
+            // It stays in its place until it is done: if pruning panics, the promise must outlive the noting of the reason.
             if let Some(pruning) = &mut asked.pruning
                 && pruning.committed <= state.height() + 1
                 && let Some(report) = end.prune(pruning, now_us, state)
@@ -145,7 +147,7 @@ fn obey(
                 committed: shared.committed_end(),
                 ..*pruning
             });
-            // One that is on its way may be of less; then another is asked for when it comes.
+            // A snapshot that is on its way may be of an earlier block; when it comes, another one is asked for.
             if !end.expects_snapshot() {
                 ask_for_snapshot(shared, end);
             }
@@ -216,6 +218,7 @@ fn register(
         },
     };
     if changed.is_ok() {
+        // On the disk before the caller knows: a pruning after a crash goes by what the store says of followers.
         end.put_followers(&registry.take(), Durability::Disk)?;
     }
     Ok(changed)
@@ -234,6 +237,7 @@ fn gather(
     group.push(first);
     while group.bytes < settings.group_bytes && group.blocks < settings.group_blocks {
         let waiting = Instant::now();
+        // A lone block must not wait for others that nobody has handed in.
         let is_more_coming = shared.in_flight() > group.parcels.len();
         let command = match commands.try_recv() {
             Ok(command) => Ok(command),
@@ -262,6 +266,7 @@ fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), Ledge
     let started = Instant::now();
     let on_processor = thread_time();
     let mut receipt = None;
+    // Blocks that were all held already write nothing, and must not claim a durability.
     if group.blocks > 0 {
         let committed = group.parcels.iter().flat_map(|settled| &settled.valid);
         receipt = Some(end.commit(committed)?);
@@ -280,6 +285,7 @@ fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), Ledge
         bytes: group.bytes as u64,
     };
     shared.meters.stage(Stage::Commit, started, load);
+    // Before the answers: a caller that has one may ask at once how far the chain is committed.
     if let Some(receipt) = &receipt {
         shared.watermark.advance(receipt);
     }
@@ -324,6 +330,7 @@ fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mu
     });
     let outcomes = outcomes.collect();
     shared.parcels.fetch_sub(1, Ordering::AcqRel);
+    // The memory goes back before the answer is given: a caller that refuses to wait may hand in its next block at once.
     let answer = settled.parcel.take_answer();
     drop(settled.valid);
     drop(settled.parcel);

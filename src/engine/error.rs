@@ -72,6 +72,7 @@ pub(super) struct Latch {
 impl Latch {
     /// Notes a failure. Whether it was the first.
     pub(super) fn set(&self, error: EngineError) -> bool {
+        // Later failures follow from the first one, and would hide it.
         self.error.set(error).is_ok()
     }
 

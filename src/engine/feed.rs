@@ -203,6 +203,7 @@ impl Follower {
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        // What has reached the old level says nothing about the new one.
         self.known_end = 0;
         self
     }
@@ -249,7 +250,7 @@ impl Follower {
                 let height = self.next_height();
                 self.watermark.wait_until(height, self.durability, deadline)
             }
-            // Longer than time goes on.
+            // Later than an `Instant` can tell: no deadline.
             None => Poll::Ready(self.watermark.wait(self.next_height(), self.durability)),
         };
         waited.map(|is_there| self.settle(is_there))
@@ -318,6 +319,7 @@ impl Follower {
             };
         }
         if !self.is_there() {
+            // One look serves all blocks below it: a follower that catches up takes no lock for each.
             self.known_end = self.watermark.end(self.durability);
         }
         let read = self.read();
@@ -346,7 +348,7 @@ impl Follower {
             Err(error) => return Err(error.into()),
         };
         match self.last {
-            // Whatever went wrong below, blocks of two chains are never given as one.
+            // Whatever went wrong in the store: blocks of two chains are never given out as one chain.
             Some(Position { height, hash }) if hash != block.header().previous_hash => {
                 Err(FeedError::OtherChain {
                     height,
@@ -378,6 +380,7 @@ impl FusedIterator for Follower {}
 /// O(log followers who await).
 impl Drop for Follower {
     fn drop(&mut self) {
+        // Otherwise a waker would stay, and with it whatever it owns, until the follower's block comes.
         self.watermark.forget(self.number);
     }
 }
@@ -426,7 +429,7 @@ impl Engine {
     pub fn resume(&self, name: &str) -> Result<Follower, EngineError> {
         let shared = self.shared();
         let unknown = || FeedError::Unknown(name.to_owned());
-        // Before the name is taken over: what fails changes nothing.
+        // Checked before the name is taken over: a call that fails must not cost the present follower its name.
         let finished = self.followers().get(name).ok_or_else(unknown)?;
         locate(&shared.reader, shared.committed_end(), finished.into())?;
         let claim = shared.registry.claim(name).ok_or_else(unknown)?;

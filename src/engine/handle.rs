@@ -110,11 +110,13 @@ impl Engine {
         let permit = match when_full {
             WhenFull::Wait => shared.admission_memory.acquire(bytes),
             WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
+                // A closed budget refuses too, and that is no lack of room.
                 None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
                 permit => permit,
             },
         };
         let permit = permit.ok_or_else(|| shared.latch.reason())?;
+        // The permit goes with the submission: a shutdown that closes the budget from here on waits for its answer.
         let (answer, ticket) = ticket(&shared.latch);
         let submission = Submission {
             transaction,
@@ -260,6 +262,7 @@ impl Engine {
     ) -> Result<T, EngineError> {
         self.shared.latch.check()?;
         let permit = self.shared.commanding.acquire(1);
+        // Held until the answer is there: a shutdown waits for it, so no command is sent to a thread that has ended.
         let _permit = permit.ok_or_else(|| self.shared.latch.reason())?;
         let (answer, ticket) = ticket(&self.shared.latch);
         self.shared.send_commit(command(answer));
@@ -314,6 +317,7 @@ impl Engine {
     /// # Errors
     /// Why the engine failed, if it did; the store failed now; another call has shut it down or is about to.
     pub fn shutdown(&self) -> Result<Receipt, EngineError> {
+        // Taken by the first caller: a second word to stop would reach a thread that has ended, and never be answered.
         let Some(threads) = lock_std(&self.threads).take() else {
             return Err(self.shared.latch.reason());
         };

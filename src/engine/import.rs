@@ -89,7 +89,7 @@ impl<'a, I: Iterator<Item = Offered>> Feeding<'a, I> {
         let Some(offered) = self.next.take().or_else(|| self.read()) else {
             return Ok(false);
         };
-        // With nothing on its way, room comes from others only, and is waited for.
+        // With parcels of its own on their way, this caller waits for their outcomes instead; without, only others can make room.
         let when_full = match self.on_their_way.is_empty() {
             true => WhenFull::Wait,
             false => WhenFull::Refuse,

@@ -154,6 +154,7 @@ pub(super) struct Nanos(AtomicU64);
 impl Nanos {
     pub(super) fn add(&self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // Totals that nothing is decided by: they need no order with anything else.
         self.0.fetch_add(nanos, Ordering::Relaxed);
     }
 

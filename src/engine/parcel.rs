@@ -147,6 +147,7 @@ impl Parcel {
         claims: Claims,
         batches: usize,
     ) {
+        // `prepared` is set last: others take the parcel up once they see it, and rely on all the rest.
         *lock(&self.found) = vec![SignatureFindings::unchecked(); prepared.len()];
         self.batches_left.store(batches, Ordering::Release);
         // Each parcel is prepared once, so that nothing was set before.
@@ -171,11 +172,13 @@ impl Parcel {
                 held[block as usize].merge(signatures);
             }
         }
+        // Counted after its findings are merged: a thread that reads 0 sees the findings of all batches.
         self.batches_left.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether all signatures were checked.
     pub(super) fn is_signed(&self) -> bool {
+        // In this order: before the parcel is prepared the count is not that of its batches.
         self.prepared.get().is_some() && self.batches_left.load(Ordering::Acquire) == 0
     }
 

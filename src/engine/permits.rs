@@ -51,6 +51,7 @@ pub(super) struct Permit {
 impl Permit {
     /// Gives back what is above `bytes`.
     pub(super) fn shrink(&self, bytes: u64) {
+        // One step: of two calls at once each gives back only what it has taken off.
         let held = self.bytes.fetch_min(bytes, Ordering::AcqRel);
         self.permits.give_back(held.saturating_sub(bytes));
         if let Some(outer) = &self.outer {
@@ -93,6 +94,7 @@ impl Permits {
         }
         state.free -= bytes;
         drop(state);
+        // If the outer budget has no room, dropping this permit gives back what was taken here.
         let mut permit = self.permit(bytes);
         if let Some(outer) = &self.outer {
             permit.outer = Some(Box::new(outer.try_acquire(bytes)?));
@@ -110,19 +112,23 @@ impl Permits {
         let mut state = wait_until(&self.changed, state, |state| {
             state.is_closed || (state.serving == number && state.free >= bytes)
         });
+        // Its number is never served, and neither is anybody behind it: a budget that is closed stays so.
         if state.is_closed {
             return None;
         }
         state.serving += 1;
         state.free -= bytes;
+        // The next in line has slept through earlier wake-ups, since it was not its turn.
         let is_waited_for = state.next != state.serving;
         drop(state);
         if is_waited_for {
             self.changed.notify_all();
         }
+        // Not under the lock: what the outer budget waits for may have to be given back here first.
         let mut permit = self.permit(bytes);
         if let Some(outer) = &self.outer {
             permit.outer = Some(Box::new(outer.acquire(bytes)?));
+            // Closed while it waited outside: a shutdown takes in nothing more.
             return (!self.is_closed()).then_some(permit);
         }
         Some(permit)
@@ -164,6 +170,7 @@ impl Permits {
     pub(super) fn take_back(&self, permits: Vec<Permit>) {
         let bytes = permits.into_iter().map(|mut permit| {
             debug_assert!(std::ptr::eq(self, &*permit.permits), "of this budget");
+            // Emptied, so that dropping it gives nothing back a second time.
             std::mem::take(permit.bytes.get_mut())
         });
         self.give_back(bytes.sum());

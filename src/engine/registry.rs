@@ -78,11 +78,12 @@ impl Registry {
         if table.is_closed {
             return Err(None);
         }
+        // A follower whose name was taken over would otherwise vouch for blocks that its successor has not finished.
         let holds = table.holders.get(name) == Some(&holder);
         if !holds || !table.followers.advance(name, position) {
             return Err(Some(FeedError::NotRegistered));
         }
-        // Under the lock: whoever takes the news takes this with it.
+        // Under the lock: raised after it, the end of the engine could come between, and an acknowledged position be lost.
         self.has_news.store(true, Ordering::Release);
         Ok(())
     }
@@ -101,6 +102,7 @@ impl Registry {
     /// Removes a follower; false if there is none of that name. Otherwise as [`Registry::register`].
     pub(super) fn remove(&self, name: &str) -> bool {
         let mut table = lock(&self.table);
+        // Its follower may still be there; from now on it is told that it is not registered.
         table.holders.remove(name);
         table.followers.remove(name)
     }

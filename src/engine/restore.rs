@@ -131,6 +131,7 @@ impl EngineBuilder {
         if let Some(then) = then {
             check_behind(archive, then)?;
         }
+        // Before anything is written: blocks below the floor can't be appended again, and the rest would be imported in vain.
         let floor = store.reader.extent()?.body_floor;
         if floor > 0 {
             return Err(RestoreError::Pruned(floor));
@@ -138,7 +139,7 @@ impl EngineBuilder {
         let ledger = Ledger::create(store, &spec, Arc::clone(&self.clock))?;
         let engine = self.start(ledger)?;
         let restored = feed(&engine, archive, then.zip(head.as_ref()), progress);
-        // Also what came before a fault, and before being stopped, is finished and made durable.
+        // Before the result is looked at: what came before a fault or a stop is committed and made durable all the same.
         let ended = engine.shutdown();
         let (archived, further) = restored?;
         ended?;
@@ -270,6 +271,7 @@ fn held_file(
     if held.hash_at(file.last)? != Some(file.last_hash) {
         return Ok(None);
     }
+    // The block's hash is held, but the file is what a later restoring relies on.
     archive.check_once(file)?;
     Ok(Some(BlockStep {
         height: file.last,

@@ -87,6 +87,7 @@ pub(super) struct Parts {
 impl Shared {
     /// The timer's reading. One that panics stops the engine, for which any time will do. Not under a lock.
     pub(super) fn steady_us(&self) -> u64 {
+        // The caller's timer is not asked again after it panicked.
         if self.latch.is_set() {
             return 0;
         }
@@ -177,7 +178,7 @@ impl Shared {
 
     pub(super) fn send_commit(&self, command: Command) {
         self.meters.queued(Stage::Commit, self.commands.len());
-        // Only when the thread has ended is there nobody to take it, and then nobody is owed an answer.
+        // Sending fails only when the thread has ended, and by then no answer is owed.
         let _ = self.commands.send(command);
     }
 
@@ -207,6 +208,7 @@ impl Shared {
         // The last first: what a sender used in all of them then goes at once.
         for block in valid.iter().rev() {
             for (name, account) in block.accounts() {
+                // A sender's transactions that are used up would fill the pool, and be refused in every block that is made.
                 pool.forget(name, account.nonce);
             }
         }
@@ -231,6 +233,7 @@ impl Shared {
     /// with nothing locked.
     pub(super) fn fail(&self, error: EngineError) {
         if self.latch.set(error.clone()) {
+            // The reason is noted already: those who are woken by what follows ask for it.
             self.close();
             self.watermark.close();
             self.subscribers.close();
@@ -238,6 +241,7 @@ impl Shared {
             let _ = self.commands.try_send(Command::Failed);
             tracing::error!(%error, "the engine stops");
         }
+        // Each is taken out under its lock and dropped outside: dropped promises run callers' wakers, which may call the engine.
         let parcels = self.lock_chain().clear();
         drop(parcels);
         let requests = std::mem::take(&mut *lock(&self.state_requests));

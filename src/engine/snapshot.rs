@@ -19,6 +19,7 @@ pub(super) const STATES_MAX: usize = 4;
 /// Encodes until it is told that no more will come.
 pub(super) fn encode(shared: &Shared, states: &Receiver<Option<State>>) {
     while let Ok(Some(state)) = states.recv() {
+        // States that still come are dropped, not left in the channel: each keeps copies of the accounts alive.
         if shared.latch.is_set() {
             continue;
         }

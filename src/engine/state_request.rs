@@ -37,12 +37,13 @@ fn request(shared: &Shared, holds: bool) -> Result<State, EngineError> {
     let (answer, ticket) = ticket(&shared.latch);
     {
         let mut requests = lock(&shared.state_requests);
-        // Under the lock, so that either a failure finds the request or the request the failure.
+        // Under the lock, so that either a failure finds the request or the request the failure. The same goes for the flag: a
+        // round that lowers it has taken every request that was there.
         shared.latch.check()?;
         requests.push(StateRequest { answer, holds });
         shared.is_state_wanted.store(true, Ordering::Release);
     }
-    // If there is no room, the workers have something to do, and look after it.
+    // If their lane has no room the workers are busy, and look for the request after each job.
     let _ = shared.lane.try_push_urgent(Job::Advance);
     ticket.wait()
 }
@@ -62,6 +63,8 @@ impl Hold<'_> {
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
         let shared = self.shared;
+        // Before the flag is raised: a round in between would find the chain held, lower the flag, and the requests would
+        // never be answered.
         shared.lock_chain().is_held = false;
         {
             let requests = lock(&shared.state_requests);
@@ -69,7 +72,7 @@ impl Drop for Hold<'_> {
                 .is_state_wanted
                 .store(!requests.is_empty(), Ordering::Release);
         }
-        // Who rules now is not a worker, who would note a panic.
+        // This thread is a caller's: no worker's `catch_unwind` is around it, and a panic would leave everybody waiting.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| advance(shared))) {
             shared.fail(EngineError::Panicked {
                 stage: Stage::Validate,

@@ -127,9 +127,11 @@ impl Subscribers {
         let mut rings = lock(&self.rings);
         let ring = Arc::new(Ring {
             state: Mutex::new(RingState {
+                // Grows as events come: the caller may have named any capacity.
                 events: VecDeque::new(),
                 capacity: capacity.max(1),
                 lost: 0,
+                // Read under the lock in which `close` sets it: a subscription that comes meanwhile is either told or knows.
                 is_over: rings.is_over,
             }),
             told: Condvar::new(),

@@ -35,13 +35,17 @@ impl Threads {
     /// Ends them: takes nothing more in, finishes what is on its way, keeps the state, and makes everything durable.
     pub(super) fn stop(self, shared: &Shared) -> Result<Receipt, EngineError> {
         shared.close();
+        // While all threads still run: what is on its way needs each of them to be answered.
         shared.wait_idle();
         let _ = shared.submissions.send(None);
+        // One after the other, each behind those who send to it: admission feeds the workers, these hand out states and
+        // commands, and encoded states go to the commit thread.
         join(self.admission);
         shared.lane.close();
         drop(self.workers);
         let _ = shared.snapshots.send(None);
         join(self.snapshot);
+        // Nothing is on its way, so this is the state after the last committed block; after a failure it may be of more.
         let state = (!shared.latch.is_set()).then(|| {
             let state = shared.lock_chain().validator().state().clone();
             EncodedState::from(&state)
@@ -51,6 +55,7 @@ impl Threads {
         let receipt = ticket.wait();
         join(self.commit);
         let outcome = shared.latch.check().and(receipt);
+        // Before anybody is woken: those who wait ask the latch why nothing more comes.
         shared.latch.set(EngineError::Stopped);
         shared.watermark.close();
         shared.subscribers.close();

@@ -79,6 +79,7 @@ impl<T> Drop for Promise<T> {
 
 impl<T> Slot<T> {
     fn answer(&self, answer: Result<T, EngineError>) {
+        // The lock is let go at the end of this statement: waking runs the caller's code, which may ask for the answer.
         let before = mem::replace(&mut *lock(&self.state), AnswerState::Answered(answer));
         match before {
             AnswerState::Waited => self.answered.notify_all(),
@@ -122,6 +123,7 @@ impl<T> Ticket<T> {
             &self.slot.answered,
             lock(&self.slot.state),
             |state| {
+                // Tried under the lock in which it then says that it waits: an answer in between would wake nobody.
                 answer = Slot::take(state);
                 if matches!(state, AnswerState::Open | AnswerState::Awaited(_)) {
                     before = mem::replace(state, AnswerState::Waited);
@@ -129,7 +131,7 @@ impl<T> Ticket<T> {
                 answer.is_some() || matches!(state, AnswerState::Taken)
             },
         ));
-        // A waker, if it was polled before.
+        // A waker from an earlier poll: dropping it is the caller's code, so it comes after the lock.
         drop(before);
         answer.unwrap_or(Err(EngineError::Stopped))
     }
@@ -158,9 +160,10 @@ impl<T> Future for Ticket<T> {
             AnswerState::Awaited(held) if held.will_wake(context.waker()) => return Poll::Pending,
             _ => drop(state),
         }
+        // Cloning is the caller's code too.
         let waker = context.waker().clone();
         let mut state = lock(&self.slot.state);
-        // It may have come meanwhile.
+        // The answer may have come while the lock was open; it would not wake a waker that is put in after it.
         if let Some(answer) = Slot::take(&mut state) {
             drop(state);
             return Poll::Ready(answer);

@@ -12,10 +12,13 @@ pub(super) struct Turn {
 impl Turn {
     /// Does `work` until there was no news during a round of it; or nothing, if somebody else is at it.
     pub(super) fn take(&self, mut work: impl FnMut()) {
+        // The thread that is at it sees a count that is higher than the one it began its round with, and goes on.
         if self.news.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
         loop {
+            // Before the work: news during it may have been missed, and counts for another round. If the work panics, the
+            // count stays above 0 and nobody works again, which is right: the engine has failed.
             let seen = self.news.load(Ordering::Acquire);
             work();
             if self.news.fetch_sub(seen, Ordering::AcqRel) == seen {

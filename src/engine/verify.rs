@@ -99,6 +99,7 @@ impl EngineBuilder {
         let engine = engine.map_err(threads_failed)?;
         let mut unreadable = None;
         loop {
+            // The pipeline runs empty at a halt: only then is the engine's state that of one known block.
             let halt = walk.halt();
             let stored = Stored::new(chain, walk.next()..halt);
             let mut rejected = None;
@@ -203,6 +204,7 @@ impl<'a> Stored<'a> {
             }
             Err(error) => {
                 inner.error = Some(error);
+                // Behind it the state is not known; asked again, the source must not skip the hole.
                 inner.heights = height..height;
                 None
             }

@@ -81,11 +81,13 @@ impl Watermark {
     pub(super) fn advance(&self, receipt: &Receipt) {
         let mut marks = lock(&self.state);
         for end in &mut marks.ends[..=level(receipt.durability)] {
+            // A lower level may be further already.
             *end = (*end).max(receipt.end);
         }
         let reached = marks.take_reached();
         drop(marks);
         self.moved.notify_all();
+        // With nothing locked: a waker is the caller's code, and may poll again at once.
         for awaited in reached {
             wake(awaited.waker);
         }

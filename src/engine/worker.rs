@@ -25,7 +25,7 @@ use crate::rules::{Claims, Prepared};
 
 /// Does a job of an engine. What panics in it stops that engine and no other.
 pub(super) fn run(shared: &Shared, mut job: Job) {
-    // The job is dropped after the failure is noted, so that those who wait for it learn the reason.
+    // The job is only borrowed below, and dropped when the failure is noted: so those who wait for it learn the reason.
     if shared.latch.is_set() {
         return;
     }
@@ -61,6 +61,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     let of_interest = !parcel.call.is_cancelled.load(Ordering::Acquire);
     let decoded: Vec<_> = match of_interest {
         true => offered.into_iter().map(decode).collect(),
+        // The parcel of a caller that has gone still goes through, empty: those behind it wait for its turn.
         false => Vec::new(),
     };
     let load = Load {
@@ -83,7 +84,7 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
     let claims = gather(shared, &prepared);
     shared.meters.stage(Stage::Hash, started, load);
 
-    // At least one batch, so that there is somebody to say that all are checked.
+    // At least one batch, since the last batch that is checked brings the news that all are.
     let batch = shared.settings.batch_signatures.max(1);
     let count = claims.len();
     let batches = count.div_ceil(batch).max(1);
@@ -93,10 +94,12 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
         let range = number * batch..count.min((number + 1) * batch);
         let job = Job::Signatures(Arc::clone(parcel), range.clone());
         if shared.lane.try_push_urgent(job).is_err() {
+            // A full lane is no reason to wait: if every worker waited for room in it, nobody would make any.
             check(shared, parcel, range, stage);
         }
     }
     shared.enter(Stage::Validate, stage);
+    // Before its own signatures: neither its rules nor those of the parcels behind it wait for them.
     advance(shared);
     check(shared, parcel, 0..count.min(batch), stage);
 }
@@ -121,6 +124,7 @@ fn gather(shared: &Shared, prepared: &[Result<Prepared, Unreadable>]) -> Claims 
     let (mut hits, mut misses) = (0, 0);
     for (number, prepared) in (0u32..).zip(prepared) {
         let Ok(prepared) = prepared else { continue };
+        // Nobody asks for the signatures of blocks that are held: sending them again must not cost us work.
         if prepared.block().height() < committed {
             continue;
         }

@@ -125,11 +125,12 @@ impl Drop for Workers {
     fn drop(&mut self) {
         lock(&self.queue.state).is_over = true;
         self.queue.news.notify_all();
+        // A thread that joined itself would wait for ever.
         if self.have_caller() {
             return;
         }
         for thread in self.threads.drain(..) {
-            // Whatever panics in one is caught there.
+            // A panic is caught within the thread, so that joining has nothing to report.
             let _ = thread.join();
         }
     }
@@ -139,6 +140,7 @@ impl Lane {
     /// Says whose jobs these are.
     pub(super) fn attach(&self, engine: &Arc<Shared>) {
         if let Some(lane) = lock(&self.queue.state).lane(self.number) {
+            // The engine holds its lane, so that a strong reference here would keep both for ever.
             lane.engine = Arc::downgrade(engine);
         }
     }
@@ -241,7 +243,7 @@ impl Queue {
                 return;
             };
             let waited = waiting.elapsed();
-            // Nobody waits for jobs of an engine that has gone.
+            // An engine that has gone has nobody who waits for its jobs.
             if let Some(engine) = engine.upgrade() {
                 work_for(&engine, waited, job);
             }

@@ -135,6 +135,7 @@ impl<R: Read> BlockFileReader<R> {
             });
         }
         let spec_length = word(12) as usize;
+        // The length is the file's word; it is bounded before anything is read.
         if spec_length > SPEC_BYTES_MAX {
             return Err(not(format!("a specification of {spec_length} bytes")));
         }
@@ -215,6 +216,7 @@ impl<R: Read> BlockFileReader<R> {
         }
         let length = u32::from_le_bytes(prefix) as usize;
         let limit = self.spec.block_bytes_max();
+        // As for the specification: four bytes of a foreign file must not ask for 4 GiB.
         if length > limit {
             let reason = format!("a block of {length} bytes, this chain allows at most {limit}");
             return Err(frame(reason));
@@ -249,6 +251,7 @@ impl BlockFileWriter {
             path: path.into(),
             source,
         };
+        // Asked early, so that hours of writing don't end in a refusal; `finish` asks again, without a gap.
         if path.exists() {
             return Err(io(io::Error::new(
                 io::ErrorKind::AlreadyExists,
@@ -292,6 +295,7 @@ impl BlockFileWriter {
         let result = self
             .file
             .flush()
+            // Before it gets its name: a loss of power must not leave a short file under it.
             .and_then(|()| self.file.get_ref().sync_all());
         // A hard link refuses to replace a file that appeared meanwhile; where links don't exist, rename.
         let result = result.and_then(|()| match std::fs::hard_link(&self.partial, &self.path) {

@@ -195,6 +195,7 @@ impl<'a> Reader<'a> {
         element_bytes: usize,
     ) -> Result<usize, DecodeError> {
         let count = self.length(field, limit)?;
+        // Saturating for machines whose `usize` has 32 bits.
         let needed = count.saturating_mul(element_bytes);
         let available = self.remaining();
         if needed > available {

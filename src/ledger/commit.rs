@@ -143,12 +143,14 @@ impl Committer {
     ) -> Result<(), LedgerError> {
         let EncodedState { height, bytes } = state.into();
         let size = bytes.len() as u64;
+        // Blocks that were committed while the state was being encoded are not in it, and count for the next one.
         let (blocks, in_bytes) = match self.snapshot.asked_at.take() {
             Some(asked_at) => asked_at,
             None => (self.snapshot.blocks_since, self.snapshot.bytes_since),
         };
         let blocks_since = self.snapshot.blocks_since - blocks;
         let bytes_since = self.snapshot.bytes_since - in_bytes;
+        // Too large is no failure: the chain goes on, and its opening takes longer.
         if bytes.len() > NAMED_VALUE_BYTES_MAX {
             tracing::warn!(
                 bytes = size,
@@ -163,7 +165,8 @@ impl Committer {
             };
             return Ok(());
         }
-        // Where bodies were pruned a snapshot of blocks that power loss takes back could not be replaced by replaying.
+        // A loss of power may take the blocks that this snapshot stands after. Where bodies were pruned, nothing could then be
+        // replayed in place of the snapshot that it replaces.
         if self.durability < Durability::Disk && self.chain.extent()?.body_floor > 0 {
             self.writer.sync()?;
         }

@@ -223,11 +223,13 @@ impl Missing {
         }
         let mut missing = Self::default();
         for ranges in &mut missing.parts {
+            // Bounded by what the bytes can hold before room is made for it.
             let count = reader.count("ranges", RANGES_MAX, 16)?;
             ranges.reserve(count);
             for _ in 0..count {
                 let start = reader.clone();
                 let range = reader.u64("first")?..reader.u64("end")?;
+                // Ranges that touch could be written as one; one set has one encoding.
                 let follows = ranges.last().is_none_or(|last| last.end < range.start);
                 if range.is_empty() || !follows {
                     return Err(start.error("ranges", DecodeProblem::Order));
@@ -305,7 +307,7 @@ impl Losses {
     }
 
     fn explain(&mut self, reason: &str) {
-        // What can't be read is met once for each part that is behind it.
+        // One damaged place is met once for each part that lies behind it.
         if self.reasons.iter().any(|held| held == reason) {
             return;
         }

@@ -89,6 +89,7 @@ impl Ledger {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let Store { reader, mut writer } = store;
+        // An interrupted copy has empty parts that are not marked as pruned yet; a reader would take them for contents.
         refuse_incomplete(&*reader)?;
         match reader.named_value(VALUE_SPEC)? {
             Some(held) => {
@@ -100,6 +101,7 @@ impl Ledger {
                     });
                 }
             }
+            // On the disk before genesis: a crash in between leaves a specification, and creating goes on from it.
             None => writer.put_named_value(VALUE_SPEC, spec.bytes(), Durability::Disk)?,
         }
         if reader.extent()?.is_empty() {
@@ -203,6 +205,7 @@ impl Ledger {
         {
             self.commit()?;
         }
+        // Only after the commit above: if that fails, the state isn't ahead by a block that is staged nowhere.
         self.validator.apply(&valid);
         self.staged_bytes += block.body().len();
         self.staged.push(valid);
@@ -264,6 +267,7 @@ impl Ledger {
             height,
             problem: "missing below the tip".to_owned(),
         })?;
+        // The hash covers the header alone: somebody may send the held header with another body.
         let root = block.computed_merkle_root();
         Ok(compare_with_held(self.spec(), block, root, held))
     }
@@ -329,6 +333,7 @@ impl Unreadable {
         let error = &self.error;
         let reason = match (&error.problem, error.field) {
             (problem, _) if problem.is_version() => Reason::Version,
+            // Before the fields are looked at: where bytes are missing, no count or size is to blame.
             (DecodeProblem::Truncated { .. }, _) => Reason::Malformed,
             (_, "transaction_count") => Reason::TransactionCount,
             (_, "body_size") => Reason::BodySize,
@@ -350,6 +355,7 @@ fn restore(
     chain: &ChainReader,
     store: &dyn BlockReader,
 ) -> Result<(Validator, commit::SinceSnapshot), LedgerError> {
+    // The specification is a named value of its own: one of another chain would give all later blocks other rules.
     if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
         let problem = "not the genesis of the specification".to_owned();
         return Err(LedgerError::Damaged {
@@ -360,6 +366,7 @@ fn restore(
     }
     let mut snapshot = commit::SinceSnapshot::default();
     let mut validator = None;
+    // Never trusted more than the blocks: a snapshot that doesn't fit the headers is ignored, and blocks are replayed.
     if let Some(bytes) = store.named_value(VALUE_STATE)? {
         validator = resume(chain, &bytes)?;
         snapshot.size = bytes.len() as u64;
@@ -371,6 +378,7 @@ fn restore(
         end,
         ..
     } = chain.extent()?;
+    // The blocks between snapshot and floor were pruned, so that nothing leads to the state before the first body.
     if snapshot.height + 1 < floor {
         return Err(LedgerError::NoState { floor });
     }
@@ -402,6 +410,7 @@ fn resume(chain: &ChainReader, bytes: &[u8]) -> Result<Option<Validator>, Ledger
             return Ok(None);
         }
     };
+    // A loss of power may have taken blocks that the snapshot already counts, or a truncation replaced them.
     if chain.hash_at(state.height())? != Some(state.head()) {
         tracing::warn!(
             height = state.height(),

@@ -24,6 +24,7 @@ impl ChainReader {
         head: Option<&BlockHash>,
     ) -> Result<TransactionProof, LedgerError> {
         proof
+            // A proof that is handed in may be made up: carried on, it would come back with this ledger's word.
             .verify(&proof.head())
             .map_err(|error| LedgerError::NotCarried(error.to_string()))?;
         let (block, head) = (proof.block(), self.resolve_head(head)?);
@@ -78,6 +79,7 @@ impl ChainReader {
             true => LedgerError::Lost { part, height },
             false => LedgerError::LeavesPruned(height),
         })?;
+        // Kept leaves are trusted no more than the bytes of a store: the header is what the chain commits to.
         if kept.len() != header.transaction_count as usize
             || merkle::root(&kept) != header.merkle_root
         {

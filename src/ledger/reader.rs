@@ -99,7 +99,7 @@ impl ChainReader {
         if store.extent()?.is_empty() {
             return Err(LedgerError::Uninitialised);
         }
-        // The chain exists, and most of it works; nobody would be helped if it couldn't be opened.
+        // Only warned about: the chain exists and most of it works, and refusing to open it would lose it.
         for contradiction in spec.contradictions() {
             tracing::warn!(chain = %spec.id(), %contradiction, "the chain's specification contradicts itself");
         }
@@ -214,6 +214,7 @@ impl ChainReader {
     /// # Errors
     /// The store failed; [`LedgerError::Lost`].
     pub fn hash_at(&self, height: u64) -> Result<Option<BlockHash>, LedgerError> {
+        // A made-up id stands in its place, and must never be taken for the block's hash.
         self.refuse_lost(LostPart::Id, height)?;
         Ok(self
             .store
@@ -227,7 +228,7 @@ impl ChainReader {
     /// The store failed; [`LedgerError::CantTell`] if it may be a block whose hash was lost.
     pub fn height_of(&self, hash: &BlockHash) -> Result<Option<u64>, LedgerError> {
         let found = self.store.height_of(&hash.0)?;
-        // What stands in for a lost hash is no block's.
+        // The id that stands in for a lost hash belongs to no block.
         let found = found.filter(|height| !self.missing.has(LostPart::Id, *height));
         if found.is_none() {
             self.refuse_to_tell(LostPart::Id, 0)?;
@@ -388,7 +389,7 @@ impl ChainReader {
     }
 
     fn history_of(&self, blocks: u64) -> Result<MutexGuard<'_, Chunks>, LedgerError> {
-        // Whole chunks come in one by one, so that it is sound after a panic too.
+        // Sound also after a panic of another thread: chunks are added whole, one by one.
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.extend(blocks, &mut |height| self.history_leaf(height))?;
         Ok(history)
@@ -408,7 +409,7 @@ impl ChainReader {
         key: &[u8; 32],
         is_it: impl Fn(&Transaction) -> bool,
     ) -> Result<Lookup, LedgerError> {
-        // Before the index is asked, since floors rise.
+        // Read before the index is asked: a floor that was read after it may have risen past a lost part that mattered.
         let index_floor = match self.missing.ranges(LostPart::Index) {
             [] => 0,
             _ => self.store.extent()?.index_floor,
@@ -437,7 +438,7 @@ impl ChainReader {
         let block = match self.block(height) {
             Ok(Some(block)) => block,
             Ok(None) => return Err(damaged("points to a block that isn't there")),
-            // Pruned between the two look-ups.
+            // Pruned between the look-up in the index and this one.
             Err(LedgerError::Pruned(_)) => {
                 return Ok(Lookup::Pruned {
                     height,
@@ -447,6 +448,7 @@ impl ChainReader {
             Err(error) => return Err(error),
         };
         match block.transactions().get(position as usize) {
+            // Compared, since the index is derived: a damaged one must not make another transaction the answer.
             Some(transaction) if is_it(transaction) => Ok(Lookup::Found(Box::new(Located {
                 height,
                 index: position,

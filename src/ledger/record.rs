@@ -56,6 +56,7 @@ pub(super) fn decode_header(
         problem,
     };
     let (header, seal) = split(bytes).map_err(|error| damaged(error.to_string()))?;
+    // A checksum that is right says only that these bytes were written, not that they belong under this id.
     if header.hash() != BlockHash(*id) {
         return Err(damaged(format!(
             "hashes to {}, filed as {}",

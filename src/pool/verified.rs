@@ -68,6 +68,7 @@ impl Verified {
         if sets.is_empty() {
             *sets = vec![[[0; 4]; WAYS]; self.count];
         }
+        // After the sets are there: a reader that sees the flag indexes into them.
         self.is_used.store(true, Ordering::Release);
         for leaf in leaves {
             let leaf = words(&leaf);

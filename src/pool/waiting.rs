@@ -67,6 +67,7 @@ impl Pool {
                 false => Entered::Taken,
             };
         }
+        // Before the sender gets an entry: transactions that are refused must leave nothing behind.
         if self.count == self.count_max || self.bytes + bytes > self.bytes_max {
             return Entered::Full;
         }

@@ -93,6 +93,7 @@ impl Claims {
         mut known: impl FnMut(usize, &Digest) -> bool,
     ) {
         let block = prepared.block();
+        // The verdict is decided: checking the signatures of such a block would be work at its sender's will.
         if block.header().chain != spec.id() || block.header().merkle_root != prepared.merkle_root()
         {
             return;
@@ -105,6 +106,7 @@ impl Claims {
         self.claims.reserve(block.transactions().len());
         let transactions = block.transactions().iter().zip(prepared.leaves());
         for (index, (transaction, leaf)) in transactions.enumerate() {
+            // The rules refuse it for its number of witnesses, each of which would have to be checked here.
             if transaction.witnesses().len() > witnesses_max {
                 return;
             }

@@ -252,7 +252,7 @@ fn timestamp(
         let detail = format!("{} is not after {before}", header.timestamp);
         return fault(Reason::Timestamp, detail);
     }
-    // A record is what its head is, whatever the time is here; MPREG's own rules ask for no more.
+    // An imported record is fixed by its pinned head, whatever the time is here; MPREG's own rules ask for no more.
     if let Some(now_us) = now_us
         && !spec.is_imported(header.height)
         && header.timestamp > now_us.saturating_add(spec.rules.clock_drift_max_us)
@@ -293,6 +293,7 @@ fn vector_clock(
         return Ok(());
     }
     let producer = &header.producer;
+    // Wrapping at the end would take the producer's own entry back to zero.
     let Some(expected) = before.get(producer).checked_add(1) else {
         let detail = format!("{producer:?} is at its end and can't advance");
         return fault(Reason::VectorClock, detail);

@@ -22,6 +22,7 @@ pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<St
             "an imported block carries what its original's hash is over",
         );
     };
+    // Nothing in the record covers this field: left free, one record would have many native chains.
     if header.nonce != 0 {
         return fault(Reason::Difficulty, "an imported block's own nonce is 0");
     }
@@ -86,12 +87,14 @@ pub(super) fn signed_message(transaction: &Transaction) -> Option<Vec<u8>> {
 /// Checks a transaction against its sender's account.
 pub(super) fn check_transaction(transaction: &Transaction, account: &Account) -> Result<(), Fault> {
     let original = decode(transaction)?;
+    // The record doesn't cover these native fields either.
     if transaction.fee() != 0 || transaction.expiry() != 0 {
         return fault(
             Reason::Operation,
             "an imported transaction has fee 0 and expiry 0",
         );
     }
+    // Can't overflow: the nonce was found to be above the account's.
     if transaction.nonce() != account.nonce + 1 {
         let detail = format!(
             "nonce {}, expected {}",
@@ -149,6 +152,7 @@ fn decode(transaction: &Transaction) -> Result<Original<'_>, Fault> {
 /// A timestamp of MPREG, in seconds as Python prints it, as microseconds.
 fn micros(text: &str) -> Result<u64, Fault> {
     let number = Number::parse(text);
+    // Only the text that Python prints: MPREG's hash is over the text, and other texts of the same time would have others.
     let canonical = number.ok().filter(|number| number.to_string() == text);
     let micros = canonical.as_ref().and_then(original::micros);
     micros.ok_or_else(|| Fault::new(Reason::Timestamp, format!("{text:?} is no time of MPREG's")))

@@ -106,6 +106,7 @@ impl Validator {
         let prepared = Prepared::new(&self.spec, block.clone());
         let ruling = self.rule(&prepared, depth);
         let is_decided = matches!(ruling.fault_at(), Some(FaultAt::Header | FaultAt::Seal));
+        // A fault of header or seal is reported before any signature, so that such a block costs no check of signatures.
         if depth == Depth::Replay || is_decided {
             return ruling.settle(SignatureFindings::trusted());
         }

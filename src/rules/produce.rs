@@ -77,6 +77,7 @@ pub(crate) fn next_header(
         transaction_count: u32::try_from(transactions.len()).map_err(too_large)?,
         body_size: u32::try_from(body).map_err(too_large)?,
         vector_clock: state.clock().increment(producer)?,
+        // A clock may have been set back, or two blocks be made within one of its ticks.
         timestamp: now_us.max(state.timestamp().saturating_add(1)),
         producer: producer.to_owned(),
         difficulty,

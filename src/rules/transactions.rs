@@ -212,6 +212,7 @@ impl<'a> Accounts<'a> {
         };
         let account = &mut self.get(sender).account;
         let left = amount
+            // Amount and fee together may exceed 64 bits; a sum that wrapped would cost the sender next to nothing.
             .checked_add(transaction.fee())
             .and_then(|cost| account.balance.checked_sub(cost));
         let Some(left) = left else {
@@ -222,6 +223,7 @@ impl<'a> Accounts<'a> {
             );
             return fault(Reason::Balance, detail);
         };
+        // Before anybody is credited: sender, receiver and producer may be one and the same name.
         account.balance = left;
         self.credit(transaction.receiver(), amount)?;
         self.credit(self.at.producer, transaction.fee())

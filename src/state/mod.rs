@@ -159,6 +159,7 @@ impl State {
         tip.height = header.height;
         tip.hash = header.hash();
         tip.timestamp = header.timestamp;
+        // Can't overflow: the rules for headers refuse a block beyond what can be counted.
         tip.transactions += u64::from(header.transaction_count);
         tip.clock = header.vector_clock.clone();
         tip.history.push(history_leaf(&header.hash()));

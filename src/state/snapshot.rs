@@ -42,6 +42,7 @@ impl State {
             }
         }
         codec::put_bytes(&mut out, self.tip.source.as_bytes());
+        // A snapshot takes the place of replayed blocks: a flipped bit in a balance would go unnoticed without it.
         let checksum = sha256(&[&out]);
         out.extend_from_slice(&checksum);
         out
@@ -91,6 +92,7 @@ impl State {
 fn decode_history(reader: &mut Reader<'_>, height: u64) -> Result<Frontier, DecodeError> {
     let start = reader.clone();
     let size = reader.u64("history")?;
+    // The history has a leaf for each block; of another size, no later block's history root would fit.
     if Some(size) != height.checked_add(1) {
         return Err(start.error("history", DecodeProblem::Value("does not fit the height")));
     }
@@ -111,6 +113,7 @@ fn decode_accounts(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError>
     for _ in 0..count {
         let start = reader.clone();
         let name = reader.name(FIELD)?;
+        // Strictly ascending: one state has one byte string, and no name has two accounts.
         if last.is_some_and(|last| last >= name) {
             return Err(start.error(FIELD, DecodeProblem::Order));
         }

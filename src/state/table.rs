@@ -53,6 +53,7 @@ impl AccountTable {
         if self.shards.is_empty() {
             self.shards.resize(SHARDS, None);
         }
+        // If a copy of the table still shares this shard it is copied here, so that the copy stays as it was.
         let shard = Arc::make_mut(self.shards[shard_of(hash)].get_or_insert_default());
         if let Some(held) = shard.find_mut(hash, |entry| *entry.name == *name) {
             held.account = account;

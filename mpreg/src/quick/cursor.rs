@@ -63,6 +63,7 @@ impl<'a> Cursor<'a> {
     fn spelled_string(&mut self, plain: usize) -> Option<String> {
         let mut end = self.at + plain;
         while *self.text.get(end)? != b'"' {
+            // An escape at the very end leads past it, where `get` finds nothing.
             end += if self.text[end] == b'\\' { 2 } else { 1 };
         }
         let token = &self.text[self.at.checked_sub(1)?..=end];

@@ -357,6 +357,7 @@ impl<R: Read> Scanner<R> {
             let taken = found.unwrap_or(chunk.len());
             length += taken;
             if let Some(keep) = &mut keep
+                // Beyond the limit the text is only passed over, so that a file can't make us hold more than one block may have.
                 && length <= BLOCK_JSON_MAX_BYTES
             {
                 keep.extend_from_slice(&chunk[..taken]);

@@ -64,6 +64,7 @@ impl Store {
     fn list_chains(&self) -> rusqlite::Result<Vec<ChainInfo>> {
         let mut statement = self.connection.prepare(CHAINS)?;
         let mut counts = self.count_blocks()?;
+        // Longer configurations come back as NULL: their length is compared within SQLite, before they are copied out.
         let mut rows = statement.query([CONFIG_MAX_BYTES as i64])?;
         let mut chains = Vec::new();
         while let Some(row) = rows.next()? {
@@ -134,6 +135,7 @@ impl Store {
 }
 
 fn raw_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<RawRow<'a>> {
+    // Any column may hold a value of any type, whatever the schema says (SQLite's "Datatypes In SQLite").
     let height = match row.get_ref(0)? {
         ValueRef::Integer(height) => u64::try_from(height).ok(),
         _ => None,
@@ -206,7 +208,7 @@ fn uri(path: &Path, start: &[u8]) -> String {
     } else {
         ""
     };
-    // An absolute path gets an empty authority, lest one that starts with `//` be taken for an authority.
+    // An absolute path gets an empty authority: without it, one that starts with `//` would be taken for an authority.
     let mut uri = String::from(if path.is_absolute() {
         "file://"
     } else {

@@ -205,6 +205,7 @@ impl Admitted {
     fn find_keys(&mut self, shared: &Shared) {
         let room = &mut self.room;
         {
+            // For the look-up alone: computing missing points takes far longer, and other batches look keys up meanwhile.
             let mut keys = lock(&shared.keys);
             for found in &mut room.found {
                 found.point = keys.get(&found.key).copied();

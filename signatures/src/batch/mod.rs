@@ -143,6 +143,7 @@ impl Shared {
     ) {
         room.admitted.admit(self, first, items, bad);
         room.failed.clear();
+        // Drawn when the items are fixed: known before, bad items could be chosen whose errors cancel each other out.
         let drawn = room.admitted.draw(&self.coefficients, number);
         let calm = room.admitted.calm();
         let all = room.admitted.len();

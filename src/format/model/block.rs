@@ -242,6 +242,7 @@ fn decode_body(header: &Header, body: &Bytes) -> Result<Arc<Vec<Transaction>>, D
     }
     let count = header.transaction_count as usize;
     const COUNT: DecodeProblem = DecodeProblem::Value(WRONG_COUNT);
+    // The count is a stranger's: room is made for no more transactions than the body can hold.
     if count > body.len() / TRANSACTION_BYTES_MIN {
         return wrong("transaction_count", COUNT);
     }

@@ -101,6 +101,7 @@ impl Seal {
                 signature: Signature::from_bytes(reader.array("seal signature")?),
             },
             TAG_ORIGINAL => {
+                // Bounded: a seal is outside the block's hash, and anybody who hands a block on may write one.
                 let mut text = |field| {
                     reader
                         .text(field, OriginalHeader::TEXT_BYTES_MAX)

@@ -549,6 +549,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Layout, DecodeError> {
         ));
     }
     let layout = read_body(reader, body_end - base)?;
+    // Fields that ran past the body's end have read the witness, and a body that is longer would hide bytes.
     if reader.position() != body_end {
         return Err(reader.error("body", DecodeProblem::Value("the length is not the body's")));
     }
@@ -603,6 +604,7 @@ fn read_witness(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
             return Err(start.error(FIELD, DecodeProblem::Tag(entry[0])));
         }
         let order = &entry[..33];
+        // Strictly ascending: one set of witnesses has one encoding, and a key that signs twice doesn't count as two witnesses.
         if last.is_some_and(|last| last >= order) {
             return Err(start.error(FIELD, DecodeProblem::Order));
         }

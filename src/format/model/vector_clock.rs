@@ -179,6 +179,7 @@ impl VectorClock {
                 return Err(start.error(FIELD, DecodeProblem::Order));
             }
             let counter = reader.u64(FIELD)?;
+            // An absent entry is zero: written down, it would be a second encoding of the same clock.
             if counter == 0 {
                 return Err(start.error(FIELD, DecodeProblem::Value("a counter can't be zero")));
             }

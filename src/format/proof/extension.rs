@@ -74,6 +74,7 @@ impl ExtensionProof {
             step: "history",
             source,
         })?;
+        // The histories alone say nothing about the old head itself: a head's history root covers the blocks before it.
         merkle::verify_inclusion(
             &history_leaf(&self.old.hash()),
             self.old.height,

@@ -55,6 +55,7 @@ impl Serialize for Hex {
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        // `hex` reads both cases; the same proof would have several texts.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(serde::de::Error::custom(
                 "hexadecimal digits are lower case",

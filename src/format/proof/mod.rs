@@ -112,6 +112,7 @@ fn put_path(out: &mut Vec<u8>, path: &[Digest]) {
 }
 
 fn read_path(reader: &mut Reader<'_>, field: &'static str) -> Result<Vec<Digest>, DecodeError> {
+    // No path is longer in any tree, so a proof's count can't ask for more.
     let count = reader.count(field, PATH_NODES_MAX, 32)?;
     let mut path = Vec::with_capacity(count);
     for _ in 0..count {

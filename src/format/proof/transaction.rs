@@ -114,6 +114,7 @@ impl TransactionProof {
             }
         };
         let leaf = merkle::leaf_hash(&[&self.id.0, &self.witness]);
+        // The tree's size is the header's, which the head binds: with a size of the proof's own, other indexes would pass.
         let count = block.transaction_count.into();
         merkle::verify_inclusion(
             &leaf,

@@ -86,6 +86,7 @@ impl ChainSpec {
         let end = reader.clone();
         reader.finish("specification")?;
         Self::new(fields).map_err(|error| {
+            // An encoded specification may be anybody's: its fields are checked as those of a file that people wrote.
             end.error(
                 error.field,
                 DecodeProblem::Value("the specification contradicts itself"),

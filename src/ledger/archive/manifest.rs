@@ -123,6 +123,7 @@ impl Manifest {
         if bytes.len() as u64 > MANIFEST_BYTES_MAX {
             return Err(damaged(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
         }
+        // Format and version first: another version may have fields that this one would call damage.
         let head: Head =
             serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if head.format != FORMAT {
@@ -140,6 +141,7 @@ impl Manifest {
         }
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+        // One form only: compared as bytes, so that no spelling escapes the checksum.
         let whole = manifest.encode();
         if whole != bytes {
             let offset = whole.iter().zip(bytes).take_while(|(a, b)| a == b).count();
@@ -154,12 +156,14 @@ impl Manifest {
     fn check_files(&self) -> Result<(), String> {
         let mut next = 0;
         for file in &self.files {
+            // The last height is excluded so that the one after it can be named.
             if file.first != next || file.last < file.first || file.last == u64::MAX {
                 return Err(format!(
                     "blocks {} to {} can't follow block {next}",
                     file.first, file.last
                 ));
             }
+            // A manifest may be anybody's: this bounds what a small file can be made to decompress to.
             if file.content_bytes > CONTENT_BYTES_MAX {
                 return Err(format!(
                     "contents of {} bytes are over the limit of {CONTENT_BYTES_MAX}",

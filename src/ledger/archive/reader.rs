@@ -158,6 +158,7 @@ pub(super) fn check_file(folder: &Path, file: &ArchivedFile) -> Result<(), Archi
         }
         Err(error) => return Err(io(error)),
     };
+    // The length first: hashing an endless or huge file would take as long as somebody likes.
     let length = input.metadata().map_err(&io)?.len();
     if length != file.file_bytes {
         return damaged(format!(
@@ -221,6 +222,7 @@ impl ArchivedBlocks {
     pub fn open(path: &Path, file: &ArchivedFile) -> Result<Self, ArchiveError> {
         let io = ArchiveError::io(path);
         let mut decoder = Decoder::new(open_regular(path).map_err(&io)?).map_err(&io)?;
+        // A frame names its own window, for which zstd would make room up to 128 MiB (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`).
         decoder.window_log_max(WINDOW_LOG_MAX).map_err(&io)?;
         // One byte more than there should be, so that contents that go on are noticed.
         let contents = decoder
@@ -271,7 +273,7 @@ impl ArchivedBlocks {
         let header = header.map_err(|error| self.damaged(offset, &error))?;
         let hash = header.hash();
         if let Some(misplaced) = self.misplaced(&header, hash) {
-            // One that can't be decoded at all is called that.
+            // A block that can't be decoded at all is reported as that, not as misplaced.
             let decoded = Block::decode(&bytes);
             decoded.map_err(|error| self.damaged(offset, &error))?;
             return Err(self.damaged(offset, &misplaced));
@@ -298,6 +300,7 @@ impl ArchivedBlocks {
         if height != next {
             return Some(format!("block {height} where {next} should be"));
         }
+        // The manifest's first hash holds the file's beginning, the link each further block.
         let expected = match self.last_hash {
             None if hash != self.file.first_hash => self.file.first_hash,
             Some(last) if header.previous_hash != last => last,
@@ -313,6 +316,7 @@ impl ArchivedBlocks {
     /// That the file ends with its frame, after whose end the decompressor asks for nothing more.
     fn check_end(&mut self) -> Result<(), ArchiveError> {
         let io = ArchiveError::io(&self.path);
+        // Bytes behind the frame are hashed with the file, but nobody would ever read them.
         let behind = self.blocks.input_mut().get_mut().get_mut();
         if behind.fill_buf().map_err(&io)?.is_empty() {
             return Ok(());

@@ -62,11 +62,13 @@ impl ArchiveWriter {
     pub fn open(folder: &Path, spec: &ChainSpec) -> Result<Self, ArchiveError> {
         let io = ArchiveError::io(folder);
         match fs::create_dir(folder) {
+            // The new directory's own name has to survive a loss of power, or everything in it is gone.
             Ok(()) => sync_directory(folder.parent().unwrap_or(folder))?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),
         }
         let directory = open_directory(folder).map_err(&io)?;
+        // The directory is locked, not a file in it: files are replaced, and a lock would stay with the old one.
         directory.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => ArchiveError::InUse {
                 path: folder.to_owned(),
@@ -151,6 +153,7 @@ impl ArchiveWriter {
                 && block.header().previous_hash == before.unwrap_or(BlockHash::ZERO),
             "blocks are archived in the order of their chain"
         );
+        // Taken out: if writing fails half-way, the file is not gone on with, and the archive is as it was at the last flush.
         let mut open = match self.open.take() {
             Some(open) => open,
             None => Open::begin(&self.folder, &self.spec, block)?,
@@ -169,11 +172,13 @@ impl ArchiveWriter {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
+        // The order holds after a crash: the file's bytes, its name, the directory, and only then the manifest that names it.
         let file = open.finish()?;
         sync_directory(&self.folder)?;
         self.manifest.files.push(file);
         let result = replace(&self.folder.join(MANIFEST), &self.manifest.encode());
         let result = result.and_then(|()| sync_directory(&self.folder));
+        // The archive ends where it did, and the same blocks are pushed again.
         if result.is_err() {
             self.manifest.files.pop();
         }
@@ -213,6 +218,7 @@ impl Open {
         let io = ArchiveError::io(&self.path);
         let mut sink = self.encoder.finish().map_err(&io)?;
         sink.file.flush().map_err(&io)?;
+        // Synced before it is renamed: else a loss of power could leave the final name with missing bytes.
         sink.file.get_ref().sync_all().map_err(&io)?;
         fs::rename(partial(&self.path), &self.path).map_err(&io)?;
         Ok(ArchivedFile {

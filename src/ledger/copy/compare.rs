@@ -43,6 +43,7 @@ pub(crate) fn compare(
 ) -> Result<Compared, LedgerError> {
     let mut compared = Compared::default();
     let extent = copy.extent()?;
+    // Floors and end have to be exact: a copy that is one block short would pass every comparison below.
     if extent != expected {
         return differs(format!("it holds {extent:?}, not {expected:?}"));
     }
@@ -50,6 +51,7 @@ pub(crate) fn compare(
     let is_skipped = |error: &LedgerError| skip_damage && error.is_corrupt();
     for height in 0..extent.end {
         match source.hash_at(height) {
+            // Where the header was lost the id may be a made-up one, in either store.
             _ if lost.has(LostPart::Header, height) => {}
             Err(error) if is_skipped(&error) => {}
             id => {
@@ -91,7 +93,7 @@ pub(crate) fn compare(
                 Err(LedgerError::UnknownTransaction(_) | LedgerError::Pruned(_)),
                 _,
             ] => {}
-            // A proof needs every hash.
+            // A lost hash anywhere below makes all proofs impossible.
             [Err(LedgerError::Lost { .. }), _] => {}
             [Err(ref error), _] if is_skipped(error) => {}
             [Err(error), _] | [_, Err(error)] => return Err(error),

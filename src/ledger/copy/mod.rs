@@ -156,6 +156,7 @@ impl<'a> Copy<'a> {
             }
             let marker = [&MAGIC[..], &chain.0].concat();
             let writer = &mut target.writer;
+            // On the disk before anything else: whatever a crash leaves of the copy, no reader takes it for a chain.
             writer.put_named_value(VALUE_COPY, &marker, Durability::Disk)?;
         } else {
             let held = decode_marker(&marker).map_err(|problem| LedgerError::DamagedValue {
@@ -167,6 +168,7 @@ impl<'a> Copy<'a> {
                 return Err(LedgerError::OtherChain { held, asked });
             }
             let held = target.reader.extent()?;
+            // The marker names the chain; that the blocks are the source's too is asked of the last one, whose hash covers all.
             if let Some(tip) = held.tip()
                 && !is_same_at(source.store(), &*target.reader, tip, salvager.is_some())?
             {
@@ -175,9 +177,11 @@ impl<'a> Copy<'a> {
         }
         let plan = extent(source, salvager.as_ref())?;
         let held = target.reader.extent()?.end;
-        // What an earlier run has put there, if it also came to append what lacks it.
+        // The list was put before the blocks: an earlier run may have been interrupted in between, so that only what is below
+        // the target's end counts.
         let mut missing = Missing::read(&*target.reader)?.below(held);
         if salvager.is_none() {
+            // A copy that lacks more than its source was begun as a salvage; as a plain copy it would be taken for whole.
             if !missing.is_within(source.lost()) {
                 return Err(LedgerError::SalvageBegun(missing.to_string()));
             }
@@ -209,6 +213,7 @@ impl<'a> Copy<'a> {
             self.step(progress, Phase::Compare, height)
         })?;
         let Store { reader, mut writer } = self.target;
+        // All of the copy is on the disk before the marker goes: without it the store is a chain to everybody.
         writer.sync()?;
         writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;
         writer.sync()?;
@@ -233,7 +238,7 @@ impl<'a> Copy<'a> {
         progress: &mut StepProgress<'_>,
     ) -> Result<Option<bytes::Bytes>, LedgerError> {
         for _ in 0..ATTEMPTS_MAX {
-            // The snapshot first: what the source's end is after it reaches at least as far.
+            // The snapshot first: the source goes on meanwhile, and an end that is read after it reaches at least as far.
             let snapshot = self.snapshot()?;
             let height = snapshot.as_ref().map_or(0, |(height, _)| *height);
             let now = extent(self.source, self.salvager.as_ref())?;
@@ -245,7 +250,7 @@ impl<'a> Copy<'a> {
                 let reached = self.target.reader.extent()?.end;
                 self.step(progress, Phase::Copy, reached)?;
             }
-            // Unless the source has pruned past the snapshot meanwhile, the blocks after it are there.
+            // The source may have pruned past the snapshot meanwhile; then a later snapshot is there to be read.
             if height.saturating_add(1) >= self.plan.body_floor && height < self.plan.end {
                 return Ok(snapshot.map(|(_, bytes)| bytes));
             }
@@ -272,6 +277,7 @@ impl<'a> Copy<'a> {
         let lost = [LostPart::Header, LostPart::Body];
         let lost = lost.map(|part| self.missing.first_from(part, snapshot + 1));
         if let Some(first) = lost.into_iter().flatten().min() {
+            // With the present snapshot the state has to be replayed through this block, which is not whole.
             self.target.writer.truncate(first - 1)?;
             self.missing = self.missing.below(first);
         }
@@ -298,6 +304,7 @@ impl<'a> Copy<'a> {
                 break;
             }
         }
+        // Before the blocks: a crash in between leaves a list of more than is lost, never a lost part that nobody knows of.
         if self.missing != before {
             put_missing(&mut *self.target.writer, &self.missing)?;
         }
@@ -338,7 +345,8 @@ impl<'a> Copy<'a> {
             height,
             problem: "missing below the tip".to_owned(),
         };
-        // The index first: floors only rise, so where it is pruned the body is pruned by now.
+        // The index first: floors only rise, and the index is pruned after the body. So entries that are gone mean that the body
+        // is gone by now, or damage.
         let index = store.index(height)?.ok_or_else(missing)?;
         let StoredBlock { id, header, body } = store.block(height)?.ok_or_else(missing)?;
         if matches!((&index, &body), (Held::Pruned, Held::Present(_))) {
@@ -402,6 +410,7 @@ impl<'a> Copy<'a> {
 
     fn prune(&mut self, progress: &mut StepProgress<'_>) -> Result<(), LedgerError> {
         self.target.writer.sync()?;
+        // A copy that was cut short may end below floors that its source has.
         self.plan.body_floor = self.plan.body_floor.min(self.plan.end);
         self.plan.index_floor = self.plan.index_floor.min(self.plan.body_floor);
         self.plan.header_floor = self.plan.header_floor.min(self.plan.body_floor);
@@ -487,6 +496,7 @@ fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, L
             return Ok(None);
         }
     };
+    // Opening ignores a snapshot of a block that is not held; where bodies were pruned, the copy could not be opened then.
     let held = source.hash_at(state.height())?;
     Ok((held == Some(state.head())).then(|| (state.height(), bytes)))
 }

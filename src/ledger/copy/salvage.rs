@@ -29,6 +29,7 @@ pub(crate) fn open(store: Arc<dyn BlockReader>) -> Result<ChainReader, LedgerErr
     let bytes = match store.named_value(VALUE_SPEC) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(LedgerError::Uninitialised),
+        // Without the specification there is nothing that any other record could be checked against.
         Err(error) if error.is_corrupt() => return Err(spec_lost(error.to_string())),
         Err(error) => return Err(error.into()),
     };
@@ -139,9 +140,11 @@ impl<'a> Salvager<'a> {
             }
         };
         let (height, head) = (state.height(), state.head());
+        // Where the end is known, such a snapshot is of blocks that a loss of power took back.
         if height >= self.source.extent()?.end && self.is_end_known {
             return Ok(());
         }
+        // A snapshot is believed unless something sound contradicts it: its own block may be among what is lost.
         let held = match self.header(height)? {
             Ok((id, _)) => Some(BlockHash(id)),
             Err(_) => self.next_says(height)?,
@@ -201,7 +204,7 @@ impl<'a> Salvager<'a> {
                 pruned.push(Part::Body);
                 Ok(None)
             }
-            // Without its header a body is of no use.
+            // Nothing says what a body without its header has to be, so it can't be checked.
             (_, Err(reason)) => Err(reason),
             (Err(reason), _) => Err(reason.clone()),
             (Ok((_, Held::Pruned)), Ok(Held::Present(_))) => Err("its header is pruned".to_owned()),
@@ -284,10 +287,12 @@ impl<'a> Salvager<'a> {
         {
             return Ok(Err(error.to_string()));
         }
+        // The id that is there was made up when the store was, and hashes to nothing.
         if self.source.lost().has(LostPart::Id, height) {
             return Ok(Err(format!("height {height}: its hash was lost before")));
         }
         Ok(match self.next_says(height)? {
+            // Of two sound headers that contradict each other the later one counts: what follows is chained to it.
             Some(next) if next != BlockHash(id) => {
                 Err(format!("height {height}: the next block doesn't follow it"))
             }
@@ -376,6 +381,7 @@ fn sound<T>(outcome: storage::Result<Option<T>>) -> Result<Read<T>, LedgerError>
     match outcome {
         Ok(Some(found)) => Ok(Ok(found)),
         Ok(None) => Ok(Err("missing below the tip".to_owned())),
+        // Only damage is skipped: a disk that fails for now, or a permission, must not be recorded as lost for ever.
         Err(error) if error.is_corrupt() => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }

@@ -151,6 +151,7 @@ fn estimate(
 ) -> Result<u64, LedgerError> {
     let blocks = heights.end.saturating_sub(heights.start);
     let sampled = blocks.min(SAMPLE_BLOCKS);
+    // Wide enough for any number of 64-bit sizes: headers are read from a store, and may say anything.
     let mut sum = 0u128;
     for part in 0..sampled {
         let offset = u128::from(part) * u128::from(blocks) / u128::from(sampled);

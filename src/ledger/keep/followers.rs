@@ -121,7 +121,7 @@ impl Followers {
     ) -> Result<(), FollowerRefused> {
         let is_visible = name.bytes().all(|byte| byte.is_ascii_graphic());
         if name.is_empty() || name.len() > FOLLOWER_NAME_BYTES_MAX || !is_visible {
-            // Whatever was given, the error stays short.
+            // Cut, since the name may be of any length and the error is shown and logged.
             let start = name.chars().take(FOLLOWER_NAME_BYTES_MAX).collect();
             return Err(FollowerRefused::Name(start));
         }
@@ -137,6 +137,7 @@ impl Followers {
         let Some(position) = self.positions.get_mut(name) else {
             return false;
         };
+        // Only forward: an acknowledgement that comes out of order must not hold back what is pruned.
         if next(*position) <= to.height {
             *position = Some(to);
         }
@@ -161,7 +162,7 @@ impl Followers {
     /// The policy that in a chain of `end` blocks keeps what `policy` keeps, and the bodies that somebody hasn't finished.
     #[must_use]
     pub fn hold(&self, policy: &PrunePolicy, end: u64) -> PrunePolicy {
-        // Somebody who is ahead of a chain that lost its last blocks needs none of what is there.
+        // A loss of power may have taken blocks that a follower has finished: then it is ahead, and needs none of the chain.
         let unfinished = self
             .lowest()
             .map_or(0, |lowest| end.saturating_sub(lowest.height));
@@ -200,6 +201,7 @@ impl Followers {
             let start = reader.clone();
             let name = reader.text("name", FOLLOWER_NAME_BYTES_MAX)?;
             let last = followers.positions.keys().next_back();
+            // Strictly ascending: a name twice would be one follower with two positions.
             if last.is_some_and(|last| last.as_str() >= name) {
                 return Err(start.error("followers", DecodeProblem::Order));
             }
@@ -207,6 +209,7 @@ impl Followers {
                 true => {
                     let start = reader.clone();
                     let height = reader.u64("height")?;
+                    // The height after it is what pruning and following go by.
                     if height == u64::MAX {
                         return Err(start.error("height", DecodeProblem::Value("no block's")));
                     }

@@ -158,12 +158,14 @@ impl Chunk {
             return Err(wrong("first"));
         }
         let count = reader.count("blocks", COUNT_MAX, 4)?;
+        // The chunk's end has to be a height.
         if first.checked_add(count as u64).is_none() {
             return Err(wrong("blocks"));
         }
         let mut chunk = Self::new(chain, first);
         chunk.blocks.reserve(count);
         for _ in 0..count {
+            // Bounded by the bytes that are left, before anything is reserved.
             let count = reader.count("leaves", COUNT_MAX, 32)?;
             let leaves = (0..count).map(|_| Ok(Digest(reader.array("leaves")?)));
             chunk.push(leaves.collect::<Result<_, DecodeError>>()?);
@@ -268,7 +270,7 @@ fn unfinished(chain: &ChainReader, directory: &Directory, start: u64) -> Chunk {
     };
     match chunk_at(chain, first) {
         Ok(mut chunk) => {
-            // A crash may have left a chunk that reaches further than the directory says.
+            // A crash between chunk and directory leaves a chunk that reaches further than the directory says.
             let blocks = (start - first) as usize;
             if chunk.blocks.len() < blocks {
                 return fresh;
@@ -289,6 +291,7 @@ fn put(
     directory: &mut Directory,
     chunk: &Chunk,
 ) -> Result<(), LedgerError> {
+    // The chunk before the directory that names it: a crash in between leaves a chunk that nothing refers to.
     writer.put_named_value(&chunk_name(chunk.first), &chunk.encode(), Durability::Disk)?;
     directory.put(chunk.first, chunk.end());
     Ok(writer.put_named_value(VALUE_LEAVES, &directory.encode(), Durability::Disk)?)

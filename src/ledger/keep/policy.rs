@@ -144,6 +144,7 @@ impl PrunePolicy {
                 return Err(PolicyError::NothingKept(name));
             }
         }
+        // The last block is what opening, producing and proving start from.
         if self.blocks_min == 0 {
             return Err(PolicyError::NothingKept("blocks_min"));
         }
@@ -176,14 +177,14 @@ impl PrunePolicy {
                     return Err(PolicyError::BeyondTip { from, tip }.into());
                 }
                 Keep::From(from) => from,
-                // By such a clock every block is old, and pruning can't be undone.
+                // By a clock that is so far ahead every block is old, and pruning can't be undone.
                 Keep::For(_) if now_us > TIME_US_MAX => {
                     return Err(PolicyError::Clock { now_us }.into());
                 }
                 Keep::For(age) => {
                     let age_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
                     let first = first_since(now_us.saturating_sub(age_us))?;
-                    // Below the headers' floor nobody knows how old blocks are; they may be as young as the one there.
+                    // Below the headers' floor the age of blocks is unknown: they may be as young as the first that has a header.
                     if first > extent.header_floor {
                         first
                     } else {
@@ -214,7 +215,7 @@ impl PrunePolicy {
         }
         let share = |blocks: u64| {
             let part = u128::from(blocks) * u128::from(excess) / u128::from(usage.bytes_on_disk);
-            // At least a 64th, so that what isn't bodies can't draw the steps out.
+            // At least a 64th: the share is taken of all bytes, and where bodies are few of them steps would get ever smaller.
             u64::try_from(part)
                 .unwrap_or(blocks)
                 .max(blocks / 64)

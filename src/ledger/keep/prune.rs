@@ -113,6 +113,7 @@ impl Ledger {
         progress: &mut StepProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
+        // What stands in for pruned bodies is the state after the last block, so that block has to be in the store.
         self.commit_staged()?;
         let (state, now_us) = (self.validator.state(), self.clock.now_us());
         self.committer
@@ -154,6 +155,7 @@ impl Committer {
         let chain = self.chain.clone();
         let (extent, usage) = (chain.extent()?, chain.usage()?);
         let wanted = policy;
+        // By what the store says: after a crash only that is left, and no follower may then find itself below the floor.
         let followers = Followers::read(chain.store())?;
         let policy = &followers.hold(wanted, extent.end);
         let target = target(policy, &chain, state.height() + 1, now_us)?;
@@ -166,6 +168,7 @@ impl Committer {
             None => None,
         };
         let floor = policy.highest_floor(target, usage);
+        // Before anything is removed: a crash behind the first removal finds a snapshot to open the chain with.
         if floor > extent.body_floor {
             self.secure_state(floor, state)?;
         }
@@ -212,6 +215,7 @@ impl Committer {
         if self.snapshot.height + 1 < floor {
             return Err(LedgerError::StateTooLarge(self.snapshot.size));
         }
+        // The snapshot, and the followers' positions that were put before it, are on the disk before any body goes.
         self.writer.sync()?;
         Ok(())
     }
@@ -233,6 +237,7 @@ impl Pruning<'_, '_> {
     fn run(mut self, policy: &PrunePolicy, target: Extent) -> Result<PruneReport, LedgerError> {
         let mut next = Some(target);
         while let (Some(target), true) = (next, self.report.done) {
+            // Archive and leaf hashes first: what they are made of is about to be removed.
             self.secure(target.body_floor, policy.leaves)?;
             for part in Part::ALL {
                 self.part(part, target.floor_of(part))?;
@@ -330,6 +335,7 @@ fn archive_blocks(
             height: last.last,
         }));
     }
+    // The only copy will be there: a file that rotted since an earlier run must be found before the bodies go.
     archive.check_from(from)?;
     let mut archived = 0;
     let mut done = true;
@@ -354,6 +360,7 @@ fn target(
     now_us: u64,
 ) -> Result<Extent, LedgerError> {
     let mut extent = chain.extent()?;
+    // Not beyond the block that the state stands after: nothing could stand in for bodies above it.
     extent.end = extent.end.min(end).max(extent.body_floor);
     policy.floors(extent, now_us, |cutoff_us| {
         first_since(extent.header_floor..extent.end, cutoff_us, |height| {

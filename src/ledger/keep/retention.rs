@@ -64,6 +64,7 @@ impl Committer {
         self.retention = Retention {
             policy: Some(policy),
             archive,
+            // Due at the first commit; half of the range, so that counting on can't overflow.
             blocks: u64::MAX / 2,
             bytes: 0,
             held_back_by: None,
@@ -111,6 +112,7 @@ impl Committer {
             }
             None => Ok(()),
         };
+        // Also after an error: else every following commit would try again what can't be done.
         (retention.blocks, retention.bytes) = (0, 0);
         self.retention = retention;
         match outcome {

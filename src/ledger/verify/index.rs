@@ -26,7 +26,7 @@ impl Findings {
     }
 
     fn lock(shared: &Mutex<Self>) -> MutexGuard<'_, Self> {
-        // Each note is whole.
+        // Sound after a panic too: each note is one step.
         shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,6 +86,7 @@ impl Checker {
         for valid in run {
             let block = valid.block();
             self.end = block.height() + 1;
+            // The lock is let go of before the index is asked, which reads the disk; the caller takes findings meanwhile.
             if Findings::lock(&self.found).error.is_none() {
                 let outcome = self.index.check(block);
                 Findings::lock(&self.found).note(block.height(), outcome);
@@ -159,7 +160,7 @@ impl IndexCheck {
             return Ok(keys.contains(&entry));
         }
         let block = match self.chain.block(height) {
-            // Its entries were kept, or there would be nothing to find.
+            // The body was lost before this store was made; that an entry was found shows that its entries were kept.
             Err(LedgerError::Lost { .. }) => return Ok(true),
             block => block?.ok_or_else(|| missing(height))?,
         };

@@ -87,6 +87,7 @@ impl<'a> Walk<'a> {
             false => snapshot,
         };
         if let Some(state) = snapshot.as_ref().filter(|_| is_pruned)
+            // Asked before hours of work: such a store can't be opened by anybody.
             && (state.height() + 1 < extent.body_floor || state.height() >= extent.end)
         {
             return Err(LedgerError::NoState {
@@ -196,7 +197,7 @@ impl<'a> Walk<'a> {
         }
         let (chain, extent, verifier) = (self.chain, self.extent, Arc::clone(&self.verifier));
         let see = |heights: &std::ops::Range<u64>| {
-            // A panic is an error here, and not the end of the caller.
+            // A panic on one block of a foreign store is an error of this check, and not the end of the caller's process.
             catch_unwind(AssertUnwindSafe(|| {
                 let mut eye = Eye::new(chain, extent, &verifier);
                 heights.clone().map(|height| eye.see(height)).collect()
@@ -397,6 +398,7 @@ impl<'a> Walk<'a> {
 
     fn check_header(&mut self, seen: &SeenHeader) -> Verdict {
         let (spec, header) = (self.chain.spec(), &seen.header);
+        // One unknown id can be taken from the next header: if that lies, the history roots from there on don't match.
         if let (None, Some(history)) = (self.last, &mut self.history) {
             // The hash that the header names is the lost one: the root over both proves it.
             history.push(history_leaf(&header.previous_hash));
@@ -423,6 +425,7 @@ impl<'a> Walk<'a> {
         let header = self.last_header.as_ref();
         let history = self.history.as_ref().filter(|_| self.unknown == 0);
         // Every header is known if as many are as there are blocks.
+        // A snapshot is only as good as what commits to it: the number of transactions is in no root, so it is counted.
         let is_counted = self.blocks == state.height() + 1;
         let is_same = state.chain() == self.chain.spec().id()
             && self.last.is_none_or(|last| state.head() == last)

@@ -105,7 +105,7 @@ fn check_seal(spec: &ChainSpec, verifier: &Verifier, header: &Header, seal: &[u8
     let refuse = |fault: Fault| Rejected::block(header.height, fault.reason, fault.detail);
     let malformed = |error: &dyn ToString| Fault::new(Reason::Malformed, error.to_string());
     let seal = Seal::decode(seal).map_err(|error| refuse(malformed(&error)))?;
-    // Genesis is nobody's to seal.
+    // Genesis has no seal: it follows from the specification.
     if header.height == 0 {
         return Ok(());
     }
@@ -137,6 +137,7 @@ fn check_body(verifier: &Verifier, block: &Block) -> Verdict {
             signature: &witness.signature,
         })
         .collect();
+    // The lowest transaction is named, as by the validator, which goes through them in order.
     match verifier.verify(&items).bad().first() {
         None => Ok(()),
         Some((at, error)) => Err(Rejected::transaction(
