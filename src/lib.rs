@@ -124,6 +124,7 @@
 //! | [`generate`] | chains made up from a seed |
 //! | [`ledger`] | one chain in one store: committing, reading, proving, pruning, copying, archives |
 //! | [`engine`] | what a hub embeds: all of it, on threads of its own |
+//! | `testing` | chains for tests, with the feature of that name |
 //!
 //! Beside it: `hubledger-signatures` verifies Ed25519 signatures in batches by one rule (here as [`signature`]), `hubledger-storage` has the
 //! stores (`log:`, `sqlite:`, `rocksdb:`, `memory:`) and their contract, and `hubledger-mpreg` reads, checks and converts the
@@ -137,7 +138,7 @@
 //!
 //! # Features
 //!
-//! `log` and `sqlite` (backends) are on by default; `rocksdb` needs a C++ compiler and libclang.
+//! `log` and `sqlite` (backends) are on by default; `rocksdb` needs a C++ compiler and libclang. `testing` has chains for tests.
 
 pub mod clock;
 pub mod consensus;
@@ -149,6 +150,8 @@ pub mod line;
 mod pool;
 pub mod rules;
 pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tree;
 
 pub use self::format::{

@@ -4,7 +4,7 @@
 
 #[path = "common/allocator.rs"]
 mod allocator;
-mod common;
+use hubledger::testing as common;
 
 use std::io::Write as _;
 

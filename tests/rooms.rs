@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("line", &[]),
     ("engine", &["ledger", "pool"]),
     ("generate", &["rules"]),
+    ("testing", &["engine", "generate"]),
 ];
 
 /// Files of tests that use a room besides.
@@ -183,7 +184,7 @@ fn arrows_between_rooms_go_one_way() {
 }
 
 /// Where the kinds of consensus have names: their parameters, what they do, and whoever makes up a chain of its own.
-const KNOW_KINDS: &[&str] = &["format/spec", "consensus", "generate.rs"];
+const KNOW_KINDS: &[&str] = &["format/spec", "consensus", "generate.rs", "testing.rs"];
 
 #[test]
 fn only_the_specification_and_consensus_know_the_kinds_of_consensus() {

@@ -37,7 +37,7 @@
 //!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state").
 //! 5. `consensus/stake.rs`: one function for each of this module's, and the arms here. `BLOCK_MEMORY` in
 //!    `engine/settings.rs` has room for a few claims of a seal, each of about 200 bytes; seals of many have to be counted.
-//! 6. Tests: `tests/codec.rs` and `tests/golden.rs` (encoding), `tests/spec.rs` (limits and contradictions),
+//! 6. Tests: `tests/it/codec.rs` and `tests/it/golden.rs` (encoding), `tests/it/spec.rs` (limits and contradictions),
 //!    `tests/attacks/blocks.rs` (each field forged), `tests/engine/faults.rs` (a block for each fault, which
 //!    `equivalence.rs` puts into chains), `tests/consensus/` (this contract, and what clients refuse that have
 //!    headers only).

@@ -4,8 +4,7 @@
 //! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use hubledger::testing as common;
 
 mod blocks;
 mod contents;

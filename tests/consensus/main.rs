@@ -1,8 +1,7 @@
 //! Consensus by its contract, and chains of headers without bodies.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use hubledger::testing as common;
 
 mod branches;
 mod contract;

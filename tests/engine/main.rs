@@ -4,8 +4,7 @@
 
 mod api;
 mod building;
-#[path = "../common/mod.rs"]
-mod common;
+use hubledger::testing as common;
 mod equivalence;
 mod faults;
 mod limits;

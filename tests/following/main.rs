@@ -1,8 +1,7 @@
 //! Following a chain: every block once and in order, beside whatever else is done, and through whatever ends the process.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use hubledger::testing as common;
 // Not all of it is needed here.
 #[allow(dead_code)]
 #[path = "../retention/places.rs"]

@@ -1,8 +1,7 @@
 //! What is kept of a chain and what isn't: policies, pruning, proofs of what was pruned, archives, copies, checks.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use hubledger::testing as common;
 
 mod archive;
 mod checking;

@@ -1,13 +1,10 @@
 //! The ledger: what it commits, and that opening it again gives exactly the state it had.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::common::{Chain, clock, memory, reopenable};
 use bytes::Bytes;
-use common::{Chain, clock, memory, reopenable};
 use hubledger::engine::verify_store;
 use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Staging};
 use hubledger::rejection::Reason;
@@ -20,7 +17,7 @@ use hubledger_storage::{
 fn chain(blocks: u64) -> Chain {
     let mut chain = Chain::new(2, |_| {});
     for nonce in 1..=blocks {
-        let producer = common::hub((nonce % 2) as usize);
+        let producer = crate::common::hub((nonce % 2) as usize);
         let transactions = [chain.message("alice", nonce), chain.message("bob", nonce)];
         chain.push(chain.block_by(&producer, &transactions));
     }

@@ -1,7 +1,4 @@
 //! Chain specifications: look-ups, and reading from whatever a path may lead to.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use hubledger::signature::PublicKey;
 use hubledger::spec::{
@@ -17,7 +14,7 @@ fn key(number: usize) -> PublicKey {
 
 /// A specification with this many authorities and as many accounts, whose names differ at their ends only.
 fn crowded(count: usize) -> ChainSpec {
-    let mut fields = common::spec_fields(0);
+    let mut fields = crate::common::spec_fields(0);
     let name = |role: &str, number: usize| format!("{}{role}{number:06}", "x".repeat(40));
     let authorities = (0..count).rev().map(|number| Authority {
         name: name("a", number),
@@ -94,7 +91,7 @@ fn a_specification_that_never_ends_is_refused() {
 
 #[test]
 fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() {
-    let text = common::spec_fields(1);
+    let text = crate::common::spec_fields(1);
     let text = ChainSpec::new(text).unwrap().to_toml();
     for (from, to, place) in [
         ("name =", "nome =", "line 1, column 1: unknown field `nome`"),
@@ -130,7 +127,9 @@ fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() 
 
 #[test]
 fn a_value_beyond_its_limit_is_named_with_its_unit_and_its_line() {
-    let text = ChainSpec::new(common::spec_fields(2)).unwrap().to_toml();
+    let text = ChainSpec::new(crate::common::spec_fields(2))
+        .unwrap()
+        .to_toml();
     let line = |part: &str, text: &str| 1 + text[..text.find(part).unwrap()].matches('\n').count();
     for (from, to, field, problem) in [
         (
@@ -177,7 +176,7 @@ fn a_value_beyond_its_limit_is_named_with_its_unit_and_its_line() {
 /// What is to be found in a specification of two hubs after `change`; it is a specification all the same.
 #[track_caller]
 fn contradiction(change: impl FnOnce(&mut SpecFields)) -> Option<(&'static str, String)> {
-    let mut fields = common::spec_fields(2);
+    let mut fields = crate::common::spec_fields(2);
     change(&mut fields);
     let spec = ChainSpec::new(fields).expect("within the limits of the format");
     assert_eq!(ChainSpec::decode(spec.bytes()).unwrap(), spec);
@@ -295,7 +294,7 @@ fn a_chain_begins_before_the_year_10000_and_stays_there() {
     };
     assert_eq!(genesis(0, END), None);
     assert_eq!(genesis(END, 0), None);
-    let nanoseconds = genesis(common::GENESIS_TIME * 1000, 0).unwrap();
+    let nanoseconds = genesis(crate::common::GENESIS_TIME * 1000, 0).unwrap();
     assert_eq!(nanoseconds.0, "genesis_time");
     assert!(
         nanoseconds.1.starts_with("1700000000000000000 µs"),
@@ -312,9 +311,11 @@ fn nobody_is_asked_for_witnesses_or_fees_that_nobody_can_have() {
         contradiction(|fields| {
             fields.rules.identity = identity;
             fields.rules.witnesses_min = least;
-            fields
-                .accounts
-                .extend([common::account("named", 0)].into_iter().filter(|_| named));
+            fields.accounts.extend(
+                [crate::common::account("named", 0)]
+                    .into_iter()
+                    .filter(|_| named),
+            );
         })
     };
     assert_eq!(witnesses(Identity::Key, 1, true), None);
@@ -331,7 +332,9 @@ fn nobody_is_asked_for_witnesses_or_fees_that_nobody_can_have() {
             fields.rules.fee_min = fee_min;
             fields.rules.balances = balances;
             let balance = u64::from(balances) * 5;
-            fields.accounts.extend([common::account("rich", balance)]);
+            fields
+                .accounts
+                .extend([crate::common::account("rich", balance)]);
         })
     };
     assert_eq!(fee(5, true), None);

@@ -1,6 +1,5 @@
 //! Golden bytes: every format assembled by hand from `FORMAT.md`, compared with what the library writes, and pinned by
 //! its hash. A change that breaks one of these breaks every chain there is.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

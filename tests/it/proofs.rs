@@ -1,9 +1,6 @@
 //! Proofs: what they establish, and that nothing else passes for one.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
-use common::Chain;
+use crate::common::Chain;
 use hubledger::proof::Proof;
 
 fn chain(blocks: u64) -> Chain {

@@ -1,31 +1,37 @@
-//! What the integration tests share: keys from names, a chain in a validator, and blocks that were tampered with.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+//! Chains for tests (feature `testing`): keys from names, a growing chain in a validator, and blocks that were tampered with.
+//!
+//! For tests of this library and of what is built on it. Everything panics where a program would return an error, and keys
+//! follow from names, so that nothing here is fit for a chain that anybody relies on.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hubledger::clock::FixedClock;
-use hubledger::digest::Digest;
-use hubledger::engine::{self, Engine};
-use hubledger::ledger::{Ledger, Staging};
-use hubledger::merkle;
-use hubledger::model::{
+use crate::clock::FixedClock;
+use crate::engine::{self, Engine};
+use crate::format::digest::Digest;
+use crate::format::merkle;
+use crate::format::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, Scheme, Seal, Transaction, VectorClock,
     Witness,
 };
-use hubledger::rejection::{Reason, Rejected};
-use hubledger::rules::produce::produce;
-use hubledger::rules::{Depth, ValidBlock, Validator};
-use hubledger::signature::{KeyPair, Signature};
-use hubledger::spec::{
+use crate::format::rejection::{Reason, Rejected};
+use crate::format::signature::{KeyPair, Signature};
+use crate::format::spec::{
     Authority, ChainSpec, Consensus, InitialAccount, Limits, ProofOfAuthority, Rules, SpecFields,
 };
-use hubledger::state::State;
+use crate::generate::{Generator, Recipe};
+use crate::ledger::{Ledger, Staging};
+use crate::rules::produce::produce;
+use crate::rules::{Depth, ValidBlock, Validator};
+use crate::state::State;
+use bytes::Bytes;
 use hubledger_storage::{MemoryStore, Store, StoreUrl};
 use sha2::{Digest as _, Sha256};
 
+/// When genesis is, in microseconds since 1970.
 pub const GENESIS_TIME: u64 = 1_700_000_000_000_000;
+/// A second, in microseconds.
 pub const SECOND: u64 = 1_000_000;
 
 /// The key pair of whoever is called `name`.
@@ -75,6 +81,7 @@ pub fn reopenable() -> MemoryStore {
     MemoryStore::new()
 }
 
+/// A clock that stands at a time, in microseconds since 1970.
 pub fn clock(now_us: u64) -> Arc<FixedClock> {
     Arc::new(FixedClock(now_us))
 }
@@ -134,6 +141,7 @@ pub fn no_signature() -> Signature {
 /// A growing chain, kept by a sequential validator.
 #[derive(Clone)]
 pub struct Chain {
+    /// Whose state is that after the last block.
     pub validator: Validator,
     /// All blocks, genesis first.
     pub blocks: Vec<Block>,
@@ -147,6 +155,17 @@ impl Chain {
         Self::of(ChainSpec::new(fields).unwrap())
     }
 
+    /// The chain that a recipe makes up, all of it.
+    pub fn generated(recipe: Recipe) -> Self {
+        let mut generator = Generator::new(recipe).unwrap();
+        let mut chain = Self::of(generator.spec().clone());
+        while let Some(block) = generator.next_block().unwrap() {
+            chain.push(block);
+        }
+        chain
+    }
+
+    /// The chain of a specification, with its genesis.
     pub fn of(spec: ChainSpec) -> Self {
         let blocks = vec![spec.genesis()];
         Self {
@@ -155,14 +174,17 @@ impl Chain {
         }
     }
 
+    /// Its specification.
     pub fn spec(&self) -> &ChainSpec {
         self.validator.spec()
     }
 
+    /// The state after the last block.
     pub fn state(&self) -> &State {
         self.validator.state()
     }
 
+    /// The last block.
     pub fn last(&self) -> &Block {
         self.blocks.last().unwrap()
     }
@@ -247,10 +269,12 @@ impl Chain {
         sealed(fields, &key("hub-0"), transactions)
     }
 
+    /// Checks the next block, at the time when it would be made.
     pub fn check(&self, block: &Block) -> Result<ValidBlock, Rejected> {
         self.check_at(block, self.now())
     }
 
+    /// Checks the next block, at a time in microseconds since 1970.
     pub fn check_at(&self, block: &Block, now_us: u64) -> Result<ValidBlock, Rejected> {
         self.validator.check(block, Depth::Full { now_us })
     }
@@ -342,6 +366,7 @@ pub fn merkle_root(transactions: &[Transaction]) -> Digest {
 pub struct Numbers(pub u64);
 
 impl Numbers {
+    /// The next number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -350,6 +375,7 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
+    /// The next number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }

@@ -1,6 +1,5 @@
 //! Every value has one byte string: arbitrary valid values come back from theirs, and bytes that were cut or changed are
 //! refused or are the one encoding of another value.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
