@@ -10,11 +10,12 @@ use hubledger::engine::{RestoreError, restore_archive, verify_store};
 use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
-    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Staging,
+    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Phase, Staging,
+    Step,
     copy_chain, salvage_chain,
 };
 use hubledger_storage::{
-    self as storage, BlockReader, Extent, Held, Id, IndexEntry, Location, Store, StoredBlock,
+    self as storage, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore, Store, StoredBlock,
     StoredHeader, Usage,
 };
 use proptest::prelude::*;
@@ -433,6 +434,73 @@ fn a_salvage_that_was_interrupted_is_gone_on_with_and_only_as_one() {
             (uninterrupted.extent, uninterrupted.cut)
         );
     }
+}
+
+/// The list of a salvage that lost the body of block 5, as the store has it.
+fn list_without_body_5(whole: &Chain) -> Bytes {
+    let target = MemoryStore::new();
+    let source = faulty(stored(whole, 8, 12), [(5, Bad::Body)]);
+    salvage(source, target.open().unwrap()).unwrap();
+    let reader = target.open().unwrap().reader;
+    reader.named_value("missing").unwrap().unwrap()
+}
+
+#[test]
+fn what_an_interrupted_salvage_listed_and_a_later_copy_has_is_not_lost() {
+    let whole = chain(12);
+    // The list is put before the blocks that it is about; here the power went in between.
+    let target = MemoryStore::new();
+    let mut store = target.open().unwrap();
+    let marker = [&b"HLCOPY\0\x01"[..], &whole.spec().id().0].concat();
+    for (name, value) in [("copy", &marker[..]), ("missing", &list_without_body_5(&whole))] {
+        store
+            .writer
+            .put_named_value(name, value, Durability::Disk)
+            .unwrap();
+    }
+    drop(store);
+    // Then the source was repaired.
+    let source = ChainReader::open(stored(&whole, 8, 12).reader).unwrap();
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let report = copy_chain(&source, target.open().unwrap(), go_on).unwrap();
+    assert!(report.missing.is_empty());
+    let copy = ChainReader::open(target.open().unwrap().reader).unwrap();
+    ask_everything(&whole, &copy, 12);
+    assert_eq!(copy.missing().unwrap(), Missing::default());
+    assert!(copy.block(5).unwrap().is_some());
+}
+
+#[test]
+fn what_a_later_run_of_a_salvage_takes_back_is_not_lost_once_it_is_there() {
+    let whole = chain(12);
+    let target = MemoryStore::new();
+    // The first run reads the snapshot after block 8, so it can do without the body of block 5, and is interrupted.
+    let source = faulty(stored(&whole, 8, 12), [(5, Bad::Body)]);
+    let stop = &mut |step: Step| match step.phase {
+        Phase::Copy => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let stopped = salvage_chain(source, true, target.open().unwrap(), stop);
+    assert!(matches!(stopped, Err(LedgerError::Stopped)));
+    assert!(target.open().unwrap().reader.extent().unwrap().end > 5);
+    // The second can't read it, so the copy ends before block 5.
+    let source = Arc::new(Faulty {
+        inner: stored(&whole, 8, 12).reader,
+        bad: [(5, Bad::Body)].into(),
+        values: ["state"].into(),
+    });
+    let report = salvage(source, target.open().unwrap()).unwrap();
+    assert_eq!(report.extent.end, 5);
+    // A peer has the block.
+    let mut ledger = Ledger::open(target.open().unwrap(), clock(whole.now())).unwrap();
+    for block in &whole.blocks[5..12] {
+        assert_eq!(ledger.submit(block).unwrap(), Staging::Staged);
+    }
+    drop(ledger);
+    let copy = ChainReader::open(target.open().unwrap().reader).unwrap();
+    ask_everything(&whole, &copy, 12);
+    assert!(copy.block(5).unwrap().is_some());
+    Ledger::open(target.open().unwrap(), clock(whole.now())).unwrap();
 }
 
 #[test]
