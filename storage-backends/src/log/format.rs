@@ -145,6 +145,7 @@ impl Superblock {
     /// How much of a file of heads was on the disk when it got its name.
     pub(super) const fn synced(&self) -> u64 {
         let synced = self.fields[FIELDS - 1];
+        // A segment that was begun, and not rewritten, has 0 here: its superblock alone was synced.
         if synced < SUPERBLOCK_BYTES as u64 {
             return SUPERBLOCK_BYTES as u64;
         }
@@ -198,7 +199,7 @@ impl Superblock {
             Ok((found, _)) if found.magic == *kind.magic() => found,
             _ => return corrupt(0, "the file doesn't begin as it must"),
         };
-        // First, so that a damaged version is no other one: every version has its checksum here.
+        // Before the version is looked at, so that a damaged one isn't reported as another: every version has its checksum here.
         if found.checksum.get() != found.compute_checksum() {
             let at = offset_of!(on_disk::Superblock, checksum);
             return corrupt(at, "the superblock's checksum doesn't match");
@@ -450,6 +451,7 @@ impl Trailer {
             },
             content: found.content.get(),
         };
+        // Numbers from the file: they are put together without overflow, and the table has to end where the trailer begins.
         let heights = trailer.end.checked_sub(trailer.low)?;
         let table = heights.checked_mul(TABLE_ENTRY_BYTES as u64)?;
         let before = trailer.footer.checked_add(FRAME_BYTES as u64)?;

@@ -45,6 +45,7 @@ impl Nearby {
         {
             let slot = &self.slots[(number % SLOTS) as usize];
             let mut window = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            // By number and not by name: a file that was rewritten has the same name and other bytes.
             if window.file != file.number() || window.number != number {
                 (window.file, window.number) = (file.number(), number);
                 window.bytes.clear();
@@ -58,7 +59,7 @@ impl Nearby {
                 }
             }
         }
-        // Also what is across two windows, or in one that can't be read as a whole.
+        // What is across two windows, or in one that can't be read as a whole, is read by itself.
         file.fill(into, offset)
     }
 }

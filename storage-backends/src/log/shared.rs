@@ -137,7 +137,7 @@ impl Shared {
         }
     }
 
-    // A panic under a lock closes the writer's latch; readers may go on.
+    // A panic under a lock closes the writer's latch. Readers may go on: what they read is checked against the files.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, LogState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,6 +165,7 @@ impl Shared {
             }
             work = self
                 .changed
+                // A condition variable may wake without having been told, so what is waited for is asked again.
                 .wait(work)
                 .unwrap_or_else(PoisonError::into_inner);
         }

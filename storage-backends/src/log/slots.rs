@@ -33,7 +33,7 @@ impl Slot {
             if let Err(error) = slab.advise(memmap2::Advice::HugePage) {
                 tracing::debug!(%error, "without huge pages");
             }
-            // For as long as the process lives: slots outlive whoever made them.
+            // Leaked, since slots outlive the cache that made them; they are used again for as long as the process lives.
             free.extend(Box::leak(Box::new(slab)).chunks_exact_mut(SLOT_BYTES).rev());
         }
         let bytes = free.pop().unwrap_or_default();
