@@ -41,7 +41,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
         return Ok(home);
     }
     let lock = directory::take_lock(directory)?;
-    // A database without this file is empty to RocksDB, which would make one.
+    // Without this file RocksDB takes the database for an empty one, and would make a new one in the place of the chain.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";
         return Err(Error::corrupt(&path, DamageAt::Structure, reason));
