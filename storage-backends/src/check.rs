@@ -97,7 +97,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// A backend that knows better where damage is than the error says tells so here, before anything is met.
+    /// A backend that can tell better than the error where damage is sets this before anything is met.
     #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
     pub(crate) fn locate_by(&mut self, locate: fn(Damage) -> Damage) {
         self.locate = locate;

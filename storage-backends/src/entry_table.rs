@@ -1,8 +1,8 @@
 //! The index of a segment in memory: a hash table whose slots are in the order of the hashes.
 //!
-//! An entry is the hash of a key and an address: height and number within the block's record, or, for the block's
-//! id, [`ID_NUMBER`]. The key itself is not here; whoever looks something up compares it with the one in the
-//! record, so an entry can be stale or a collision and does no harm.
+//! An entry is the hash of a key and an address: height and number within the block's record, or, for the block's id,
+//! [`ID_NUMBER`]. The key itself is not here; each look-up compares it with the one in the record, so a stale entry or a
+//! collision does no harm.
 //!
 //! Linear probing where a cluster is kept sorted and a slot's home grows with the hash, so that reading the
 //! slots from first to last gives the entries sorted by hash: an index file is written from it without

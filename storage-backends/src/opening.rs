@@ -15,8 +15,8 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     open(File::options().read(true), path)
 }
 
-/// As [`open_regular`]; but what this process was started with, under a name such as `/dev/stdin` or `/dev/fd/3`, may be a stream
-/// too. Whoever reads it bounds what is read.
+/// As [`open_regular`]; but what this process was started with, under a name such as `/dev/stdin` or `/dev/fd/3`, may be a
+/// stream too. The caller has to bound what it reads.
 ///
 /// # Errors
 /// Those of [`open_regular`].

@@ -24,7 +24,7 @@ const WHOLE_BYTES: usize = 64 << 10;
 /// Buffers of this size, of which there are [`PAGE_BUFFERS`], are filled and written past the cache.
 const PAGES_BYTES: usize = 4 << 20;
 const PAGE_BUFFERS: usize = 2;
-/// So much of a body is copied and then added to its checksum, while it is in the processor's cache.
+/// So much of a body is copied at a time and then added to its checksum, while it is in the processor's cache.
 const STRIDE: usize = 16 << 10;
 
 /// How bodies get to the disk.

@@ -4,7 +4,7 @@
 //! Invariants:
 //! 1. All parts together take no more than the cache's room. When it is used up, parts that nobody asked for lately go: each
 //!    is spared once for having been asked for (the clock, or second chance, algorithm).
-//! 2. What is here is as the file had it when it was read; whoever uses it checks it, as if it came from the file.
+//! 2. A part is as the file had it when it was read; every use checks it, as if it came from the file.
 //! 3. If there is no room, one in [`ADMIT_EVERY`] readings brings its part in. So a set of parts that fits is soon here, and
 //!    one that doesn't fit costs no more than a reading each.
 

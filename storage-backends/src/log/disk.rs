@@ -9,7 +9,7 @@
 //!    into it that only its version allows.
 //! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
 //! 5. What a failed mutation wrote behind what counts is cut off again. On a disk that is full it would be in the way of
-//!    whoever goes on, with holes where the disk had no room.
+//!    the next writer, with holes where the disk had no room.
 
 use std::path::PathBuf;
 

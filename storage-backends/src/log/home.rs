@@ -1,8 +1,7 @@
 //! The stores that this process has open, and the lock that keeps other processes out.
 //!
-//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`]. The lock is on
-//! the file `store`, shared while there are only readers, exclusive from the first writer on until the last
-//! handle is gone.
+//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`]. The lock is
+//! on the file `store`, shared while there are only readers, exclusive from the first writer on until the last handle is gone.
 
 use std::fs::File;
 use std::path::Path;

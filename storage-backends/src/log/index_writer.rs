@@ -110,8 +110,8 @@ pub(super) fn write_index_file(
     Ok(Written::Done(path))
 }
 
-/// The entries of several index files as one ascending sequence, which ends with the first damage: what can't be read once
-/// can't be read again, and whoever counts would never come to an end.
+/// The entries of several index files as one ascending sequence, which ends with the first damage: asked again for what can't
+/// be read it would give the same error, and counting the entries would never end.
 pub(super) fn merged(index_files: &[Arc<IndexFile>]) -> impl Iterator<Item = NextEntry> + '_ {
     let mut cursors: Vec<Cursor<'_>> = index_files.iter().map(Cursor::new).collect();
     let mut is_over = false;

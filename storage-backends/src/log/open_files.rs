@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::opening;
 
-/// As many files are open to read at most, of the 1,024 that a process has by default; a few more while as many threads
+/// At most so many files are open to read, of the 1,024 that a process may have by default; a few more while that many threads
 /// read files that were closed.
 const OPEN_MAX: usize = if cfg!(test) { 8 } else { 256 };
 

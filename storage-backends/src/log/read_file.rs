@@ -64,7 +64,7 @@ impl ReadFile {
         self.inner.number
     }
 
-    /// As many bytes may be read.
+    /// How many bytes may be read.
     pub(super) fn length(&self) -> u64 {
         self.inner.length.load(Ordering::Acquire)
     }
@@ -187,7 +187,7 @@ pub(super) struct Pieces<'a> {
     file: &'a ReadFile,
     held: Vec<u8>,
     held_at: u64,
-    /// Where bytes could not be read, and why, if whoever reads goes on behind them.
+    /// Where bytes could not be read, and why, where reading goes on behind them.
     unreadable: Option<Vec<Unreadable>>,
 }
 

@@ -145,7 +145,7 @@ struct Found {
     offsets: Vec<u64>,
     /// Where the last record ends: what is missing before the next one is behind it.
     read_to: u64,
-    /// As many bytes had been on the disk.
+    /// So many bytes are known to have been on the disk.
     synced: u64,
 }
 
@@ -162,7 +162,7 @@ impl Found {
         let mut at = found.read_to;
         for frame in &frames.frames {
             let height = frame.head.height;
-            // Of a frame whose head can't be read, the records may be.
+            // The head of a frame may be unreadable and its records not.
             found.take(at, frame.at, &mut pieces, salt)?;
             match frame.head.kind {
                 FrameKind::Run | FrameKind::Replace => found.records(frame, &mut pieces, salt)?,

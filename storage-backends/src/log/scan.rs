@@ -8,7 +8,7 @@ use super::read_file::{Pieces, ReadFile};
 use super::record::{FIXED_BYTES, Record};
 use crate::{Error, Extent, Part, Result};
 
-/// Of a payload as much is read and checked at once.
+/// So much of a payload is read and checked at a time.
 const STRIDE_BYTES: u64 = 1 << 20;
 
 /// What the frames of a file of heads add up to.
@@ -133,7 +133,7 @@ impl Scan {
         Ok(Some(()))
     }
 
-    /// A run in place of the blocks from its first height on, of which there are some.
+    /// A run in place of the blocks from its first height on; there is at least one such block.
     fn replace(
         &mut self,
         pieces: &mut Pieces<'_>,

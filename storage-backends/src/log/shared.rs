@@ -92,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// What whoever waits for the index of a store in a directory is told.
+    /// The error for a caller that waits for the index of a store in a directory.
     pub(super) fn error(&self, directory: &Path) -> Error {
         let kind = match self.is_full {
             true => io::ErrorKind::StorageFull,

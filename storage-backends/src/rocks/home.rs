@@ -1,7 +1,7 @@
 //! The stores that this process has open.
 //!
-//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`], and the
-//! options of whoever came first.
+//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`], and the
+//! options of the first one.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -27,7 +27,7 @@ impl<R: Rows> RowReader<R> {
         Ok(reader)
     }
 
-    /// Of a store in which rows may be missing, also at the ends.
+    /// A reader of a store in which rows may be missing, also at the ends.
     pub(crate) fn of_damaged(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
         let identity = Identity::read(&rows.view()?, rows.path())?;
         Ok(Self {

@@ -39,8 +39,8 @@ impl<D: Database> Inner<D> {
         self.exchange_top("replace", end, run)
     }
 
-    /// Removes the blocks from `end` on, of which there are some, and puts those of a run in their place, in one commit.
-    /// The run's entries are in memory until blocks are appended.
+    /// Removes the blocks from `end` on (there is at least one) and puts those of a run in their place, in one commit. The
+    /// run's entries are in memory until blocks are appended.
     fn exchange_top(
         &mut self,
         operation: &'static str,

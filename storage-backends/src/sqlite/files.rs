@@ -157,7 +157,7 @@ pub(super) fn content(path: &Path) -> Result<Vec<u8>> {
 /// Takes a store away again that was made with this content and could not be opened, unless somebody else has done so and
 /// written to it.
 pub(super) fn take_back(path: &Path, made: &[u8]) {
-    // Whoever has the lock uses the store, which then stays.
+    // If the lock is taken, somebody else uses the store, and it stays.
     let Ok(_lock) = lock_name(path) else {
         return;
     };

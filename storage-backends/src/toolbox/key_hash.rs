@@ -1,6 +1,6 @@
 //! The keyed hash of index keys and ids, on which the index files of all backends depend. `FORMAT.md` has it step by step.
 //!
-//! The seed is a secret of the store: whoever chooses keys can't choose them so that their hashes collide or crowd.
+//! The seed is a secret of the store, so nobody can choose keys whose hashes collide or crowd.
 
 use super::little_endian::u64_at;
 use crate::Id;
