@@ -11,7 +11,7 @@
 //! DIR/heads-N             superblock "HLHEADS", a: the end when the segment began; b, c, d: the floors of bodies, index
 //!                         and headers, e: as many bytes were on the disk, when the file was made; then frames
 //! DIR/bodies-N            superblock "HLBODIES", a to d as when the segment began, then bodies
-//! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see the module `run`
+//! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see `index_file`
 //! DIR/*.new               not yet renamed to its name; nobody reads it
 //!
 //! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
