@@ -349,9 +349,9 @@ fn torn_run(
                 Err(Error::Corrupt { .. }) => return Ok(Some(scan.run_of(offset))),
                 Err(error) => return Err(error),
             }
-        // Reading bodies that were synced would make opening as slow as the segment is large; a file that was cut shows by its
-        // length.
         } else if record.body_offset + record.body_bytes as u64 > bodies.length() {
+            // Reading bodies that were synced would make opening as slow as the segment is large; a file that was cut shows by
+            // its length.
             let reason = format!("the file ends within the body of height {}", record.height);
             return Err(bodies.corrupt(bodies.length(), reason));
         }

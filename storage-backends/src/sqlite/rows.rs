@@ -57,8 +57,8 @@ const fn select(table: Table) -> &'static str {
 
 const fn insert(table: Table) -> &'static str {
     match table {
-        // Only these two tables have rows that are put again. In any other, a row that is there already is damage, which
-        // SQLite's constraint reports.
+        // Only `state` and `named_values` have rows that are put again. In any other table, a row that is there already is
+        // damage, which SQLite's constraint reports.
         Table::State => "INSERT OR REPLACE INTO state (number, row) VALUES (?1, ?2)",
         Table::Ids => "INSERT INTO ids (number, row) VALUES (?1, ?2)",
         Table::Headers => "INSERT INTO headers (number, row) VALUES (?1, ?2)",
