@@ -18,12 +18,14 @@ pub const NAMED_VALUE_BYTES_MAX: usize = 256 << 20;
 /// Checks a run but for ids that the store already holds. O(blocks of the run).
 pub(crate) fn run(operation: &'static str, extent: Extent, run: &[Block]) -> Result<()> {
     let mut ids = HashSet::with_capacity(run.len());
+    // All of it before anything is written: an argument error leaves the writer usable only because nothing has changed.
     for (block, expected) in run.iter().zip(extent.end..) {
         let height = block.height;
         if height != expected {
             let reason = format!("the block at height {height} should be at {expected}");
             return Err(Error::argument(operation, reason));
         }
+        // Formats have 32 bits for these, and reading bounds them too: what is longer could be written and never be read.
         let bounds = [
             ("header", block.header.len(), HEADER_BYTES_MAX),
             ("body", block.body.len(), BODY_BYTES_MAX),

@@ -97,7 +97,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// A backend that knows better where damage is than the error says tells so here, before anything is met.
+    /// A backend that can tell better than the error where damage is sets this before anything is met.
     #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
     pub(crate) fn locate_by(&mut self, locate: fn(Damage) -> Damage) {
         self.locate = locate;
@@ -122,6 +122,7 @@ impl Report {
             return;
         }
         self.checked.damage += 1;
+        // A disk with a bad region would fill the memory with a line for each block.
         if self.listed.len() < DAMAGE_LISTED_MAX {
             self.known.insert(key, self.listed.len());
             if damage.damage_at != damage_at {
@@ -215,10 +216,11 @@ fn walk_index(
             Location::Found { height, position } | Location::Pruned { height, position } => {
                 Some((height, position))
             }
+            // The index is being made again, which is no damage.
             Location::NotIndexed { watermark } if watermark <= height => continue,
             _ => None,
         };
-        // A key that was given twice is found at its first place.
+        // A key that was given twice is found at its first place, which may be an earlier block.
         if first.is_none_or(|first| first > (height, position)) {
             let reason = format!(
                 "key {} does not find entry {position} of the block: {found:?}",

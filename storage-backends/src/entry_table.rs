@@ -1,8 +1,8 @@
 //! The index of a segment in memory: a hash table whose slots are in the order of the hashes.
 //!
-//! An entry is the hash of a key and an address: height and number within the block's record, or, for the block's
-//! id, [`ID_NUMBER`]. The key itself is not here; whoever looks something up compares it with the one in the
-//! record, so an entry can be stale or a collision and does no harm.
+//! An entry is the hash of a key and an address: height and number within the block's record, or, for the block's id,
+//! [`ID_NUMBER`]. The key itself is not here; each look-up compares it with the one in the record, so a stale entry or a
+//! collision does no harm.
 //!
 //! Linear probing where a cluster is kept sorted and a slot's home grows with the hash, so that reading the
 //! slots from first to last gives the entries sorted by hash: an index file is written from it without
@@ -139,6 +139,8 @@ impl EntryTable {
         mut same: impl FnMut(IndexAddress, IndexAddress) -> Result<Same>,
     ) -> Result<()> {
         let needed = self.held + entries.len();
+        // Before the first is inserted: with linear probing, clusters grow steeply once more than about seven in ten slots are
+        // used.
         if needed * 10 > self.homes * 7 {
             self.grow((needed * 10 / 7).max(self.homes * 2));
         }
@@ -149,6 +151,7 @@ impl EntryTable {
             }
             self.insert(*entry, &mut same)?;
         }
+        // Nobody uses what was read; without this the compiler leaves the reading out, and with it the fetching.
         black_box(touched);
         Ok(())
     }
@@ -179,6 +182,7 @@ impl EntryTable {
     /// Puts an entry into a slot and moves those from there on to the next free one.
     fn put(&mut self, at: usize, entry: Entry) {
         let run = self.slots[at..].iter().take_while(|slot| !slot.is_empty());
+        // The last slot is always free (see `make_room`), so this ends within the table.
         let free = at + run.count();
         self.make_room(free);
         self.slots.copy_within(at..free, at + 1);
@@ -198,6 +202,7 @@ impl EntryTable {
         let mut next = 0;
         for entry in self.sorted() {
             next = larger.home(entry.hash).max(next);
+            // A cluster at the end can reach beyond the last home.
             larger.make_room(next);
             larger.slots[next] = entry;
             next += 1;

@@ -1,6 +1,6 @@
 //! What a path leads to, and what a file or directory is, whatever its names.
 //!
-//! A name says little: a symbolic link, a hard link and a mount give one file another. Whoever locks a name lets a second
+//! A name says little: through symbolic links, hard links and mounts, one file has several. A lock on a name lets a second
 //! writer in through the next one. So stores that are open are told apart by what they are.
 
 use std::fs::Metadata;
@@ -61,6 +61,7 @@ pub(crate) fn look(operation: &'static str, path: &Path) -> Result<Option<Metada
         });
     }
     match error.kind() {
+        // Anything else, such as a directory that may not be entered, hides what is there: that is not nothing.
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
         _ => Err(Error::system(operation, path, error)),
     }

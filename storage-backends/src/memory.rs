@@ -65,6 +65,7 @@ impl MemoryStore {
 
     /// Opens the store, whatever it holds. Fails with [`Error::InUse`] while another writer of it lives.
     pub fn open(&self) -> Result<Store> {
+        // Pairs with the release when the last writer went.
         if self.shared.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
                 path: PathBuf::from(NAME),
@@ -81,7 +82,8 @@ impl MemoryStore {
 }
 
 impl Shared {
-    // A panic under the lock closes the writer's latch; readers may go on.
+    // A panic under the lock closes the writer's latch. Readers may go on: a mutation checks everything before it changes
+    // anything.
     fn read(&self) -> RwLockReadGuard<'_, Chain> {
         self.chain.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,6 +122,7 @@ impl Chain {
                 }
                 Entry::Occupied(mut slot) => {
                     let first = slot.get_mut();
+                    // A key may come twice in one block, the later position first.
                     *first = (*first).min((block.height, entry.position));
                 }
             }

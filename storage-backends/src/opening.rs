@@ -15,12 +15,13 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     open(File::options().read(true), path)
 }
 
-/// As [`open_regular`]; but what this process was started with, under a name such as `/dev/stdin` or `/dev/fd/3`, may be a stream
-/// too. Whoever reads it bounds what is read.
+/// As [`open_regular`]; but what this process was started with, under a name such as `/dev/stdin` or `/dev/fd/3`, may be a
+/// stream too. The caller has to bound what it reads.
 ///
 /// # Errors
 /// Those of [`open_regular`].
 pub fn open_regular_or_given(path: &Path) -> io::Result<File> {
+    // A pipe that the process was given has somebody at its other end, or ends; one that lies at a path may have nobody.
     let is_given = path == Path::new("/dev/stdin")
         || ["/dev/fd", "/proc/self/fd"]
             .iter()
@@ -91,7 +92,7 @@ fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
-    // Nor may a terminal become this process's own by being opened.
+    // NOCTTY: a terminal that is opened must not become the one that controls this process (open(2)).
     let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
     options.custom_flags(flags.bits().cast_signed())
 }

@@ -24,7 +24,7 @@ const WHOLE_BYTES: usize = 64 << 10;
 /// Buffers of this size, of which there are [`PAGE_BUFFERS`], are filled and written past the cache.
 const PAGES_BYTES: usize = 4 << 20;
 const PAGE_BUFFERS: usize = 2;
-/// So much of a body is copied and then added to its checksum, while it is in the processor's cache.
+/// So much of a body is copied at a time and then added to its checksum, while it is in the processor's cache.
 const STRIDE: usize = 16 << 10;
 
 /// How bodies get to the disk.
@@ -120,7 +120,7 @@ impl Buffers {
             self.pages.push(pages);
         }
         for pages in self.pages.drain(..) {
-            // The other end is below.
+            // The receiving end lives until the end of this function, so this can't fail.
             let _ = written.send(pages);
         }
         let handle = &*file.file;
@@ -131,14 +131,16 @@ impl Buffers {
                 checksums.push(gathering.gather(block, salt)?);
                 Some(checksums)
             });
+            // This drops the sending end too, without which the writing thread would wait for more for ever.
             let end = gathering.finish();
-            // Without all checksums the writing has failed, and says why.
+            // Gathering ends early only if the writing failed, whose error is returned first.
             let outcome = gathered.map(|checksums| then(&checksums));
             let panicked = |_| Err(io::Error::other("the writing thread panicked"));
             (outcome, writer.join().unwrap_or_else(panicked), end)
         });
         self.pages = free.try_iter().collect();
         writing.map_err(file.fault("append"))?;
+        // Only when all was written: after a failure the end is where it was, and what is behind it is cut off.
         file.end = end;
         outcome.unwrap_or_else(|| {
             let source = io::Error::other("the writing thread ended early");
@@ -282,6 +284,8 @@ impl<'a> Gathering<'a> {
             self.send()?;
         }
         if self.pages.is_none() {
+            // Two buffers in all: gathering waits for the disk instead of taking memory for the whole run. If the writing
+            // failed, nobody frees one, and the other end is gone.
             let mut pages = self.free.recv().ok()?;
             pages.begin(self.end);
             self.pages = Some(pages);

@@ -4,7 +4,7 @@
 //! Invariants:
 //! 1. All parts together take no more than the cache's room. When it is used up, parts that nobody asked for lately go: each
 //!    is spared once for having been asked for (the clock, or second chance, algorithm).
-//! 2. What is here is as the file had it when it was read; whoever uses it checks it, as if it came from the file.
+//! 2. A part is as the file had it when it was read; every use checks it, as if it came from the file.
 //! 3. If there is no room, one in [`ADMIT_EVERY`] readings brings its part in. So a set of parts that fits is soon here, and
 //!    one that doesn't fit costs no more than a reading each.
 
@@ -62,6 +62,7 @@ impl Cache {
         }
         let is_admitted = room.free >= bytes;
         if is_admitted {
+            // Taken before the part is read: threads that read at the same time would exceed the room together.
             room.free -= bytes;
         }
         is_admitted
@@ -97,6 +98,8 @@ impl Room {
                 true => None,
                 false => part
                     .bytes
+                    // Tried, never waited for: whoever is reading this part may be waiting for a disk, and everybody else for
+                    // the room.
                     .try_write()
                     .ok()
                     .and_then(|mut bytes| bytes.take()),
@@ -186,7 +189,7 @@ impl CachedFile {
         if !self.cache.admits(length) {
             return Ok(());
         }
-        // What can't be read here may be read in smaller parts; whoever asked sees.
+        // A sector that can't be read spoils the whole part; the caller then asks the file for its own few bytes.
         let read = Slot::new(length as usize)
             .ok()
             .filter(|slot| slot.bytes().len() as u64 == length);
@@ -195,6 +198,7 @@ impl CachedFile {
             Some(slot)
         });
         let part = &self.parts.parts[number];
+        // Locked only now, after the disk was read.
         let mut held = part.bytes.write().unwrap_or_else(PoisonError::into_inner);
         match (read, held.is_some()) {
             (Some(slot), false) => {
@@ -202,7 +206,7 @@ impl CachedFile {
                 drop(held);
                 self.cache.enlist(&self.parts, number);
             }
-            // Somebody else was faster, or it can't be read.
+            // Another thread was faster, or the part can't be read: the room that was taken for it goes back.
             _ => {
                 drop(held);
                 self.cache.give_back(length);
@@ -216,6 +220,7 @@ impl Drop for CachedFile {
     fn drop(&mut self) {
         let held = self.parts.parts.iter().filter_map(|part| {
             let mut bytes = part.bytes.write().unwrap_or_else(PoisonError::into_inner);
+            // `Room::make` may be at the same part: whoever takes the slot out gives its bytes back, and nobody else does.
             bytes.take().map(|slot| slot.bytes().len() as u64)
         });
         let bytes = held.sum();

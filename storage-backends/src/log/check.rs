@@ -52,7 +52,7 @@ fn check_files(context: &LogContext, home: Option<&Arc<Home>>, report: &mut Repo
     let Some(listing) = report.sound(Listing::read(context))? else {
         return Ok(());
     };
-    // The mark first: what it tells of is in files that are read later.
+    // The mark first: it says how much of the files below had been on the disk.
     let mark = check_mark(context, report)?;
     report.sound(listing.last_segment(context, &mark))?;
     let last = listing.heads.last().copied().unwrap_or(0);
@@ -182,7 +182,7 @@ impl Frames {
         let mut previous = superblock.map(Superblock::checksum);
         while at < end {
             let Some(frame) = frame_at(&mut pieces, at, end, salt)? else {
-                // A tear is the end; damage is passed over.
+                // A torn tail is the end; behind damage the check goes on.
                 let tail = check_tail(&mut pieces, at, found.synced, salt);
                 if report.sound(tail)?.is_some() {
                     break;
@@ -194,6 +194,7 @@ impl Frames {
                 let Some((next, _)) = next_head(&mut pieces, at + 8, salt, is_within)? else {
                     break;
                 };
+                // What is behind the damage can't be compared with what was before it.
                 (at, previous) = (next, None);
                 continue;
             };

@@ -80,8 +80,8 @@ pub(super) fn check_entries(
     }
 }
 
-/// Whether the record that an entry leads to has another key. Entries of blocks that were truncated, or whose keys
-/// were pruned, lead nowhere by right.
+/// Whether the record that an entry leads to has another key. Entries of blocks that were truncated, or whose keys were pruned,
+/// may lead nowhere.
 fn leads_astray(index_file: &IndexFile, state: &LogState, entry: Entry) -> bool {
     let height = entry.address.height();
     let covers = index_file.covers.iter().zip(index_file.first..);

@@ -60,7 +60,7 @@ pub(super) fn check_segment(
     } else {
         0
     };
-    // Of a segment that another follows, all was synced.
+    // A segment was synced as a whole before the next one had a name.
     let marked = if number < last {
         heads.length()
     } else {
@@ -158,9 +158,11 @@ impl Checking<'_> {
         };
         let body = Segment::body(bodies, record, salt);
         let begins = bodies.array::<8>(record.body_offset);
+        // What pruning punched out, or a crash took of truncated blocks, reads as zeros or is behind the file's end.
         let punched = begins.is_ok_and(|begins| begins == [0; 8])
             || record.body_offset.saturating_add(8) > bodies.length();
         let needed = counts && height >= extent.body_floor;
+        // A body that is not known to have been synced may be torn, with its frame; and one that nobody needs may be gone.
         if needed && record.offset < *torn_from
             || !needed && !punched && height >= extent.body_floor
         {

@@ -167,13 +167,16 @@ pub(super) fn fill(files: Arc<dyn Files>, directory: &Path, fresh: &Path) -> Res
         values: SUPERBLOCK_BYTES as u64,
         ..Mark::default()
     };
+    // A mark from the first on: where every store has one, a missing mark is damage and never a store that is too new.
     MarkFile::create(&*files, directory, &drawn.store, mark)?;
     let file = files.open(fresh).map_err(fault)?;
     file.write_at(&superblock.encode(), 0).map_err(fault)?;
     file.sync().map_err(fault)?;
+    // All other files have their names on the disk first: the file `store` says that there is a whole store.
     sync_directory(&context)?;
     files
         .rename(fresh, &Named::Store.path(directory))
         .map_err(fault)?;
+    // And this name too, before anybody is told that the store exists.
     sync_directory(&context)
 }

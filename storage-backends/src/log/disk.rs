@@ -9,7 +9,7 @@
 //!    into it that only its version allows.
 //! 4. Nothing is ever written below an end, but by opening, and there the same bytes.
 //! 5. What a failed mutation wrote behind what counts is cut off again. On a disk that is full it would be in the way of
-//!    whoever goes on, with holes where the disk had no room.
+//!    the next writer, with holes where the disk had no room.
 
 use std::path::PathBuf;
 
@@ -47,6 +47,7 @@ impl GrowingFile {
         self.file
             .write_at(bytes, self.end)
             .map_err(self.fault(operation))?;
+        // Moved only now: what a failed write left is behind the end, where `cut_back` takes it away.
         self.end += bytes.len() as u64;
         Ok(())
     }
@@ -116,7 +117,7 @@ pub(super) struct Disk {
     pub(super) mark: MarkFile,
     kept: Ends,
     buffers: Buffers,
-    /// What the last frame was put together in: fresh memory for each costs more than the copying.
+    /// The memory of the last frame, used again: fresh memory for each frame costs more than the copying.
     spare: Vec<u8>,
 }
 
@@ -155,7 +156,7 @@ impl Disk {
         };
     }
 
-    /// Cuts off what was written since, as far as the system lets it. The files end where opening would have them end.
+    /// Cuts off what was written since, as far as the system allows. The files then end where opening would end them.
     pub(super) fn cut_back(&self) {
         let Ends {
             heads,
@@ -216,6 +217,8 @@ impl Disk {
             }
             Ok(outcome)
         };
+        // The frame may reach the disk before its bodies. Opening reads the bodies of every frame that isn't known to have been
+        // synced, so either order leaves a whole run or none.
         self.buffers
             .write(&mut self.bodies, run, salt, way, write_heads)
     }
@@ -269,14 +272,18 @@ impl Disk {
         if due.is_empty() {
             return Ok(());
         }
+        // Each sync is a round trip to the disk; two at the same time take as long as one.
         let files: Vec<&dyn FileHandle> = due.iter().map(|(_, file, _)| &***file).collect();
         self.context
             .files
             .sync(&files)
             .map_err(|(number, source)| Error::system(operation, due[number].2, source))?;
+        // Only when all of them are on the disk: the next frame says `synced` of its own file, and by that of the bodies too.
         self.heads.synced = self.heads.end;
         self.bodies.synced = self.bodies.end;
         self.values.synced = self.values.end;
+        // What is durable is kept even if the rest of the mutation fails: bodies may be unlinked by then because of a floor or
+        // a truncation that cutting would undo.
         self.keep();
         self.write_mark(operation)
     }
@@ -298,9 +305,13 @@ impl Disk {
     /// Goes over to heads that were rewritten and are on the disk, and gives them their name. Before, the mark must no
     /// longer claim what they haven't.
     pub(super) fn exchange_heads(&mut self, mut heads: GrowingFile, content: u32) -> Result<()> {
+        // The new file is shorter. A crash after the renaming would leave a mark that claims bytes which it hasn't, and the
+        // next opening would call that damage.
         self.heads.synced = SUPERBLOCK_BYTES as u64;
         self.write_mark("prune")?;
         self.sync_mark("prune")?;
+        // The superblock of the new file says itself how much of it is on the disk, so a crash before the next mark hides no
+        // damage.
         heads.path = name_heads(&self.context, self.segment)?;
         self.heads = heads;
         self.content = content;
@@ -339,6 +350,7 @@ impl Disk {
             content: self.content,
         };
         frame.extend_from_slice(&trailer.encode(salt));
+        // A segment that another follows is taken for synced as a whole, so this sync comes before the next segment has a name.
         self.write_frame("append", FrameKind::Footer, end, &mut frame)?;
         self.sync("append")
     }
@@ -353,6 +365,8 @@ impl Disk {
         self.bodies = bodies;
         self.content = content;
         self.keep();
+        // Synced: until the index file before it is made, the mark alone tells of the new segment, and one whose heads were
+        // lost would pass for one that never was.
         self.write_mark("append")?;
         self.sync_mark("append")
     }
@@ -380,6 +394,7 @@ pub(super) fn name_heads(context: &LogContext, number: u64) -> Result<PathBuf> {
         .files
         .rename(&fresh, &path)
         .map_err(|source| Error::system("name", &fresh, source))?;
+    // A crash may undo a rename until its directory is synced (fsync(2)), and with it all that was written into the segment.
     sync_directory(context)?;
     Ok(path)
 }
@@ -404,6 +419,8 @@ pub(super) fn create_segment(
     let create = |path: PathBuf, kind| -> Result<GrowingFile> {
         let fault = |source| Error::system("create", &path, source);
         let file = context.files.create(&path).map_err(fault)?;
+        // The superblock is synced before the file counts: a name may reach the disk before the bytes do, and leave zeros where
+        // it should be.
         file.write_at(&superblock(kind).encode(), 0)
             .map_err(fault)?;
         file.sync().map_err(fault)?;
@@ -415,6 +432,8 @@ pub(super) fn create_segment(
             synced: end,
         })
     };
+    // Bodies first: once the heads have their name the segment exists, and without its bodies it would be damaged. Bodies
+    // without heads are what a crash left here, and opening removes them.
     let bodies = create(
         Named::Bodies(number).path(&context.directory),
         FileKind::Bodies,

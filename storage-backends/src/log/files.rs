@@ -156,8 +156,11 @@ impl ReadHandle for Arc<OpenFile> {
             let rest = &mut into[filled..];
             let at = offset + filled as u64;
             match self.with(|file| Ok(rustix::io::pread(file, &mut *rest, at)?)) {
+                // The end of the file, which another program may have cut; pread(2) may give less than was asked for without
+                // that too.
                 Ok(0) => break,
                 Ok(count) => filled += count,
+                // A handler of the host's signals ran (signal(7)); that says nothing of the file.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -170,7 +173,7 @@ impl ReadHandle for Arc<OpenFile> {
         into.reserve_exact(length);
         while into.len() - start < length {
             let at = offset + (into.len() - start) as u64;
-            // The spare capacity is used as it is: setting it to zero first would cost as much as the copy.
+            // Read into spare capacity as it is: setting it to zero first would cost as much as the copy.
             let read = self.with(|file| {
                 let spare = rustix::buffer::spare_capacity(into);
                 Ok(rustix::io::pread(file, spare, at)?)
@@ -209,6 +212,7 @@ impl SystemFile {
         if self.is_refused.load(Ordering::Relaxed) {
             return None;
         }
+        // Some file systems have no O_DIRECT (tmpfs before Linux 6.6); there, pages are written through the cache.
         let direct = self.direct.get_or_init(|| open_direct(&self.file).ok());
         direct.as_ref()
     }
@@ -239,7 +243,8 @@ impl FileHandle for SystemFile {
     fn write_pages(&self, pages: &[u8], offset: u64) -> io::Result<()> {
         if let Some(direct) = self.direct() {
             match direct.write_all_at(pages, offset) {
-                // A file system that wants something else, or has written a part of a page.
+                // EINVAL (open(2), O_DIRECT): the file system wants another alignment, or an earlier short write left an offset
+                // that has none.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     self.is_refused.store(true, Ordering::Relaxed);
                 }
@@ -259,6 +264,7 @@ impl FileHandle for SystemFile {
         use rustix::io::Errno;
         match fallocate(
             &self.file,
+            // The kernel takes PUNCH_HOLE only together with KEEP_SIZE (fallocate(2)).
             FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
             offset,
             length,
@@ -275,6 +281,7 @@ impl FileHandle for SystemFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // fdatasync(2) writes a new length too, which is all of the metadata that reading back needs; times are left out.
         self.file.sync_data()
     }
 
@@ -283,6 +290,7 @@ impl FileHandle for SystemFile {
     #[cfg(target_os = "linux")]
     fn begin_sync(&self, offset: u64, length: u64) {
         use rustix::fs::{Advice, fadvise};
+        // Advice alone: the sync that follows writes whatever wasn't begun, and reports what fails.
         let _ = fadvise(
             &self.file,
             offset,

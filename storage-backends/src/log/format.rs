@@ -11,7 +11,7 @@
 //! DIR/heads-N             superblock "HLHEADS", a: the end when the segment began; b, c, d: the floors of bodies, index
 //!                         and headers, e: as many bytes were on the disk, when the file was made; then frames
 //! DIR/bodies-N            superblock "HLBODIES", a to d as when the segment began, then bodies
-//! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see the module `run`
+//! DIR/index-F-L           superblock "HLINDEX", a: F, b: L, the first and last segment; see `index_file`
 //! DIR/*.new               not yet renamed to its name; nobody reads it
 //!
 //! superblock   0 magic [8]   8 version u32   12 checksum u32   16 store id [16]   32 number u64
@@ -145,6 +145,7 @@ impl Superblock {
     /// How much of a file of heads was on the disk when it got its name.
     pub(super) const fn synced(&self) -> u64 {
         let synced = self.fields[FIELDS - 1];
+        // A segment that was begun, and not rewritten, has 0 here: its superblock alone was synced.
         if synced < SUPERBLOCK_BYTES as u64 {
             return SUPERBLOCK_BYTES as u64;
         }
@@ -198,7 +199,7 @@ impl Superblock {
             Ok((found, _)) if found.magic == *kind.magic() => found,
             _ => return corrupt(0, "the file doesn't begin as it must"),
         };
-        // First, so that a damaged version is no other one: every version has its checksum here.
+        // Before the version is looked at, so that a damaged one isn't reported as another: every version has its checksum here.
         if found.checksum.get() != found.compute_checksum() {
             let at = offset_of!(on_disk::Superblock, checksum);
             return corrupt(at, "the superblock's checksum doesn't match");
@@ -450,6 +451,7 @@ impl Trailer {
             },
             content: found.content.get(),
         };
+        // Numbers from the file: they are put together without overflow, and the table has to end where the trailer begins.
         let heights = trailer.end.checked_sub(trailer.low)?;
         let table = heights.checked_mul(TABLE_ENTRY_BYTES as u64)?;
         let before = trailer.footer.checked_add(FRAME_BYTES as u64)?;

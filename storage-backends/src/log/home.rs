@@ -1,8 +1,7 @@
 //! The stores that this process has open, and the lock that keeps other processes out.
 //!
-//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`]. The lock is on
-//! the file `store`, shared while there are only readers, exclusive from the first writer on until the last
-//! handle is gone.
+//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`]. The lock is
+//! on the file `store`, shared while there are only readers, exclusive from the first writer on until the last handle is gone.
 
 use std::fs::File;
 use std::path::Path;
@@ -58,7 +57,7 @@ impl Home {
             }
             match context.files.allocated(&context.directory.join(name)) {
                 Ok(bytes) => sum += bytes,
-                // Unlinked meanwhile.
+                // Unlinked, or given its final name, meanwhile.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fault(error)),
             }
@@ -75,6 +74,7 @@ pub(super) struct Hold {
 
 impl Hold {
     fn begin(home: &Arc<Home>) -> Result<Self> {
+        // Pairs with the release when the last hold went: all that the earlier writer did comes before.
         if home.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
                 path: home.shared.context.directory.clone(),
@@ -100,6 +100,7 @@ static OPEN: OpenStores<Home> = OpenStores::new();
 
 /// Opens a store to write, and to read.
 pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
+    // Held to the end: two threads that opened the store at once would each recover its files.
     let mut homes = OPEN.begin();
     let identity = Identity::of(directory)?;
     if let Some(home) = homes.find(&identity) {
@@ -107,7 +108,7 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
         if let Some(lock) = &home.lock {
             lock_for_writing(lock, directory)?;
         }
-        // The earlier writer may have failed: only what the files hold counts.
+        // The earlier writer may have failed, with a state that the files don't have: only what they hold counts.
         let context = LogContext {
             options,
             ..home.shared.context.clone()
@@ -117,6 +118,7 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
         return store(hold, disk);
     }
     let (context, lock) = read_store(directory, options)?;
+    // Before anything is read: another process may be writing until then.
     lock_for_writing(&lock, directory)?;
     let (state, disk) = recover(&context, load(&context, false)?)?;
     let home = Arc::new(Home::new(Shared::new(context, state), Some(lock)));
@@ -247,7 +249,7 @@ fn site_of_any_file(directory: &Path) -> Result<LogContext> {
         Superblock::decode(&path, &head.ok()?, kind, None).ok()
     });
     let Superblock { store, .. } = superblock.ok_or_else(missing)?;
-    // Without the seed nothing is found in an index.
+    // The seed is in the file `store` alone, so no index can be asked; whoever reads a damaged store doesn't.
     let options = LogOptions::default();
     Ok(LogContext::new(files, directory, store, [0; 2], options))
 }
@@ -266,7 +268,7 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(LogContext, File
     let files = Arc::new(SystemFiles);
     let read = open_to_read(&*files, &path)?;
     let superblock = match Superblock::decode(&path, &read.head()?, FileKind::Store, None) {
-        // A file of this name alone makes no store.
+        // Many programs have a file of this name; without segments beside it, it makes no store.
         Err(Error::Corrupt {
             damage_at: DamageAt::Offset(0),
             ..
@@ -293,7 +295,7 @@ pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(error) => {
-            // A lock that was shared before may be lost now.
+            // flock(2) turns a shared lock into an exclusive one by giving it up first; if the second step fails, it is gone.
             let _ = file.try_lock_shared();
             Err(lock_failure(error, directory))
         }

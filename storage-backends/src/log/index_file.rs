@@ -166,6 +166,7 @@ impl IndexFile {
             .and_then(|head| Superblock::decode(file.path(), &head, FileKind::Index, Some(store)));
         let head = match decoded {
             Ok(head) => head,
+            // What a crash tore is made again. Another store's file, which somebody put here, must not be removed.
             Err(Error::Corrupt { damage_at, .. }) if damage_at != DamageAt::Offset(16) => {
                 return Ok(None);
             }
@@ -289,7 +290,7 @@ impl IndexFile {
                 entries.try_for_each(|entry| visit(entry.address))?;
                 Ok(Ok(bucket.spilled))
             });
-            // What can't be read is as good as damaged.
+            // What the disk can't read counts as damaged: the file is made again from the segments.
             match visited.unwrap_or(Ok(Err(Damaged)))? {
                 Ok(true) => number += 1,
                 Ok(false) => return Ok(Ok(())),
@@ -323,6 +324,7 @@ impl<'a> Bucket<'a> {
         if found.checksum.get() != found.compute_checksum(salt, number) {
             return Err(Damaged);
         }
+        // The count comes from the file and is compared with the room there is, though the checksum matched.
         let entries = found.entries.get(..usize::from(found.count.get()));
         Ok(Self {
             entries: entries.ok_or(Damaged)?,
@@ -368,6 +370,8 @@ fn read_head(file: &ReadFile, salt: Salt) -> Result<Option<(Layout, Vec<Cover>)>
     let Ok(head) = IndexHead::ref_from_bytes(&bytes) else {
         return Ok(None);
     };
+    // A number from the file, not checked yet: reading compares the length that follows from it with the file's before it takes
+    // memory.
     let segments = head.segments.get() as usize;
     let whole = segments
         .checked_mul(COVER_BYTES)
@@ -393,6 +397,7 @@ fn decode_head(bytes: &[u8], salt: Salt) -> Option<(Layout, Vec<Cover>)> {
         buckets: head.buckets.get(),
     };
     let covers = covers.iter().map(Cover::of).collect();
+    // Otherwise hashes would lead to parts that aren't there.
     (layout.filters > 0 && layout.homes > 0 && layout.buckets >= layout.homes)
         .then_some((layout, covers))
 }

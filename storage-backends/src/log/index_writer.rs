@@ -71,6 +71,7 @@ pub(super) fn write_index_file(
             Ok(entry) => entry,
             Err(damaged) => return Ok(Written::Damaged(damaged)),
         };
+        // A merge can take minutes, for which closing the store must not wait; what was written is made again.
         if count % STOP_STRIDE == 0 && target.stop.load(Ordering::Relaxed) {
             return Ok(Written::Stopped);
         }
@@ -95,10 +96,13 @@ pub(super) fn write_index_file(
     let mut head = superblock.encode().to_vec();
     head.extend_from_slice(&encode_head(&layout, covers, salt));
     head.resize(layout.filters_at() as usize, 0);
+    // The head comes last, since it has the counts, and the name after the sync: a name may survive a crash that the bytes
+    // don't.
     file.write_at(&head, 0).map_err(fault)?;
     file.sync().map_err(fault)?;
     drop(file);
     target.files.rename(&fresh, &path).map_err(fault)?;
+    // The caller removes the files that this one was made from; a crash must not keep that and lose the new name.
     target
         .files
         .sync_directory(target.directory)
@@ -106,8 +110,8 @@ pub(super) fn write_index_file(
     Ok(Written::Done(path))
 }
 
-/// The entries of several index files as one ascending sequence, which ends with the first damage: what can't be read once
-/// can't be read again, and whoever counts would never come to an end.
+/// The entries of several index files as one ascending sequence, which ends with the first damage: asked again for what can't
+/// be read it would give the same error, and counting the entries would never end.
 pub(super) fn merged(index_files: &[Arc<IndexFile>]) -> impl Iterator<Item = NextEntry> + '_ {
     let mut cursors: Vec<Cursor<'_>> = index_files.iter().map(Cursor::new).collect();
     let mut is_over = false;

@@ -1,6 +1,6 @@
 //! Keeps index files complete and few: one for each sealed segment, and of every so many of one size, one.
 //!
-//! An entry is written once for its segment and once for each of [`LEVELS_MAX`] merges at most, so the cost of
+//! An entry is written once for its segment and at most [`LEVELS_MAX`] times in merges, so the cost of
 //! indexing does not grow with the chain; the number of files grows by a few a level, and from the last level on
 //! by one in some hundred segments. Nothing here is needed for any answer to be right: what is lost is made
 //! again, from the segments.
@@ -91,6 +91,8 @@ impl Indexer {
         }
         self.shared.tell(|work| work.due = true);
         let failed = self.shared.wait(|work| {
+            // Looked at under the work's lock, which `index` takes to tell of a step: so none comes between the look and the
+            // waiting. Nobody locks the work while holding the state.
             let waits = !reached(&self.shared.read());
             match (&work.failed, waits) {
                 (Some(reason), _) => Some(Some(reason.clone())),
@@ -107,6 +109,7 @@ impl Indexer {
 
 impl Drop for Indexer {
     fn drop(&mut self) {
+        // Before it is told of: a thread that wakes, or is about to wait, sees the flag under the work's lock.
         self.shared.stop.store(true, Ordering::Release);
         self.shared.tell(|work| work.due = true);
         if let Some(thread) = self.thread.take()
@@ -134,10 +137,12 @@ fn index_when_due(shared: &Shared, fanout: usize) {
     loop {
         let stop = shared.wait(|work| {
             let stop = shared.stop.load(Ordering::Acquire);
+            // Taken before the work begins: what becomes due meanwhile is found in the next round.
             (std::mem::take(&mut work.due) || stop).then_some(stop)
         });
         if let Err(error) = index(shared, fanout) {
             tracing::error!(%error, "indexing failed");
+            // Told before the thread ends: a writer that waits would wait for ever.
             shared.tell(|work| work.failed = Some(Failure::from(&error)));
             return;
         }
@@ -161,12 +166,14 @@ fn index(shared: &Shared, fanout: usize) -> Result<()> {
             Some(Job::Build(segment)) => build(shared, segment)?,
             Some(Job::Merge(index_files)) => merge(shared, &index_files)?,
         }
+        // A writer may wait for this step.
         shared.tell(|_| {});
     }
 }
 
 fn next_job(state: &LogState, fanout: usize, stop: bool) -> Option<Job> {
     if let Some(frozen) = state.frozen.first() {
+        // First, also when it is to stop: these tables are in memory alone, and the writer waits while there are too many.
         return Some(Job::Build(frozen.segment));
     }
     if stop {
@@ -237,6 +244,8 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
     let (cover, index_floor) = {
         let state = shared.read();
         let segment = &state.segments[number as usize];
+        // What the state says is on the disk by then, since truncations and floors are published after their syncs. So an
+        // opening can take this file for a witness of them.
         let cover = Cover {
             low: segment.live.start,
             end: segment.live.end,
@@ -248,7 +257,7 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
     let expected = table.sorted().filter(kept).count() as u64;
     let entries = table.sorted().filter(kept).map(Ok);
     let context = site_of(shared);
-    // A table in memory would be lost by stopping.
+    // Stopping would lose a table that is in memory alone, so the writing isn't told to stop.
     let context = IndexFileTarget {
         stop: &std::sync::atomic::AtomicBool::new(false),
         ..context
@@ -259,6 +268,7 @@ fn build(shared: &Shared, number: u64) -> Result<()> {
         return Ok(());
     };
     let index_file = open_written(shared, &path, number, number)?;
+    // Table and file change places under one lock: in between the segment would be in neither, and its keys not indexed.
     let mut state = shared.write();
     state.frozen.retain(|frozen| frozen.segment != number);
     let at = state
@@ -277,11 +287,13 @@ fn rebuild(shared: &Shared, number: u64) -> Result<Option<Arc<EntryTable>>> {
     };
     let mut table = EntryTable::with_room(usize::try_from(entries).unwrap_or(0).min(1 << 21));
     for height in live {
+        // Reading a segment takes seconds on a slow disk, for which closing must not wait.
         if shared.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let state = shared.read();
         let segment = &state.segments[number as usize];
+        // The lock was free between two heights, so blocks may have been truncated.
         if !segment.live.contains(&height) {
             break;
         }
@@ -344,7 +356,7 @@ fn merge(shared: &Shared, index_files: &[Arc<IndexFile>]) -> Result<()> {
             .sum(),
         false => merged(index_files).filter(kept).count() as u64,
     };
-    // Of one alone the new file gets the name, while look-ups are still at the old one.
+    // A single file is rewritten under its own name. Look-ups are still at the old one, and could not open it again by name.
     index_files
         .iter()
         .try_for_each(|index_file| index_file.pin())?;
@@ -378,6 +390,8 @@ fn merge(shared: &Shared, index_files: &[Arc<IndexFile>]) -> Result<()> {
         let at = state.index_files.partition_point(|held| held.first < first);
         state.index_files.insert(at, index_file);
     }
+    // Removed when the new file is on the disk and look-ups are at it; what a crash leaves of these overlaps with it, and
+    // opening removes it.
     for index_file in index_files
         .iter()
         .filter(|index_file| index_file.path() != path)

@@ -87,6 +87,8 @@ impl Listing {
         let Some(last) = count.checked_sub(1) else {
             return Err(missing_file(&Named::Heads(0).path(&context.directory)));
         };
+        // The mark names a segment only once its heads have their name on the disk. So the file was there and was taken away;
+        // without this check the chain would read as a shorter one.
         if mark.segment > last {
             return Err(missing_file(&Named::Heads(count).path(&context.directory)));
         }
@@ -127,6 +129,8 @@ pub(super) fn load_marked(context: &LogContext, alone: bool, slots: Slots) -> Re
     for number in 0..last_number {
         let segment = load_sealed(context, number, end)?;
         end = segment.live.end;
+        // A truncation or replacement is written into the segment that is open at the time, also where it reaches into earlier
+        // ones: their files say nothing of it.
         clip_all(&mut segments, segment.low);
         segments.push(segment);
     }
@@ -136,7 +140,7 @@ pub(super) fn load_marked(context: &LogContext, alone: bool, slots: Slots) -> Re
     let extent = last.scan.extent;
     attach_bodies(context, &mut segments, &mut listing, extent.body_floor)?;
     for segment in &mut segments {
-        // The file still has keys that don't count.
+        // The file's count includes keys below the floor, which don't count any more.
         if segment.stripped.keys < extent.index_floor && segment.low < extent.index_floor {
             segment.forget_keys();
         }
@@ -144,10 +148,12 @@ pub(super) fn load_marked(context: &LogContext, alone: bool, slots: Slots) -> Re
     let runs = load_runs(context, &segments, &mut listing)?;
     let room = usize::try_from(last.scan.entries).unwrap_or(0);
     let mut state = LogState {
+        // The count comes from the file, so it is bounded before memory is taken; the table grows where it is right.
         table: EntryTable::with_room(room.min(1 << 24)),
         index_files: runs,
         ..LogState::new(context, extent, segments, values.values.clone())
     };
+    // Before anything is indexed or removed: a log that lost its last frames must not be acted on.
     check_witnesses(&state)?;
     index_open(&mut state)?;
     if alone {
@@ -193,6 +199,8 @@ pub(super) fn clip_all(segments: &mut [Segment], end: u64) {
 fn load_values(context: &LogContext, listing: &mut Listing, mark: &Mark) -> Result<FoundValues> {
     let newest = listing.generations.last().copied();
     let expected = newest.unwrap_or(0).max(mark.generation);
+    // The mark names a generation only once its file is on the disk under its name, so a newest file that is older is a file
+    // that was lost, with values that were acknowledged.
     if newest != Some(expected) {
         return Err(missing_file(
             &Named::Values(expected).path(&context.directory),
@@ -202,6 +210,7 @@ fn load_values(context: &LogContext, listing: &mut Listing, mark: &Mark) -> Resu
     let older: Vec<_> = older
         .map(|generation| Named::Values(*generation).path(&context.directory))
         .collect();
+    // A crash came between the naming of the newest file and the removal of the one before.
     listing.leftovers.extend(older);
     FoundValues::read(context, expected, mark)
 }
@@ -278,6 +287,7 @@ fn load_last(
     check_begin(&heads, &superblock, begin)?;
     let (bodies, _) = open(context, Named::Bodies(number), FileKind::Bodies, number)?;
     let mut scan = Scan::read(&heads, heads.length(), &superblock, context.salt)?;
+    // Heads are rewritten as those of a sealed segment only where another one follows, so that one's heads are gone.
     if scan.is_rest_of_sealed() {
         return Err(missing_file(
             &Named::Heads(number + 1).path(&context.directory),
@@ -288,8 +298,9 @@ fn load_last(
         synced = synced.max(mark.heads);
     }
     let mut pieces = Pieces::new(&heads);
+    // Before the tail is taken for torn: what had been on the disk, and can't be read now, is damage and never cut.
     check_tail(&mut pieces, scan.frames_end, synced, context.salt)?;
-    // Again and again: a cut may take a floor away below which bodies needed not be there.
+    // Repeated, since a cut may take a floor away: bodies below it, which need not be there before, have to be there then.
     while let Some(torn) = torn_run(context, &scan, &heads, &bodies, synced)? {
         check_tail(&mut pieces, torn, synced, context.salt)?;
         scan = Scan::read(&heads, torn, &superblock, context.salt)?;
@@ -301,7 +312,7 @@ fn load_last(
         scan,
     };
     let scan = &last.scan;
-    // What is torn is shown to nobody.
+    // Readers without a writer leave a torn tail where it is; they must not see it.
     heads.show(scan.frames_end);
     bodies.show(scan.bodies_end);
     let segment = Segment {
@@ -331,6 +342,7 @@ fn torn_run(
     for offset in scan.offsets.iter().skip(pruned).copied() {
         let record = record_at(&mut pieces, offset, heads.length(), context.salt)?
             .ok_or_else(|| heads.corrupt(offset, "the record is damaged"))?;
+        // The bodies of a frame that isn't known to be synced may have been lost by the crash that the frame survived.
         if offset >= synced {
             match Segment::body(bodies, &record, context.salt) {
                 Ok(_) => {}
@@ -338,6 +350,8 @@ fn torn_run(
                 Err(error) => return Err(error),
             }
         } else if record.body_offset + record.body_bytes as u64 > bodies.length() {
+            // Reading bodies that were synced would make opening as slow as the segment is large; a file that was cut shows by
+            // its length.
             let reason = format!("the file ends within the body of height {}", record.height);
             return Err(bodies.corrupt(bodies.length(), reason));
         }
@@ -357,12 +371,15 @@ fn attach_bodies(
         let number = segment.number;
         let named = Named::Bodies(number);
         if segment.live.is_empty() || segment.live.end <= floor {
+            // A crash came between the frame that made these bodies useless and the unlinking.
             if listing.bodies.contains(&number) {
                 listing.leftovers.push(named.path(&context.directory));
             }
             continue;
         }
         let (bodies, _) = open(context, named, FileKind::Bodies, number)?;
+        // A sealed segment is on the disk as a whole before the next one has a name, so a shorter file was cut by something
+        // else.
         if bodies.length() < segment.bodies_bytes {
             let reason = format!("the file should have {} bytes", segment.bodies_bytes);
             return Err(bodies.corrupt(bodies.length(), reason));
@@ -373,7 +390,8 @@ fn attach_bodies(
         if *number <= last as u64 {
             continue;
         }
-        // The next segment's, whose heads didn't come into being; unless somebody took them away.
+        // A crash came before the next segment's heads had their name. If bodies were written, heads were there before, and
+        // somebody took them away.
         let path = Named::Bodies(*number).path(&context.directory);
         if context.open_to_read(&path)?.length() > SUPERBLOCK_BYTES as u64 {
             return Err(missing_file(
@@ -392,7 +410,7 @@ fn load_runs(
     listing: &mut Listing,
 ) -> Result<Vec<Arc<IndexFile>>> {
     let sealed = segments.len() as u64 - 1;
-    // The widest first: what a merge was made from may still be there.
+    // The widest first: a crash after a merge may have left the files that it was made from, which then overlap and go.
     listing
         .indexes
         .sort_by_key(|(first, last)| (std::cmp::Reverse(last.saturating_sub(*first)), *first));
@@ -407,7 +425,7 @@ fn load_runs(
             .is_some_and(|before| runs[before].last() >= first)
             || runs.get(at).is_some_and(|after| after.first <= last);
         match run {
-            // It is made when the next segment has begun.
+            // An index file is made only once the next segment exists, so that one's heads are missing.
             Some(_) if last >= sealed => {
                 return Err(missing_file(
                     &Named::Heads(sealed + 1).path(&context.directory),
@@ -438,10 +456,13 @@ fn index_in_memory(state: &mut LogState) -> Result<()> {
     let sealed = state.segments.len() as u64 - 1;
     let missing: Vec<u64> = (0..sealed)
         .filter(|segment| !state.is_covered(*segment))
+        // A writer never gets further ahead of its index files than this. More are missing only where files were removed, and
+        // reading all of those would take memory and time without bound.
         .take(FROZEN_MAX + 1)
         .collect();
     for number in missing {
         let segment = &state.segments[number as usize];
+        // The trailer's count is bounded before memory is taken for it.
         let mut table =
             EntryTable::with_room(usize::try_from(segment.entries).unwrap_or(0).min(1 << 21));
         let indexed = segment

@@ -55,6 +55,7 @@ impl Mark {
 
     fn decode(bytes: &[u8], salt: Salt) -> Option<Self> {
         let found = on_disk::MarkSlot::ref_from_bytes(bytes).ok()?;
+        // A torn slot doesn't match either; the other one counts then.
         (found.checksum.get() == found.compute_checksum(salt)).then(|| Self {
             number: found.number.get(),
             segment: found.segment.get(),
@@ -82,7 +83,7 @@ impl Slots {
     pub(super) fn read(files: &dyn Files, directory: &Path, store: &StoreId) -> Result<Self> {
         let path = Named::Mark.path(directory);
         let file = open_to_read(files, &path)?;
-        // Of one that is too long no more than shows it.
+        // One byte more than there should be, which is enough to see that a file is too long.
         let bytes = file.read(0, file.length().min(MARK_BYTES as u64 + 1) as usize)?;
         Superblock::decode(&path, &bytes, FileKind::Mark, Some(store))?;
         if bytes.len() != MARK_BYTES {
@@ -91,6 +92,7 @@ impl Slots {
             return Err(Error::corrupt(&path, damage_at, reason));
         }
         let slots = Self::decode(&bytes, Salt::of(store));
+        // Marks are numbered from 1, so this is the default: neither slot could be read.
         if slots.newest.number == 0 {
             let damage_at = DamageAt::Offset(SUPERBLOCK_BYTES as u64);
             return Err(Error::corrupt(&path, damage_at, "no slot can be read"));
@@ -171,12 +173,14 @@ impl MarkFile {
         }
         let file = files.create(&fresh).map_err(fault)?;
         file.write_at(&bytes, 0).map_err(fault)?;
+        // On the disk before it has its name: a crash in between must not leave a mark without a sound slot, which is damage.
         file.sync().map_err(fault)?;
         files.rename(&fresh, &path).map_err(fault)
     }
 
     pub(super) fn write(&mut self, mark: Mark) -> std::io::Result<()> {
         self.newest = mark.numbered(self.newest.number + 1);
+        // Never the slot that counts: a write that is torn leaves that one.
         let slot = self.newest.number % SLOTS;
         let offset = SUPERBLOCK_BYTES as u64 + slot * SLOT_BYTES as u64;
         self.file.write_at(&self.newest.encode(self.salt), offset)

@@ -1,9 +1,9 @@
-//! What is beside the bytes that were read last. Whoever looks up the keys of a block one after the other, as a check of a
-//! whole chain does, finds the next one here; whoever looks up keys at random pays next to nothing for it.
+//! The bytes beside those that were read last. A caller that looks up the keys of a block one after the other, as a check of a
+//! whole chain does, finds the next one here; one that looks up keys at random pays next to nothing for it.
 //!
-//! Of a window only the name is noted when it is read in first, and its bytes are fetched when it is read in again. What is here
-//! counts for one file alone, and a file of heads changes only at its end. It was not checked: who finds something else than it
-//! looks for has to read that again.
+//! When a window is read in for the first time, only its name is noted; its bytes are fetched when it is read in again. A
+//! window counts for one file alone, and a file of heads changes only at its end. Its bytes were not checked: a caller that
+//! finds another key than it looks for has to read the entries again.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -45,6 +45,7 @@ impl Nearby {
         {
             let slot = &self.slots[(number % SLOTS) as usize];
             let mut window = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            // By number and not by name: a file that was rewritten has the same name and other bytes.
             if window.file != file.number() || window.number != number {
                 (window.file, window.number) = (file.number(), number);
                 window.bytes.clear();
@@ -58,7 +59,7 @@ impl Nearby {
                 }
             }
         }
-        // Also what is across two windows, or in one that can't be read as a whole.
+        // What is across two windows, or in one that can't be read as a whole, is read by itself.
         file.fill(into, offset)
     }
 }

@@ -1,8 +1,8 @@
-//! The parts of files that have one length, field by field as they are on the disk; the fields' meanings are in `format`, `record`, `run` and
-//! `mark`, and `FORMAT.md` has the same.
+//! The parts of files that have one length, field by field as they are on the disk; the fields' meanings are in `format`,
+//! `record`, `index_file` and `mark`, and `FORMAT.md` has the same.
 //!
-//! Numbers are little-endian and stand anywhere, so bytes of the right length are such a part without being copied. That they say anything
-//! is for checksums to tell.
+//! Numbers are little-endian and need no alignment, so any bytes of the right length can be seen as such a part without being
+//! copied. Whether they were written as one, only checksums tell.
 
 use std::mem::offset_of;
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::opening;
 
-/// As many files are open to read at most, of the 1,024 that a process has by default; a few more while as many threads
+/// At most so many files are open to read, of the 1,024 that a process may have by default; a few more while that many threads
 /// read files that were closed.
 const OPEN_MAX: usize = if cfg!(test) { 8 } else { 256 };
 
@@ -62,7 +62,7 @@ impl OpenFile {
     /// Keeps the file open from now on.
     pub(super) fn pin(self: &Arc<Self>) -> io::Result<()> {
         self.is_pinned.store(true, Ordering::Release);
-        // Whoever was about to close it has done so, or sees that it is pinned.
+        // A thread that was about to close it has done so, and then it is opened again here; or it sees that it is pinned.
         self.with(|_| Ok(()))
     }
 
@@ -80,6 +80,7 @@ impl OpenFile {
                 }
                 return read(file);
             }
+            // Let go before it is opened again, which takes this lock to write.
             drop(held);
             self.open_again()?;
         }
@@ -87,10 +88,13 @@ impl OpenFile {
 
     fn open_again(self: &Arc<Self>) -> io::Result<()> {
         let mut held = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread was faster between the two locks.
         if held.is_some() {
             return Ok(());
         }
         let (file, identity, _) = open_regular(&self.path)?;
+        // The name may have been given to a rewritten file, or to one that somebody copied here: at the same offsets it has
+        // other records.
         if identity != self.identity {
             return Err(io::Error::other("another file has its name by now"));
         }
@@ -105,6 +109,8 @@ impl OpenFile {
 fn open_regular(path: &Path) -> io::Result<(File, (u64, u64), u64)> {
     let file = match opening::open_regular(path) {
         Err(error) if is_out_of_descriptors(&error) => {
+            // EMFILE or ENFILE: what is open only to save opening it again goes first, so a reader fails only where the
+            // descriptors are the host's own.
             close_down_to(0);
             opening::open_regular(path)?
         }
@@ -140,7 +146,7 @@ fn close_down_to(count: usize) {
 /// Closes files, those that nobody reads first, until so many are open, or all others are being read.
 fn close_some(open: &mut VecDeque<Weak<OpenFile>>, count: usize) {
     open.retain(|file| file.strong_count() > 0);
-    // Each is spared once for having been read, and once for being read.
+    // Each is spared once for having been read, and once for being read right now: so this ends though all are in use.
     let mut patience = 2 * open.len();
     while open.len() > count && patience > 0 {
         patience -= 1;
@@ -154,7 +160,8 @@ fn close_some(open: &mut VecDeque<Weak<OpenFile>>, count: usize) {
             open.push_back(next);
             continue;
         }
-        // Seen under the lock, so that it is not closed after it was pinned.
+        // Tried and never waited for: a thread that opens a file again has that file locked and may wait for this list. Whether
+        // the file is pinned is seen under its lock, so that none is closed after it was pinned.
         match file.file.try_write() {
             Ok(mut held) if !file.is_pinned.load(Ordering::Acquire) => *held = None,
             _ => open.push_back(next),

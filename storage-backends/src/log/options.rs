@@ -30,7 +30,7 @@ pub struct LogOptions {
     /// run is its first. Bounds the memory of the index, at 23 to 46 bytes an entry, and what opening reads. 2^20 by
     /// default.
     pub segment_entries: usize,
-    /// As many index files of one size become one. Bounds how often an entry is written. 8 by default; at least 2.
+    /// So many index files of one size are merged into one. Bounds how often an entry is written. 8 by default; at least 2.
     pub index_fanout: usize,
     /// A run with this many bytes of bodies that is to be on the disk is written past the system's cache, where the file
     /// system can: somebody is catching up, and it would push out what others read. Its bodies then come from the disk when

@@ -40,12 +40,14 @@ impl Inner {
             (before, part_bytes(&state, part, before..floor)?, floor)
         };
         if floor > before {
+            // The floor is on the disk before anything below it goes: after a crash without it, what was removed would be
+            // missed as damage.
             let frame = FrameKind::of_floor(part);
             self.disk.write_note("prune", frame, floor)?;
             self.disk.sync("prune")?;
             raise_floor(&mut self.shared.write(), part, floor);
         }
-        // Also if the floor was there already: a crash or a reader may have been in the way of the space.
+        // Also where the floor was there already: a crash or an error may have come before the space was given back.
         let freed_bytes = match part {
             Part::Body => self.free_bodies()?,
             Part::Index => self.strip()? + self.indexer.floor_raised()?,
@@ -61,6 +63,7 @@ impl Inner {
     }
 
     fn free_bodies(&self) -> Result<u64> {
+        // Out of the state before they are unlinked, so that no reader that begins now is led to them.
         let removed = take_bodies(&mut self.shared.write());
         let mut freed_bytes = 0;
         for file in removed {
@@ -78,7 +81,7 @@ impl Inner {
                 let segment = &state.segments[number];
                 is_due(segment, state.extent).then(|| (segment.snapshot(), state.extent))
             };
-            // Readers go on meanwhile; only this writer changes segments.
+            // Readers go on meanwhile: the lock is not held, since only this writer changes segments.
             if let Some((segment, extent)) = due {
                 freed_bytes += self.strip_segment(segment, extent)?;
             }
@@ -94,13 +97,14 @@ impl Inner {
             if segment.heads.length() / 8 < spared_min {
                 return Ok(0);
             }
-            // Opening takes the bodies that the new file speaks of for synced.
+            // The new file's superblock will say that all in it was synced, and opening believes that of its bodies too.
             self.disk.sync("prune")?;
         }
         let number = segment.number;
         let before = self.allocated(&segment.heads)?;
         let rest = strip(&context, &segment, extent, is_open)?;
-        // Readers may be at the old file until the new one takes its place below.
+        // Until the new file takes its place below, readers read the old one: if that were closed to save descriptors, its name
+        // would lead to the new one.
         segment.heads.pin()?;
         drop(segment);
         let path = if is_open {
@@ -111,6 +115,7 @@ impl Inner {
         };
         let heads = context.open_to_read(&path)?;
         let after = self.allocated(&heads)?;
+        // Table and file change under one lock: the old table leads to wrong offsets in the new file.
         let mut state = self.shared.write();
         let segment = &mut state.segments[number as usize];
         segment.table = rest.table;
@@ -124,6 +129,7 @@ impl Inner {
 
     /// Removes a file of which all is pruned; gives the bytes that the file system has back.
     fn give_back(&self, file: ReadFile) -> Result<u64> {
+        // Asked while the file still has its name.
         let allocated = self.allocated(&file)?;
         self.unlink("prune", &file)?;
         Ok(allocated)
@@ -143,6 +149,8 @@ impl Inner {
             .files
             .open(partial.file.path())
             .map_err(fault)?;
+        // Whole blocks go back, and the rest of the range is set to zeros (fallocate(2)); so the range ends where a body begins
+        // that is kept.
         let punched = handle
             .punch(start, partial.kept_from - start)
             .map_err(fault)?;

@@ -1,6 +1,6 @@
 //! A file as it is read: every read is a positioned one, which can fail and can't end the process, whatever the disk, the
 //! file system or another program does to the file meanwhile. (A memory map can: where its bytes can't be had, the system
-//! sends a signal. See `docs/adr/0001-positioned-reads.md`.)
+//! sends SIGBUS. See `docs/adr/0001-positioned-reads.md`.)
 //!
 //! Invariants:
 //! 1. Only bytes below `length` are given out; above are those that a writer hasn't shown yet.
@@ -64,7 +64,7 @@ impl ReadFile {
         self.inner.number
     }
 
-    /// As many bytes may be read.
+    /// How many bytes may be read.
     pub(super) fn length(&self) -> u64 {
         self.inner.length.load(Ordering::Acquire)
     }
@@ -93,6 +93,7 @@ impl ReadFile {
         self.check_range(offset, into.len())?;
         let filled = self.inner.handle.fill(into, offset);
         let filled = filled.map_err(|error| self.failure(offset, into.len(), error))?;
+        // Another program cut the file while it was read.
         if filled < into.len() {
             return Err(self.ends_within(offset, into.len()));
         }
@@ -124,6 +125,7 @@ impl ReadFile {
     }
 
     fn append(&self, into: &mut Vec<u8>, length: usize, offset: u64) -> Result<()> {
+        // Checked first, since the length may come from damaged bytes: no more memory is asked for than the file has bytes.
         self.check_range(offset, length)?;
         into.reserve_exact(length);
         let read = self.inner.handle.append(into, length, offset);
@@ -185,7 +187,7 @@ pub(super) struct Pieces<'a> {
     file: &'a ReadFile,
     held: Vec<u8>,
     held_at: u64,
-    /// Where bytes could not be read, and why, if whoever reads goes on behind them.
+    /// Where bytes could not be read, and why, where reading goes on behind them.
     unreadable: Option<Vec<Unreadable>>,
 }
 
@@ -262,13 +264,13 @@ impl<'a> Pieces<'a> {
         let length = (asked.max(PIECE_BYTES) as u64).min(rest) as usize;
         self.held.clear();
         if self.held.capacity() > 2 * length {
-            // Room that is there is read into.
+            // A read fills all the room there is, so a short piece in a large buffer would be read as a long one.
             self.held = Vec::new();
         }
         self.held_at = offset;
         let mut outcome = self.file.append(&mut self.held, length, offset);
         if outcome.is_err() && self.unreadable.is_none() && length > asked {
-            // What can't be read may be behind what was asked for.
+            // Only what was asked for counts: a bad sector in what is read ahead must not spoil what is sound.
             self.held.clear();
             outcome = self.file.append(&mut self.held, asked, offset);
         }
@@ -319,6 +321,7 @@ fn read_around(
 fn note(unreadable: &mut Vec<Unreadable>, offset: u64, length: u64, reason: String) {
     let holds =
         |held: &Unreadable| held.offset <= offset && offset + length <= held.offset + held.length;
+    // Pieces overlap, so one bad page is met several times.
     if unreadable.iter().any(holds) {
         return;
     }

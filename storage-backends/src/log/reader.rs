@@ -42,6 +42,8 @@ impl LogReader {
             let Some(found) = self.find(height)? else {
                 return Ok(None);
             };
+            // What was read and checked is the answer of the moment of `find`, whatever changed since; only a failure may be
+            // due to a change.
             let outcome = read(&found);
             if outcome.is_ok() || !self.has_changed(&found)? {
                 return outcome.map(Some);
@@ -156,7 +158,7 @@ impl BlockReader for LogReader {
     fn locate(&self, key: &Id) -> Result<Location> {
         let location = self.home.shared.read().locate(key)?;
         if matches!(location, Location::NotIndexed { .. }) {
-            // Perhaps because of damage that was found just now.
+            // Damage to an index file may have been found just now; the indexing makes that file again.
             self.home.shared.tell(|work| work.due = true);
         }
         Ok(location)
@@ -168,7 +170,7 @@ impl BlockReader for LogReader {
                 return Ok(None);
             };
             let outcome = read_value(&file, &value_at, salt);
-            // The file may have been rewritten meanwhile, as that of a block.
+            // The file may have been rewritten meanwhile and the old one removed, as with that of a block.
             let is_same = |(_, now, _): &(Salt, ReadFile, StoredValue)| now.is_same(&file);
             if outcome.is_ok() || self.value(key).as_ref().is_some_and(is_same) {
                 return outcome.map(Some);
@@ -177,6 +179,7 @@ impl BlockReader for LogReader {
     }
 
     fn usage(&self) -> Result<Usage> {
+        // The lock is let go before the directory is read, which takes as long as the disk likes.
         let (blocks, index_entries) = {
             let state = self.home.shared.read();
             let Extent {

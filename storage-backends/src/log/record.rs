@@ -78,6 +78,8 @@ impl Record {
             body_bytes: found.body_bytes.get() as usize,
             body_checksum: found.body_checksum.get(),
         };
+        // Before the lengths are added up: each is bounded, so that the sum can't overflow and is compared with the room that
+        // there is.
         let bounded = record.header_bytes <= HEADER_BYTES_MAX
             && record.entries <= INDEX_ENTRIES_MAX
             && record.flags <= LISTED | NO_KEYS | NO_HEADER
@@ -334,7 +336,8 @@ fn push_record(
     let listed = is_listed(block);
     for entry in &block.index {
         if listed {
-            // Before what it covers: bytes that end with their own CRC would not count in the CRC of the whole.
+            // The checksum is before what it covers. Bytes followed by their own CRC leave the CRC of the whole the same
+            // whatever they are, so damage to both would go unnoticed.
             let mut entry = ListedEntry {
                 checksum: U32::ZERO,
                 position: U32::new(entry.position),

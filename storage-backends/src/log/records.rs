@@ -1,8 +1,8 @@
-//! The records that were read last, so that a look-up in a block that others were looked up in costs one reading less or
-//! two. A slot for each of so many heights: whatever is read takes the slot of what was there.
+//! The records that were read last, so that a look-up in a block that others were looked up in costs one reading less or two.
+//! Heights share a fixed number of slots, and a record that is read takes the place of the one in its slot.
 //!
-//! What is here was read and checked. It counts for one file alone, and a file of heads changes only at its end; whether the
-//! open segment still has the record is for whoever asks to see.
+//! A record here was read and checked. It counts for one file alone, and a file of heads changes only at its end; whether the
+//! open segment still has the record, the caller has to see.
 
 use std::sync::{PoisonError, RwLock};
 

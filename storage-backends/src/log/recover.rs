@@ -1,6 +1,6 @@
 //! Making a store that was read ready to be written to.
 //!
-//! Torn tails are cut and told of. What is not known to be on the disk is written once more and synced: after a sync
+//! Torn tails are cut, and the log says so. What is not known to be on the disk is written once more and synced: after a sync
 //! that failed, the operating system may hold bytes in memory that it will never write by itself, and a later,
 //! successful sync would say nothing about them. So all that opening found is on the disk when it is done.
 
@@ -55,6 +55,7 @@ pub(super) fn recover(context: &LogContext, loaded: Loaded) -> Result<(LogState,
         end: values.frames_end,
         synced: values.synced,
     };
+    // Nothing is removed before all three files are on the disk: see `remove_leftovers`.
     let value_file = ValueFile::continuing(tail.mend(context)?.file, &values);
     let mark_file = MarkFile::continuing(
         &*context.files,
@@ -78,19 +79,21 @@ pub(super) fn recover(context: &LogContext, loaded: Loaded) -> Result<(LogState,
     );
     disk.write_mark(OPERATION)?;
     if !mark.damaged.is_empty() {
-        // Before the next one is written to the only slot that could be read.
+        // Without this the next mark could tear the only slot that can be read, before the one just written is on the disk.
         disk.sync_mark(OPERATION)?;
     }
+    // A crash came after the segment was sealed and before the next one had its name.
     if let Some(trailer) = scan.footer {
         begin_after_sealed(&mut state, &mut disk, trailer.footer)?;
     }
     Ok((state, disk))
 }
 
-/// Removes files that are of no use any more. By now the frames are on the disk that make them so: without those, bodies that
-/// were unlinked would be missed after a loss of power.
+/// Removes files that are of no use any more. The frames that make them useless are on the disk by now: without those, a loss
+/// of power would bring blocks back whose bodies were unlinked.
 fn remove_leftovers(context: &LogContext, leftovers: &[PathBuf]) -> Result<()> {
-    // Before anything is removed that a name, which is not on the disk yet, stands in for.
+    // What replaces a leftover may have a name that isn't on the disk yet (a merged index file, the next values): a crash could
+    // keep the removal and lose that name.
     sync_directory(context)?;
     for path in leftovers {
         tracing::info!(file = %path.display(), "removing a file that is of no use any more");
@@ -125,12 +128,16 @@ impl Tail<'_> {
                 "cutting a torn tail, which was not acknowledged as durable"
             );
         }
+        // This also makes a file longer, by a hole: bodies below the floor and of truncated blocks may be missing at the end,
+        // and the next ones go behind their places.
         if self.length != self.end {
             file.cut(self.end).map_err(fault)?;
         }
         let held = self.length.min(self.end);
         if self.synced < held {
             let written = context.open_to_read(self.path)?;
+            // Pages that a failed sync marked as clean become dirty by being written, and only so does the next sync cover them
+            // (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
             rewrite(&*file, &written, self.synced, held)?;
         }
         if self.length != self.end || self.synced < held {
@@ -148,6 +155,7 @@ impl Tail<'_> {
 fn rewrite(file: &dyn FileHandle, written: &ReadFile, from: u64, to: u64) -> Result<()> {
     let mut at = from;
     while at < to {
+        // In chunks: a tail can be as long as a segment, and is not read into memory as a whole.
         let length = (to - at).min(CHUNK_BYTES);
         let bytes = written.read(at, length as usize)?;
         file.write_at(&bytes, at)

@@ -36,7 +36,7 @@ pub(super) fn repair(directory: &Path, done: &mut dyn FnMut(Repaired)) -> Result
         drop_indexes(&context, &listing, done)?;
         sync_directory(&context)?;
     }
-    // A writer makes the rest: here within the opening, rather than in a thread.
+    // A writer makes the rest, within the opening and not in a thread, so that all is done when this returns.
     let options = LogOptions {
         index_in_background: false,
         ..LogOptions::default()
@@ -69,7 +69,7 @@ fn mend_footer(context: &LogContext, number: u64, done: &mut dyn FnMut(Repaired)
     let superblock = Superblock::decode(&path, &head, FileKind::Heads, Some(&context.store))?;
     let scan = Scan::read_frames(&heads, &superblock, context.salt)?;
     if scan.footer.is_some() || !scan.lacks_only_footer(heads.length()) {
-        // Sound, or damaged where nothing can be made again; then opening tells.
+        // Sound, or damaged where nothing can be made again, which opening then reports.
         return Ok(());
     }
     let trailer = scan.trailer();
@@ -86,6 +86,7 @@ fn mend_footer(context: &LogContext, number: u64, done: &mut dyn FnMut(Repaired)
             .map_err(fault)?;
         at += length;
     }
+    // A new file in place of the old one: a crash while the footer is overwritten would leave neither.
     file.write_at(&footer, scan.frames_end).map_err(fault)?;
     file.sync().map_err(fault)?;
     context.files.rename(&fresh, &path).map_err(fault)?;
@@ -98,7 +99,8 @@ fn mend_footer(context: &LogContext, number: u64, done: &mut dyn FnMut(Repaired)
 
 /// Makes the mark again if it is missing or damaged, so that it says nothing: what there was before can't be told.
 fn mend_mark(context: &LogContext, done: &mut dyn FnMut(Repaired)) -> Result<()> {
-    // What the rest says of damage must be told before anything passes for sound.
+    // The store is read as a whole first: a new mark says nothing of what was synced, so damage that only the old slot proves
+    // would be cut as a torn tail from then on.
     let (held, what) = match Slots::read(&*context.files, &context.directory, &context.store) {
         Ok(slots) if slots.damaged.is_empty() => return Ok(()),
         Ok(slots) => (

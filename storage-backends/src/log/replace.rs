@@ -36,8 +36,11 @@ impl Inner {
             return Ok(self.receipt(Durability::Disk));
         }
         if self.disk.version < VERSION_REPLACED || self.is_full_for(run) {
+            // A program that knows only version 2 would take the frame for torn and cut it, so it must meet the version first.
             self.roll(VERSION_REPLACED)?;
         }
+        // What is replaced is on the disk before the frame is written: if a crash tears the frame, the old blocks are all there
+        // is.
         self.disk.sync("replace")?;
         let shared = &self.shared;
         let next = self
@@ -45,6 +48,8 @@ impl Inner {
             .write_run(FrameKind::Replace, run, true, |heads| {
                 Next::of(&shared.read(), heads, run)
             })?;
+        // Durable whatever was asked for: the system may write back any part of the frame first, and the old blocks were
+        // acknowledged.
         self.show_bodies();
         self.disk.sync("replace")?;
         let emptied = {
@@ -52,6 +57,7 @@ impl Inner {
             next.publish(&mut state);
             state.take_emptied()
         };
+        // Unlinked only now: until the frame was on the disk, a crash could bring the old blocks back.
         emptied
             .iter()
             .try_for_each(|file| self.unlink("replace", file))?;
@@ -102,6 +108,7 @@ impl Next {
             table,
             first,
         } = self;
+        // All of it under one lock: between two, a reader would see the chain without its top.
         let sealed = state.segments.len() - 1;
         clip_all(&mut state.segments[..sealed], first);
         state.extent.end = segment.live.end;

@@ -27,9 +27,11 @@ pub(super) fn roll(shared: &Shared, disk: &mut Disk, version: u32) -> Result<()>
         let keys = keys.map(|height| open.record(height, state.salt));
         let keys = keys.map(|record| Ok(record?.entries as u64));
         let entries = keys.sum::<Result<u64>>()?;
+        // Sealed on the disk before the next segment exists: opening reads of a segment that another follows only the trailer.
         disk.seal(open.low, offsets, entries, open.stripped)?;
         begin(disk, &state, version)?
     };
+    // Only after all that can fail: until then readers have the old segment open, which is as good.
     let mut state = shared.write();
     state.open_mut().content = content;
     exchange(&mut state, sealed, segment, footer);
@@ -65,6 +67,7 @@ fn exchange(state: &mut LogState, sealed: ReadFile, segment: Segment, footer: u6
     let number = open.number;
     let room = state.table.len();
     let table = std::mem::replace(&mut state.table, EntryTable::with_room(room));
+    // Under the same lock as the segment's change: a look-up in between would find its keys nowhere, and call them absent.
     state.frozen.push(Frozen {
         segment: number,
         table: Arc::new(table),

@@ -42,11 +42,11 @@ pub(super) fn open(directory: &Path, report: &mut Report) -> Result<Arc<dyn Bloc
 /// The same of one that is open. What it holds is known.
 pub(super) fn open_again(home: Arc<Home>) -> Result<Arc<dyn BlockReader>> {
     if home.is_written() {
-        // Then files change while they are read.
+        // A writer changes files while they would be read here.
         return Ok(Arc::new(LogReader::new(home)));
     }
     let context = home.shared.context.clone();
-    // What is found in single blocks is told when they are asked for.
+    // Damage to single blocks is told when they are asked for.
     let mut state = load(&context, &mut Report::default())?;
     state.extent = home.shared.read().extent;
     clip_all(&mut state.segments, state.extent.end);
@@ -81,6 +81,7 @@ pub(super) fn load(context: &LogContext, report: &mut Report) -> Result<LogState
         extent.end = found.end;
         for part in Part::ALL {
             let floor = extent.floor_of_mut(part);
+            // Floors never fall; but a segment whose superblock can't be read begins with none.
             *floor = (*floor).max(found.floor_of(part));
         }
         segments.push(segment);
@@ -89,6 +90,7 @@ pub(super) fn load(context: &LogContext, report: &mut Report) -> Result<LogState
         return Err(missing_file(&Named::Heads(0).path(&context.directory)));
     }
     extent.body_floor = extent.body_floor.min(extent.end);
+    // Frames that can't be read may have raised the other floors; the contract's order has to hold all the same.
     extent.index_floor = extent.index_floor.min(extent.body_floor);
     extent.header_floor = extent.header_floor.min(extent.body_floor);
     for segment in &mut segments {
@@ -143,7 +145,7 @@ struct Found {
     offsets: Vec<u64>,
     /// Where the last record ends: what is missing before the next one is behind it.
     read_to: u64,
-    /// As many bytes had been on the disk.
+    /// So many bytes are known to have been on the disk.
     synced: u64,
 }
 
@@ -160,7 +162,7 @@ impl Found {
         let mut at = found.read_to;
         for frame in &frames.frames {
             let height = frame.head.height;
-            // Of a frame whose head can't be read, the records may be.
+            // The head of a frame may be unreadable and its records not.
             found.take(at, frame.at, &mut pieces, salt)?;
             match frame.head.kind {
                 FrameKind::Run | FrameKind::Replace => found.records(frame, &mut pieces, salt)?,
@@ -214,6 +216,7 @@ impl Found {
     /// of a height that is there, unless a crash may have torn the frame that was to replace it.
     fn is_next(&self, record: &Record) -> bool {
         if record.height < self.extent.end {
+            // A frame that a crash tore leaves records that are whole though the replacement never took place.
             return record.offset < self.synced;
         }
         let room = record.offset.saturating_sub(self.read_to) / FIXED_BYTES as u64;
@@ -222,10 +225,12 @@ impl Found {
 
     /// Notes that nothing is known of the heights before one; `at` is the offset of what comes next.
     fn skip_to(&mut self, height: u64, at: u64) {
+        // The height comes from a record behind damage: no more are skipped than records had room for, so that no height makes
+        // the list grow without bound.
         let room = at.saturating_sub(self.read_to) / FIXED_BYTES as u64;
         let skipped = height.saturating_sub(self.extent.end);
         if skipped > room {
-            // They were never in this file.
+            // There was no room for them, so they were never in this file.
             self.low = height;
             self.extent.end = height;
             self.offsets.clear();
@@ -248,6 +253,7 @@ impl Found {
 
 /// The values of the newest file of which any can be read.
 fn load_values(context: &LogContext, listing: &Listing, report: &mut Report) -> Result<Values> {
+    // A crash, or damage to the newest, may have left an older one from which something can be had.
     for generation in listing.generations.iter().rev() {
         let named = Named::Values(*generation);
         let found = checked_file(context, named, FileKind::Values, *generation, report)?;

@@ -8,7 +8,7 @@ use super::read_file::{Pieces, ReadFile};
 use super::record::{FIXED_BYTES, Record};
 use crate::{Error, Extent, Part, Result};
 
-/// Of a payload as much is read and checked at once.
+/// So much of a payload is read and checked at a time.
 const STRIDE_BYTES: u64 = 1 << 20;
 
 /// What the frames of a file of heads add up to.
@@ -133,7 +133,7 @@ impl Scan {
         Ok(Some(()))
     }
 
-    /// A run in place of the blocks from its first height on, of which there are some.
+    /// A run in place of the blocks from its first height on; there is at least one such block.
     fn replace(
         &mut self,
         pieces: &mut Pieces<'_>,
@@ -141,6 +141,8 @@ impl Scan {
         salt: Salt,
     ) -> Result<Option<()>> {
         let head = &frame.head;
+        // A frame of this kind in a file of version 2 was not written by a program that keeps to the format: earlier programs
+        // would cut it.
         let fits = self.version >= VERSION_REPLACED
             && head.length > 0
             && head.height < self.extent.end
@@ -189,6 +191,7 @@ impl Scan {
             }
             next += record.bytes() as u64;
         }
+        // New bodies go to this offset; a smaller one would have them written over bodies that are held.
         self.rest = Some(rest).filter(|rest| rest.bodies_bytes >= self.bodies_end);
         let Some(rest) = self.rest else {
             return Ok(None);
@@ -222,6 +225,7 @@ impl Scan {
             return Ok(None);
         };
         let found = self.trailer();
+        // Later openings believe the trailer without reading the frames, so it has to say what they say.
         self.footer = Some(trailer).filter(|trailer| *trailer == found);
         Ok(self.footer.map(|_| ()))
     }
@@ -308,6 +312,7 @@ pub(super) fn frame_at(
     };
     let head = FrameHead::decode(bytes, salt);
     let is_within = |head: &FrameHead| {
+        // The length is checked here once, so that offsets within a `Frame` can be added up without overflow.
         let whole = head.frame_bytes().map(|whole| whole as u64);
         whole.is_some_and(|whole| whole <= end - at)
     };
@@ -326,6 +331,8 @@ pub(super) fn whole_frame(
         return Ok(None);
     };
     let head = &frame.head;
+    // After a crash, a frame of a tail that was cut may be back behind a newer frame, which it does not continue. And no frame
+    // knows of bytes behind itself.
     let follows = head.previous == previous && head.synced <= at;
     let sound = follows && payload_is_sound(pieces, &frame, salt)?;
     Ok(sound.then_some(frame))
@@ -333,6 +340,7 @@ pub(super) fn whole_frame(
 
 /// Whether a frame's payload has its checksum. Takes no more memory than a stride, however large the payload.
 pub(super) fn payload_is_sound(pieces: &mut Pieces<'_>, frame: &Frame, salt: Salt) -> Result<bool> {
+    // A frame's length comes from the file; it is read in strides and never taken into memory as a whole.
     let mut checksum = salt.checksum(&[]);
     let mut at = frame.payload();
     while at < frame.payload_end() {
@@ -389,6 +397,8 @@ pub(super) fn check_tail(pieces: &mut Pieces<'_>, end: u64, synced: u64, salt: S
 /// The offset of the first place from `from` on that reads like a frame's head and claims that the byte at
 /// `from` had been synced. Such a frame proves damage: what a crash tears was never synced.
 fn claim_beyond(pieces: &mut Pieces<'_>, from: u64, salt: Salt) -> Result<Option<u64>> {
+    // Headers and keys are other people's bytes; none can be made to look like a frame's head by somebody who doesn't know the
+    // store's id, from which the checksum starts.
     let claims = |at: u64, head: &FrameHead| head.synced > from && head.synced <= at;
     next_head(pieces, from, salt, claims).map(|found| found.map(|(at, _)| at))
 }

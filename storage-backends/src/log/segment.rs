@@ -81,6 +81,7 @@ impl Segment {
             Err(error) => return Err(error),
         };
         Record::decode(&bytes, offset, room, salt)
+            // A checksum says that this is a record, not that it is the one of this height: the table could lead elsewhere.
             .filter(|record| record.height == height)
             .ok_or_else(|| damaged(String::new()))
     }
@@ -108,8 +109,8 @@ impl Segment {
         offset.ok_or_else(|| damaged(String::new()))
     }
 
-    /// Whether a record that was read of this height is the one that counts now. In the open segment truncation may have
-    /// put another one in its place.
+    /// Whether a record that was read before is the one that counts for its height now. In the open segment a truncation or
+    /// replacement may have put another one in its place.
     pub(super) fn still_has(&self, record: &Record) -> bool {
         let HeightTable::Listed(offsets) = &self.table else {
             return true;
@@ -206,6 +207,8 @@ impl Segment {
         for height in self.live.start.max(index_floor)..self.live.end {
             sum += self.record(height, salt)?.entries as u64;
         }
+        // Two readers may do this at the same time and come to the same sum: whoever changes what is summed has the state
+        // locked for writing.
         self.keys.store(sum, Ordering::Release);
         Ok(sum)
     }
@@ -237,6 +240,7 @@ impl Segment {
         let bytes = heads
             .bytes(offset, record.header_bytes)
             .map_err(|error| at_height(error, record.height))?;
+        // A header that was taken away has no bytes and their right checksum, so an empty one would be given out.
         if record.has_no_header() || salt.checksum(&bytes) != record.header_checksum {
             let damage_at = DamageAt::Height(record.height);
             let reason = format!("the header at byte {offset} is damaged");
@@ -328,6 +332,7 @@ fn is_body(bytes: &[u8], record: &Record, salt: Salt) -> bool {
     ) else {
         return false;
     };
+    // The head has height and length too: a sound body of another block at this place isn't this one's.
     let expected = body_head(salt, length, record.height, record.body_checksum);
     expected[..] == *head && salt.checksum(body) == record.body_checksum
 }

@@ -92,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// What whoever waits for the index of a store in a directory is told.
+    /// The error for a caller that waits for the index of a store in a directory.
     pub(super) fn error(&self, directory: &Path) -> Error {
         let kind = match self.is_full {
             true => io::ErrorKind::StorageFull,
@@ -137,7 +137,7 @@ impl Shared {
         }
     }
 
-    // A panic under a lock closes the writer's latch; readers may go on.
+    // A panic under a lock closes the writer's latch. Readers may go on: what they read is checked against the files.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, LogState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,6 +165,7 @@ impl Shared {
             }
             work = self
                 .changed
+                // A condition variable may wake without having been told, so what is waited for is asked again.
                 .wait(work)
                 .unwrap_or_else(PoisonError::into_inner);
         }

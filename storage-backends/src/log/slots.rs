@@ -1,8 +1,8 @@
 //! Memory for parts of files that are kept, in huge pages where the system has them: parts are read at random, and of small
 //! pages the processor would have to find afresh for nearly every one, which is a tenth of a look-up.
 //!
-//! Slots are made a slab at a time, and go to whoever in this process needs one next. What was made isn't given back to the system; so
-//! it is as much as was in use at one time, rounded up to a slab.
+//! Slots are made a slab at a time and shared by all caches of this process. What was made isn't given back to the system, so
+//! it is as much as was ever in use at one time, rounded up to a slab.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +33,7 @@ impl Slot {
             if let Err(error) = slab.advise(memmap2::Advice::HugePage) {
                 tracing::debug!(%error, "without huge pages");
             }
-            // For as long as the process lives: slots outlive whoever made them.
+            // Leaked, since slots outlive the cache that made them; they are used again for as long as the process lives.
             free.extend(Box::leak(Box::new(slab)).chunks_exact_mut(SLOT_BYTES).rev());
         }
         let bytes = free.pop().unwrap_or_default();

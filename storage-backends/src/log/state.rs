@@ -122,6 +122,7 @@ impl LogState {
             return Ok(Some((segment, record)));
         }
         let record = segment.record(height, self.salt)?;
+        // Noted under the state's lock, so that no truncation comes between reading the record and noting it.
         self.records.put(file, record);
         Ok(Some((segment, record)))
     }
@@ -140,7 +141,8 @@ impl LogState {
         if let Some((height, _)) = found.first {
             return Ok(Some(height));
         }
-        // What is not indexed is read instead: few bytes a block.
+        // Ids of blocks that are not indexed are read from the heads, which are few bytes a block: `None` has to mean that
+        // there is none.
         for segment in &self.segments[..self.segments.len() - 1] {
             if segment.number < found.unknown_from || self.is_covered(segment.number) {
                 continue;
@@ -158,6 +160,7 @@ impl LogState {
         let hash = self.hash.of_key(key);
         let found = self.search(hash, &mut |address| self.holds(address, key))?;
         if let Some((height, position)) = found.first {
+            // An earlier segment that isn't indexed may hold the key's first place, so a later one is no answer.
             let segment = self.segment_of(height).map_or(0, |segment| segment.number);
             if segment < found.unknown_from {
                 return Ok(self.extent.location(height, position));
@@ -181,6 +184,7 @@ impl LogState {
             return Ok(None);
         };
         let height = address.height();
+        // Index files are rewritten some time after the floor is raised; until then their entries below it count for nothing.
         if height < self.extent.index_floor {
             return Ok(None);
         }
@@ -195,14 +199,16 @@ impl LogState {
         match self.entry(segment, &record, number)? {
             Some(entry) if entry.key == *key && entry.checked => Ok(Some((height, entry.position))),
             Some(entry) if entry.key == *key => damaged(),
-            // Another key of the same hash, or a stale entry, is rare enough to make sure: what was read above had no
-            // checksum, and may have been damaged just then.
+            // Another key of the same hash, or a stale entry: rare, so there is time to make sure. What was read above had no
+            // checksum, and a damaged key must not be answered as an absent one.
             Some(_) => {
                 let keys = Segment::keys(&segment.heads, &record, self.salt)?;
                 let sound = record.entries(&keys, self.salt).nth(number);
                 let sound = sound.filter(|entry| entry.key == key);
                 Ok(sound.map(|entry| (height, entry.position)))
             }
+            // At or above the floor only truncated blocks have no keys. This one is live, so the frame that truncated it was
+            // lost.
             None if record.has_no_keys() => damaged(),
             None => Ok(None),
         }
@@ -230,6 +236,7 @@ impl LogState {
             unknown_from: self.first_uncovered(),
         };
         for index_file in &self.index_files {
+            // The segments of such a file count as not indexed: see `first_uncovered`.
             if index_file.is_damaged() {
                 continue;
             }
@@ -242,6 +249,7 @@ impl LogState {
                         search.doubt(index_file);
                     }
                 }
+                // A filter that can't be checked could hide a key, and "absent" would be a lie.
                 Err(_) => search.doubt(index_file),
             }
             if self.is_settled(&search, index_file.last()) {
@@ -334,6 +342,7 @@ impl LogState {
 
     /// Takes blocks of the open segment from `end` on out of its index: all of them, or none if they can't be read.
     pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
+        // All are read before the first is taken out: a failure in between would leave a table that is neither.
         let gone = self.entries_from(end)?;
         gone.into_iter().for_each(|entry| self.table.remove(entry));
         Ok(())
@@ -415,6 +424,7 @@ pub(super) fn same_key(
     old: IndexAddress,
     new: IndexAddress,
 ) -> Result<Same> {
+    // The old place doesn't count any more, so the key's first place is the new one; and its keys may be gone from the file.
     if old.height() < index_floor {
         return Ok(Same::No);
     }

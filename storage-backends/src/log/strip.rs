@@ -75,6 +75,8 @@ pub(super) fn strip(
     let start = SUPERBLOCK_BYTES as u64;
     let mut payload = Payload::new(&*file, context.salt, start + FRAME_BYTES as u64);
     payload.buffer.extend_from_slice(&head.encode());
+    // The records go to the file as they come, so that no segment is in memory as a whole; the frame's head, which needs their
+    // checksum, is written last.
     let (offsets, entries) = push_records(&mut payload, &path, segment, head.stripped)?;
     let (end, payload_checksum) = (payload.at, payload.checksum);
     let superblock = superblock(context, segment, extent, is_open.then_some(end))?;
@@ -112,6 +114,7 @@ pub(super) fn strip(
         file.push(OPERATION, &footer)?;
         HeightTable::InFile(table_start(end))
     };
+    // The caller renames it over the only copy of these records.
     file.file.sync().map_err(fault)?;
     Ok(Rest {
         file,
@@ -143,6 +146,7 @@ fn superblock(
         ..extent
     };
     let mut fields = Superblock::fields_of(begun);
+    // Without this, damage to the new file would pass for a torn tail until the next frame says what was synced.
     fields[fields.len() - 1] = synced;
     Ok(Superblock { fields, ..held })
 }
@@ -173,6 +177,7 @@ fn push_records(
                 .heads
                 .corrupt(record.offset, "the record is damaged")
         };
+        // Copied with its checksums, not with fresh ones: what is damaged has to stay recognisable as damaged.
         let whole = pieces.get(record.offset, record.bytes())?;
         let whole = whole.ok_or_else(damaged)?;
         record.push_rest(whole, keys, header, salt, &mut payload.buffer);

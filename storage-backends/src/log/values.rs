@@ -54,6 +54,7 @@ impl FoundValues {
         let mut end = SUPERBLOCK_BYTES as u64;
         let mut content = superblock.checksum();
         let mut synced = end;
+        // The mark may be of the generation before: a crash came between the renaming and the mark.
         if mark.generation == generation {
             synced = synced.max(mark.values);
         }
@@ -93,6 +94,7 @@ pub(super) fn decode_value(
 /// The same, of the payload's first bytes.
 fn value_of_head(head: &[u8], frame: &Frame) -> Option<(String, StoredValue)> {
     let key_bytes = u32_at(head.get(..PAYLOAD_HEAD_BYTES)?, 0) as usize;
+    // The length comes from the file; it is bounded before it leads anywhere.
     if frame.head.kind != FrameKind::Value || key_bytes > VALUE_NAME_BYTES_MAX {
         return None;
     }
@@ -170,6 +172,7 @@ impl ValueFile {
             length: value.len(),
             checksum: salt.checksum(value),
         };
+        // Only after the write: a value that a full disk cut short is behind the end, and is cut off.
         self.end += frame.len() as u64;
         self.content = checksum;
         Ok(value_at)
@@ -203,12 +206,15 @@ impl ValueFile {
         next.file.write_at(&head.encode(), 0).map_err(fault)?;
         let mut by_name = BTreeMap::new();
         for (key, value_at) in &values.by_name {
+            // Checked again: copied with a fresh checksum, a damaged value would pass for sound.
             let value = read_value(&values.file, value_at, context.salt)?;
             let value_at = next.append(context.salt, key, &value).map_err(fault)?;
             by_name.insert(key.clone(), value_at);
         }
         next.file.sync().map_err(fault)?;
         next.synced = next.end;
+        // Named once its content is on the disk, and on the disk under its name before the caller unlinks the file before it:
+        // at any crash one of the two is whole.
         context.files.rename(&fresh, &path).map_err(fault)?;
         sync_directory(context)?;
         let file = context.open_to_read(&path)?;

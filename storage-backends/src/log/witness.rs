@@ -20,6 +20,8 @@ pub(super) fn check_witnesses(state: &LogState) -> Result<()> {
         check_floor(state, run.path(), Part::Index, run.keys_from)?;
         let covered = run.covers.iter().zip(&state.segments[run.first as usize..]);
         for (cover, segment) in covered {
+            // Fewer blocks in the index file than in the segment: it was made after a truncation whose frame is gone, and the
+            // blocks that are back would not be found.
             if !segment.live.is_empty() && cover.end < segment.live.end {
                 let what = format!("truncated from height {} on", cover.end);
                 return Err(lost(state, run.path(), &what));

@@ -55,8 +55,8 @@ impl Unguarded for Inner {
         self.disk.cut_back();
     }
 
-    /// What was committed is the operating system's already; that it is on the disk too makes the next opening
-    /// short, and damage told from a crash.
+    /// What was committed is with the operating system already. Once it is on the disk too, the next opening is short, and can
+    /// tell damage from a crash.
     fn close(&mut self) -> Result<()> {
         self.disk.sync("close")
     }
@@ -79,10 +79,13 @@ impl BlockWriter for Inner {
                 return Ok(());
             }
         }
+        // On the disk before readers see it and before files are unlinked: after a loss of power the blocks would be back,
+        // without their bodies.
         self.disk.write_note("truncate", FrameKind::Truncate, end)?;
         self.disk.sync("truncate")?;
         let dead = {
             let mut state = self.shared.write();
+            // First, since it reads and may fail: readers then go on with the chain as it was.
             state.unindex(end)?;
             state.extent.end = end;
             state.open_mut().cut(end);
@@ -116,6 +119,7 @@ impl BlockWriter for Inner {
         if durability == Durability::Disk {
             self.disk.sync("put_named_value")?;
         }
+        // Published last, so that no reader is given a value that a failed write or sync takes back.
         let mut state = self.shared.write();
         state.values.file.show(self.disk.values.end);
         state.values.by_name.insert(key.to_owned(), place);
@@ -152,8 +156,9 @@ impl Inner {
                 self.roll(self.disk.version)?;
             }
             let (shared, entries) = (&self.shared, entries_of(run));
-            // The index of a run that isn't published leads nowhere, so it needs not wait for the disk.
+            // Index entries of a run that isn't published lead nowhere, so they need not wait for the disk.
             self.disk.write_run(FrameKind::Run, run, disk, |heads| {
+                // Shown first: where two keys have one hash, the index compares them as the file has them.
                 show_heads(shared, heads, entries);
                 index_records(shared, heads)
             })?;
@@ -161,6 +166,7 @@ impl Inner {
             if disk {
                 self.disk.sync("append")?;
             }
+            // Readers see the run when it is as durable as was asked for; what they saw before a failed sync could vanish.
             self.publish(run);
         }
         let reached = if disk {
@@ -175,6 +181,7 @@ impl Inner {
     pub(super) fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
         let state = self.shared.read();
         for block in run {
+            // An address in the index has no bits for more; it would wrap into another height's.
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
                 return Err(Error::argument(operation, reason));
@@ -198,6 +205,8 @@ impl Inner {
         let heads = self.disk.heads.end + heads_bytes(run) as u64;
         let bodies = self.disk.bodies.end + bodies_bytes(run);
         let entries = self.shared.read().open().entries + entries_of(run) as u64;
+        // An empty segment takes a run of any size: sealing it would leave a segment without blocks and the run as large as
+        // before.
         !self.disk.is_fresh()
             && (heads.max(bodies) > options.segment_bytes
                 || entries > options.segment_entries as u64)
@@ -230,6 +239,8 @@ impl Inner {
     fn rewrite_values(&mut self) -> Result<()> {
         let held = self.shared.read().values.clone();
         let (file, values) = self.disk.values.rewrite(&self.disk.context, &held)?;
+        // Every opening finds the new file now, whose name is on the disk; the old one is unlinked last, when no reader is led
+        // to it.
         self.disk.values = file;
         self.disk.keep();
         self.shared.write().values = values;
@@ -253,6 +264,7 @@ fn show_heads(shared: &Shared, written: Heads<'_>, entries: usize) {
 /// Indexes the records of a frame that was written, from memory.
 fn index_records(shared: &Shared, written: Heads<'_>) -> Result<()> {
     for at in written.records {
+        // Locked for one record at a time: readers would wait for the whole of a large run.
         let mut state = shared.write();
         let record = written.record(*at, state.salt, &state.open().heads)?;
         state.index(&record, record.keys_of(&written.frame[*at..]))?;

@@ -40,6 +40,7 @@ impl<F: Fn(&Path) -> Result<()>> Content for Database<F> {
             sync_directory(directory).map_err(|source| Error::system("sync", directory, source))
         };
         let database = database(directory);
+        // An interrupted creation may have left a part of a database here, with which RocksDB would go on.
         match fs::remove_dir_all(&database) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
             _ => {}
@@ -48,6 +49,7 @@ impl<F: Fn(&Path) -> Result<()>> Content for Database<F> {
         let mut file = File::options().write(true).open(fresh).map_err(fault)?;
         file.write_all(MAGIC).map_err(fault)?;
         file.write_all(&VERSION.to_le_bytes()).map_err(fault)?;
+        // All else is on the disk before the file has the name by which the directory is a store.
         file.sync_all().map_err(fault)?;
         sync(directory)?;
         fs::rename(fresh, directory.join(STORE)).map_err(fault)?;

@@ -1,7 +1,7 @@
 //! The stores that this process has open.
 //!
-//! A store is open once in a process, whoever asks for it: its readers and its writer share one [`Home`], and the
-//! options of whoever came first.
+//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`], and the
+//! options of the first one.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub(super) fn open(directory: &Path, options: RocksOptions) -> Result<Arc<Home>>
         return Ok(home);
     }
     let lock = directory::take_lock(directory)?;
-    // A database without this file is empty to RocksDB, which would make one.
+    // Without this file RocksDB takes the database for an empty one, and would make a new one in the place of the chain.
     if !path.join("CURRENT").is_file() {
         let reason = "the file `CURRENT` is missing";
         return Err(Error::corrupt(&path, DamageAt::Structure, reason));

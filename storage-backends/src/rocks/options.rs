@@ -115,14 +115,17 @@ impl RocksOptions {
     pub(super) fn database(&self) -> Options {
         let mut options = Options::default();
         options.set_max_open_files(i32::try_from(self.open_files).unwrap_or(i32::MAX));
+        // A family that gets few rows keeps every log that has one of them; from this size on it is flushed, and the logs go.
         options.set_max_total_wal_size(4 * u64::from(self.write_buffer_mib) * MIB);
+        // A crash leaves a torn record at the log's end, which is no damage; anything before it is, and opening fails.
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_max_background_jobs(2);
-        // Through a map, what the disk can't read would end the process.
+        // Through a map, a page that the disk can't read would end the process (SIGBUS).
         options.set_allow_mmap_reads(false);
         options.set_allow_mmap_writes(false);
         options.set_bytes_per_sync(MIB);
-        // Two diaries of a mebibyte, and a list of files that is started over before it has grown to more than a few.
+        // Bounded, since by default diaries and the list of files grow: two diaries of a mebibyte, and a list that is begun
+        // again after a few.
         options.set_keep_log_file_num(2);
         options.set_max_log_file_size(MIB as usize);
         options.set_max_manifest_file_size(4 * MIB as usize);

@@ -157,6 +157,7 @@ pub(super) struct RocksDatabase {
 
 impl RocksDatabase {
     pub(super) fn begin(home: &Arc<Home>) -> Result<Self> {
+        // Pairs with the release when the last writer went.
         if home.written.swap(true, Ordering::Acquire) {
             return Err(Error::InUse {
                 path: home.directory.clone(),
@@ -230,6 +231,7 @@ impl Database for RocksDatabase {
         let fault = fault(directory, "prune", DamageAt::Structure);
         let mut compacting = CompactOptions::default();
         compacting.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        // Removals that are in memory would free nothing yet, and nothing would be in files to be unlinked.
         flush(database, directory, "prune")?;
         for (table, numbers) in removed {
             if numbers.is_empty() {
@@ -237,12 +239,15 @@ impl Database for RocksDatabase {
             }
             let family = self.home.family(*table)?;
             let (first, last) = (numbers.start.to_be_bytes(), (numbers.end - 1).to_be_bytes());
+            // Files that hold nothing else are unlinked without being read; compaction would rewrite them first. Snapshots of
+            // before lose them too, so a reader that misses a row asks again.
             database
                 .delete_file_in_range_cf(family, first, last)
                 .map_err(&fault)?;
             database.compact_range_cf_opt(family, Some(first), Some(last), &compacting);
         }
         database
+            // The contract promises that the space is back when this returns, and that it was measured.
             .wait_for_compact(&WaitForCompactOptions::default())
             .map_err(&fault)?;
         directory::bytes(directory)

@@ -23,6 +23,7 @@ pub(super) fn read(view: &impl View, context: RowContext<'_>) -> Result<Vec<Inde
             entries: u64_at(bytes, 32),
         })
         .collect();
+    // Row numbers and memory follow from these, so they are bounded though the checksum matched.
     let is_sound = |shape: &IndexRunShape| shape.id < RUN_MAX && shape.entries < 1 << 40;
     if !shapes.iter().all(is_sound) {
         return Err(damaged("the catalogue has a run that can't be"));

@@ -183,6 +183,8 @@ pub(crate) fn repair<D: Database>(mut database: D, done: &mut dyn FnMut(Repaired
     next.epoch += 1;
     database.commit("repair", Durability::Disk, |batch| {
         next.commits += 1;
+        // The damaged index is gone in the commit that sets the tail to 0: a crash in between leaves a store without runs,
+        // whose keys are read from the blocks.
         batch.remove(Table::Runs, 0..run_rows(state.next_run).start)?;
         catalogue::write(batch, context, &shapes)?;
         next.write(batch, context)

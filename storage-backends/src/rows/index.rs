@@ -68,7 +68,7 @@ impl Default for SharedIndex {
 }
 
 impl SharedIndex {
-    // A panic under the lock closes the writer's latch; readers may go on, since entries prove nothing.
+    // A panic under the lock closes the writer's latch. Readers may go on, since entries prove nothing.
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,9 +102,11 @@ impl SharedIndex {
                 Some(moment) if moment == wanted => {
                     return index.addresses(view, context, &self.budget, hash).map(Some);
                 }
+                // The runs of the view's moment may be gone: the caller takes a later view.
                 Some(moment) if moment.commits > wanted.commits => return Ok(None),
                 _ => {}
             }
+            // Let go first: catching up takes the same lock to write.
             drop(index);
             self.catch_up(view, context, state)?;
         }
@@ -118,6 +120,8 @@ impl SharedIndex {
     /// After a commit that added blocks, whose entries were added: moves from `before` to `after`.
     pub(super) fn move_on(&self, before: &RowState, after: &RowState) {
         let mut index = self.write();
+        // A reader may have brought the index here already, from rows. And an index of no moment lacks entries: it must be read
+        // anew, not moved on.
         if index.moment == Some(Moment::of(before)) {
             index.moment = Some(Moment::of(after));
         }
@@ -126,6 +130,7 @@ impl SharedIndex {
     /// Takes the place of the runs and the table, after a commit that changed the catalogue.
     pub(super) fn replace(&self, state: &RowState, shapes: Vec<IndexRunShape>, table: EntryTable) {
         let mut index = self.write();
+        // A reader may have seen the commit and done this before the writer came to it.
         let is_later = |moment: Moment| moment.commits >= state.commits;
         if !index.moment.is_some_and(is_later) {
             index.set_runs(shapes, &self.budget);
@@ -165,7 +170,7 @@ impl Index {
             Some(moment) if moment.commits >= state.commits => return Ok(()),
             Some(moment) if moment.epoch == state.epoch => moment.end,
             _ => {
-                // Until all is read, this is of no moment.
+                // Of no moment until all is read: if that fails half-way, nobody takes what is there for whole.
                 self.moment = None;
                 self.set_runs(catalogue::read(view, context)?, budget);
                 self.table = EntryTable::with_room(0);
@@ -201,6 +206,7 @@ impl Index {
                 None => Arc::new(IndexRun::new(shape)),
             })
             .collect();
+        // What their filters took goes back to the budget, or after enough merges no run would have room for its own.
         for gone in runs.iter().filter(|run| Arc::strong_count(run) == 1) {
             budget
                 .used

@@ -197,6 +197,8 @@ impl IndexRun {
             return Ok(filters.as_deref());
         }
         let bytes = self.shape.filter_bytes();
+        // Taken before it is compared and before anything is read: two threads that both found room would exceed the limit
+        // together.
         let used = budget.used.fetch_add(bytes, Ordering::Relaxed);
         let give_up = || {
             budget.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -214,13 +216,14 @@ impl IndexRun {
                     if !error.is_corrupt() {
                         return Err(error);
                     }
+                    // Remembered, so that not every look-up reads all filters up to the damaged one.
                     self.filters.get_or_init(|| None);
                     return Ok(None);
                 }
             }
         }
         if self.filters.set(Some(filters.into_boxed_slice())).is_err() {
-            // Another thread was faster.
+            // Another thread was faster, and its filters are counted.
             give_up();
         }
         Ok(self.filters.get().and_then(Option::as_deref))

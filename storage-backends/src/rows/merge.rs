@@ -108,6 +108,7 @@ impl Cursor {
 
     /// Makes sure that the next entry, if there is one, is in memory.
     fn fill(&mut self, view: &impl View, context: RowContext<'_>) -> Result<()> {
+        // Pages may be empty, several in a row.
         while self.at >= self.page.len() && self.next_page < self.shape.pages() {
             let page = self.shape.page(view, context, self.next_page)?;
             self.page.clear();

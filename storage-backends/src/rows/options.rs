@@ -6,7 +6,7 @@ pub struct IndexOptions {
     /// From as many entries on (keys and ids), the next commit moves them from memory to the disk. Bounds the memory of
     /// this part, at 23 to 46 bytes an entry, and what opening reads. 2^17 by default.
     pub entries_in_memory: usize,
-    /// As many runs of one size become one. Bounds how often an entry is written. 8 by default; at least 2.
+    /// So many runs of one size are merged into one. Bounds how often an entry is written. 8 by default; at least 2.
     pub fanout: usize,
 }
 

@@ -27,7 +27,7 @@ impl<R: Rows> RowReader<R> {
         Ok(reader)
     }
 
-    /// Of a store in which rows may be missing, also at the ends.
+    /// A reader of a store in which rows may be missing, also at the ends.
     pub(crate) fn of_damaged(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
         let identity = Identity::read(&rows.view()?, rows.path())?;
         Ok(Self {
@@ -43,16 +43,19 @@ impl<R: Rows> RowReader<R> {
 
     /// What is read at one moment, with the state of that moment.
     ///
-    /// An engine may take away what was pruned while a view of before is still open. So what is missing there is read
-    /// again, at a later moment, if anything was pruned meanwhile.
+    /// An engine may remove what was pruned while an older view is still open (RocksDB unlinks files whatever snapshots there
+    /// are). So what is missing there is read again, at a later moment, if anything was pruned meanwhile.
     fn read<T>(&self, read: impl Fn(&R::View<'_>, &RowState) -> Result<T>) -> Result<T> {
         loop {
             let view = self.rows.view()?;
             let state = RowState::read(&view, self.context())?;
             match read(&view, &state) {
                 Err(error) if error.is_corrupt() => {
+                    // Given back before another is taken: an engine has a bounded number of them, and threads that each held
+                    // one and waited for a second would wait for ever.
                     drop(view);
                     let now = RowState::read(&self.rows.view()?, self.context())?;
+                    // Each further round needs a pruning in between, so this ends.
                     if now.shrunk() == state.shrunk() {
                         return Err(error);
                     }

@@ -94,6 +94,7 @@ impl IdRow {
         let damage_at = DamageAt::Height(self.height);
         let part = key_row(self.height, number / ENTRIES_PER_ROW);
         let row = context.fetch(view, (Table::Keys, part), damage_at)?;
+        // Compared before it is cut into entries: two rows that are sound by themselves can contradict each other.
         if row.len() != self.held_in(number) * self.width() {
             let reason = "a row of its index keys has a wrong length";
             return Err(context.corrupt(damage_at, reason));

@@ -72,6 +72,7 @@ impl<V: View> View for RememberingView<'_, V> {
         }) = &outcome
         {
             let mut known = known();
+            // A store whose every page is damaged would fill the memory.
             if known.len() < REMEMBERED_MAX {
                 let told = (path.clone(), *damage_at, reason.clone());
                 known.insert((table, number), told);

@@ -39,8 +39,8 @@ impl<D: Database> Inner<D> {
         self.exchange_top("replace", end, run)
     }
 
-    /// Removes the blocks from `end` on, of which there are some, and puts those of a run in their place, in one commit.
-    /// The run's entries are in memory until blocks are appended.
+    /// Removes the blocks from `end` on (there is at least one) and puts those of a run in their place, in one commit. The
+    /// run's entries are in memory until blocks are appended.
     fn exchange_top(
         &mut self,
         operation: &'static str,
@@ -48,6 +48,7 @@ impl<D: Database> Inner<D> {
         run: &[Block],
     ) -> Result<Receipt> {
         let extent = self.state.extent;
+        // A merge that is under way reads runs that this is about to remove, and keeps entries of blocks that go.
         self.abandon(operation)?;
         let keep = Keep {
             index_floor: extent.index_floor,
@@ -57,6 +58,8 @@ impl<D: Database> Inner<D> {
             .shapes
             .partition_point(|shape| shape.heights.end <= end);
         let cut: Vec<IndexRunShape> = self.shapes[first..].to_vec();
+        // Beside the old runs, which stay until the one commit below: a crash before leaves the chain and its index as they
+        // were.
         let remade = match cut.first() {
             Some(shape) if shape.heights.start < end => Some(self.remake(operation, &cut, keep)?),
             _ => None,
@@ -106,6 +109,7 @@ impl<D: Database> Inner<D> {
             freed_bytes: 0,
             done: floor >= below,
         };
+        // Measured before anything is removed, so that only what this call frees is counted.
         let settled = self.database.settle()?;
         if blocks > 0 {
             receipt.bytes = self.bytes_of(part, before..floor)?;
@@ -128,6 +132,7 @@ impl<D: Database> Inner<D> {
                 self.index.move_on(&before, &self.state);
             }
         }
+        // After the commit: files are unlinked at once, and without the floor on the disk their rows would be missed as damage.
         let left = self.database.give_back(&ranges)?;
         receipt.freed_bytes = settled.saturating_sub(left);
         Ok(receipt)
@@ -135,6 +140,7 @@ impl<D: Database> Inner<D> {
 
     /// Raises the index floor; gives the rows of runs that were removed.
     fn prune_index(&mut self, keys: Range<u64>, floor: u64) -> Result<Vec<(Table, Range<u64>)>> {
+        // A merge that is under way still keeps keys below the new floor.
         self.abandon("prune")?;
         let extent = self.state.extent;
         let keep = Keep {
@@ -214,6 +220,8 @@ impl<D: Database> Inner<D> {
                 }
             }
             let before = self.state;
+            // Not durable by itself: the commit that names the run is, and with it all before. If a crash comes first, `making`
+            // tells the next writer what to remove.
             self.commit(operation, Durability::Os, |batch, _, state| {
                 state.making = id;
                 state.next_run = id + 1;

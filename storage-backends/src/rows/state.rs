@@ -52,6 +52,7 @@ impl Identity {
             let reason = "the row of the store's id has a wrong length";
             return Err(context.corrupt(DamageAt::Structure, reason));
         }
+        // Before anything else of the row is believed: another version may mean other things by it.
         let version = u32_at(&bytes, 0);
         if version != VERSION {
             return Err(Error::Version {
@@ -125,6 +126,7 @@ impl RowState {
             making: field(9),
             next_value: field(10),
         };
+        // All loops over heights go by these numbers.
         if !state.extent.is_sound() || state.tail > state.extent.end {
             return Err(damaged("floors and end contradict each other"));
         }

@@ -52,6 +52,8 @@ impl Upkeep {
                 rows.push((number, context.seal(Table::Runs, number, &[content])));
                 Ok(())
             };
+            // A share with each commit: a whole merge at once would make one append wait for the rewriting of millions of
+            // entries.
             let ended = merge.advance(view, context, appended * SHARE, &mut put)?;
             if ended && let Some(merge) = self.merge.take() {
                 work.finished = Some(merge.finish(&mut put)?);

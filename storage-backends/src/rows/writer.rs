@@ -105,6 +105,7 @@ impl<D: Database> Inner<D> {
     ) -> Result<Receipt> {
         let before = self.state;
         let entries = hashed_blocks(self.context(), run);
+        // Before the flush, which takes these entries along; until the blocks are committed, they lead nowhere.
         self.index.add(&entries)?;
         let end = before.extent.end + run.len() as u64;
         let flush = self.flush(end)?;
@@ -121,6 +122,7 @@ impl<D: Database> Inner<D> {
             )?
         };
         let changed = flush.is_some() || work.finished.is_some();
+        // If the commit fails these are lost; the latch is closed then, and the next writer reads the catalogue.
         let mut shapes = std::mem::take(&mut self.shapes);
         let shapes_ref = &mut shapes;
         let (tail, receipt) = self.commit("append", durability, |batch, context, state| {
@@ -156,13 +158,14 @@ impl<D: Database> Inner<D> {
         }
         let (view, context) = (self.database.view()?, self.context());
         for block in run {
+            // An address in the index has no bits for more; it would wrap into another height's.
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
                 return Err(Error::argument(operation, reason));
             }
             let hash = context.hash.of_id(&block.id);
             let addresses = self.index.addresses(&view, context, &self.state, hash)?;
-            // Nobody but this writer moves the index on.
+            // It can't be later than this writer's state: nobody else commits.
             let addresses = addresses.unwrap_or_default();
             let held = find_id(&view, context, &self.state, &addresses, &block.id)?;
             if held.is_some_and(|held| held < end) {
@@ -211,6 +214,7 @@ impl<D: Database> Inner<D> {
         if making != 0 {
             let before = self.state;
             self.commit(operation, Durability::Os, |batch, _, state| {
+                // Rows and note in one commit: with the note gone first, rows that nobody names would stay for ever.
                 state.making = 0;
                 batch.remove(Table::Runs, run_rows(making))
             })?;
@@ -260,6 +264,7 @@ impl<D: Database> BlockWriter for Inner<D> {
     }
 
     fn sync(&mut self) -> Result<Receipt> {
+        // Engines sync with a commit, and with it all earlier ones: so a commit of nothing is a sync.
         self.append(&[], Durability::Disk)
     }
 }
@@ -303,6 +308,8 @@ fn put_work(
         batch.put(Table::Runs, *number, row)?;
     }
     if let Some(id) = work.begun {
+        // Noted in the commit that has the run's first rows: whatever a crash leaves of the run, the next writer finds and
+        // removes it.
         state.making = id;
         state.next_run = id + 1;
     }

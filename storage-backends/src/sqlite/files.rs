@@ -45,7 +45,7 @@ pub(super) fn canonical_existing(path: &Path) -> Result<PathBuf> {
         return not_a_store("an empty file");
     }
     let canonical = path.canonicalize().map_err(refused("open", path))?;
-    // SQLite itself takes a short file for an empty database, whatever is in it.
+    // Refused here, since SQLite takes a short file for an empty database, whatever is in it.
     if found.len() < SMALLEST_PAGE_BYTES {
         if was_made(&canonical) {
             let reason = format!(
@@ -80,7 +80,7 @@ pub(super) fn was_made(path: &Path) -> bool {
 /// The canonical path of a file that is to be created: its directory has to exist.
 pub(super) fn canonical_new(path: &Path) -> Result<PathBuf> {
     look("create", path)?;
-    // An empty file there counts as absent, but through links it may be elsewhere.
+    // An empty file counts as absent, but a symbolic link may lead to it from elsewhere.
     if let Ok(canonical) = path.canonicalize() {
         return Ok(canonical);
     }
@@ -136,6 +136,7 @@ pub(super) fn filled_journal(path: &Path) -> Result<Option<PathBuf>> {
 
 /// Removes what a creation that was interrupted left behind.
 pub(super) fn remove_remains(fresh: &Path) -> Result<()> {
+    // The database last: a journal that a crash left without it would be replayed into the next database of that name.
     let journals = JOURNALS.iter().map(|suffix| beside(fresh, suffix));
     for path in journals.chain([fresh.to_owned()]) {
         match fs::remove_file(&path) {
@@ -156,9 +157,11 @@ pub(super) fn content(path: &Path) -> Result<Vec<u8>> {
 /// Takes a store away again that was made with this content and could not be opened, unless somebody else has done so and
 /// written to it.
 pub(super) fn take_back(path: &Path, made: &[u8]) {
+    // If the lock is taken, somebody else uses the store, and it stays.
     let Ok(_lock) = lock_name(path) else {
         return;
     };
+    // Only what is as it was made, to the byte, holds nothing of anybody's.
     let has_no_log = matches!(size(&beside(path, "-wal")), Ok(0));
     if has_no_log && fs::read(path).is_ok_and(|content| content == made) {
         let _ = remove_remains(path);

@@ -50,11 +50,13 @@ fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
         });
     }
     let path = files::canonical_new(path)?;
+    // Kept until the store is open: between creating and opening, another process could take it.
     let lock = presence::lock_name(&path)?;
     // Again, now that nobody else can be creating it.
     if exists(&path) {
         return Err(Error::Exists { path });
     }
+    // Before anything is made: SQLite would replay them into the new database.
     files::refuse_stale_journals(&path)?;
     let fresh = files::beside(&path, ".creating");
     files::remove_remains(&fresh)?;
@@ -123,7 +125,7 @@ fn open_damaged(path: &Path) -> Result<Arc<dyn BlockReader>> {
 /// How a store is read that is opened without a writer.
 fn reading_mode(presence: &Presence) -> Result<Mode> {
     let path = presence.path();
-    // Beside a writer there are the files that SQLite needs, and it follows what the writer does.
+    // Beside a writer the files that SQLite needs are there, and the reader follows what the writer does.
     if !files::is_read_only(path) || !presence.keep_writers_out()? {
         return Ok(Mode::Alone);
     }

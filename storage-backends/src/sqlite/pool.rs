@@ -62,6 +62,7 @@ impl Pool {
     /// Takes a connection, for as long as the guard lives.
     pub(super) fn take(&self) -> Result<Taken<'_>> {
         let mut shared = self.lock();
+        // Each connection has descriptors and a cache of its own: as many threads as there are requests must not use up either.
         while shared.taken >= CONNECTIONS_MAX {
             shared = self
                 .freed
@@ -71,7 +72,7 @@ impl Pool {
         shared.taken += 1;
         let idle = shared.idle.pop();
         drop(shared);
-        // From here on, dropping gives the place back, also if connecting fails.
+        // From here on, dropping gives the place back, so that a connection that fails takes none for ever.
         let mut taken = Taken {
             pool: self,
             connection: idle,

@@ -47,11 +47,13 @@ impl Presence {
         let mut open = OPEN.begin();
         let found = path.metadata().map_err(&fault)?;
         refuse_names(path, count_names(&found))?;
+        // Before the file is opened: closing a second descriptor would drop the locks that SQLite has on it.
         let identity = Identity::from(path, &found);
         if let Some(presence) = open.find(&identity) {
             return presence.under(path);
         }
         let mut file = File::open(path).map_err(&fault)?;
+        // What is noted as open has to be the file that is open.
         if Identity::from(path, &file.metadata().map_err(&fault)?) != identity {
             return Err(fault(io::Error::other("it was replaced meanwhile")));
         }
@@ -92,6 +94,7 @@ impl Presence {
 
     /// Takes the writer's lock where the one on the name is held already.
     pub(super) fn lock_too(self: &Arc<Self>, by_name: File) -> Result<Lock> {
+        // Within the process the byte says nothing: it is locked through one descriptor, by which it could be locked again.
         if self.written.swap(true, Ordering::Acquire) {
             return Err(self.in_use());
         }
@@ -145,6 +148,8 @@ pub(super) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // The byte before the flag: the next writer of this process locks it through the same descriptor, and an unlocking that
+        // came later would take its lock away.
         let writable = self
             .presence
             .writable
@@ -217,6 +222,7 @@ mod byte {
             // The constants are small.
             l_type: kind as i16,
             l_whence: SEEK_SET as i16,
+            // SQLite locks bytes from 2^30 on (<https://sqlite.org/fileformat2.html#the_lock_byte_page>), far from this one.
             l_start: off_t::MAX - 1,
             l_len: 1,
             l_pid: 0,

@@ -57,6 +57,8 @@ const fn select(table: Table) -> &'static str {
 
 const fn insert(table: Table) -> &'static str {
     match table {
+        // Only `state` and `named_values` have rows that are put again. In any other table, a row that is there already is
+        // damage, which SQLite's constraint reports.
         Table::State => "INSERT OR REPLACE INTO state (number, row) VALUES (?1, ?2)",
         Table::Ids => "INSERT INTO ids (number, row) VALUES (?1, ?2)",
         Table::Headers => "INSERT INTO headers (number, row) VALUES (?1, ?2)",
@@ -248,6 +250,7 @@ impl SqliteDatabase {
                 LOG_BYTES_KEPT,
                 |_| Ok(()),
             )?;
+            // SQLite falls back to reading where it may not write, without an error.
             connection.is_readonly("main")
         };
         if configure().map_err(file.fault("open", DamageAt::Structure))? {
@@ -287,11 +290,14 @@ impl SqliteDatabase {
         };
         let mut free = free_pages()?;
         loop {
+            // Each step's pages go through the log, which is emptied between steps: pruning must not need the room that it is
+            // to free.
             if !self.checkpoint()? || free == 0 {
                 return Ok(());
             }
             self.vacuum().map_err(&fault)?;
             let left = free_pages()?;
+            // No progress, whatever the reason: without this the loop might never end.
             if left >= free {
                 return Ok(());
             }
@@ -353,7 +359,7 @@ impl Database for SqliteDatabase {
     }
 
     fn settle(&mut self) -> Result<u64> {
-        // So that bytes of the log that were to go anyway aren't counted as freed.
+        // Emptied first: bytes of the log that were to go anyway must not count as freed.
         self.checkpoint()?;
         files::content_bytes(&self.file.path)
     }

@@ -38,6 +38,8 @@ pub(super) fn create(
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&file.path, flags).map_err(&fault)?;
     let prepare = |connection: &Connection| -> rusqlite::Result<()> {
+        // Both have to be set before the first table; later they would be ignored
+        // (<https://sqlite.org/pragma.html#pragma_auto_vacuum>).
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "synchronous", "FULL")
@@ -99,14 +101,17 @@ fn prepare(file: &DatabaseFile, connection: rusqlite::Result<Connection>) -> Res
     let fault = file.fault("open", DamageAt::Structure);
     let connection = connection.map_err(&fault)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(&fault)?;
+    // Again, through SQLite: the file may have been exchanged since its first bytes were looked at.
     refuse_stranger(file, identity(&connection).map_err(&fault)?)?;
     connection
+        // A file that somebody else made may have triggers or views that call functions, and pages made to confuse SQLite
+        // (<https://sqlite.org/security.html>).
         .pragma_update(None, "trusted_schema", "OFF")
         .map_err(&fault)?;
     connection
         .pragma_update(None, "cell_size_check", "ON")
         .map_err(&fault)?;
-    // Through a map, what the disk can't read would end the process.
+    // Through a map, a page that the disk can't read would end the process (SIGBUS).
     connection
         .pragma(None, "mmap_size", 0, |_| Ok(()))
         .map_err(&fault)?;

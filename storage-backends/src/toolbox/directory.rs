@@ -34,7 +34,7 @@ pub(crate) trait Content {
 
 /// Whether anything but an empty directory, or what an interrupted creation left, is at the path.
 pub(crate) fn exists(content: &impl Content, directory: &Path) -> bool {
-    // What can't be looked into is there; why it can't be is for opening to tell.
+    // What can't be looked into counts as there; opening says why it can't be.
     leads_nowhere(directory) || is_taken(content, directory).unwrap_or_else(|_| directory.exists())
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn create(content: &impl Content, path: &Path) -> Result<Made> {
         .map_err(fault)
         .and_then(|directory| make(content, path, &directory).map(|()| Made { directory, is_new }));
     if made.is_err() && is_new {
-        // Goes if it is empty; else somebody else is at work in it.
+        // Only an empty directory goes: in any other, somebody else is at work.
         let _ = fs::remove_dir(path);
     }
     made
@@ -142,18 +142,21 @@ fn exists_already(path: &Path) -> Error {
 /// Makes the files, in a directory that is there. `path` is how the caller named it.
 fn make(content: &impl Content, path: &Path, directory: &Path) -> Result<()> {
     let fault = |source| Error::system("create", path, source);
+    // The directory may have been made just now, and a store in a directory whose name a crash takes is lost as a whole.
     if let Some(parent) = directory.parent() {
         sync_directory(parent).map_err(fault)?;
     }
     let fresh = directory.join(CREATING);
     let file = File::options()
         .create(true)
+        // Not emptied: until the lock is taken, somebody else may be creating a store in this very file.
         .truncate(false)
         .write(true)
         .open(&fresh)
         .map_err(|source| Error::system("create", &fresh, source))?;
     lock(&file, path)?;
-    // Whoever had the lock before may have made the store, or failed and taken this very file away.
+    // Another process that had the lock before may have made the store, or failed and removed this file: then the lock is on a
+    // file that nobody else will find.
     let is_held = is_at(&file, &fresh);
     let refused = match is_taken(content, directory) {
         Ok(false) if is_held => {

@@ -87,7 +87,7 @@ impl<W: Unguarded> BlockWriter for Guarded<W> {
 impl<W: Unguarded> Drop for Guarded<W> {
     fn drop(&mut self) {
         let closed = self.run("close", W::close);
-        // Whoever met the failure that poisoned it was told of that one.
+        // The failure that poisoned the writer was returned to its caller already.
         if let Err(error) = closed
             && !error.is_poisoned()
         {

@@ -1,6 +1,6 @@
 //! The keyed hash of index keys and ids, on which the index files of all backends depend. `FORMAT.md` has it step by step.
 //!
-//! The seed is a secret of the store: whoever chooses keys can't choose them so that their hashes collide or crowd.
+//! The seed is a secret of the store, so nobody can choose keys whose hashes collide or crowd.
 
 use super::little_endian::u64_at;
 use crate::Id;
@@ -35,6 +35,8 @@ impl KeyHash {
 
     fn hash(&self, bytes: &Id, domain: u64) -> u64 {
         let word = |number: usize| u64_at(bytes, number * 8);
+        // The seed goes into all four factors and again into the last product: with a factor that is known, input could be
+        // chosen that makes a product 0, whatever the rest.
         let [s, t] = self.seed;
         let low = fold(word(0) ^ s, word(1) ^ t);
         let high = fold(

@@ -18,7 +18,7 @@ impl<T> OpenStores<T> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// Begins to open a store. Whoever else does waits, so that one store is not opened twice.
+    /// Begins to open a store. Other threads that do wait meanwhile, so that one store is not opened twice.
     pub(crate) fn begin(&self) -> Opening<'_, T> {
         Opening(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
