@@ -50,8 +50,11 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
 
 /// A round of it.
 fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
-    let mut chain = shared.lock_chain();
     loop {
+        // The clock is the caller's, so it is asked before anything is locked: one that asks the engine for something would wait for
+        // ever, and a slow one would keep everybody out.
+        let now_us = shared.clock.now_us();
+        let mut chain = shared.lock_chain();
         // Under the chain's lock, as `fail` clears it: after a failure nothing more is ruled or handed on.
         shared.latch.check()?;
         let started = Instant::now();
@@ -77,7 +80,6 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
         let Some(parcel) = chain.next_to_rule() else {
             return Ok(());
         };
-        let now_us = || shared.clock.now_us();
         chain.rule(&parcel, now_us, shared.committed_end())?;
         let meters = &shared.meters;
         meters.stage(Stage::Validate, started, Load::default());

@@ -140,11 +140,11 @@ impl Chain {
         parcel.prepared().is_some().then(|| Arc::clone(parcel))
     }
 
-    /// Rules the next parcel. `committed` is the end of the committed chain.
+    /// Rules the next parcel, at a time in microseconds since 1970. `committed` is the end of the committed chain.
     pub(super) fn rule(
         &mut self,
         parcel: &Parcel,
-        now_us: impl Fn() -> u64,
+        now_us: u64,
         committed: u64,
     ) -> Result<(), EngineError> {
         self.forget_committed(committed);
@@ -164,7 +164,7 @@ impl Chain {
             let verdict = match block {
                 Ok(prepared) => {
                     height = Some(prepared.block().height());
-                    self.judge(prepared, now_us(), &mut journal)?
+                    self.judge(prepared, now_us, &mut journal)?
                 }
                 Err(unreadable) => Judged::Rejected(self.refuse(height, unreadable)),
             };

@@ -224,6 +224,9 @@ fn register(
     Ok(changed)
 }
 
+/// How long the commit thread waits for more before it looks again whether any is on its way.
+const GLANCE: Duration = Duration::from_millis(1);
+
 /// Takes in what is settled until the group is large enough, nothing more is on its way, or its first parcel has waited long
 /// enough; gives a command of another kind that came next.
 fn gather(
@@ -233,7 +236,8 @@ fn gather(
     commands: &Receiver<Command>,
 ) -> Option<Command> {
     let settings = &shared.settings;
-    let deadline = Instant::now() + settings.group_linger;
+    // A linger longer than time goes on has no deadline: then only what is on its way is waited for.
+    let deadline = Instant::now().checked_add(settings.group_linger);
     group.push(first);
     while group.bytes < settings.group_bytes && group.blocks < settings.group_blocks {
         let waiting = Instant::now();
@@ -243,8 +247,10 @@ fn gather(
             Ok(command) => Ok(command),
             Err(_) if is_more_coming => {
                 // Looks again now and then: what was on its way may turn out invalid or be cancelled.
-                let patience = deadline.saturating_duration_since(waiting);
-                commands.recv_timeout(patience.min(Duration::from_millis(1)))
+                let patience = deadline.map_or(GLANCE, |deadline| {
+                    deadline.saturating_duration_since(waiting).min(GLANCE)
+                });
+                commands.recv_timeout(patience)
             }
             Err(_) => break,
         };
@@ -252,7 +258,8 @@ fn gather(
         match command {
             Ok(Command::Settled(settled)) => group.push(settled),
             Ok(other) => return Some(other),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(RecvTimeoutError::Timeout)
+                if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
             Err(_) => break,
         }
     }

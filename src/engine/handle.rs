@@ -324,10 +324,20 @@ impl Engine {
         if !threads.have_caller() {
             return threads.stop(&self.shared);
         }
-        let shared = Arc::clone(&self.shared);
+        // Handed over through a cell: if no thread can be started, the threads are still there to be ended by a later call.
+        let handed = Arc::new(Mutex::new(Some(threads)));
+        let (shared, taken) = (Arc::clone(&self.shared), Arc::clone(&handed));
         let ending = thread::Builder::new().name("hubledger-end".to_owned());
-        let ending = ending.spawn(move || note(threads.stop(&shared)));
-        ending.map_err(|error| EngineError::Threads(Arc::new(error)))?;
+        let ending = ending.spawn(move || {
+            let threads = lock_std(&taken).take();
+            if let Some(threads) = threads {
+                note(threads.stop(&shared));
+            }
+        });
+        if let Err(error) = ending {
+            *lock_std(&self.threads) = lock_std(&handed).take();
+            return Err(EngineError::Threads(Arc::new(error)));
+        }
         Err(EngineError::Stopped)
     }
 }

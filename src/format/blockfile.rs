@@ -6,7 +6,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hubledger_storage::opening::create_regular;
+use hubledger_storage::opening::{create_regular, sync_name};
 
 use crate::format::model::Block;
 use crate::format::spec::{ChainSpec, SPEC_BYTES_MAX};
@@ -303,6 +303,7 @@ impl BlockFileWriter {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             Err(_) => std::fs::rename(&self.partial, &self.path),
         });
+        let result = result.and_then(|()| sync_name(&self.path));
         result.map_err(|source| BlockFileError::Io {
             path: self.path.clone(),
             source,

@@ -45,6 +45,22 @@ pub fn create_regular(path: &Path) -> io::Result<File> {
     )
 }
 
+/// Makes a file's name survive loss of power, by syncing the directory that it is in: a file system may forget a name whose file
+/// is on the disk. Does nothing on systems that can't sync a directory.
+///
+/// # Errors
+/// The operating system refused.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match cfg!(unix) {
+        true => open_directory(directory)?.sync_all(),
+        false => Ok(()),
+    }
+}
+
 /// Opens a directory, to lock or to sync it.
 ///
 /// # Errors

@@ -4,19 +4,19 @@ use std::panic::panic_any;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hubledger::clock::Timer;
+use hubledger::clock::{Clock, Timer};
 use hubledger::engine::{Committed, Engine, EngineError, Outcome, Stage, WhenFull};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger_storage::{
     Block, BlockWriter, Durability, Error, MemoryStore, Part, PruneReceipt, Receipt, Result, Store,
 };
 
-use crate::common::{Chain, clock, reopenable};
+use crate::common::{Chain, GENESIS_TIME, SECOND, clock, memory, reopenable};
 use crate::support::{delays, encoded, engine, messages, outcomes};
 
 /// A writer whose appends fail after so many, and everything once it is broken.
@@ -477,4 +477,50 @@ fn an_engine_whose_own_thread_drops_it_ends() {
         }
     });
     goes_on(&store, &chain, &encoded(&blocks));
+}
+
+/// A clock that asks the engine that asks it.
+#[derive(Default)]
+struct Curious(OnceLock<Weak<Engine>>);
+
+impl Clock for Curious {
+    fn now_us(&self) -> u64 {
+        if let Some(engine) = self.0.get().and_then(Weak::upgrade) {
+            let _ = engine.transactions();
+            let _ = engine.metrics();
+        }
+        GENESIS_TIME + 1_000_000 * SECOND
+    }
+}
+
+#[test]
+fn a_clock_may_ask_the_engine_that_asks_it() {
+    let (chain, blocks) = messages(30, 2);
+    let clock = Arc::new(Curious::default());
+    let builder = Engine::builder().threads(2).clock(clock.clone());
+    let engine = builder.create(memory(), chain.spec()).unwrap();
+    let engine = Arc::new(engine);
+    clock.0.set(Arc::downgrade(&engine)).unwrap();
+    let importing = Arc::clone(&engine);
+    let encoded = encoded(&blocks);
+    let committed = in_time(move || {
+        let outcomes = importing.import(encoded);
+        outcomes.filter(|outcome| outcome.is_ok()).count()
+    });
+    assert_eq!(committed, blocks.len());
+    in_time(move || engine.shutdown()).unwrap();
+}
+
+#[test]
+fn a_linger_without_end_is_none() {
+    let (chain, blocks) = messages(3, 2);
+    let builder = Engine::builder().threads(1);
+    let builder = builder.settings(|settings| settings.group_linger = Duration::MAX);
+    let engine = builder.create(memory(), chain.spec()).unwrap();
+    let outcomes: Vec<_> = engine.import(encoded(&blocks)).collect();
+    assert!(
+        outcomes.iter().all(|outcome| outcome.is_ok()),
+        "{outcomes:?}"
+    );
+    engine.shutdown().unwrap();
 }

@@ -10,13 +10,12 @@ use hubledger::engine::{RestoreError, restore_archive, verify_store};
 use hubledger::ledger::archive::{Archive, ArchiveWriter};
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{
-    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Phase, Staging,
-    Step,
-    copy_chain, salvage_chain,
+    ChainReader, CopyReport, Cut, Ledger, LedgerError, Lookup, Losses, LostPart, Missing, Phase,
+    Staging, Step, copy_chain, salvage_chain,
 };
 use hubledger_storage::{
-    self as storage, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore, Store, StoredBlock,
-    StoredHeader, Usage,
+    self as storage, BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore,
+    Store, StoredBlock, StoredHeader, Usage,
 };
 use proptest::prelude::*;
 
@@ -452,7 +451,10 @@ fn what_an_interrupted_salvage_listed_and_a_later_copy_has_is_not_lost() {
     let target = MemoryStore::new();
     let mut store = target.open().unwrap();
     let marker = [&b"HLCOPY\0\x01"[..], &whole.spec().id().0].concat();
-    for (name, value) in [("copy", &marker[..]), ("missing", &list_without_body_5(&whole))] {
+    for (name, value) in [
+        ("copy", &marker[..]),
+        ("missing", &list_without_body_5(&whole)),
+    ] {
         store
             .writer
             .put_named_value(name, value, Durability::Disk)

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::{LineEnding, PemLabel};
 use ed25519_dalek::pkcs8::{self, ALGORITHM_ID, OctetStringRef, PrivateKeyInfoRef, SecretDocument};
-use hubledger_storage::opening::open_regular_or_given;
+use hubledger_storage::opening::{open_regular_or_given, sync_name};
 use zeroize::Zeroizing;
 
 use super::KeyPair;
@@ -132,7 +132,9 @@ impl KeyPair {
         })?;
         let written = file
             .write_all(self.to_pem().as_bytes())
-            .and_then(|()| file.sync_all());
+            .and_then(|()| file.sync_all())
+            // A key whose name is forgotten with the power is lost, and with it whatever it was already used for.
+            .and_then(|()| sync_name(path));
         written.map_err(|e| {
             drop(file);
             // The first error is the one to report; half a key file is of no use to anybody.

@@ -205,6 +205,7 @@ impl<'a> Copy<'a> {
         let from = self.target.reader.extent()?.end;
         let state = self.blocks(progress)?;
         let values = self.values(state.as_deref())?;
+        self.settle_missing()?;
         self.prune(progress)?;
         self.step(progress, Phase::Compare, 0)?;
         let copy = self.finished_reader();
@@ -395,17 +396,22 @@ impl<'a> Copy<'a> {
             return Ok(values + leaves::copy(self.source.store(), writer)?);
         };
         let (copied, lost) = leaves::salvage(self.source, writer, self.plan.body_floor)?;
-        let before = self.missing.clone();
         self.missing = self.missing.with(self.source.lost(), LostPart::Leaves);
         for (heights, reason) in lost {
             let part = LostPart::Leaves;
             salvager.losses.note(part, heights.clone(), &reason);
             self.missing.add(part, heights);
         }
-        if self.missing != before {
-            put_missing(writer, &self.missing)?;
-        }
         Ok(values + copied)
+    }
+
+    /// Makes the stored list say what the copy lacks, and no more. A list is put before the blocks that it is about, so an earlier run that
+    /// was interrupted, or whose blocks were taken back, leaves a longer one: blocks that come later would pass for lost ever after.
+    fn settle_missing(&mut self) -> Result<(), LedgerError> {
+        if Missing::read(&*self.target.reader)? != self.missing {
+            put_missing(&mut *self.target.writer, &self.missing)?;
+        }
+        Ok(())
     }
 
     fn prune(&mut self, progress: &mut StepProgress<'_>) -> Result<(), LedgerError> {

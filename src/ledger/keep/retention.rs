@@ -97,11 +97,12 @@ impl Committer {
         if !self.is_pruning_due() {
             return Ok(());
         }
+        let latest_us = self.chain.head()?.timestamp.saturating_add(AHEAD_US_MAX);
+        let now_us = now_us.min(latest_us);
+        // Nothing may return before it is put back, or policy and archive would be gone without a word.
         let mut retention = std::mem::take(&mut self.retention);
         let outcome = match &retention.policy {
             Some(policy) => {
-                let latest_us = self.chain.head()?.timestamp.saturating_add(AHEAD_US_MAX);
-                let now_us = now_us.min(latest_us);
                 let mut go_on = |_| ControlFlow::Continue(());
                 let archive = retention.archive.as_mut();
                 self.prune_towards(policy, now_us, state, archive, &mut go_on)

@@ -1,5 +1,6 @@
 //! The tables of a store at one moment, and commits to them.
 
+use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use super::options::SqliteOptions;
 use super::pool::{Pool, Taken};
 use super::presence::Lock;
 use super::schema;
+use crate::opening::sync_name;
 use crate::rows::{Batch, Database, Rows, Table, View};
 use crate::{DamageAt, Durability, Error, Result};
 
@@ -259,6 +261,7 @@ impl SqliteDatabase {
                 path: file.path,
             });
         }
+        sync_log(&file.path)?;
         Ok(Self {
             file,
             connection,
@@ -322,6 +325,20 @@ impl SqliteDatabase {
             .map_err(self.file.fault("prune", DamageAt::Structure))?;
         Ok(busy == 0)
     }
+}
+
+/// Gets the log to the disk, which a process may have left that was killed: commits at less than [`Durability::Disk`] are not synced, and
+/// whoever opens a store counts on all that it finds there. SQLite itself syncs a log only before it moves it into the file.
+fn sync_log(path: &Path) -> Result<()> {
+    let log = files::beside(path, "-wal");
+    let synced = match std::fs::File::open(&log) {
+        Ok(log) => log.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    synced
+        .and_then(|()| sync_name(&log))
+        .map_err(|source| Error::system("open", &log, source))
 }
 
 impl Database for SqliteDatabase {
