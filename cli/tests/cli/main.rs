@@ -14,6 +14,7 @@ mod places;
 mod retention;
 mod salvage;
 mod signals;
+mod spec;
 mod streams;
 mod support;
 mod words;

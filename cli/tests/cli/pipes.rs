@@ -190,6 +190,8 @@ fn specifications_keys_policies_proofs_and_transactions_are_no_named_pipes() {
         "tx.bin",
         &[&prove[..], &["--transaction", "tx.bin"]].concat(),
     );
+    refused(path, "tx.bin", &["show", "tx.bin"]);
+    refused(path, "spec", &["spec", "check", "spec"]);
     refused(
         path,
         "b.hlb.partial",
