@@ -1,8 +1,10 @@
 //! What can be said on the command line.
 
+mod author;
 mod look;
 mod retention;
 mod text;
+mod time;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,11 +13,13 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger_storage::{Durability, StoreUrl};
 
+pub(crate) use self::author::{Nonce, Tx};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
 pub(crate) use self::retention::{Backup, Check, Followers, Migrate, Prune, Restore};
 use self::text::text;
+pub(crate) use self::time::When;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt or data is lost, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
@@ -65,6 +69,9 @@ pub(crate) enum Command {
     /// Say what a chain specification means, and everything that is wrong with it
     #[command(subcommand)]
     Spec(SpecCommand),
+    /// Make and sign a transaction, from options, from JSON, or both
+    #[command(after_help = author::TX_EXAMPLES)]
+    Tx(Box<Tx>),
     /// Show a block file, block, transaction, proof or specification as text or JSON
     #[command(after_help = look::SHOW_EXAMPLES)]
     Show(Show),

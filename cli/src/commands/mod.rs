@@ -1,5 +1,6 @@
 //! The commands, one file each where they need one.
 
+mod chain_rules;
 mod check;
 mod copy;
 mod demo;
@@ -18,6 +19,7 @@ mod show;
 mod spec;
 mod stages;
 mod store;
+mod tx;
 mod verify;
 
 use std::fs::File;
@@ -40,6 +42,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Generate(args) => generate::generate(&args, output),
         Command::Keygen(args) => generate::keygen(&args, output),
         Command::Spec(SpecCommand::Check(args)) => spec::check(&args, output),
+        Command::Tx(args) => tx::tx(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),
         Command::Verify(args) => verify::verify(&args, output),

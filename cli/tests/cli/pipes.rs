@@ -192,6 +192,7 @@ fn specifications_keys_policies_proofs_and_transactions_are_no_named_pipes() {
     );
     refused(path, "tx.bin", &["show", "tx.bin"]);
     refused(path, "spec", &["spec", "check", "spec"]);
+    refused(path, "draft", &["tx", "--draft", "draft", "--unsigned"]);
     refused(
         path,
         "b.hlb.partial",
