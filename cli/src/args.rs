@@ -13,7 +13,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger_storage::{Durability, StoreUrl};
 
-pub(crate) use self::author::{Nonce, Tx};
+pub(crate) use self::author::{Nonce, Produce, Tx};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Make and sign a transaction, from options, from JSON, or both
     #[command(after_help = author::TX_EXAMPLES)]
     Tx(Box<Tx>),
+    /// Make the next block of transactions from files, seal it, and commit it to a store
+    #[command(after_help = author::PRODUCE_EXAMPLES)]
+    Produce(Produce),
     /// Show a block file, block, transaction, proof or specification as text or JSON
     #[command(after_help = look::SHOW_EXAMPLES)]
     Show(Show),

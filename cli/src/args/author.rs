@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use hubledger::digest::ChainId;
 use hubledger::model::Operation;
-use hubledger_storage::StoreUrl;
+use hubledger_storage::{Durability, StoreUrl};
 
 use super::text::text;
 use super::time::{When, time};
@@ -24,6 +24,15 @@ pub(super) const TX_EXAMPLES: &str = "Examples:
 With --store or --spec the transaction is checked by the chain's rules before it is given out; if it breaks one, the \
 exit code is 3. The form follows from the name of --out: JSON for .json, hexadecimal digits for .hex, else bytes. Without \
 --out it goes to standard output and the report to standard error; with --json both are one document on standard output.";
+
+pub(super) const PRODUCE_EXAMPLES: &str = "Examples:
+  hubledger produce tx1.bin tx2.json --store log:hub --key hub.pem
+  cat pending/*.bin | hubledger produce - --store log:hub --key hub.pem --rest left.bin
+  hubledger produce --allow-empty --store log:hub --key hub.pem --out block.hlb
+
+Files hold one transaction or several, as bytes, hexadecimal digits or JSON. The report lists which are in the block, and \
+which were left out and why. If one was left out because it breaks a rule, the exit code is 3, though the block is made; \
+if only room was lacking, it is 1.";
 
 /// One of the eight words.
 fn operation() -> impl TypedValueParser<Value = Operation> {
@@ -135,4 +144,35 @@ impl FromStr for Nonce {
             _ => Err("expected a number from 1 on, or next"),
         }
     }
+}
+
+#[derive(Args)]
+pub(crate) struct Produce {
+    /// Files with transactions; - for standard input
+    #[arg(value_name = "FILE", required_unless_present = "allow_empty")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The store
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// The key that seals the block, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Make a block also if no transaction can be in it
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Make it as of this time, such as 2030-01-31T12:00:00Z, instead of the clock's. No later block can be older
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) at: Option<u64>,
+    /// Also write the block to this new block file
+    #[arg(long, value_name = "FILE", value_parser = super::file())]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the transactions that were left out to this new file, if there are any
+    #[arg(long, value_name = "FILE", value_parser = super::file())]
+    pub(crate) rest: Option<PathBuf>,
+    /// What the commit waits for: disk, os or memory
+    #[arg(long, value_name = "LEVEL", value_parser = text::<Durability>(), default_value = "disk")]
+    pub(crate) durability: Durability,
+    /// Threads that check and validate; 0 starts one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
 }

@@ -12,6 +12,7 @@ mod import;
 mod importer;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod produce;
 mod prove;
 mod prune;
 mod restore;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Keygen(args) => generate::keygen(&args, output),
         Command::Spec(SpecCommand::Check(args)) => spec::check(&args, output),
         Command::Tx(args) => tx::tx(&args, output),
+        Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),
         Command::Verify(args) => verify::verify(&args, output),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod draft;
 mod job;
 mod kill;
 mod kill_retention;
@@ -11,10 +12,14 @@ mod memory;
 mod mpreg;
 mod pipes;
 mod places;
+mod produce;
 mod retention;
 mod salvage;
+mod show;
 mod signals;
 mod spec;
 mod streams;
 mod support;
+mod tx;
+mod witnesses;
 mod words;
