@@ -13,6 +13,7 @@ mod mpreg;
 mod pipes;
 mod places;
 mod produce;
+mod readme;
 mod retention;
 mod salvage;
 mod show;
