@@ -1,19 +1,25 @@
 //! What can be said on the command line.
 
+mod author;
+mod look;
 mod retention;
 mod text;
+mod time;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
+pub(crate) use self::author::{Nonce, Produce, Tx};
+pub(crate) use self::look::{
+    BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
+};
 pub(crate) use self::retention::{Backup, Check, Followers, Migrate, Prune, Restore};
 use self::text::text;
+pub(crate) use self::time::When;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt or data is lost, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
@@ -60,6 +66,18 @@ pub(crate) enum Command {
     /// Generate a key pair and write it to a PEM file that only its owner can read
     #[command(after_help = "Example:\n  hubledger keygen --out hub.pem")]
     Keygen(Keygen),
+    /// Say what a chain specification means, and everything that is wrong with it
+    #[command(subcommand)]
+    Spec(SpecCommand),
+    /// Make and sign a transaction, from options, from JSON, or both
+    #[command(after_help = author::TX_EXAMPLES)]
+    Tx(Box<Tx>),
+    /// Make the next block of transactions from files, seal it, and commit it to a store
+    #[command(after_help = author::PRODUCE_EXAMPLES)]
+    Produce(Produce),
+    /// Show a block file, block, transaction, proof or specification as text or JSON
+    #[command(after_help = look::SHOW_EXAMPLES)]
+    Show(Show),
     /// Validate the blocks of a file and commit them to a store
     #[command(
         after_help = "Examples:\n  hubledger import blocks.hlb --store log:hub\n  \
@@ -235,90 +253,6 @@ pub(crate) struct Verify {
     /// Threads that decode and check; 0 takes one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
-}
-
-#[derive(Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tx", "block", "head"]))]
-pub(crate) struct Get {
-    /// The store
-    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
-    pub(crate) store: StoreUrl,
-    /// A transaction by its id, or by its original id in MPREG
-    #[arg(long, value_name = "ID", value_parser = text::<String>())]
-    pub(crate) tx: Option<String>,
-    /// A block by height or hash
-    #[arg(long, value_name = "HEIGHT|HASH", value_parser = text::<BlockName>())]
-    pub(crate) block: Option<BlockName>,
-    /// The last block's header
-    #[arg(long)]
-    pub(crate) head: bool,
-    /// Also write the transaction's bytes to a new file: with them it can be proved when its block is pruned
-    // That it requires --tx wouldn't be enough: what excludes that lifts it.
-    #[arg(long, value_name = "FILE", requires = "tx", conflicts_with_all = ["block", "head"], value_parser = file())]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// A block as people name it.
-#[derive(Clone, Copy)]
-pub(crate) enum BlockName {
-    Height(u64),
-    Hash(BlockHash),
-}
-
-impl FromStr for BlockName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_number = text.len() < 64 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let height = is_number.then(|| text.parse().ok()).flatten();
-        let hash = || text.parse().ok().map(Self::Hash);
-        let name = height.map(Self::Height).or_else(hash);
-        name.ok_or("expected a height or 64 lowercase hexadecimal digits")
-    }
-}
-
-#[derive(Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tx", "extends", "carry", "transaction"]))]
-pub(crate) struct Prove {
-    /// The store
-    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
-    pub(crate) store: StoreUrl,
-    /// The transaction, by its id or its original id in MPREG
-    #[arg(long, value_name = "ID", value_parser = text::<String>())]
-    pub(crate) tx: Option<String>,
-    /// Prove that the chain extends this earlier head
-    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
-    pub(crate) extends: Option<BlockHash>,
-    /// Carry this proof of a transaction on to another head; works for pruned blocks
-    #[arg(long, value_name = "FILE")]
-    pub(crate) carry: Option<PathBuf>,
-    /// The transaction itself, as `get --out` wrote it; works for pruned blocks whose leaf hashes were kept
-    #[arg(long, value_name = "FILE")]
-    pub(crate) transaction: Option<PathBuf>,
-    /// The height of its block, where the index was pruned too
-    #[arg(long, value_name = "HEIGHT", requires = "transaction", conflicts_with_all = ["tx", "extends", "carry"])]
-    pub(crate) height: Option<u64>,
-    /// The head that the verifier trusts; the last block if left out
-    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
-    pub(crate) head: Option<BlockHash>,
-    /// The proof to write; JSON if the name ends in .json
-    #[arg(long, value_name = "FILE", value_parser = file())]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Args)]
-pub(crate) struct VerifyProof {
-    /// The proof
-    pub(crate) file: PathBuf,
-    /// The head that you trust
-    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
-    pub(crate) head: BlockHash,
-    /// The earlier head, for a proof that the chain extends it
-    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
-    pub(crate) extends: Option<BlockHash>,
-    /// The transaction that the proof must be about
-    #[arg(long, value_name = "ID", value_parser = text::<String>(), conflicts_with = "extends")]
-    pub(crate) tx: Option<String>,
 }
 
 #[derive(Args)]

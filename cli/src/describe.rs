@@ -1,9 +1,13 @@
-//! Blocks and transactions as JSON.
+//! Blocks, transactions, proofs and specifications as JSON.
 
 use hubledger::ledger::{Located, LostPart, Missing};
 use hubledger::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use hubledger::original::Original;
+use hubledger::proof::Proof;
+use hubledger::spec::ChainSpec;
 use serde_json::{Value, json};
+
+use crate::transaction_json::{FORMAT, IMPORTED, NATIVE};
 
 /// The most ranges of a part that a report lists, as many as damaged places in a check's.
 const RANGES_LISTED_MAX: usize = hubledger_storage::DAMAGE_LISTED_MAX;
@@ -16,6 +20,13 @@ pub(crate) fn header(header: &Header) -> Value {
         all.extend(fields);
     }
     value
+}
+
+/// Puts the fields of one object behind those of another.
+pub(crate) fn extend(value: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (value, more) {
+        fields.extend(more);
+    }
 }
 
 pub(crate) fn block(block: &Block) -> Value {
@@ -62,11 +73,12 @@ fn seal(seal: &Seal) -> Value {
     }
 }
 
-fn transaction(transaction: &Transaction) -> Value {
+pub(crate) fn transaction(transaction: &Transaction) -> Value {
     let imported = transaction.kind() == Kind::Mpreg;
     let mut value = json!({
         "id": transaction.id(),
-        "kind": if imported { "mpreg" } else { "native" },
+        "kind": if imported { IMPORTED } else { NATIVE },
+        "chain": transaction.chain(),
         "sender": transaction.sender(),
         "receiver": transaction.receiver(),
         "operation": transaction.operation().word(),
@@ -93,6 +105,42 @@ fn transaction(transaction: &Transaction) -> Value {
     value
 }
 
+/// A transaction alone, as a document that says what it is.
+pub(crate) fn transaction_document(one: &Transaction) -> Value {
+    let mut value = json!({ "format": FORMAT });
+    extend(&mut value, transaction(one));
+    value
+}
+
+/// A proof with its headers read.
+pub(crate) fn proof(proof: &Proof) -> Value {
+    let mut value = json!({ "format": "proof" });
+    if let Ok(fields) = serde_json::from_str(&proof.to_json()) {
+        extend(&mut value, fields);
+    }
+    for field in ["head", "header", "old", "new"] {
+        let digits = value[field]
+            .as_str()
+            .and_then(|text| hex::decode(text).ok());
+        let found = digits.and_then(|bytes| Header::decode(bytes.into()).ok());
+        if let Some(found) = found {
+            value[field] = header(&found);
+        }
+    }
+    value
+}
+
+/// A specification as its TOML text has it.
+pub(crate) fn specification(spec: &ChainSpec, contradictions: Value) -> Value {
+    json!({
+        "format": "specification",
+        "chain": spec.id(),
+        "genesis": spec.genesis().hash(),
+        "contradictions": contradictions,
+        "fields": **spec,
+    })
+}
+
 /// Every witness with whether its signature verifies, checked now.
 fn witnesses(transaction: &Transaction) -> Value {
     let mut original_message = Vec::new();
@@ -104,8 +152,8 @@ fn witnesses(transaction: &Transaction) -> Value {
         .witnesses()
         .map(|witness| {
             let (scheme, message) = match witness.scheme {
-                Scheme::Native => ("native", native_message.as_slice()),
-                Scheme::Mpreg => ("mpreg", original_message.as_slice()),
+                Scheme::Native => (NATIVE, native_message.as_slice()),
+                Scheme::Mpreg => (IMPORTED, original_message.as_slice()),
             };
             let verifies =
                 hubledger::signature::verify(&witness.key, message, &witness.signature).is_ok();

@@ -5,21 +5,23 @@ use hubledger::codec::FieldError;
 use hubledger::engine::{EngineError, RestoreError};
 use hubledger::ledger::LedgerError;
 use hubledger::ledger::archive::ArchiveError;
-use hubledger::rejection::Rejected;
+use hubledger::rejection::{Fault, Rejected};
 use serde_json::{Map, Value, json};
 
 /// Why a command didn't end in "done and valid".
 pub(crate) enum Failure {
     /// A block or chain is invalid (exit code 3); the map goes beside the verdict.
     Invalid(Rejected, Map<String, Value>),
+    /// Something that is in no block breaks a rule, or can't be read (exit code 3).
+    Refused(Fault),
     /// The store is corrupt (exit code 4).
     Corrupt(anyhow::Error),
     /// Anything else (exit code 1).
     Failed(anyhow::Error),
     /// The answer was printed and is "no" (exit code 1).
     Negative,
-    /// The verdict was printed: a proof proves nothing, or the chain is invalid (exit code 3).
-    InvalidProof,
+    /// The verdict was printed: a proof proves nothing, or a chain, specification or transaction is invalid (exit code 3).
+    InvalidVerdict,
     /// The damage was printed (exit code 4).
     Damaged,
     /// A signal stopped it in good order (exit code 128 and the signal's number).
@@ -38,7 +40,7 @@ impl Failure {
         match self {
             Self::Stopped { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             Self::Failed(_) | Self::Negative => 1,
-            Self::Invalid(..) | Self::InvalidProof => 3,
+            Self::Invalid(..) | Self::Refused(_) | Self::InvalidVerdict => 3,
             Self::Corrupt(_) | Self::Damaged => 4,
         }
     }
@@ -46,6 +48,11 @@ impl Failure {
     /// An invalid block.
     pub(crate) fn invalid(rejected: Rejected) -> Self {
         Self::Invalid(rejected, Map::new())
+    }
+
+    /// Something in no block that breaks a rule.
+    pub(crate) fn refused(fault: Fault) -> Self {
+        Self::Refused(fault)
     }
 
     /// A failure with a message of its own.
@@ -67,6 +74,15 @@ pub(crate) fn verdict(rejected: &Rejected) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// The fields of a verdict against something that is in no block.
+pub(crate) fn fault_fields(fault: &Fault) -> Map<String, Value> {
+    Map::from_iter([
+        ("verdict".to_owned(), "invalid".into()),
+        ("reason".to_owned(), fault.reason.word().into()),
+        ("detail".to_owned(), fault.detail.as_str().into()),
+    ])
 }
 
 impl From<LedgerError> for Failure {

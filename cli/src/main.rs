@@ -6,9 +6,13 @@ mod args;
 mod commands;
 mod describe;
 mod failure;
+mod input;
 mod output;
 mod progress;
+mod recognise;
 mod stop;
+mod transaction_json;
+mod transactions;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

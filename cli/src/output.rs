@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 
+use anyhow::Context;
 use hubledger::ledger::LedgerError;
 use serde_json::{Map, Value, json};
 
 use crate::describe;
-use crate::failure::{Failure, verdict};
+use crate::failure::{Failure, Result, fault_fields, verdict};
 use crate::stop::{Stop, name};
 
 /// What whoever has a damaged store is told.
@@ -90,6 +91,25 @@ impl Output {
         }
     }
 
+    /// Writes the command's data to standard output; all else goes to standard error from now on.
+    pub(crate) fn data(&self, bytes: &[u8]) -> Result {
+        self.stop.in_order();
+        self.divert();
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        Ok(written.context("standard output")?)
+    }
+
+    /// Prints one result in full for machines, and what people want to know of it for them.
+    pub(crate) fn print_either(&self, full: &Value, brief: &Value) {
+        self.print(if self.json { full } else { brief });
+    }
+
+    /// Whether machines read it.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     fn put(&self, text: &str) {
         self.raw(format!("{text}\n").as_bytes());
     }
@@ -102,6 +122,10 @@ impl Output {
                 map.extend(beside.clone());
                 complain(&format!("invalid: {rejected}"));
                 Value::Object(map)
+            }
+            Failure::Refused(fault) => {
+                complain(&format!("invalid: {}: {}", fault.reason, fault.detail));
+                Value::Object(fault_fields(fault))
             }
             Failure::Corrupt(error) => error_value("corrupt", error),
             Failure::Failed(error) => error_value("failed", error),
@@ -118,11 +142,12 @@ impl Output {
                 }
                 value
             }
-            Failure::Negative | Failure::InvalidProof | Failure::Damaged => return,
+            Failure::Negative | Failure::InvalidVerdict | Failure::Damaged => return,
         };
         if self.json {
             self.put(&value.to_string());
-        } else if let Failure::Invalid(..) | Failure::Stopped { .. } = failure {
+        } else if let Failure::Invalid(..) | Failure::Refused(_) | Failure::Stopped { .. } = failure
+        {
             self.put(&people(&value));
         }
     }

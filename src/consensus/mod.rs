@@ -30,8 +30,9 @@
 //! 2. `format/spec/stake.rs`: the parameters as a struct with `bound`, `check`, `contradictions`, `encode`, `decode`,
 //!    `to_toml` and `from_toml`, as in `authority.rs` there.
 //! 3. `format/spec/mod.rs`: a variant of [`Consensus`], its tag, and an arm in each match
-//!    of `impl Consensus`; `format/spec/toml.rs`: a word in `Kind`, and the fields in `ConsensusToml`. Fields that only
-//!    some kinds have become optional there, and `from_toml` says which are missing. `FORMAT.md`: "Chain specification".
+//!    of `impl Consensus` and of `format/spec/words.rs`; `format/spec/toml.rs`: a word in `Kind`, and the fields in
+//!    `ConsensusToml`. Fields that only some kinds have become optional there, and `from_toml` says which are missing.
+//!    `FORMAT.md`: "Chain specification".
 //! 4. If it keeps anything in the state: a variant of [`ConsensusChanges`] in `state/accounts.rs`, the value in
 //!    [`State`], its arm in `State::apply` and in `State::note` and `rewind` (`state/journal.rs`), and a section in
 //!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state").

@@ -15,6 +15,7 @@ use crate::format::model::{Block, Header, Transaction};
 use crate::format::original::Original;
 use crate::format::proof::{ExtensionProof, TransactionProof};
 use crate::format::spec::ChainSpec;
+use crate::state::State;
 
 /// Reads one chain. Clones are cheap; every answer is about committed blocks only.
 #[derive(Clone)]
@@ -190,6 +191,16 @@ impl ChainReader {
             .tip()
             .ok_or(LedgerError::Uninitialised)?;
         self.header(tip)?.ok_or(LedgerError::Uninitialised)
+    }
+
+    /// The state after the last block, by which the next one is judged. Rebuilt from the last snapshot, so that it costs
+    /// O(names) and O(bytes of the blocks since then); whoever has the chain open for writing has it at hand.
+    ///
+    /// # Errors
+    /// The store failed or is damaged; [`LedgerError::NoState`] if the bodies were pruned that it would follow from.
+    pub fn state(&self) -> Result<State, LedgerError> {
+        let (validator, _) = super::restore(self, self.store())?;
+        Ok(validator.state().clone())
     }
 
     /// The header at `height`, also where the body was pruned.

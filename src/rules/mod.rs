@@ -31,6 +31,7 @@ use crate::format::spec::ChainSpec;
 
 pub use self::claims::{Claims, SignatureFindings};
 pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
+pub use self::transactions::check_by_specification;
 pub(crate) use self::transactions::{Accounts, At};
 use crate::state::{Changes, ConsensusChanges, Journal, State};
 

@@ -30,6 +30,32 @@ impl<'a> At<'a> {
     }
 }
 
+/// Checks a transaction as far as the specification alone tells, as one of a block made at `now_us`: its form, its sizes and
+/// times, its fee, how many witnesses it has, and whether their keys speak for a sender that is bound to a key from genesis on.
+/// What only a state could tell (whether the nonce was used, the balance, keys pinned since) is not checked, nor are
+/// signatures. O(accounts of the specification).
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_by_specification(
+    spec: &ChainSpec,
+    transaction: &Transaction,
+    now_us: u64,
+) -> Result<(), Fault> {
+    let state = State::genesis(spec);
+    let record = spec.import.as_ref().map_or(0, |import| import.blocks);
+    let at = At {
+        height: record.saturating_add(1),
+        timestamp: now_us.max(spec.genesis_time.saturating_add(1)),
+        producer: "",
+    };
+    match Accounts::new(spec, &state, at).check(transaction, &[]) {
+        // What a name holds at genesis, it may have got or spent since. No rule comes after this one.
+        Err(fault) if fault.reason == Reason::Balance => Ok(()),
+        verdict => verdict,
+    }
+}
+
 /// The accounts as the block's transactions change them.
 pub(crate) struct Accounts<'a> {
     spec: &'a ChainSpec,

@@ -4,7 +4,7 @@
 //!
 //! 1. Ids exist for exactly the heights `0..end`, headers for `header_floor..end`, index entries for
 //!    `index_floor..end`, bodies for `body_floor..end`; `header_floor` and `index_floor` are at most `body_floor`, and
-//!    `floor` is at most `end` ([`Extent`]). Ids stay for ever.
+//!    `body_floor` is at most `end` ([`Extent`]). Ids stay for ever.
 //! 2. No two blocks have the same id.
 //! 3. The index holds every key of every block in `index_floor..end`, at the *first* place it was given: the lowest
 //!    height, then the lowest position. A key whose first place was pruned from the index may be found at a

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::common::{Chain, clock, memory, reopenable};
 use bytes::Bytes;
 use hubledger::engine::verify_store;
+use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Staging};
 use hubledger::rejection::Reason;
 use hubledger::state::State;
@@ -56,6 +57,31 @@ fn a_ledger_opened_again_has_exactly_the_state_it_had_at_every_height() {
             assert_eq!(again.state(), whole.state());
         }
     }
+}
+
+#[test]
+fn a_reader_tells_the_state_of_the_committed_chain() {
+    let whole = chain(6);
+    let store = reopenable();
+    let now = clock(whole.now());
+    let mut ledger = Ledger::create(store.open().unwrap(), whole.spec(), now).unwrap();
+    let reader = ledger.reader();
+    assert_eq!(reader.state().unwrap(), State::genesis(whole.spec()));
+    for block in &whole.blocks[1..] {
+        ledger.stage(block).unwrap();
+    }
+    assert_eq!(
+        reader.state().unwrap(),
+        State::genesis(whole.spec()),
+        "what is staged isn't committed"
+    );
+    ledger.commit().unwrap();
+    assert_eq!(reader.state().unwrap(), *whole.state());
+    let prune = PrunePolicy::of_bodies(Keep::Last(1));
+    ledger
+        .prune(&prune, None, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!(reader.state().unwrap(), *whole.state(), "from the snapshot");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Chain specifications: look-ups, and reading from whatever a path may lead to.
 
+use crate::common;
+use hubledger::digest::{ChainId, Digest};
+use hubledger::model::{Draft, Transaction};
+use hubledger::rejection::Reason;
+use hubledger::rules::check_by_specification;
 use hubledger::signature::PublicKey;
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, Identity, InitialAccount, ProofOfAuthority, SpecFields,
+    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, ProofOfAuthority, SpecFields,
 };
 
 /// A key that nobody holds.
@@ -14,7 +19,7 @@ fn key(number: usize) -> PublicKey {
 
 /// A specification with this many authorities and as many accounts, whose names differ at their ends only.
 fn crowded(count: usize) -> ChainSpec {
-    let mut fields = crate::common::spec_fields(0);
+    let mut fields = common::spec_fields(0);
     let name = |role: &str, number: usize| format!("{}{role}{number:06}", "x".repeat(40));
     let authorities = (0..count).rev().map(|number| Authority {
         name: name("a", number),
@@ -91,7 +96,7 @@ fn a_specification_that_never_ends_is_refused() {
 
 #[test]
 fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() {
-    let text = crate::common::spec_fields(1);
+    let text = common::spec_fields(1);
     let text = ChainSpec::new(text).unwrap().to_toml();
     for (from, to, place) in [
         ("name =", "nome =", "line 1, column 1: unknown field `nome`"),
@@ -127,9 +132,7 @@ fn what_is_wrong_with_a_specification_file_is_said_in_one_line_with_its_place() 
 
 #[test]
 fn a_value_beyond_its_limit_is_named_with_its_unit_and_its_line() {
-    let text = ChainSpec::new(crate::common::spec_fields(2))
-        .unwrap()
-        .to_toml();
+    let text = ChainSpec::new(common::spec_fields(2)).unwrap().to_toml();
     let line = |part: &str, text: &str| 1 + text[..text.find(part).unwrap()].matches('\n').count();
     for (from, to, field, problem) in [
         (
@@ -176,7 +179,7 @@ fn a_value_beyond_its_limit_is_named_with_its_unit_and_its_line() {
 /// What is to be found in a specification of two hubs after `change`; it is a specification all the same.
 #[track_caller]
 fn contradiction(change: impl FnOnce(&mut SpecFields)) -> Option<(&'static str, String)> {
-    let mut fields = crate::common::spec_fields(2);
+    let mut fields = common::spec_fields(2);
     change(&mut fields);
     let spec = ChainSpec::new(fields).expect("within the limits of the format");
     assert_eq!(ChainSpec::decode(spec.bytes()).unwrap(), spec);
@@ -294,7 +297,7 @@ fn a_chain_begins_before_the_year_10000_and_stays_there() {
     };
     assert_eq!(genesis(0, END), None);
     assert_eq!(genesis(END, 0), None);
-    let nanoseconds = genesis(crate::common::GENESIS_TIME * 1000, 0).unwrap();
+    let nanoseconds = genesis(common::GENESIS_TIME * 1000, 0).unwrap();
     assert_eq!(nanoseconds.0, "genesis_time");
     assert!(
         nanoseconds.1.starts_with("1700000000000000000 µs"),
@@ -311,11 +314,9 @@ fn nobody_is_asked_for_witnesses_or_fees_that_nobody_can_have() {
         contradiction(|fields| {
             fields.rules.identity = identity;
             fields.rules.witnesses_min = least;
-            fields.accounts.extend(
-                [crate::common::account("named", 0)]
-                    .into_iter()
-                    .filter(|_| named),
-            );
+            fields
+                .accounts
+                .extend([common::account("named", 0)].into_iter().filter(|_| named));
         })
     };
     assert_eq!(witnesses(Identity::Key, 1, true), None);
@@ -332,12 +333,181 @@ fn nobody_is_asked_for_witnesses_or_fees_that_nobody_can_have() {
             fields.rules.fee_min = fee_min;
             fields.rules.balances = balances;
             let balance = u64::from(balances) * 5;
-            fields
-                .accounts
-                .extend([crate::common::account("rich", balance)]);
+            fields.accounts.extend([common::account("rich", balance)]);
         })
     };
     assert_eq!(fee(5, true), None);
     assert_eq!(fee(6, false), None);
     assert_eq!(fee(6, true).unwrap().0, "rules.fee_min");
+}
+
+#[test]
+fn all_contradictions_of_a_text_are_told_at_once_with_their_lines() {
+    let mut fields = common::spec_fields(2);
+    fields.limits.body_bytes_max = 100;
+    fields.limits.clock_entries_max = 1;
+    let spec = ChainSpec::new(fields).unwrap();
+    let text = spec.to_toml();
+    let (examined, found) = ChainSpec::examine_toml(&text).unwrap();
+    assert_eq!(examined, spec);
+    let line = |part: &str| 1 + text[..text.find(part).unwrap()].matches('\n').count();
+    for (found, bare) in found.iter().zip(spec.contradictions()) {
+        let (_, field) = bare.field.split_once('.').unwrap();
+        let line = line(field);
+        let told = format!("line {line}, column 1: {}", bare.problem);
+        assert_eq!((found.field, &found.problem), (bare.field, &told));
+    }
+    assert_eq!(found.len(), 2);
+    assert_eq!(ChainSpec::from_toml(&text).unwrap_err(), found[0]);
+    // What isn't within the limits is no specification, whoever asks.
+    let bad = text.replacen("body_bytes_max = 100", "body_bytes_max = 0", 1);
+    let refused = ChainSpec::from_toml(&bad).unwrap_err();
+    assert_eq!(ChainSpec::examine_toml(&bad).unwrap_err(), refused);
+}
+
+#[test]
+fn every_field_has_words() {
+    let mut fields = common::spec_fields(2);
+    fields.accounts.extend([common::account("rich", 5)]);
+    fields.rules.balances = true;
+    fields.import = Some(Import {
+        chain: "registry".to_owned(),
+        blocks: 3,
+        head: Digest::ZERO,
+        record: Digest::ZERO,
+    });
+    let written = serde_json::to_value(&fields).unwrap();
+    let mut paths = Vec::new();
+    for (field, value) in written.as_object().unwrap() {
+        match (field.as_str(), value.as_object()) {
+            ("limits" | "rules", Some(table)) => {
+                paths.extend(table.keys().map(|key| format!("{field}.{key}")));
+            }
+            _ => paths.push(field.clone()),
+        }
+    }
+    let words = fields.in_words();
+    let told: Vec<_> = words.iter().map(|(field, _)| (*field).to_owned()).collect();
+    assert_eq!(told, paths);
+    for (field, text) in &words {
+        assert!(text.ends_with('.'), "{field}: {text}");
+    }
+    assert!(
+        words[2].1.contains("each of 2 authorities"),
+        "{}",
+        words[2].1
+    );
+}
+
+#[test]
+fn what_is_allowed_and_hardly_meant_is_warned_of() {
+    const NOW: u64 = common::GENESIS_TIME + common::SECOND;
+    let warned = |change: fn(&mut SpecFields)| {
+        let mut fields = common::spec_fields(2);
+        change(&mut fields);
+        ChainSpec::new(fields.clone()).expect("within the limits");
+        let found = fields.warnings(NOW).into_iter();
+        found.map(|warning| warning.field).collect::<Vec<_>>()
+    };
+    assert!(warned(|_| {}).is_empty());
+    type Change = fn(&mut SpecFields);
+    let changes: [(Change, &str); 10] = [
+        (|fields| fields.genesis_time = 1_700_000_000, "genesis_time"),
+        (
+            |fields| fields.genesis_time = NOW + 301 * common::SECOND,
+            "genesis_time",
+        ),
+        (
+            |fields| {
+                let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+                    unreachable!("the only consensus");
+                };
+                consensus.round_robin = true;
+            },
+            "consensus.round_robin",
+        ),
+        (
+            |fields| fields.rules.identity = Identity::Open,
+            "rules.identity",
+        ),
+        (
+            |fields| fields.rules.witnesses_min = 0,
+            "rules.witnesses_min",
+        ),
+        (|fields| fields.rules.fee_min = 1, "rules.fee_min"),
+        (|fields| fields.rules.balances = true, "rules.balances"),
+        (
+            |fields| fields.rules.clock_drift_max_us = 300,
+            "rules.clock_drift_max_us",
+        ),
+        (
+            |fields| fields.rules.clock_drift_max_us = 86_400_000_001,
+            "rules.clock_drift_max_us",
+        ),
+        (
+            |fields| {
+                let nobodys = InitialAccount {
+                    key: None,
+                    balance: 0,
+                };
+                fields.accounts.insert("free".to_owned(), nobodys);
+                // An authority's key is listed there.
+                fields.accounts.insert(common::hub(0), nobodys);
+            },
+            "accounts",
+        ),
+    ];
+    for (change, field) in changes {
+        assert_eq!(warned(change), [field]);
+    }
+}
+
+#[test]
+fn a_transaction_is_checked_by_its_specification_as_far_as_that_goes() {
+    let chain = common::Chain::new(1, |fields| {
+        fields.rules.balances = true;
+        fields.rules.fee_min = 2;
+        fields.limits.payload_bytes_max = 20;
+        fields.accounts.extend([common::account("alice", 10)]);
+    });
+    let now = chain.now();
+    let verdict = |transaction: &Transaction| {
+        let verdict = check_by_specification(chain.spec(), transaction, now);
+        verdict.map_err(|fault| fault.reason)
+    };
+    assert_eq!(verdict(&chain.message("alice", 1)), Ok(()));
+    // Of what only a state tells nothing is said.
+    assert_eq!(verdict(&chain.message("alice", 77)), Ok(()));
+    assert_eq!(verdict(&chain.transfer("bob", "alice", (99, 2), 1)), Ok(()));
+    let stolen = chain
+        .draft("alice", 1)
+        .sign(&[&common::key("bob")])
+        .unwrap();
+    assert_eq!(verdict(&stolen), Err(Reason::Identity));
+    let unsigned = chain.draft("alice", 1).with_witnesses(vec![]).unwrap();
+    assert_eq!(verdict(&unsigned), Err(Reason::SignatureMissing));
+    type Change = fn(&mut Draft);
+    let changes: [(Change, Reason); 4] = [
+        (|draft| draft.fee = 1, Reason::Fee),
+        (|draft| draft.payload = vec![0; 21], Reason::Limit),
+        (|draft| draft.expiry = draft.timestamp, Reason::Expired),
+        (|draft| draft.chain = ChainId::ZERO, Reason::Chain),
+    ];
+    for (change, reason) in changes {
+        assert_eq!(verdict(&chain.signed("alice", 1, change)), Err(reason));
+    }
+    // A chain that begins with a record isn't judged by the record's rules.
+    let imported = common::Chain::new(1, |fields| {
+        fields.import = Some(Import {
+            chain: "registry".to_owned(),
+            blocks: 3,
+            head: Digest::ZERO,
+            record: Digest::ZERO,
+        });
+    });
+    let message = imported.message("alice", 1);
+    assert_eq!(
+        check_by_specification(imported.spec(), &message, now),
+        Ok(())
+    );
 }

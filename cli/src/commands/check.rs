@@ -62,7 +62,7 @@ pub(crate) fn check(args: &Check, output: &Output) -> Result {
     output.print(&Value::Object(report));
     match (sound, invalid) {
         (false, _) => Err(Failure::Damaged),
-        (true, true) => Err(Failure::InvalidProof),
+        (true, true) => Err(Failure::InvalidVerdict),
         (true, false) => Ok(()),
     }
 }

@@ -1,13 +1,11 @@
 //! `get`: one transaction, one block, or the head.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
 use serde_json::{Value, json};
 
+use super::write_new;
 use crate::args::{BlockName, Get};
 use crate::describe;
 use crate::failure::{Failure, Result};
@@ -79,15 +77,6 @@ fn get_block(reader: &ChainReader, name: BlockName, output: &Output) -> Result {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result {
-    let place = || path.display().to_string();
-    let mut file = File::create_new(path).with_context(place)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(place)?;
-    Ok(())
 }
 
 fn answer_with(found: bool, answer: &Value, output: &Output) -> Result {

@@ -1,5 +1,6 @@
 //! The commands, one file each where they need one.
 
+mod chain_rules;
 mod check;
 mod copy;
 mod demo;
@@ -11,14 +12,19 @@ mod import;
 mod importer;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod produce;
 mod prove;
 mod prune;
 mod restore;
+mod show;
+mod spec;
 mod stages;
 mod store;
+mod tx;
 mod verify;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -26,7 +32,7 @@ use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 use hubledger_storage::opening::open_regular_or_given;
 
-use crate::args::Command;
+use crate::args::{Command, SpecCommand};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
@@ -36,6 +42,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Init(args) => store::init(&args, output),
         Command::Generate(args) => generate::generate(&args, output),
         Command::Keygen(args) => generate::keygen(&args, output),
+        Command::Spec(SpecCommand::Check(args)) => spec::check(&args, output),
+        Command::Tx(args) => tx::tx(&args, output),
+        Command::Produce(args) => produce::produce(&args, output),
+        Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),
         Command::Verify(args) => verify::verify(&args, output),
         Command::Get(args) => get::get(&args, output),
@@ -75,4 +85,14 @@ fn read_spec(path: &Path) -> Result<ChainSpec> {
 
 fn read_key(path: &Path) -> Result<KeyPair> {
     KeyPair::read_pem(path).map_err(|error| Failure::Failed(error.into()))
+}
+
+/// Writes a file where nothing is, and has it on the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> Result {
+    let place = || path.display().to_string();
+    let mut file = File::create_new(path).with_context(place)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(place)?;
+    Ok(())
 }

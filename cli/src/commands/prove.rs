@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
-use hubledger::model::{PAYLOAD_BYTES_MAX, Transaction};
 use hubledger::proof::{PROOF_BYTES_MAX, Proof, TransactionProof};
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use super::read_file;
 use crate::args::{Prove, VerifyProof};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, complain};
+use crate::transactions;
 
 pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
@@ -65,7 +65,7 @@ fn prove_transaction(args: &Prove, reader: &ChainReader) -> Result<TransactionPr
         return Ok(reader.carry(&proof, head)?);
     }
     if let Some(path) = &args.transaction {
-        let transaction = read_transaction(path)?;
+        let transaction = transactions::read_one(path)?;
         let height = match args.height {
             Some(height) => height,
             None => place(reader, &transaction.id().to_string())?.0,
@@ -88,15 +88,6 @@ fn place(reader: &ChainReader, name: &str) -> Result<(u64, Option<u32>)> {
         Lookup::Forgotten { below } => Err(LedgerError::Forgotten(below).into()),
         Lookup::Absent => Err(LedgerError::UnknownTransaction(name.to_owned()).into()),
     }
-}
-
-fn read_transaction(path: &Path) -> Result<Transaction> {
-    let place = || path.display().to_string();
-    // Names, numbers and the most witnesses take less than what is allowed beside the payload.
-    let limit = PAYLOAD_BYTES_MAX as u64 + 64 * 1024;
-    let bytes = read_file(path, limit)?;
-    Transaction::decode(bytes.into())
-        .map_err(|error| Failure::message(format!("{}: not a transaction: {error}", place())))
 }
 
 pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
@@ -148,7 +139,7 @@ fn refused(path: &Path, reason: &str, output: &Output) -> Result {
     let detail = format!("{}: {reason}", path.display());
     complain(&format!("invalid proof: {detail}"));
     output.print(&json!({ "verdict": "invalid", "reason": "proof", "detail": detail }));
-    Err(Failure::InvalidProof)
+    Err(Failure::InvalidVerdict)
 }
 
 /// A proof in either form; the inner error says why the bytes are none.

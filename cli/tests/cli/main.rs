@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod draft;
 mod job;
 mod kill;
 mod kill_retention;
@@ -11,9 +12,15 @@ mod memory;
 mod mpreg;
 mod pipes;
 mod places;
+mod produce;
+mod readme;
 mod retention;
 mod salvage;
+mod show;
 mod signals;
+mod spec;
 mod streams;
 mod support;
+mod tx;
+mod witnesses;
 mod words;

@@ -190,6 +190,12 @@ fn specifications_keys_policies_proofs_and_transactions_are_no_named_pipes() {
         "tx.bin",
         &[&prove[..], &["--transaction", "tx.bin"]].concat(),
     );
+    refused(path, "tx.bin", &["show", "tx.bin"]);
+    refused(path, "spec", &["spec", "check", "spec"]);
+    refused(path, "draft", &["tx", "--draft", "draft", "--unsigned"]);
+    ok(path, &["keygen", "--out", "hub.pem"]);
+    let produce = ["produce", "--store", "log:store", "--key", "hub.pem"];
+    refused(path, "tx.bin", &[&produce[..], &["tx.bin"]].concat());
     refused(
         path,
         "b.hlb.partial",

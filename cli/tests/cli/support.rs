@@ -1,7 +1,8 @@
 //! Running the program and reading its answers.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -42,6 +43,18 @@ pub(crate) fn ok(folder: &Path, args: &[&str]) -> Value {
     run.json
 }
 
+/// Runs `hubledger --json ARGS` with `input` on standard input.
+pub(crate) fn fed(folder: &Path, args: &[&str], input: &[u8]) -> Output {
+    let mut child = program(folder, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 pub(crate) fn program(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hubledger"));
     command
@@ -67,4 +80,81 @@ pub(crate) fn generate(folder: &Path, name: &str, transactions: u32, per_block: 
             name,
         ],
     )
+}
+
+/// A moment after the genesis of [`specification`], for what is made at a fixed time.
+pub(crate) const THEN: &str = "2025-06-01T12:00:00Z";
+
+/// The public key in `NAME.pem`, which is made if it isn't there.
+pub(crate) fn key(folder: &Path, name: &str) -> String {
+    let (file, public) = (format!("{name}.pem"), folder.join(format!("{name}.key")));
+    if !public.exists() {
+        let made = ok(folder, &["keygen", "--out", &file]);
+        std::fs::write(&public, made["public_key"].as_str().unwrap()).unwrap();
+    }
+    std::fs::read_to_string(public).unwrap()
+}
+
+/// Writes `own.toml`, whose authorities seal with `NAME.pem`; `head` goes into its table of the consensus, `more` behind it.
+pub(crate) fn specification(folder: &Path, authorities: &[&str], head: &str, more: &str) {
+    let mut text = format!(
+        "name = \"own\"\ngenesis_time = 1_700_000_000_000_000\n[consensus]\nkind = \"proof_of_authority\"\n{head}\n"
+    );
+    for name in authorities {
+        let key = key(folder, name);
+        text.push_str(&format!(
+            "[[consensus.authorities]]\nname = \"{name}\"\nkey = \"{key}\"\n"
+        ));
+    }
+    text.push_str(more);
+    std::fs::write(folder.join("own.toml"), text).unwrap();
+}
+
+/// A folder with the store `sqlite:own.db`, whose blocks `hub` seals, and with `more` in its specification.
+pub(crate) fn own_chain(more: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    specification(folder.path(), &["hub"], "", more);
+    let init = ["init", "--store", OWN, "--spec", "own.toml"];
+    ok(folder.path(), &init);
+    folder
+}
+
+/// The store of [`own_chain`].
+pub(crate) const OWN: &str = "sqlite:own.db";
+
+/// The options of a message from `sender`, signed with its key.
+pub(crate) fn message<'a>(
+    folder: &Path,
+    sender: &'a str,
+    pem: &'a str,
+    more: &[&'a str],
+) -> Vec<&'a str> {
+    key(folder, pem.trim_end_matches(".pem"));
+    let fields = [
+        "tx",
+        "--operation",
+        "message",
+        "--sender",
+        sender,
+        "--receiver",
+        "bob",
+    ];
+    let signed = ["--key", pem, "--at", THEN];
+    [&fields[..], &signed, more].concat()
+}
+
+/// Makes a message from `sender` in `file`, by the rules of [`OWN`].
+pub(crate) fn send(folder: &Path, sender: &str, file: &str, more: &[&str]) -> Value {
+    let pem = format!("{sender}.pem");
+    let into = ["--store", OWN, "--out", file];
+    ok(
+        folder,
+        &message(folder, sender, &pem, &[&into[..], more].concat()),
+    )
+}
+
+/// The options that make a block of `files` in [`OWN`].
+pub(crate) fn produce<'a>(files: &[&'a str]) -> Vec<&'a str> {
+    let produce = ["produce", "--store", OWN, "--key", "hub.pem", "--at", THEN];
+    [&produce[..], files].concat()
 }

@@ -135,6 +135,17 @@ pub struct Witness {
     pub signature: Signature,
 }
 
+impl Witness {
+    /// The native witness of whoever holds `key`.
+    fn by(key: &KeyPair, message: &[u8]) -> Self {
+        Self {
+            scheme: Scheme::Native,
+            key: key.public_key(),
+            signature: key.sign(message),
+        }
+    }
+}
+
 /// The body of a transaction, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -170,11 +181,7 @@ impl Draft {
     pub fn sign(&self, keys: &[&KeyPair]) -> Result<Transaction, FieldError> {
         let body = self.encode()?;
         let message = signed_message(&id(&body));
-        let witnesses = keys.iter().map(|key| Witness {
-            scheme: Scheme::Native,
-            key: key.public_key(),
-            signature: key.sign(&message),
-        });
+        let witnesses = keys.iter().map(|key| Witness::by(key, &message));
         assemble(&body, witnesses.collect())
     }
 
@@ -280,6 +287,33 @@ impl Transaction {
         reader.finish("transaction")?;
         let id = id(&bytes[4..layout.witness()]);
         Ok(Self { bytes, id, layout })
+    }
+
+    /// Reads transactions that lie one after the other, as in a block's body. O(length); each takes at least
+    /// [`TRANSACTION_BYTES_MIN`](super::TRANSACTION_BYTES_MIN) bytes of the input, so what is allocated is bounded by it.
+    ///
+    /// # Errors
+    /// Anything but canonical encodings of valid transactions.
+    pub fn decode_all(bytes: &Bytes) -> Result<Vec<Self>, DecodeError> {
+        let (mut transactions, mut offset) = (Vec::new(), 0);
+        while offset < bytes.len() {
+            let (transaction, end) = Self::decode_at(bytes, offset)?;
+            transactions.push(transaction);
+            offset = end;
+        }
+        Self::identify(&mut transactions);
+        Ok(transactions)
+    }
+
+    /// The same transaction, signed by `keys` too: its id stays, and so do the witnesses that it has.
+    ///
+    /// # Errors
+    /// A key that has signed already, more than [`WITNESSES_MAX`] witnesses.
+    pub fn signed_also_by(&self, keys: &[&KeyPair]) -> Result<Self, FieldError> {
+        let message = self.signed_message();
+        let more = keys.iter().map(|key| Witness::by(key, &message));
+        let witnesses = self.witnesses().chain(more).collect();
+        assemble(&self.bytes[4..self.layout.witness()], witnesses)
     }
 
     /// Reads the transaction that begins at `offset` of `body` and returns the offset after it. The id is yet to be set by
@@ -616,6 +650,54 @@ fn read_witness(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn draft() -> Draft {
+        Draft {
+            kind: Kind::Native,
+            chain: ChainId::ZERO,
+            sender: "alice".to_owned(),
+            receiver: "bob".to_owned(),
+            operation: Operation::Message,
+            amount: 0,
+            payload: b"hello".to_vec(),
+            timestamp: 1,
+            expiry: 0,
+            fee: 0,
+            nonce: 1,
+        }
+    }
+
+    #[test]
+    fn signing_one_after_the_other_is_signing_together() {
+        let keys = [1, 2, 3].map(|n| KeyPair::from_seed(&[n; 32]));
+        let together = draft().sign(&[&keys[0], &keys[1], &keys[2]]);
+        let together = together.expect("three keys");
+        let mut apart = draft().with_witnesses(Vec::new()).expect("unsigned");
+        for key in keys.iter().rev() {
+            apart = apart.signed_also_by(&[key]).expect("a new key");
+        }
+        assert_eq!(apart, together);
+        let twice = apart
+            .signed_also_by(&[&keys[1]])
+            .expect_err("signed already");
+        assert_eq!(twice.to_string(), "witness: a key signs twice");
+    }
+
+    #[test]
+    fn transactions_one_after_the_other_are_all_read_or_the_place_is_named() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let numbered = |nonce| Draft { nonce, ..draft() }.sign(&[&key]);
+        let all: Vec<Transaction> = (1..4).map(|n| numbered(n).expect("sound")).collect();
+        let bytes: Vec<u8> = all.iter().flat_map(|one| one.bytes().to_vec()).collect();
+        let read = Transaction::decode_all(&bytes.clone().into()).expect("sound");
+        assert_eq!(read, all);
+        let ids = |all: &[Transaction]| all.iter().map(Transaction::id).collect::<Vec<_>>();
+        assert_eq!(ids(&read), ids(&all));
+        let third = all[0].bytes().len() + all[1].bytes().len();
+        let cut = Bytes::from(bytes).slice(..third + 3);
+        let error = Transaction::decode_all(&cut).expect_err("cut");
+        assert_eq!(error.offset, third);
+    }
 
     #[test]
     fn no_transaction_within_the_limits_is_longer_than_the_longest() {

@@ -11,6 +11,7 @@ mod authority;
 mod check;
 mod encoding;
 mod toml;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -121,6 +121,19 @@ impl ChainSpec {
         })
     }
 
+    /// Reads a specification that may contradict itself, with its [contradictions](SpecFields::contradictions), each with the
+    /// line of its field: for whoever wants to know of all of them at once.
+    ///
+    /// # Errors
+    /// As [`ChainSpec::from_toml`], but for contradictions.
+    pub fn examine_toml(text: &str) -> Result<(Self, Vec<FieldError>), FieldError> {
+        let spec = Self::build(SpecFields::from_toml(text)?);
+        let spec = spec.map_err(|problem| placed(problem, text))?;
+        let found = contradictions(&spec).into_iter();
+        let found = found.map(|problem| placed(problem, text)).collect();
+        Ok((spec, found))
+    }
+
     /// The specification of fields that were read from `text`, if they don't contradict each other.
     fn from_fields(fields: SpecFields, text: &str) -> Result<Self, FieldError> {
         let spec = Self::build(fields).map_err(|problem| placed(problem, text))?;
@@ -134,6 +147,13 @@ impl ChainSpec {
     /// itself; [`SpecFields::from_toml`] reads the same fields in any case.
     #[must_use]
     pub fn to_toml(&self) -> String {
+        ::toml::to_string(&**self).expect("strings, integers and tables always have a TOML form")
+    }
+}
+
+/// In the form of the TOML text: the same fields in the same order, with every default written out.
+impl Serialize for SpecFields {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let spec = SpecToml {
             name: self.name.clone(),
             genesis_time: self.genesis_time,
@@ -143,7 +163,7 @@ impl ChainSpec {
             accounts: self.accounts.clone(),
             import: self.import.clone(),
         };
-        ::toml::to_string(&spec).expect("strings, integers and tables always have a TOML form")
+        spec.serialize(serializer)
     }
 }
 

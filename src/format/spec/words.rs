@@ -1,0 +1,301 @@
+//! What the fields of a specification mean for its chain, in words for people, and what may surprise them.
+
+use std::collections::HashSet;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::{Consensus, Identity, Limits, ProofOfAuthority, Rules, SpecFields};
+use crate::clock::TIME_US_MAX;
+use crate::format::codec::FieldError;
+
+/// A genesis before this moment of 2001 is more likely in seconds or milliseconds than meant.
+const GENESIS_US_LIKELY: u64 = 1_000_000_000_000_000;
+
+/// Clocks of machines that are kept right differ by less than this …
+const DRIFT_US_LIKELY_MIN: u64 = 1_000_000;
+/// … and a chain that allows more than a day has no use of its limit.
+const DRIFT_US_LIKELY_MAX: u64 = 24 * 60 * 60 * 1_000_000;
+
+impl SpecFields {
+    /// Every field, by its path in TOML, with a sentence that says what it means for the chain. O(accounts).
+    #[must_use]
+    pub fn in_words(&self) -> Vec<(&'static str, String)> {
+        let mut words = vec![
+            (
+                "name",
+                format!(
+                    "The chain is called {:?}; only its id tells it from others.",
+                    self.name
+                ),
+            ),
+            (
+                "genesis_time",
+                format!(
+                    "Block 0 is of {}, and every block is later than the one before.",
+                    time(self.genesis_time)
+                ),
+            ),
+            ("consensus", consensus(&self.consensus)),
+        ];
+        words.extend(limits(&self.limits));
+        words.extend(rules(&self.rules));
+        words.push(("accounts", accounts(self)));
+        if let Some(import) = &self.import {
+            let text = format!(
+                "The chain begins with the record of MPREG's chain {:?}, at heights 1 to {}; native blocks come after it.",
+                import.chain, import.blocks
+            );
+            words.push(("import", text));
+        }
+        words
+    }
+
+    /// What is allowed, and yet may not be meant; `now_us` is the time in microseconds since the Unix epoch. For
+    /// [contradictions](SpecFields::contradictions) there is another function. O(accounts).
+    #[must_use]
+    pub fn warnings(&self, now_us: u64) -> Vec<FieldError> {
+        let found = [
+            warn_of_genesis(self, now_us),
+            warn_of_consensus(&self.consensus),
+            warn_of_identity(self),
+            warn_of_missing_witnesses(&self.rules),
+            warn_of_fees(self),
+            warn_of_drift(&self.rules),
+            warn_of_accounts(self),
+        ];
+        let found = found.into_iter().flatten();
+        found
+            .map(|(field, problem)| FieldError::new(field, problem))
+            .collect()
+    }
+}
+
+type Warning = Option<(&'static str, String)>;
+
+fn time(us: u64) -> String {
+    match us {
+        0..=TIME_US_MAX => {
+            let time = UNIX_EPOCH + Duration::from_micros(us);
+            humantime::format_rfc3339(time).to_string()
+        }
+        _ => format!("{us} µs since the Unix epoch, which is beyond the year 9999"),
+    }
+}
+
+fn duration(us: u64) -> String {
+    humantime::format_duration(Duration::from_micros(us)).to_string()
+}
+
+/// `1 witness`, `2 witnesses`.
+fn count(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {many}"),
+    }
+}
+
+fn consensus(consensus: &Consensus) -> String {
+    match consensus {
+        Consensus::ProofOfAuthority(parameters) => authorities(parameters),
+    }
+}
+
+fn authorities(parameters: &ProofOfAuthority) -> String {
+    let listed = parameters.authorities.len() as u64;
+    let all = count(listed, "authority", "authorities");
+    match (listed, parameters.round_robin) {
+        (0, _) => "Proof of authority without an authority: nobody seals blocks.".to_owned(),
+        (1, _) => format!("Proof of authority: {all} seals every block."),
+        (_, true) => {
+            format!(
+                "Proof of authority: {all} seal blocks, one after the other as they are listed."
+            )
+        }
+        (_, false) => format!("Proof of authority: each of {all} seals blocks at any time."),
+    }
+}
+
+fn limits(limits: &Limits) -> [(&'static str, String); 6] {
+    let Limits {
+        transactions_max,
+        body_bytes_max,
+        payload_bytes_max,
+        name_bytes_max,
+        clock_entries_max,
+        witnesses_max,
+    } = limits;
+    let transactions = count((*transactions_max).into(), "transaction", "transactions");
+    let witnesses = count((*witnesses_max).into(), "witness", "witnesses");
+    let entries = count((*clock_entries_max).into(), "entry", "entries");
+    [
+        (
+            "limits.transactions_max",
+            format!("A block holds at most {transactions}."),
+        ),
+        (
+            "limits.body_bytes_max",
+            format!("The transactions of a block take at most {body_bytes_max} bytes together."),
+        ),
+        (
+            "limits.payload_bytes_max",
+            format!("A transaction's payload has at most {payload_bytes_max} bytes."),
+        ),
+        (
+            "limits.name_bytes_max",
+            format!("A name has at most {name_bytes_max} bytes."),
+        ),
+        (
+            "limits.clock_entries_max",
+            format!("A block's vector clock has at most {entries}."),
+        ),
+        (
+            "limits.witnesses_max",
+            format!("A transaction has at most {witnesses}, each a key with its signature."),
+        ),
+    ]
+}
+
+fn rules(rules: &Rules) -> [(&'static str, String); 6] {
+    let identity = match rules.identity {
+        Identity::Open => "Anybody can send under any name.",
+        Identity::Pinned => {
+            "A name belongs to the keys that signed its first transaction, or that are listed here."
+        }
+        Identity::Key => {
+            "A sender's name is its public key in hexadecimal, so that nobody else can use it."
+        }
+    };
+    let witnesses = match rules.witnesses_min {
+        0 => "A transaction needs no witness.".to_owned(),
+        least => {
+            let witnesses = count(least.into(), "witness", "witnesses");
+            format!("A transaction needs at least {witnesses}.")
+        }
+    };
+    let balances = match rules.balances {
+        true => {
+            "Balances are kept: a transfer moves its amount, and the fee goes to the block's producer."
+        }
+        false => "No balances are kept: amounts and fees are written down, and nothing moves.",
+    };
+    let drift = duration(rules.clock_drift_max_us);
+    let advance = rules.clock_advance_max;
+    [
+        ("rules.identity", identity.to_owned()),
+        ("rules.witnesses_min", witnesses),
+        ("rules.balances", balances.to_owned()),
+        (
+            "rules.fee_min",
+            format!("A transaction's fee is at least {}.", rules.fee_min),
+        ),
+        (
+            "rules.clock_drift_max_us",
+            format!(
+                "A block may be {drift} ahead of the clock of whoever checks it, and a transaction as far ahead of its block."
+            ),
+        ),
+        (
+            "rules.clock_advance_max",
+            format!(
+                "A block may advance another node's entry in the vector clock by {advance} at most."
+            ),
+        ),
+    ]
+}
+
+fn accounts(fields: &SpecFields) -> String {
+    // Within the format's limits the sum fits.
+    let balances = fields.accounts.values().map(|account| account.balance);
+    let total = balances.fold(0, u64::saturating_add);
+    match (fields.accounts.len() as u64, fields.rules.balances) {
+        (0, _) => "No account exists from genesis on.".to_owned(),
+        (listed, false) => {
+            let accounts = count(listed, "account exists", "accounts exist");
+            format!("{accounts} from genesis on.")
+        }
+        (listed, true) => {
+            let accounts = count(listed, "account exists", "accounts exist");
+            format!("{accounts} from genesis on; all balances add up to {total}, now and ever.")
+        }
+    }
+}
+
+fn warn_of_genesis(fields: &SpecFields, now_us: u64) -> Warning {
+    let genesis = fields.genesis_time;
+    let problem = if genesis < GENESIS_US_LIKELY {
+        format!("{genesis} µs is {}; is it in another unit?", time(genesis))
+    } else if genesis > now_us.saturating_add(fields.rules.clock_drift_max_us) {
+        format!(
+            "{} is to come: until then every block is refused as too far ahead",
+            time(genesis)
+        )
+    } else {
+        return None;
+    };
+    Some(("genesis_time", problem))
+}
+
+fn warn_of_consensus(consensus: &Consensus) -> Warning {
+    match consensus {
+        Consensus::ProofOfAuthority(parameters) => {
+            let is_shared = parameters.round_robin && parameters.authorities.len() > 1;
+            let problem = "while one authority is away, the chain stands still at its turn";
+            is_shared.then(|| ("consensus.round_robin", problem.to_owned()))
+        }
+    }
+}
+
+fn warn_of_identity(fields: &SpecFields) -> Warning {
+    let problem = "under \"open\" anybody can send, and spend, under any name";
+    let is_open = fields.rules.identity == Identity::Open;
+    is_open.then(|| ("rules.identity", problem.to_owned()))
+}
+
+fn warn_of_missing_witnesses(rules: &Rules) -> Warning {
+    // Under "key" nothing is valid that the sender's key didn't sign.
+    let may_lack = rules.witnesses_min == 0 && rules.identity != Identity::Key;
+    let problem = "0 witnesses: transactions that nobody signed are valid";
+    may_lack.then(|| ("rules.witnesses_min", problem.to_owned()))
+}
+
+fn warn_of_fees(fields: &SpecFields) -> Warning {
+    let fee = fields.rules.fee_min;
+    if !fields.rules.balances && fee > 0 {
+        let problem =
+            format!("a fee of {fee} is asked for, but rules.balances is off and nobody pays it");
+        return Some(("rules.fee_min", problem));
+    }
+    let nobody_holds = fields.accounts.values().all(|account| account.balance == 0);
+    let problem = "balances are kept, but no account holds anything: nothing can ever be moved";
+    (fields.rules.balances && nobody_holds).then(|| ("rules.balances", problem.to_owned()))
+}
+
+fn warn_of_drift(rules: &Rules) -> Warning {
+    let drift = rules.clock_drift_max_us;
+    let problem = match drift {
+        0..DRIFT_US_LIKELY_MIN => {
+            "hubs whose clocks differ by more would refuse each other's blocks; is it in another unit?"
+        }
+        DRIFT_US_LIKELY_MIN..=DRIFT_US_LIKELY_MAX => return None,
+        _ => "a block may be so far ahead, and all later ones have to be later still",
+    };
+    let problem = format!("{}: {problem}", duration(drift));
+    Some(("rules.clock_drift_max_us", problem))
+}
+
+fn warn_of_accounts(fields: &SpecFields) -> Warning {
+    if fields.rules.identity != Identity::Pinned {
+        return None;
+    }
+    let bound: HashSet<&str> = fields.consensus.bound().map(|(name, _)| name).collect();
+    let accounts = fields.accounts.iter();
+    let mut keyless =
+        accounts.filter(|(name, account)| account.key.is_none() && !bound.contains(name.as_str()));
+    let (name, _) = keyless.next()?;
+    let others = match keyless.count() {
+        0 => String::new(),
+        others => format!(" (and {others} others)"),
+    };
+    let problem =
+        format!("{name:?}{others} names no key: it belongs to whoever signs first under that name");
+    Some(("accounts", problem))
+}
