@@ -4,7 +4,7 @@
 //! Rows of the same workload, size and share are contestants that took turns with each other.
 
 mod contestants;
-mod ratios;
+mod measure;
 mod workload;
 
 use std::fmt;
@@ -14,17 +14,18 @@ use clap::Args;
 use hubledger_signatures::{Path, Settings, Verifier};
 use serde_json::json;
 
+pub(crate) use self::contestants::Calls;
 use self::contestants::{
-    Calls, Entrant, Keys, aws_lc_single, dalek_batch, dalek_single, ours, ring_single, zebra_batch,
+    Checker, Keys, aws_lc_single, dalek_batch, dalek_single, ours, ring_single, zebra_batch,
 };
-use self::ratios::one_percent;
-pub(crate) use self::ratios::{Sizes, measure_ratios, ratios};
+use self::measure::one_percent;
+pub(crate) use self::measure::{Bench, Case, Peer, Sizes, Test};
 use self::workload::{Stream, Workload};
 use crate::machine::{Machine, TOOLCHAIN, date, headline};
 use crate::ratios::percent;
 use crate::statistics::rounded;
 use crate::table::Table;
-use crate::turns::{Contestant, Effort, Figures, measure};
+use crate::turns::{Effort, Figures, measure};
 
 /// The arguments of `signatures`.
 #[derive(Debug, Args)]
@@ -182,12 +183,13 @@ fn measure_rows(extent: &Extent) -> Result<Vec<Row>> {
         for &n in extent.sizes {
             for &share in extent.shares {
                 let Some(bad) = share.of(n) else { continue };
-                let entrants = entrants(extent, workload, keys, n, bad)?;
-                let threads: Vec<usize> = entrants.iter().map(|entrant| entrant.threads).collect();
-                let mut contestants: Vec<Box<dyn Contestant + '_>> = Vec::new();
-                for entrant in entrants {
-                    contestants.push(Box::new(entrant));
-                }
+                let checkers = checkers(extent, keys, n)?;
+                let threads: Vec<usize> = checkers.iter().map(|checker| checker.threads).collect();
+                // Short passes of small batches, so that turns are short where much is to be measured.
+                let span = n.max(workload.len() / 4);
+                let stream = || Stream::new(workload, n, span, bad);
+                let contestants = checkers.into_iter().map(|checker| checker.on(stream()));
+                let mut contestants: Vec<_> = contestants.collect();
                 let figures = measure(&mut contestants, extent.effort)?;
                 let figures = threads.into_iter().zip(figures);
                 rows.extend(figures.map(|(threads, figures)| Row {
@@ -203,14 +205,8 @@ fn measure_rows(extent: &Extent) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Who checks batches of `n` with so many bad ones. Single verifications are measured where `n` is 1.
-fn entrants<'w>(
-    extent: &Extent,
-    workload: &'w Workload,
-    keys: Keys,
-    n: usize,
-    bad: usize,
-) -> Result<Vec<Entrant<'w>>> {
+/// Who checks batches of `n`. Single verifications are measured where `n` is 1.
+fn checkers(extent: &Extent, keys: Keys, n: usize) -> Result<Vec<Checker>> {
     let mut checkers = Vec::new();
     for &path in &extent.paths {
         checkers.push(ours(path, 1, keys, Calls::Batch)?);
@@ -223,12 +219,7 @@ fn entrants<'w>(
     if n == 1 {
         checkers.extend([dalek_single(keys), ring_single(), aws_lc_single(keys)]);
     }
-    // Short passes of small batches, so that turns are short where much is to be measured.
-    let span = n.max(workload.len() / 4);
-    let entrants = checkers.into_iter();
-    let entrants =
-        entrants.map(|checker| Entrant::new(checker, Stream::new(workload, n, span, bad)));
-    Ok(entrants.collect())
+    Ok(checkers)
 }
 
 fn to_json(machine: &Machine, rows: &[Row]) -> serde_json::Value {

@@ -1,4 +1,4 @@
-//! What a ratio is, and what has been measured of it.
+//! What a ratio is, and what has been measured of it. The registry lists them all; each area measures its own.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn words(self) -> &'static str {
+    /// The words for it in records.
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Speed => "times as fast",
             Self::Cost => "times as long",
@@ -31,8 +32,14 @@ impl Kind {
         }
     }
 
+    /// What is wanted: `>= 2`, or `<= 2` where less is better.
+    pub(crate) fn wanted(self, goal: f64) -> String {
+        let sign = if self.is_more_better() { ">=" } else { "<=" };
+        format!("{sign} {goal}")
+    }
+
     /// What the explanation of a ratio begins with.
-    pub(super) const fn prefix(self) -> &'static str {
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Speed | Self::Share => "",
             Self::Cost => "Cost: ",
@@ -42,13 +49,13 @@ impl Kind {
     }
 
     /// Whether at least the goal is wanted, rather than at most.
-    pub(super) const fn is_more_better(self) -> bool {
+    pub(crate) const fn is_more_better(self) -> bool {
         matches!(self, Self::Speed | Self::Share)
     }
 }
 
 /// A ratio that is measured.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Ratio {
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,
@@ -58,13 +65,9 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// What is wanted, in words.
-    pub(super) fn wanted(&self) -> Option<String> {
-        let words = match self.kind.is_more_better() {
-            true => "at least",
-            false => "at most",
-        };
-        self.goal.map(|goal| format!("{words} {goal}"))
+    /// What is wanted, if anything is.
+    pub(crate) fn wanted(&self) -> Option<String> {
+        self.goal.map(|goal| self.kind.wanted(goal))
     }
 }
 
@@ -108,6 +111,36 @@ pub(crate) struct Stated {
     pub(crate) us_per_item: f64,
 }
 
+impl Evidence {
+    /// Two contestants that took turns, of which nothing else was seen.
+    pub(crate) fn turns(n: usize, first: Figures, second: Figures) -> Self {
+        Self::Turns {
+            n,
+            first,
+            second,
+            more: Map::new(),
+        }
+    }
+
+    /// A contestant against what somebody else stated.
+    pub(crate) fn stated(n: usize, first: Figures, second: Stated) -> Self {
+        Self::Stated {
+            n,
+            first,
+            second,
+            more: Map::new(),
+        }
+    }
+
+    /// The same with something else that was seen. Figures by themselves hold all of it already.
+    pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
+        if let Self::Turns { more, .. } | Self::Stated { more, .. } = &mut self {
+            more.insert(key.to_owned(), value);
+        }
+        self
+    }
+}
+
 impl Measured {
     /// The ratio of the medians, or the figure.
     pub(crate) fn value(&self) -> Option<f64> {
@@ -125,7 +158,7 @@ impl Measured {
     }
 
     /// The figures whose times are divided: the first by the second.
-    pub(super) fn sides<'f>(&self, first: &'f Figures, second: &'f Figures) -> [&'f Figures; 2] {
+    pub(crate) fn sides<'f>(&self, first: &'f Figures, second: &'f Figures) -> [&'f Figures; 2] {
         match self.ratio.kind {
             Kind::Speed => [second, first],
             Kind::Cost | Kind::Share | Kind::Mebibytes | Kind::Milliseconds => [first, second],
@@ -133,7 +166,7 @@ impl Measured {
     }
 
     /// Everything that is known about it.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut record = Map::new();
         let mut put = |key: &str, value: Value| record.insert(key.to_owned(), value);
         put("meaning", json!(self.ratio.meaning));
@@ -193,6 +226,7 @@ pub(crate) fn figures_json(figures: &Figures) -> Value {
         "us_per_item": spread_json(&figures.spread()),
         "wall_us_per_item": rounded(figures.wall().median),
         "processor_us_per_item": rounded(figures.processor().median),
+        "first_pass_us_per_item": rounded(figures.first_pass()),
         "turns_wall_us_per_item": all_rounded(figures.all_wall()),
         "turns_processor_us_per_item": all_rounded(figures.all_processor()),
     })
