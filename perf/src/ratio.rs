@@ -32,9 +32,31 @@ impl Kind {
         }
     }
 
-    /// What is wanted: `>= 2`, or `<= 2` where less is better.
+    /// The kind of these words.
+    pub(crate) fn from_words(words: &str) -> Option<Self> {
+        let mut all = [
+            Self::Speed,
+            Self::Cost,
+            Self::Share,
+            Self::Mebibytes,
+            Self::Milliseconds,
+        ]
+        .into_iter();
+        all.find(|kind| kind.words() == words)
+    }
+
+    /// By which part of the goal a value falls short of it; none if it doesn't.
+    pub(crate) fn shortfall(self, value: f64, goal: f64) -> Option<f64> {
+        let short = match self.is_more_better() {
+            true => goal - value,
+            false => value - goal,
+        };
+        (short > 0.0).then_some(short / goal)
+    }
+
+    /// What is wanted: `≥ 2`, or `≤ 2` where less is better.
     pub(crate) fn wanted(self, goal: f64) -> String {
-        let sign = if self.is_more_better() { ">=" } else { "<=" };
+        let sign = if self.is_more_better() { "≥" } else { "≤" };
         format!("{sign} {goal}")
     }
 
@@ -62,6 +84,8 @@ pub(crate) struct Ratio {
     /// At least this is wanted of a speed or share, at most this of a cost or amount.
     pub(crate) goal: Option<f64>,
     pub(crate) meaning: &'static str,
+    /// What is done and beside whom, in a few words, if the report shows it first.
+    pub(crate) headline: Option<(&'static str, &'static str)>,
 }
 
 impl Ratio {
@@ -245,4 +269,25 @@ pub(crate) fn spread_json(spread: &Spread) -> Value {
         "upper_quartile": rounded(spread.upper_quartile),
         "least": rounded(spread.least),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortfall_is_a_part_of_the_goal_in_the_direction_of_the_kind() {
+        assert_eq!(Kind::Speed.shortfall(3.0, 4.0), Some(0.25));
+        assert_eq!(Kind::Speed.shortfall(4.0, 4.0), None);
+        assert_eq!(Kind::Cost.shortfall(1.5, 1.0), Some(0.5));
+        assert_eq!(Kind::Milliseconds.shortfall(9.0, 10.0), None);
+    }
+
+    #[test]
+    fn kinds_are_read_from_records_by_their_words() {
+        for kind in [Kind::Speed, Kind::Cost, Kind::Mebibytes] {
+            assert_eq!(Kind::from_words(kind.words()), Some(kind));
+        }
+        assert_eq!(Kind::from_words("furlongs"), None);
+    }
 }

@@ -39,9 +39,23 @@ const fn goal(kind: Kind, least: &[f64], most: &[f64]) -> Option<f64> {
     }
 }
 
-/// Entries of the form `key: kind, goal if there is one, area(test), "meaning";`
+/// What is done and beside whom. Pictures are of speeds alone; anything else doesn't compile.
+const fn headline(
+    kind: Kind,
+    words: &[(&'static str, &'static str)],
+) -> Option<(&'static str, &'static str)> {
+    match (words, kind) {
+        ([], _) => None,
+        ([words], Kind::Speed) => Some(*words),
+        _ => panic!("only speeds are shown first"),
+    }
+}
+
+/// Entries of the form `key: kind, goal if there is one, area(test), "meaning";`. What the report shows first has a few words for what is
+/// done and beside whom, short enough for a narrow screen.
 macro_rules! ratios {
-    ($($key:ident: $kind:ident $(>= $least:literal)? $(<= $most:literal)?, $area:ident($test:expr), $meaning:literal;)*) => {
+    ($($key:ident: $kind:ident $(>= $least:literal)? $(<= $most:literal)?, $area:ident($test:expr), $meaning:literal
+        $(, first $what:literal beside $peer:literal)?;)*) => {
         /// All of them, the most important of each area first.
         pub(crate) static ENTRIES: &[Entry] = &[$(Entry {
             ratio: Ratio {
@@ -49,6 +63,7 @@ macro_rules! ratios {
                 kind: Kind::$kind,
                 goal: const { goal(Kind::$kind, &[$($least)?], &[$($most)?]) },
                 meaning: $meaning,
+                headline: headline(Kind::$kind, &[$(($what, $peer))?]),
             },
             test: Test::$area($test),
         }),*];
@@ -59,13 +74,16 @@ const ROCKS: &str = "plain-rocksdb-indexed";
 
 ratios! {
     hub_over_dalek_batch: Speed >= 5.5, Signatures(Batch(Hub, Dalek)),
-        "Workload H (64 senders whose keys are known), our batch against ed25519-dalek's, n = 8192.";
+        "Workload H (64 senders whose keys are known), our batch against ed25519-dalek's, n = 8192.",
+        first "A hub's signatures" beside "ed25519-dalek";
     cold_over_dalek_batch: Speed >= 3.6, Signatures(Batch(Cold, Dalek)),
-        "Workload D (all keys different, none seen before; both sides decompress them), n = 8192.";
+        "Workload D (all keys different, none seen before; both sides decompress them), n = 8192.",
+        first "Signatures, keys unknown" beside "ed25519-dalek";
     warm_over_dalek_batch: Speed >= 3.8, Signatures(Batch(Warm, Dalek)),
         "Workload C (all keys different, all seen before; dalek's are decompressed beforehand), n = 8192.";
     hub_over_zebra: Speed >= 3.5, Signatures(Batch(Hub, Zebra)),
-        "Workload H against ed25519-zebra's batch, which takes keys as bytes, n = 8192.";
+        "Workload H against ed25519-zebra's batch, which takes keys as bytes, n = 8192.",
+        first "A hub's signatures" beside "ed25519-zebra";
     warm_over_zebra: Speed, Signatures(Batch(Warm, Zebra)),
         "Workload C against ed25519-zebra's batch, which takes keys as bytes, n = 8192.";
     cold_over_zebra: Speed, Signatures(Batch(Cold, Zebra)),
@@ -79,7 +97,8 @@ ratios! {
          want the cores.";
     single_cached_over_dalek_single: Speed >= 1.0, Signatures(Single(Hub, Calls::Single)),
         "One signature at a time under known keys, with the tables that the default settings keep for them, \
-         against ed25519-dalek's `verify` with a key that is decompressed beforehand.";
+         against ed25519-dalek's `verify` with a key that is decompressed beforehand.",
+        first "Signatures, one by one" beside "ed25519-dalek";
     single_untabled_over_dalek_single: Speed, Signatures(Single(Hub, Calls::SingleWithoutTables)),
         "The same without tables.";
     single_cold_over_dalek_single: Speed, Signatures(Single(Cold, Calls::SingleWithoutTables)),
@@ -99,13 +118,17 @@ ratios! {
 
     // Those of the same stores stand together, because stores are kept from one ratio to the next.
     log_append_over_plain_file: Speed >= 0.6, Storage(Append("log", "plain-file")),
-        "Appending with index, log: against one file with a CRC32C for each block and the same syncs.";
+        "Appending with index, log: against one file with a CRC32C for each block and the same syncs.",
+        first "Append to log:, indexed" beside "a plain file";
     log_append_over_plain_rocksdb_indexed: Speed >= 6.0, Storage(Append("log", ROCKS)),
-        "Appending with index, log: against RocksDB with its defaults and an index of 32-byte ids.";
+        "Appending with index, log: against RocksDB with its defaults and an index of 32-byte ids.",
+        first "Append to log:" beside "RocksDB";
     rocksdb_append_over_plain_rocksdb_indexed: Speed >= 1.5, Storage(Append("rocksdb", ROCKS)),
-        "The same, rocksdb: against plain RocksDB.";
+        "The same, rocksdb: against plain RocksDB.",
+        first "Append to rocksdb:" beside "RocksDB";
     sqlite_append_over_plain_sqlite_indexed: Speed >= 2.5, Storage(Append("sqlite", "plain-sqlite-indexed")),
-        "The same, sqlite: against plain SQLite in WAL mode.";
+        "The same, sqlite: against plain SQLite in WAL mode.",
+        first "Append to sqlite:" beside "SQLite";
     log_append_over_plain_rocksdb: Speed, Storage(Append("log", "plain-rocksdb")),
         "Appending with index, log: against plain RocksDB that keeps no index.";
     log_append_over_plain_sqlite: Speed, Storage(Append("log", "plain-sqlite")),
@@ -119,7 +142,8 @@ ratios! {
          many; index files that are merged meanwhile included.";
     log_lookup_over_plain_rocksdb_indexed: Speed >= 3.0, Storage(LookUpLarge(Present, "log", ROCKS)),
         "Looking up random ids that are there, warm, in the full size (ten times as many with --large), log: \
-         against plain RocksDB.";
+         against plain RocksDB.",
+        first "Look up ids in log:" beside "RocksDB";
     log_miss_over_plain_rocksdb_indexed: Speed >= 1.0, Storage(LookUpLarge(Absent, "log", ROCKS)),
         "The same with ids that are not there; RocksDB has a Bloom filter of ten bits.";
     log_lookup_over_plain_sqlite_indexed: Speed, Storage(LookUp(Present, "log", "plain-sqlite-indexed")),
@@ -184,21 +208,26 @@ ratios! {
     mpreg_verify_over_validate_chain: Speed >= 100.0, Engine(Mpreg),
         "Verifying an MPREG store of 10,000 signed transactions in 101 blocks (one like it is made up, --mpreg \
          names another), opening the file and reading its JSON included, against MPREG's validate_chain at the \
-         150 µs a transaction that are stated of it, not measured beside ours.";
+         150 µs a transaction that are stated of it, not measured beside ours.",
+        first "Verify a chain of MPREG" beside "MPREG, as stated";
     blocks_built_over_original: Speed >= 50.0, Engine(Original(BlocksBuilt)),
         "Building blocks of 100 transactions without a seal, as MPREG's are, in one thread against the 1,000 a \
-         second that MPREG states.";
+         second that MPREG states.",
+        first "Build blocks" beside "MPREG, as stated";
     blocks_sealed_over_original: Speed, Engine(Original(BlocksSealed)),
         "Building blocks of 100 transactions and sealing them against the same.";
     merkle_proofs_over_original: Speed >= 100.0, Engine(Original(MerkleProofs)),
         "All 1,000 inclusion proofs from a Merkle tree of 1,000 leaves, making the tree included, in one thread \
-         against the 10,000 proofs a second that MPREG states.";
+         against the 10,000 proofs a second that MPREG states.",
+        first "Make Merkle proofs" beside "MPREG, as stated";
     transactions_created_over_original: Speed >= 50.0, Engine(Original(TransactionsCreated)),
         "Creating unsigned transactions with payloads of 100 bytes in one thread against the 50,000 a second that \
-         MPREG states for its own, unsigned ones.";
+         MPREG states for its own, unsigned ones.",
+        first "Create transactions" beside "MPREG, as stated";
     empty_chains_over_original: Speed >= 5.0, Engine(Original(EmptyChainsValidated)),
         "Reading and validating chains of 1,000 empty blocks, each sealed, a chain on every core, against the 100 \
-         chains a second that MPREG states for its own, which have no seals.";
+         chains a second that MPREG states for its own, which have no seals.",
+        first "Validate empty chains" beside "MPREG, as stated";
 }
 
 #[cfg(test)]

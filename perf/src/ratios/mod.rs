@@ -325,10 +325,10 @@ mod tests {
                 .iter()
                 .all(|entry| text.contains(entry.ratio.meaning))
         );
-        assert!(text.contains("Cost: ") && text.contains("[>= 5.5]"));
+        assert!(text.contains("Cost: ") && text.contains("[≥ 5.5]"));
         arguments.keys.push("log_resident_growth_mib".to_owned());
         let text = run(&arguments).expect("nothing is measured");
-        assert!(text.contains("[<= 64]") && !text.contains("hub_over"));
+        assert!(text.contains("[≤ 64]") && !text.contains("hub_over"));
         arguments.keys.push("speed".to_owned());
         assert!(run(&arguments).is_err_and(|error| error.to_string().contains("\"speed\"")));
     }
