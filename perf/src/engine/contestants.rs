@@ -9,6 +9,7 @@ use hubledger_storage as storage;
 use super::chain::Chain;
 use super::cores::OneCore;
 use super::import::{Before, Setup, import};
+use super::plain_stack;
 use crate::clock::{Clock, Times};
 use crate::storage::{Contender, append_runs, fresh_directory};
 use crate::turns::Contestant;
@@ -86,6 +87,16 @@ impl<'c> Contest<'c> {
                 .group
                 .set(contest.chain.blocks.len().div_ceil(commits));
             Ok(imported.times)
+        })
+    }
+
+    /// What an engineer would put together in a day over a peer of the storage area.
+    pub(crate) fn plain_stack(self, contender: &Contender, setup: &Setup) -> Contestant<'c> {
+        let (contender, threads) = (contender.clone(), setup.threads);
+        let name = format!("rayon, dalek and sha2 into {contender}, {threads} threads");
+        self.contestant(name, move |contest| {
+            let group = contest.group_blocks();
+            plain_stack::import(contest.chain, &contender, threads, group, contest.under)
         })
     }
 

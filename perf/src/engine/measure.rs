@@ -30,6 +30,8 @@ pub(crate) enum Test {
     OverSignatures(&'static str),
     /// Importing into a backend against the smaller of 0.70 of the signatures' rate and the backend's own.
     OverBound(&'static str),
+    /// Importing into a backend against what is put together from crates over a peer of the storage area.
+    OverPlainStack(&'static str, &'static str),
     /// Two threads against one.
     ImportThreads(&'static str),
     /// Two threads on two cores against one thread on one core.
@@ -120,6 +122,11 @@ impl<'a> Bench<'a> {
                 self.compared([import, contest.signatures(&setup)])
             }
             Test::OverBound(name) => self.over_bound(&name.parse()?),
+            Test::OverPlainStack(name, peer) => {
+                let (contest, setup) = (self.contest()?, self.setup(self.cores)?);
+                let import = contest.import(&name.parse()?, &setup, Before::Nothing);
+                self.compared([import, contest.plain_stack(&peer.parse()?, &setup)])
+            }
             Test::ImportThreads(name) => self.imports(name, [self.setup(2)?, self.setup(1)?]),
             Test::ImportCores(name) => {
                 self.imports(name, [self.setup(2)?, self.setup(1)?.on_one_core()])
@@ -148,6 +155,10 @@ impl<'a> Bench<'a> {
             return Ok(self.extent.missing.clone());
         }
         let backend = match test {
+            Test::OverPlainStack(name, peer) => {
+                let missing = peer.parse::<Contender>()?.missing();
+                missing.or(name.parse::<Contender>()?.missing())
+            }
             Test::OverSignatures(name)
             | Test::OverBound(name)
             | Test::ImportThreads(name)

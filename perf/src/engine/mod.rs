@@ -12,6 +12,7 @@ mod measure;
 mod memory;
 mod mpreg;
 mod original;
+mod plain_stack;
 mod produce;
 
 pub(crate) use self::admission::{LATENCY_OF, admit};
