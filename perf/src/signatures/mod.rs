@@ -144,27 +144,20 @@ impl Extent {
             seconds.is_finite() && seconds >= 0.0,
             "--seconds {seconds} is no length of time"
         );
-        let effort = |rounds_min, warm_up_items| Effort {
-            seconds,
-            rounds_min,
-            rounds_max: 15,
-            warm_up_items,
+        let (sizes, shares, warm_ups): (&[usize], &[Share], usize) = match quick {
+            true => (&[1, 64, 512, 8192], &[Share::None, Share::OnePercent], 3),
+            false => (&[1, 16, 64, 512, 2048, 8192], &Share::ALL, 4),
         };
-        let messages = MESSAGES;
-        Ok(match quick {
-            true => Self {
-                messages,
-                sizes: &[1, 64, 512, 8192],
-                shares: &[Share::None, Share::OnePercent],
-                paths,
-                effort: effort(5, 3 * messages),
-            },
-            false => Self {
-                messages,
-                sizes: &[1, 16, 64, 512, 2048, 8192],
-                shares: &Share::ALL,
-                paths,
-                effort: effort(5, 4 * messages),
+        Ok(Self {
+            messages: MESSAGES,
+            sizes,
+            shares,
+            paths,
+            effort: Effort {
+                seconds,
+                rounds_min: 5,
+                rounds_max: 15,
+                warm_up_items: warm_ups * MESSAGES,
             },
         })
     }
@@ -246,32 +239,24 @@ fn to_json(machine: &Machine, rows: &[Row]) -> serde_json::Value {
     json!({ "date": date(), "machine": machine, "toolchain": TOOLCHAIN, "rows": rows })
 }
 
-/// The table, for people or for programs.
+/// The table. People see where the quartiles lie as a part of the median, programs in microseconds.
 fn to_table(rows: &[Row], for_people: bool) -> Table {
-    let head: [&str; 11] = match for_people {
-        true => [
-            "workload", "by", "bad", "n", "threads", "µs", "±", "wall µs", "cpu µs", "a second",
-            "turns",
-        ],
-        false => [
-            "workload",
-            "by",
-            "bad",
-            "n",
-            "threads",
-            "us_per_signature",
-            "half_quartile_distance_us",
-            "wall_us",
-            "processor_us",
-            "signatures_per_second",
-            "turns",
-        ],
+    let spread_name = if for_people {
+        "±"
+    } else {
+        "half_quartile_distance_us"
     };
+    let head = [
+        "workload by bad n threads us_per_signature",
+        spread_name,
+        "wall_us processor_us signatures_per_second turns",
+    ];
+    let head: Vec<&str> = head.iter().flat_map(|names| names.split(' ')).collect();
     let mut table = Table::new(3, &head);
     for row in rows {
         let spread = row.figures.spread();
         let half = (spread.upper_quartile - spread.lower_quartile) / 2.0;
-        let (wall, processor) = (row.figures.wall().median, row.figures.processor().median);
+        let [wall, processor] = [row.figures.wall(), row.figures.processor()];
         table.push(vec![
             row.workload.to_owned(),
             row.figures.name.clone(),
@@ -279,13 +264,12 @@ fn to_table(rows: &[Row], for_people: bool) -> Table {
             row.n.to_string(),
             row.threads.to_string(),
             format!("{:.3}", spread.median),
-            if for_people {
-                percent(&spread)
-            } else {
-                format!("{half:.3}")
+            match for_people {
+                true => percent(&spread),
+                false => format!("{half:.3}"),
             },
-            format!("{wall:.3}"),
-            format!("{processor:.3}"),
+            format!("{:.3}", wall.median),
+            format!("{:.3}", processor.median),
             format!("{:.0}", 1e6 / spread.median),
             row.figures.turns().to_string(),
         ]);
