@@ -203,6 +203,9 @@ ratios! {
     admission_p99_ms: Milliseconds <= 10.0, Engine(AdmissionLatency),
         "The 99th percentile of the time from when a transaction is due by an even schedule, at 80 % of the \
          highest rate of the same round, to its verdict through Engine::submit; median of the rounds.";
+    admission_beside_snapshots_ms: Milliseconds, Engine(AdmissionBeside("log")),
+        "The 99th percentile of the same at 40 % of the highest rate, while snapshots of a state of 100,000 names are \
+         taken into log:, one after the other, and another thread produces blocks of what was admitted; median of the rounds.";
     produce_block_ms: Milliseconds <= 20.0, Engine(Produce("log")),
         "Engine::produce of a block of 1,000 into log:, from the choice among what waits to the durable commit, \
          with signatures checked at admission before; median of the blocks.";

@@ -10,6 +10,7 @@ use hubledger_storage::{Block, Durability};
 use serde_json::{Map, Value, json};
 
 use super::admission::{Admitted, LOAD, admit};
+use super::beside::{Beside, Seen, admit_beside};
 use super::chain::Chain;
 use super::contestants::Contest;
 use super::cores::OneCore;
@@ -40,6 +41,8 @@ pub(crate) enum Test {
     Admitted(&'static str),
     /// Latency of admission below the highest rate.
     AdmissionLatency,
+    /// Latency of admission into an engine that is busy with snapshots and producing, over a backend.
+    AdmissionBeside(&'static str),
     /// Blocks produced into a backend.
     Produce(&'static str),
     /// Memory of an import into a backend.
@@ -72,6 +75,10 @@ const IMPORT_TIMES: f64 = 2.0;
 /// Rounds of work that is over after its whole workload.
 const ROUNDS_MIN: usize = 3;
 const ROUNDS_MAX: usize = 15;
+/// The load of a busy engine, by the highest rate of one that only admits.
+const BUSY_LOAD: f64 = 0.4;
+/// Names of a state of which snapshots are taken, at most.
+const NAMES_MAX: u64 = 1_000_000;
 /// Blocks that are produced into one store.
 const PRODUCED_MAX: usize = 50;
 
@@ -137,6 +144,7 @@ impl<'a> Bench<'a> {
                 self.compared([import(Before::Admission), import(Before::Nothing)])
             }
             Test::AdmissionLatency => self.admission(),
+            Test::AdmissionBeside(name) => self.admission_beside(&name.parse()?),
             Test::Produce(name) => self.produce(&name.parse()?),
             Test::Memory(name) => {
                 let transactions = self.extent.transactions.div_ceil(2);
@@ -164,6 +172,7 @@ impl<'a> Bench<'a> {
             | Test::ImportThreads(name)
             | Test::ImportCores(name)
             | Test::Admitted(name)
+            | Test::AdmissionBeside(name)
             | Test::Produce(name)
             | Test::Memory(name) => name.parse::<Contender>()?.missing(),
             Test::AdmissionLatency | Test::Mpreg | Test::Original(_) => None,
@@ -286,6 +295,37 @@ impl<'a> Bench<'a> {
                 "highest_per_second": spread_json(&Spread::of(highest.clone())),
                 "turns_highest_per_second": all_rounded(highest.map(f64::round)),
                 "percentiles": percentiles,
+            }),
+        })
+    }
+
+    /// The chain is one of its own, in which everybody sends twice: so half of its transactions are as many names.
+    fn admission_beside(&self, contender: &Contender) -> Result<Evidence> {
+        let names = (self.extent.transactions / 2).clamp(1, NAMES_MAX);
+        let chain = Chain::generate(Recipe {
+            transactions: 2 * names,
+            keys: u32::try_from(names)?,
+            ..Recipe::default()
+        })?;
+        let setup = self.setup(self.cores)?;
+        let per_second = BUSY_LOAD * admit(&chain, &setup)?.highest;
+        let admit = |beside| {
+            let once = || admit_beside(beside, &chain, per_second, contender, &setup, self.under);
+            self.rounds(once)
+        };
+        let [alone, busy] = [
+            admit(Beside::Nothing)?,
+            admit(Beside::SnapshotsAndProducer)?,
+        ];
+        let all = |rounds: &[Seen]| rounds.iter().map(Seen::to_json).collect::<Vec<_>>();
+        Ok(Evidence::Figure {
+            value: Spread::of(busy.iter().map(|seen| seen.at(0.99))).median,
+            from: json!({
+                "names": names,
+                "threads": self.cores,
+                "submitted_per_second": per_second.round(),
+                "turns_beside": all(&busy),
+                "turns_alone": all(&alone),
             }),
         })
     }

@@ -4,6 +4,7 @@
 //! Everything goes through the public interface, as a hub uses it.
 
 mod admission;
+mod beside;
 mod chain;
 mod contestants;
 mod cores;
