@@ -32,6 +32,14 @@ impl Kind {
         }
     }
 
+    /// Of two sides, the one whose time is divided, and the one that it is divided by.
+    pub(crate) fn sides<T>(self, first: T, second: T) -> [T; 2] {
+        match self {
+            Self::Speed => [second, first],
+            Self::Cost | Self::Share | Self::Mebibytes | Self::Milliseconds => [first, second],
+        }
+    }
+
     /// The kind of these words.
     pub(crate) fn from_words(words: &str) -> Option<Self> {
         let mut all = [
@@ -105,26 +113,27 @@ pub(crate) struct Measured {
 /// Where a figure comes from.
 #[derive(Debug)]
 pub(crate) enum Evidence {
-    /// Two contestants that took turns, with so many items at a time.
-    Turns {
+    /// A contestant with so many items at a time against another side.
+    Compared {
         n: usize,
         first: Figures,
-        second: Figures,
+        second: Side,
         /// What else was seen of them.
-        more: Map<String, Value>,
-    },
-    /// A contestant against what somebody else stated, since the other side can't be run here.
-    Stated {
-        n: usize,
-        first: Figures,
-        second: Stated,
-        /// What else was seen.
         more: Map<String, Value>,
     },
     /// A figure by itself, and what it comes from.
     Figure { value: f64, from: Value },
     /// It wasn't measured, because of this.
     Missing(String),
+}
+
+/// What a contestant is compared with.
+#[derive(Debug)]
+pub(crate) enum Side {
+    /// Another contestant, in turns.
+    Measured(Figures),
+    /// What somebody else stated, since the other side can't be run here.
+    Stated(Stated),
 }
 
 /// A figure that was not measured here.
@@ -136,19 +145,18 @@ pub(crate) struct Stated {
 }
 
 impl Evidence {
-    /// Two contestants that took turns, of which nothing else was seen.
+    /// Two contestants that took turns.
     pub(crate) fn turns(n: usize, first: Figures, second: Figures) -> Self {
-        Self::Turns {
-            n,
-            first,
-            second,
-            more: Map::new(),
-        }
+        Self::compared(n, first, Side::Measured(second))
     }
 
     /// A contestant against what somebody else stated.
     pub(crate) fn stated(n: usize, first: Figures, second: Stated) -> Self {
-        Self::Stated {
+        Self::compared(n, first, Side::Stated(second))
+    }
+
+    fn compared(n: usize, first: Figures, second: Side) -> Self {
+        Self::Compared {
             n,
             first,
             second,
@@ -158,7 +166,7 @@ impl Evidence {
 
     /// The same with something else that was seen. Figures by themselves hold all of it already.
     pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
-        if let Self::Turns { more, .. } | Self::Stated { more, .. } = &mut self {
+        if let Self::Compared { more, .. } = &mut self {
             more.insert(key.to_owned(), value);
         }
         self
@@ -169,23 +177,17 @@ impl Measured {
     /// The ratio of the medians, or the figure.
     pub(crate) fn value(&self) -> Option<f64> {
         match &self.evidence {
-            Evidence::Turns { first, second, .. } => {
-                let [above, below] = self.sides(first, second);
-                Some(above.spread().median / below.spread().median)
-            }
-            Evidence::Stated { first, second, .. } => {
-                Some(second.us_per_item / first.spread().median)
+            Evidence::Compared { first, second, .. } => {
+                let first = first.spread().median;
+                let second = match second {
+                    Side::Measured(second) => second.spread().median,
+                    Side::Stated(second) => second.us_per_item,
+                };
+                let [above, below] = self.ratio.kind.sides(first, second);
+                Some(above / below)
             }
             Evidence::Figure { value, .. } => Some(*value),
             Evidence::Missing(_) => None,
-        }
-    }
-
-    /// The figures whose times are divided: the first by the second.
-    pub(crate) fn sides<'f>(&self, first: &'f Figures, second: &'f Figures) -> [&'f Figures; 2] {
-        match self.ratio.kind {
-            Kind::Speed => [second, first],
-            Kind::Cost | Kind::Share | Kind::Mebibytes | Kind::Milliseconds => [first, second],
         }
     }
 
@@ -197,25 +199,7 @@ impl Measured {
         put("kind", json!(self.ratio.kind.words()));
         put("goal", json!(self.ratio.goal));
         match &self.evidence {
-            Evidence::Turns {
-                n,
-                first,
-                second,
-                more,
-            } => {
-                let [above, below] = self.sides(first, second);
-                put("n", json!(n));
-                put("turns", json!(first.turns()));
-                put("within_rounds", spread_json(&above.over(below)));
-                put(
-                    "of_the_least",
-                    json!(rounded(above.spread().least / below.spread().least)),
-                );
-                put("first", figures_json(first));
-                put("second", figures_json(second));
-                record.extend(more.clone());
-            }
-            Evidence::Stated {
+            Evidence::Compared {
                 n,
                 first,
                 second,
@@ -223,11 +207,20 @@ impl Measured {
             } => {
                 put("n", json!(n));
                 put("turns", json!(first.turns()));
+                if let Side::Measured(second) = second {
+                    let [above, below] = self.ratio.kind.sides(first, second);
+                    let of_the_least = above.spread().least / below.spread().least;
+                    put("within_rounds", spread_json(&above.over(below)));
+                    put("of_the_least", json!(rounded(of_the_least)));
+                }
                 put("first", figures_json(first));
-                put(
-                    "second",
-                    json!({ "name": second.by, "stated_us_per_item": second.us_per_item }),
-                );
+                let second = match second {
+                    Side::Measured(second) => figures_json(second),
+                    Side::Stated(Stated { by, us_per_item }) => {
+                        json!({ "name": by, "stated_us_per_item": us_per_item })
+                    }
+                };
+                put("second", second);
                 record.extend(more.clone());
             }
             Evidence::Figure { from, .. } => {

@@ -190,7 +190,7 @@ ratios! {
         "Importing into log: on all cores, against what an engineer would put together in a day: rayon, sha2, \
          ed25519-dalek's verify_batch over all that a thread has of a commit, and plain RocksDB with an index, on the \
          same blocks, threads and commits, as durable.",
-        first "Import signed blocks" beside "rayon + dalek + RocksDB";
+        first "Import signed blocks" beside "a stack of crates";
     import_two_threads_over_one: Speed >= 1.7, Engine(ImportThreads("log")),
         "Importing into log: with two worker threads against one, by the wall clock; with one, the thread that \
          commits works on another core, so that cores_busy and the processor time of both stand beside it.";

@@ -2,15 +2,12 @@
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use hubledger::generate::Recipe;
 use hubledger_storage::{Block, Durability};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::admission::{Admitted, LOAD, admit};
-use super::beside::{Beside, Seen, admit_beside};
 use super::chain::Chain;
 use super::contestants::Contest;
 use super::cores::OneCore;
@@ -18,9 +15,8 @@ use super::import::{Before, Setup};
 use super::memory;
 use super::mpreg;
 use super::original::{Inputs, Line};
-use super::produce::{BLOCK, produce_blocks};
-use crate::ratio::{Evidence, all_rounded, figures_json, spread_json};
-use crate::statistics::{Spread, quantile, rounded};
+use crate::ratio::{Evidence, figures_json};
+use crate::statistics::rounded;
 use crate::storage::{Contender, fresh_directory};
 use crate::turns::{Contestant, Effort, Figures, measure, race};
 
@@ -71,22 +67,16 @@ pub(crate) const TRANSACTIONS: u64 = 200_000;
 /// What of the signatures' rate is hoped for, where the store doesn't bound it.
 const AIM: f64 = 0.7;
 /// Whole chains are imported in each turn, so turns get more time than those of shorter work.
-const IMPORT_TIMES: f64 = 2.0;
+pub(super) const IMPORT_TIMES: f64 = 2.0;
 /// Rounds of work that is over after its whole workload.
-const ROUNDS_MIN: usize = 3;
-const ROUNDS_MAX: usize = 15;
-/// The load of a busy engine, by the highest rate of one that only admits.
-const BUSY_LOAD: f64 = 0.4;
-/// Names of a state of which snapshots are taken, at most.
-const NAMES_MAX: u64 = 1_000_000;
-/// Blocks that are produced into one store.
-const PRODUCED_MAX: usize = 50;
+pub(super) const ROUNDS_MIN: usize = 3;
+pub(super) const ROUNDS_MAX: usize = 15;
 
 /// The workload, and what is kept from one ratio to the next.
 pub(crate) struct Bench<'a> {
-    extent: Extent,
-    under: &'a Path,
-    cores: usize,
+    pub(super) extent: Extent,
+    pub(super) under: &'a Path,
+    pub(super) cores: usize,
     chain: OnceCell<Chain>,
     records: OnceCell<Vec<Block>>,
     /// Blocks of a commit in the last import.
@@ -106,7 +96,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The workload, made when it is first asked for.
-    fn chain(&self) -> Result<&Chain> {
+    pub(super) fn chain(&self) -> Result<&Chain> {
         let transactions = self.extent.transactions;
         once(&self.chain, || {
             eprintln!("making a chain of {transactions} transactions");
@@ -199,7 +189,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn setup(&self, threads: usize) -> Result<Setup> {
+    pub(super) fn setup(&self, threads: usize) -> Result<Setup> {
         Setup::new(threads, Durability::Disk)
     }
 
@@ -258,101 +248,6 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// As many rounds of something as there is time for; the first doesn't count.
-    fn rounds<T>(&self, mut round: impl FnMut() -> Result<T>) -> Result<Vec<T>> {
-        round()?;
-        let end = Instant::now() + Duration::from_secs_f64(self.extent.seconds * IMPORT_TIMES);
-        let mut rounds = Vec::new();
-        while rounds.len() < ROUNDS_MIN || (Instant::now() < end && rounds.len() < ROUNDS_MAX) {
-            rounds.push(round()?);
-        }
-        Ok(rounds)
-    }
-
-    fn admission(&self) -> Result<Evidence> {
-        let (chain, setup) = (self.chain()?, self.setup(self.cores)?);
-        let rounds = self.rounds(|| admit(chain, &setup))?;
-        let highest = rounds.iter().map(|round| round.highest);
-        let at = |part: f64| rounds.iter().map(move |round| milliseconds_at(round, part));
-        let value = Spread::of(at(0.99)).median;
-        let percentiles = [
-            ("p50_ms", 0.5),
-            ("p90_ms", 0.9),
-            ("p99_ms", 0.99),
-            ("p999_ms", 0.999),
-        ];
-        let percentiles: Map<String, Value> = percentiles
-            .into_iter()
-            .map(|(name, part)| (name.to_owned(), json!(all_rounded(at(part)))))
-            .collect();
-        Ok(Evidence::Figure {
-            value,
-            from: json!({
-                "n": chain.alone.len(),
-                "turns": rounds.len(),
-                "threads": self.cores,
-                "load": LOAD,
-                "highest_per_second": spread_json(&Spread::of(highest.clone())),
-                "turns_highest_per_second": all_rounded(highest.map(f64::round)),
-                "percentiles": percentiles,
-            }),
-        })
-    }
-
-    /// The chain is one of its own, in which everybody sends twice: so half of its transactions are as many names.
-    fn admission_beside(&self, contender: &Contender) -> Result<Evidence> {
-        let names = (self.extent.transactions / 2).clamp(1, NAMES_MAX);
-        let chain = Chain::generate(Recipe {
-            transactions: 2 * names,
-            keys: u32::try_from(names)?,
-            ..Recipe::default()
-        })?;
-        let setup = self.setup(self.cores)?;
-        let per_second = BUSY_LOAD * admit(&chain, &setup)?.highest;
-        let admit = |beside| {
-            let once = || admit_beside(beside, &chain, per_second, contender, &setup, self.under);
-            self.rounds(once)
-        };
-        let [alone, busy] = [
-            admit(Beside::Nothing)?,
-            admit(Beside::SnapshotsAndProducer)?,
-        ];
-        let all = |rounds: &[Seen]| rounds.iter().map(Seen::to_json).collect::<Vec<_>>();
-        Ok(Evidence::Figure {
-            value: Spread::of(busy.iter().map(|seen| seen.at(0.99))).median,
-            from: json!({
-                "names": names,
-                "threads": self.cores,
-                "submitted_per_second": per_second.round(),
-                "turns_beside": all(&busy),
-                "turns_alone": all(&alone),
-            }),
-        })
-    }
-
-    fn produce(&self, contender: &Contender) -> Result<Evidence> {
-        let (chain, setup) = (self.chain()?, self.setup(self.cores)?);
-        let once = || produce_blocks(chain, contender, &setup, PRODUCED_MAX, self.under);
-        let rounds = self.rounds(once)?;
-        let milliseconds: Vec<f64> = rounds
-            .iter()
-            .flatten()
-            .map(|took| took.as_secs_f64() * 1e3)
-            .collect();
-        let spread = Spread::of(milliseconds.iter().copied());
-        Ok(Evidence::Figure {
-            value: spread.median,
-            from: json!({
-                "n": BLOCK,
-                "turns": milliseconds.len(),
-                "threads": self.cores,
-                "ms": spread_json(&spread),
-                "most_ms": rounded(milliseconds.iter().copied().fold(0.0, f64::max)),
-                "turns_ms": all_rounded(milliseconds.iter().copied()),
-            }),
-        })
-    }
-
     fn mpreg(&self) -> Result<Evidence> {
         let directory = fresh_directory(self.under)?;
         let made = directory.path().join("made.db");
@@ -404,10 +299,4 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
         return Ok(cell.get_or_init(|| made));
     }
     cell.get().context("it was made before")
-}
-
-fn milliseconds_at(round: &Admitted, part: f64) -> f64 {
-    let mut seconds: Vec<f64> = round.latencies.iter().map(Duration::as_secs_f64).collect();
-    seconds.sort_unstable_by(f64::total_cmp);
-    quantile(&seconds, part) * 1e3
 }

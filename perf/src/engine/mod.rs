@@ -9,6 +9,7 @@ mod chain;
 mod contestants;
 mod cores;
 mod import;
+mod latency;
 mod measure;
 mod memory;
 mod mpreg;

@@ -6,7 +6,7 @@ use hubledger_signatures::Path;
 use serde_json::{Map, Value, json};
 
 use crate::machine::{Machine, TOOLCHAIN, date};
-use crate::ratio::{Evidence, Measured};
+use crate::ratio::{Evidence, Measured, Side};
 use crate::statistics::{Spread, rounded};
 use crate::table::Table;
 use crate::turns::Figures;
@@ -57,18 +57,21 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
             measured.ratio.wanted().unwrap_or_else(|| "-".to_owned()),
         ];
         match &measured.evidence {
-            Evidence::Turns { first, second, .. } => {
-                let [above, below] = measured.sides(first, second);
-                row.extend(shown(&above.over(below)));
+            Evidence::Compared { first, second, .. } => {
+                let (in_rounds, second) = match second {
+                    Side::Measured(second) => {
+                        let [above, below] = measured.ratio.kind.sides(first, second);
+                        (shown(&above.over(below)), side(second))
+                    }
+                    Side::Stated(second) => {
+                        let stated = format!("{:.3}", second.us_per_item);
+                        let none = || "-".to_owned();
+                        ([none(), none()], [stated, "stated".to_owned(), none()])
+                    }
+                };
+                row.extend(in_rounds);
                 row.extend(side(first));
-                row.extend(side(second));
-                row.push(first.turns().to_string());
-            }
-            Evidence::Stated { first, second, .. } => {
-                let stated = format!("{:.3}", second.us_per_item);
-                row.extend(["-", "-"].map(str::to_owned));
-                row.extend(side(first));
-                row.extend([stated, "stated".to_owned(), "-".to_owned()]);
+                row.extend(second);
                 row.push(first.turns().to_string());
             }
             Evidence::Figure { .. } | Evidence::Missing(_) => {}

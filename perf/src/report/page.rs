@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::headlines::{beside_peers, courses, day, goal_of, in_order, moves, newest, shortfalls};
 use super::load::{Figure, Loaded, Ratios};
-use super::plot::{Bar, MARKS, Series, bars, colour, histogram, legend, lines};
+use super::plot::{Bar, Series, bars, colour, legend, lines};
 use super::words::{duration, percent, short};
 use crate::machine::{Machine, Toolchain};
 use crate::scenario::{Latencies, Record, Sample, Setting};
@@ -152,7 +152,6 @@ fn scenario(record: &Record) -> Result<Markup> {
         (stages(record)?)
         (scaling(record, "Over threads", "threads", unit, threads)?)
         (scaling(record, "Over chain length", "transactions", unit, lengths)?)
-        (latencies(record)?)
     })
 }
 
@@ -160,6 +159,15 @@ fn scenario(record: &Record) -> Result<Markup> {
 fn rate(sample: &Sample) -> f64 {
     1e6 / sample.us_per_item().max(1e-9)
 }
+
+/// Percentiles of latencies that are shown.
+const PERCENTILES: [(f64, &str); 5] = [
+    (0.5, "p50"),
+    (0.9, "p90"),
+    (0.99, "p99"),
+    (0.999, "p99.9"),
+    (1.0, "most"),
+];
 
 fn table(record: &Record) -> Result<Markup> {
     let mut rows = Vec::new();
@@ -180,8 +188,7 @@ fn table(record: &Record) -> Result<Markup> {
             short(1e6 / wall.median),
             record.samples_of(index).count().to_string(),
         ];
-        let parts = MARKS.into_iter().map(|(part, _)| part).chain([1.0]);
-        cells.extend(parts.map(|part| match histogram.is_empty() {
+        cells.extend(PERCENTILES.map(|(part, _)| match histogram.is_empty() {
             true => "–".to_owned(),
             false => duration(histogram.value_at_quantile(part) as f64),
         }));
@@ -195,8 +202,13 @@ fn table(record: &Record) -> Result<Markup> {
         "a second",
         "samples",
     ];
-    let percentiles = MARKS.into_iter().map(|(_, name)| name).chain(["most"]);
+    let percentiles = PERCENTILES.map(|(_, name)| name);
+    let of = record
+        .samples
+        .iter()
+        .find_map(|sample| sample.latencies.as_ref());
     Ok(html! {
+        @if let Some(latencies) = of { p.note { "p50 to most are latencies: " (latencies.of) "." } }
         div.table { table {
             tr { @for name in names.into_iter().chain(percentiles) { th { (name) } } }
             @for row in &rows { tr { @for cell in row { td { (cell) } } } }
@@ -304,19 +316,4 @@ fn series_name(setting: &Setting, varied: &str) -> String {
         _ => {}
     }
     parts.join(", ")
-}
-
-fn latencies(record: &Record) -> Result<Markup> {
-    let mut figures = Vec::new();
-    for (index, setting) in record.settings.iter().enumerate() {
-        let samples = record.samples_of(index);
-        let all: Vec<&Latencies> = samples.filter_map(|s| s.latencies.as_ref()).collect();
-        let Some(first) = all.first() else { continue };
-        let title = format!("Latencies, {}: {}", first.of, setting.label);
-        let together = Latencies::histogram(all)?;
-        if !together.is_empty() {
-            figures.push(html! { h3 { (title) } (histogram(&title, &together)?) });
-        }
-    }
-    Ok(html! { @for figure in &figures { (figure) } })
 }

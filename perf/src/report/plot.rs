@@ -1,4 +1,4 @@
-//! Plots as SVG within the page: bars, lines, histograms.
+//! Plots as SVG within the page: bars and lines.
 //!
 //! Each is drawn twice, for wide and for narrow screens; the page shows the one that fits, with text of the same size.
 //! Colours name roles: the page's style gives each of them its colour, a light and a dark one.
@@ -6,14 +6,13 @@
 use std::error::Error;
 
 use anyhow::{Result, anyhow};
-use hdrhistogram::Histogram;
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::words::{duration, short};
+use super::words::short;
 
 /// Text and lines that matter.
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
@@ -260,63 +259,6 @@ pub(super) fn lines(title: &str, across: &str, up: &str, series: &[Series]) -> R
     Ok(html! { (names) (drawing) })
 }
 
-/// Percentiles that are marked.
-pub(super) const MARKS: [(f64, &str); 4] =
-    [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9")];
-/// Bars of a histogram for each tenfold.
-const PER_DECADE: f64 = 12.0;
-
-/// How often which latency came, over a logarithmic axis, with percentiles.
-pub(super) fn histogram(title: &str, nanoseconds: &Histogram<u64>) -> Result<Markup> {
-    let step = |value: u64| ((value.max(1) as f64).log10() * PER_DECADE).floor() as i32;
-    let (first, last) = (step(nanoseconds.min()), step(nanoseconds.max()) + 1);
-    let mut counts = vec![0; usize::try_from(last - first)?];
-    for recorded in nanoseconds.iter_recorded() {
-        let index = usize::try_from(step(recorded.value_iterated_to()) - first)?;
-        let index = index.min(counts.len() - 1);
-        counts[index] += recorded.count_at_value();
-    }
-    let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
-    figure(
-        title,
-        |_| 190,
-        |area| {
-            let mut builder = ChartBuilder::on(area);
-            builder
-                .margin(10)
-                .set_label_area_size(LabelAreaPosition::Bottom, 26);
-            let edge = |step: i32| 10f64.powf(f64::from(step) / PER_DECADE);
-            let mut chart = drawn(
-                builder.build_cartesian_2d((edge(first)..edge(last)).log_scale(), 0.0..most * 1.3),
-            )?;
-            let mut mesh = chart.configure_mesh();
-            mesh.disable_mesh()
-                .disable_y_axis()
-                .x_labels(6)
-                .axis_style(GRID);
-            mesh.x_label_formatter(&|value| duration(*value));
-            drawn(mesh.label_style(text(12, MUTED)).draw())?;
-            let bars = (first..last).zip(&counts).filter(|(_, count)| **count > 0);
-            drawn(chart.draw_series(bars.map(|(step, &count)| {
-                let corners = [(edge(step), 0.0), (edge(step + 1), count as f64)];
-                Rectangle::new(corners, colour(0).filled())
-            })))?;
-            for (index, (part, name)) in MARKS.iter().enumerate() {
-                let place = nanoseconds.value_at_quantile(*part).max(1) as f64;
-                // Marks often stand close together, so that their names stand in two rows.
-                let top = most * if index % 2 == 0 { 1.28 } else { 1.14 };
-                let style = ShapeStyle::from(&MISSED).stroke_width(1);
-                drawn(
-                    chart.draw_series([PathElement::new(vec![(place, 0.0), (place, top)], style)]),
-                )?;
-                let name = Text::new(*name, (-4, 0), anchored(12, INK, HPos::Right, VPos::Center));
-                drawn(chart.draw_series([EmptyElement::at((place, top)) + name]))?;
-            }
-            Ok(())
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,18 +307,5 @@ mod tests {
             assert_eq!(text.matches("<circle").count(), 2 * points.len());
             assert!(text.contains("a &lt; b") && !text.contains("NaN"));
         }
-    }
-
-    #[test]
-    fn a_histogram_counts_everything_and_marks_percentiles() {
-        let mut latencies = Histogram::<u64>::new(2).expect("a histogram");
-        for value in [1, 900, 1_000, 50_000, 2_000_000_000] {
-            latencies.record(value).expect("in bounds");
-        }
-        let text = wide(histogram("t", &latencies).expect("it can be drawn"));
-        for expected in ["p50", "p99.9", "1 ns", "10 µs"] {
-            assert!(text.contains(expected), "{expected}");
-        }
-        assert_eq!(text.matches("<rect").count(), 5);
     }
 }
