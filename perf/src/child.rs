@@ -4,32 +4,6 @@ use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Args, Subcommand};
-
-use crate::{engine, storage};
-
-/// What a child is told to do.
-#[derive(Debug, Args)]
-pub(crate) struct Child {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Debug, Subcommand)]
-enum Task {
-    #[command(flatten)]
-    Storage(storage::Task),
-    #[command(flatten)]
-    Engine(engine::Task),
-}
-
-/// Does what the child is told, in a process of its own.
-pub(crate) fn be_child(child: &Child) -> Result<String> {
-    match &child.task {
-        Task::Storage(task) => storage::be_child(task),
-        Task::Engine(task) => engine::be_child(task),
-    }
-}
 
 /// A child that is yet to be started; what it prints comes through a pipe.
 pub(crate) fn command(task: &str) -> Result<Command> {

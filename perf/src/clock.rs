@@ -6,6 +6,7 @@
 
 use std::hint::black_box;
 use std::iter::Sum;
+use std::ops::Div;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -69,6 +70,18 @@ impl Sum for Times {
             thread: a.thread + b.thread,
             process: a.process + b.process,
         })
+    }
+}
+
+impl Div<f64> for Times {
+    type Output = Self;
+
+    fn div(self, by: f64) -> Self {
+        Self {
+            wall: self.wall / by,
+            thread: self.thread / by,
+            process: self.process / by,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use hubledger_signatures::Path;
 use serde::{Deserialize, Serialize};
 
 /// Features of the processor that decide how fast signatures, hashes and checksums are.
@@ -53,6 +54,18 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             load: load.split(' ').next().and_then(|load| load.parse().ok()),
+        }
+    }
+}
+
+impl Machine {
+    /// The name of the fastest path of our verifier that its features allow.
+    pub(crate) fn fastest_path(&self) -> &'static str {
+        let has = |feature: &str| self.features.iter().any(|known| known == feature);
+        match (has("avx512ifma"), has("avx2")) {
+            (true, _) => Path::Ifma.name(),
+            (false, true) => Path::Avx2.name(),
+            (false, false) => Path::Portable.name(),
         }
     }
 }

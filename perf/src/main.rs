@@ -10,7 +10,9 @@ mod clock;
 mod engine;
 mod files;
 mod machine;
+mod ratio;
 mod ratios;
+mod registry;
 mod report;
 mod scenario;
 mod signatures;
@@ -22,7 +24,7 @@ mod turns;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 /// Measures hubledger beside its peers.
 #[derive(Debug, Parser)]
@@ -48,7 +50,19 @@ enum Command {
     Signatures(signatures::Arguments),
     /// What a process of its own does for a measurement.
     #[command(hide = true)]
-    Child(child::Child),
+    Child {
+        #[command(subcommand)]
+        task: Task,
+    },
+}
+
+/// What a child process is told to do.
+#[derive(Debug, Subcommand)]
+enum Task {
+    #[command(flatten)]
+    Storage(storage::Task),
+    #[command(flatten)]
+    Engine(engine::Task),
 }
 
 fn main() -> ExitCode {
@@ -63,9 +77,7 @@ fn main() -> ExitCode {
 }
 
 fn try_main() -> anyhow::Result<()> {
-    let command = Arguments::command()
-        .mut_subcommand("ratios", |ratios| ratios.after_long_help(ratios::explain()));
-    let arguments = Arguments::from_arg_matches(&command.get_matches())?;
+    let arguments = Arguments::parse();
     let text = match &arguments.command {
         Command::Ratios(arguments) => ratios::run(arguments)?,
         Command::Signatures(arguments) => signatures::run(arguments)?,
@@ -73,7 +85,10 @@ fn try_main() -> anyhow::Result<()> {
         Command::Compare(arguments) => scenario::compare(arguments)?,
         Command::Record(arguments) => scenario::record(arguments)?,
         Command::Report(arguments) => report::run(arguments)?,
-        Command::Child(child) => child::be_child(child)?,
+        Command::Child { task } => match task {
+            Task::Storage(task) => storage::be_child(task)?,
+            Task::Engine(task) => engine::be_child(task)?,
+        },
     };
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -7,48 +7,85 @@
 //! two of them also the median of the ratios within each round, which drift can't touch: where the two disagree, the run
 //! was too noisy.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::clock::{Clock, Times};
 use crate::statistics::Spread;
 
-/// Something that is measured.
-pub(crate) trait Contestant {
-    /// How it is called in tables and records.
-    fn name(&self) -> &str;
-
-    /// The clock its figure comes from.
-    fn clock(&self) -> Clock;
-
-    /// Items that a pass processes.
-    fn items(&self) -> usize;
-
-    /// Whether it keeps something from earlier passes that makes later ones faster or slower.
-    fn learns(&self) -> bool;
-
-    /// Does the work once and says what it took, without what only prepares it. Fails if the work's result is wrong.
-    fn pass(&mut self) -> Result<Times>;
+/// Something that is measured: a piece of work that is done again and again.
+pub(crate) struct Contestant<'a> {
+    name: String,
+    clock: Clock,
+    items: usize,
+    keeps_state: bool,
+    work: Box<dyn FnMut() -> Result<Times> + 'a>,
 }
 
-impl<C: Contestant + ?Sized> Contestant for &mut C {
-    fn name(&self) -> &str {
-        (**self).name()
+impl<'a> Contestant<'a> {
+    /// A contestant whose pass processes so many items. `work` makes one pass and says what it took, without what only
+    /// prepares it; it fails if the work's result is wrong.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        clock: Clock,
+        items: usize,
+        work: impl FnMut() -> Result<Times> + 'a,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            clock,
+            items,
+            keeps_state: false,
+            work: Box::new(work),
+        }
     }
 
-    fn clock(&self) -> Clock {
-        (**self).clock()
+    /// The same, which keeps something from earlier passes that makes later ones faster or slower, and so has to warm up.
+    pub(crate) fn that_warms_up(mut self) -> Self {
+        self.keeps_state = true;
+        self
     }
 
-    fn items(&self) -> usize {
-        (**self).items()
+    /// The same, with what sets it apart added to its name.
+    pub(crate) fn named(mut self, what: &str) -> Self {
+        self.name = format!("{}, {what}", self.name);
+        self
     }
 
-    fn learns(&self) -> bool {
-        (**self).learns()
+    /// The same by the wall clock, to be compared with several threads.
+    pub(crate) fn by_the_wall(mut self) -> Self {
+        self.clock = Clock::Wall;
+        self
     }
 
-    fn pass(&mut self) -> Result<Times> {
-        (**self).pass()
+    /// Items of a pass.
+    pub(crate) fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Does the work once.
+    pub(crate) fn pass(&mut self) -> Result<Times> {
+        (self.work)()
+    }
+
+    /// Returns what the first and the last pass took. In the last one, caches are warm.
+    fn warm_up(&mut self, items: usize) -> Result<[Times; 2]> {
+        let passes = match self.keeps_state {
+            true => items.div_ceil(self.items.max(1)).max(1),
+            false => 1,
+        };
+        let first = self.pass()?;
+        let mut last = first;
+        for _ in 1..passes {
+            last = self.pass()?;
+        }
+        Ok([first, last])
+    }
+
+    /// Seconds per item of as many passes as make a turn.
+    fn turn(&mut self, passes: usize) -> Result<Times> {
+        let times = (0..passes).map(|_| self.pass());
+        let times: Times = times.sum::<Result<_>>()?;
+        Ok(times / (passes * self.items) as f64)
     }
 }
 
@@ -61,7 +98,7 @@ pub(crate) struct Effort {
     pub(crate) rounds_min: usize,
     /// Rounds at most.
     pub(crate) rounds_max: usize,
-    /// Items that who learns processes before anything counts. Who doesn't makes one pass.
+    /// Items that a contestant which keeps state processes before anything counts. Others warm up with one pass.
     pub(crate) warm_up_items: usize,
 }
 
@@ -71,6 +108,8 @@ pub(crate) struct Figures {
     pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) passes_in_turn: usize,
+    /// Seconds per item of the very first pass, before anything was warm.
+    first_pass: Times,
     /// Seconds of each turn by all clocks, divided by the turn's items.
     turns: Vec<Times>,
 }
@@ -103,6 +142,11 @@ impl Figures {
         self.turns.iter().map(|turn| turn.process * MICROSECONDS)
     }
 
+    /// Microseconds per item of the first pass, before anything was warm, by the contestant's clock.
+    pub(crate) fn first_pass(&self) -> f64 {
+        self.first_pass.by(self.clock) * MICROSECONDS
+    }
+
     pub(crate) fn turns(&self) -> usize {
         self.turns.len()
     }
@@ -118,23 +162,21 @@ impl Figures {
     }
 }
 
-/// Warms the contestants up, then has them take turns.
-pub(crate) fn measure(
-    contestants: &mut [Box<dyn Contestant + '_>],
-    effort: Effort,
-) -> Result<Vec<Figures>> {
-    let mut walls = Vec::with_capacity(contestants.len());
+/// Warms the contestants up, then has them take turns. There are figures for each, in the same order.
+pub(crate) fn measure(contestants: &mut [Contestant<'_>], effort: Effort) -> Result<Vec<Figures>> {
+    let mut warm_ups = Vec::with_capacity(contestants.len());
     for contestant in contestants.iter_mut() {
-        walls.push(warm_up(contestant.as_mut(), effort.warm_up_items)?);
+        warm_ups.push(contestant.warm_up(effort.warm_up_items)?);
     }
+    let walls: Vec<f64> = warm_ups.iter().map(|[_, last]| last.wall).collect();
     let plan = Plan::new(&walls, effort);
-    let mut figures: Vec<Figures> = contestants
-        .iter()
-        .zip(&plan.passes)
-        .map(|(contestant, &passes_in_turn)| Figures {
-            name: contestant.name().to_owned(),
-            clock: contestant.clock(),
+    let figures = contestants.iter().zip(&plan.passes).zip(&warm_ups);
+    let mut figures: Vec<Figures> = figures
+        .map(|((contestant, &passes_in_turn), [first, _])| Figures {
+            name: contestant.name.clone(),
+            clock: contestant.clock,
             passes_in_turn,
+            first_pass: *first / contestant.items as f64,
             turns: Vec::with_capacity(plan.rounds),
         })
         .collect();
@@ -144,42 +186,20 @@ pub(crate) fn measure(
                 0 => place,
                 _ => contestants.len() - 1 - place,
             };
-            let turn = turn(contestants[index].as_mut(), plan.passes[index])?;
+            let turn = contestants[index].turn(plan.passes[index])?;
             figures[index].turns.push(turn);
         }
     }
     Ok(figures)
 }
 
-/// Returns the seconds of the last pass, when caches are warm.
-fn warm_up(contestant: &mut dyn Contestant, items: usize) -> Result<f64> {
-    let passes = match contestant.learns() {
-        true => items.div_ceil(contestant.items().max(1)).max(1),
-        false => 1,
-    };
-    let mut wall = 0.0;
-    for _ in 0..passes {
-        wall = contestant.pass()?.wall;
-    }
-    Ok(wall)
-}
-
-/// Seconds per item of as many passes as make a turn.
-fn turn(contestant: &mut dyn Contestant, passes: usize) -> Result<Times> {
-    let times = (0..passes)
-        .map(|_| contestant.pass())
-        .collect::<Result<Vec<_>>>()?;
-    let Times {
-        wall,
-        thread,
-        process,
-    } = times.into_iter().sum();
-    let items = (passes * contestant.items()) as f64;
-    Ok(Times {
-        wall: wall / items,
-        thread: thread / items,
-        process: process / items,
-    })
+/// [`measure`] for a fixed number of contestants.
+pub(crate) fn race<const N: usize>(
+    mut contestants: [Contestant<'_>; N],
+    effort: Effort,
+) -> Result<[Figures; N]> {
+    let figures = measure(&mut contestants, effort)?.try_into();
+    figures.map_err(|_| anyhow!("not a figure for each of {N} contestants"))
 }
 
 /// Who makes how many passes in a turn, and how many rounds there are.
@@ -218,6 +238,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     const EFFORT: Effort = Effort {
@@ -226,40 +248,6 @@ mod tests {
         rounds_max: 20,
         warm_up_items: 25,
     };
-
-    /// Takes the same time in each pass, and keeps the order of passes.
-    struct Clockwork<'a> {
-        name: &'static str,
-        seconds: f64,
-        log: &'a std::cell::RefCell<Vec<&'static str>>,
-    }
-
-    impl Contestant for Clockwork<'_> {
-        fn name(&self) -> &str {
-            self.name
-        }
-
-        fn clock(&self) -> Clock {
-            Clock::Thread
-        }
-
-        fn items(&self) -> usize {
-            10
-        }
-
-        fn learns(&self) -> bool {
-            self.name == "a"
-        }
-
-        fn pass(&mut self) -> Result<Times> {
-            self.log.borrow_mut().push(self.name);
-            Ok(Times {
-                wall: self.seconds,
-                thread: self.seconds,
-                process: 2.0 * self.seconds,
-            })
-        }
-    }
 
     #[test]
     fn short_passes_are_repeated_to_turns_of_equal_length() {
@@ -276,25 +264,30 @@ mod tests {
 
     #[test]
     fn contestants_take_turns_after_warming_up_and_swap_the_first_place() {
-        let log = std::cell::RefCell::default();
-        let clockwork = |name, seconds| -> Box<dyn Contestant + '_> {
-            Box::new(Clockwork {
-                name,
-                seconds,
-                log: &log,
+        let log = RefCell::default();
+        let clockwork = |name: &'static str, seconds| {
+            let log: &RefCell<Vec<&str>> = &log;
+            Contestant::new(name, Clock::Thread, 10, move || {
+                log.borrow_mut().push(name);
+                Ok(Times {
+                    wall: seconds,
+                    thread: seconds,
+                    process: 2.0 * seconds,
+                })
             })
         };
         let effort = Effort {
             seconds: 0.0,
             ..EFFORT
         };
-        let figures = measure(&mut [clockwork("a", 2.0), clockwork("b", 8.0)], effort)
-            .expect("clockwork never fails");
+        let contestants = [clockwork("a", 2.0).that_warms_up(), clockwork("b", 8.0)];
+        let figures = race(contestants, effort).expect("clockwork never fails");
         let warm_up = ["a", "a", "a", "b"];
         assert_eq!(log.borrow()[..4], warm_up);
         let rounds = "a a a a b | b a a a a | a a a a b".replace("| ", "");
         assert_eq!(log.borrow()[4..].join(" "), rounds);
         assert_eq!(figures[0].turns(), 3);
+        assert!((figures[0].first_pass() - 0.2 * MICROSECONDS).abs() < 1e-6);
         assert!((figures[0].spread().median - 0.2 * MICROSECONDS).abs() < 1e-6);
         assert!((figures[1].processor().median - 1.6 * MICROSECONDS).abs() < 1e-6);
         assert!((figures[1].over(&figures[0]).median - 4.0).abs() < 1e-9);

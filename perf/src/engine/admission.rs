@@ -10,7 +10,7 @@ use hubledger::model::Transaction;
 use hubledger_storage::{Store, StoreUrl};
 
 use super::chain::Chain;
-use super::import::{Means, Stage, stages};
+use super::import::{Setup, Stage, stages};
 use crate::clock::Times;
 
 /// Transactions that are handed on together, at most.
@@ -115,14 +115,14 @@ pub(crate) struct Admitted {
 }
 
 /// Has all of a chain's transactions admitted twice, each time by a fresh engine: all at once, then at [`LOAD`] of that rate.
-pub(crate) fn admit(chain: &Chain, means: &Means) -> Result<Admitted> {
-    let engine = means.engine(chain, memory()?)?;
+pub(crate) fn admit(chain: &Chain, setup: &Setup) -> Result<Admitted> {
+    let engine = setup.engine(chain, memory()?)?;
     let flood = submit_all(&engine, &chain.alone, Duration::ZERO, |_| ())?;
     let stages = stages(&engine.metrics());
     engine.shutdown()?;
     drop(engine);
     let highest = chain.transactions as f64 / flood.wall;
-    let engine = means.engine(chain, memory()?)?;
+    let engine = setup.engine(chain, memory()?)?;
     let mut latencies = Vec::with_capacity(chain.alone.len());
     let interval = Duration::from_secs_f64(1.0 / (LOAD * highest));
     submit_all(&engine, &chain.alone, interval, |took| latencies.push(took))?;
@@ -174,11 +174,11 @@ mod tests {
             ..Recipe::default()
         };
         let chain = Chain::generate(recipe).expect("a good recipe");
-        let means = Means::new(2, Durability::Memory).expect("there is a path");
-        let admitted = admit(&chain, &means).expect("all are good");
+        let setup = Setup::new(2, Durability::Memory).expect("there is a path");
+        let admitted = admit(&chain, &setup).expect("all are good");
         assert_eq!(admitted.latencies.len(), 300);
         assert!(admitted.highest > 0.0 && admitted.stages.iter().any(|stage| stage.busy_s > 0.0));
-        let engine = means
+        let engine = setup
             .engine(&chain, memory().expect("a store"))
             .expect("an engine");
         let twice = [chain.alone[0].clone(), chain.alone[0].clone()];

@@ -1,53 +1,47 @@
-//! The signature engine alone, a backend alone, and all of it: three ways over the same chain.
+//! The signature engine alone, a backend alone, and all of it, over the same chain, each time into a fresh store.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use hubledger_storage as storage;
 
 use super::chain::Chain;
 use super::cores::OneCore;
-use super::import::{Before, Means, import};
+use super::import::{Before, Setup, import};
+use super::plain_stack;
 use crate::clock::{Clock, Times};
-use crate::storage::{Contender, append_runs, fresh_directory, store_url};
+use crate::storage::{Contender, append_runs, fresh_directory};
 use crate::turns::Contestant;
 
 /// Signatures of a call, for each thread: as many as the engine sums at once.
 const BATCH: usize = 8192;
 
-/// Blocks of a commit: an import says how many it had on average, and a backend alone gets as many.
-pub(crate) type Group = Cell<usize>;
-
-/// What a contestant does with the chain.
-#[derive(Debug)]
-enum Work<'c> {
-    Signatures,
-    Append(Contender, &'c [storage::Block], &'c Group),
-    Import(Contender, Before, &'c Group),
-}
-
-/// A way over a chain, again and again, each time into a fresh store.
-pub(crate) struct Way<'c> {
-    name: String,
-    chain: &'c Chain,
-    means: Means,
-    work: Work<'c>,
-    under: PathBuf,
-}
-
-/// What ways over a chain have in common.
+/// What contestants over one chain share.
 #[derive(Clone, Copy)]
-pub(crate) struct Ways<'c> {
+pub(crate) struct Contest<'c> {
     pub(crate) chain: &'c Chain,
+    /// Where stores are made.
     pub(crate) under: &'c Path,
-    pub(crate) group: &'c Group,
+    /// Blocks of a commit: an import says how many it had on average, and others over the same chain get as many.
+    pub(crate) group: &'c Cell<usize>,
 }
 
-impl<'c> Ways<'c> {
+impl<'c> Contest<'c> {
     /// Only the signatures.
-    pub(crate) fn signatures(self, means: &Means) -> Way<'c> {
-        self.way(means, "signatures alone".to_owned(), Work::Signatures)
+    pub(crate) fn signatures(self, setup: &Setup) -> Contestant<'c> {
+        let setup = setup.clone();
+        self.contestant("signatures alone", move |contest| {
+            let items = contest.chain.items();
+            let verifier = setup.verifier();
+            let batches = items.chunks(BATCH * setup.threads);
+            let (bad, times) = Times::of(|| {
+                let bad = batches.map(|batch| verifier.verify(batch).bad().len());
+                bad.sum::<usize>()
+            });
+            ensure!(bad == 0, "{bad} signatures don't verify");
+            Ok(times)
+        })
     }
 
     /// Only the store, of the same records, in commits as large as those of the import before were on average.
@@ -55,84 +49,69 @@ impl<'c> Ways<'c> {
         self,
         records: &'c [storage::Block],
         contender: &Contender,
-        means: &Means,
-    ) -> Way<'c> {
-        let work = Work::Append(contender.clone(), records, self.group);
-        self.way(means, format!("{contender} alone"), work)
+        setup: &Setup,
+    ) -> Contestant<'c> {
+        let (contender, durability) = (contender.clone(), setup.durability);
+        self.contestant(format!("{contender} alone"), move |contest| {
+            let runs = records.chunks(contest.group_blocks()).map(<[_]>::to_vec);
+            let appended = append_runs(&contender, runs, durability, contest.under, |_| ())?;
+            Ok(appended.all())
+        })
     }
 
     /// All of it.
-    pub(crate) fn import(self, contender: &Contender, means: &Means, before: Before) -> Way<'c> {
-        let threads = match (means.threads, means.on_one_core) {
+    pub(crate) fn import(
+        self,
+        contender: &Contender,
+        setup: &Setup,
+        before: Before,
+    ) -> Contestant<'c> {
+        let threads = match (setup.threads, setup.on_one_core) {
             (1, false) => "1 thread".to_owned(),
             (1, true) => "1 thread on one core".to_owned(),
             (threads, _) => format!("{threads} threads"),
         };
-        let name = match before {
-            Before::Nothing => format!("import into {contender}, {threads}"),
-            Before::Admission => format!("import into {contender}, {threads}, all admitted before"),
+        let admitted = match before {
+            Before::Nothing => "",
+            Before::Admission => ", all admitted before",
         };
-        let work = Work::Import(contender.clone(), before, self.group);
-        self.way(means, name, work)
+        let name = format!("import into {contender}, {threads}{admitted}");
+        let (contender, setup) = (contender.clone(), setup.clone());
+        self.contestant(name, move |contest| {
+            let directory = fresh_directory(contest.under)?;
+            let _held = setup.on_one_core.then(OneCore::hold).transpose()?;
+            let store = contender.store_url(directory.path())?.create()?;
+            let imported = import(contest.chain, store, &setup, before)?;
+            let commits = imported.commits.len().max(1);
+            contest
+                .group
+                .set(contest.chain.blocks.len().div_ceil(commits));
+            Ok(imported.times)
+        })
     }
 
-    fn way(self, means: &Means, name: String, work: Work<'c>) -> Way<'c> {
-        Way {
-            name,
-            chain: self.chain,
-            means: means.clone(),
-            work,
-            under: self.under.to_owned(),
-        }
-    }
-}
-
-impl Contestant for Way<'_> {
-    fn name(&self) -> &str {
-        &self.name
+    /// What an engineer would put together in a day over a peer of the storage area.
+    pub(crate) fn plain_stack(self, contender: &Contender, setup: &Setup) -> Contestant<'c> {
+        let (contender, threads) = (contender.clone(), setup.threads);
+        let name = format!("rayon, dalek and sha2 into {contender}, {threads} threads");
+        self.contestant(name, move |contest| {
+            let group = contest.group_blocks();
+            plain_stack::import(contest.chain, &contender, threads, group, contest.under)
+        })
     }
 
-    fn clock(&self) -> Clock {
-        Clock::Wall
+    /// Blocks of a commit, at least one.
+    fn group_blocks(self) -> usize {
+        self.group.get().max(1)
     }
 
-    fn items(&self) -> usize {
-        self.chain.transactions as usize
-    }
-
-    fn learns(&self) -> bool {
-        false
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        match &self.work {
-            Work::Signatures => {
-                let items = self.chain.items();
-                let verifier = self.means.verifier();
-                let batches = items.chunks(BATCH * self.means.threads);
-                let (bad, times) = Times::of(|| {
-                    batches
-                        .map(|batch| verifier.verify(batch).bad().len())
-                        .sum::<usize>()
-                });
-                ensure!(bad == 0, "{bad} signatures don't verify");
-                Ok(times)
-            }
-            Work::Append(contender, records, group) => {
-                let runs = records.chunks(group.get().max(1)).map(<[_]>::to_vec);
-                let durability = self.means.durability;
-                let appended = append_runs(contender, runs, durability, &self.under, |_| ())?;
-                Ok([appended.committing, appended.finishing].into_iter().sum())
-            }
-            Work::Import(contender, before, group) => {
-                let directory = fresh_directory(&self.under)?;
-                let _held = self.means.on_one_core.then(OneCore::hold).transpose()?;
-                let store = store_url(contender, directory.path())?.create()?;
-                let imported = import(self.chain, store, &self.means, *before)?;
-                let commits = imported.commits.len().max(1);
-                group.set(self.chain.blocks.len().div_ceil(commits));
-                Ok(imported.times)
-            }
-        }
+    /// A contestant by the wall clock whose pass is the whole chain.
+    fn contestant(
+        self,
+        name: impl Into<String>,
+        mut work: impl FnMut(Self) -> anyhow::Result<Times> + 'c,
+    ) -> Contestant<'c> {
+        let items = self.chain.alone.len();
+        Contestant::new(name, Clock::Wall, items, move || work(self))
     }
 }

@@ -14,21 +14,21 @@ use super::admission::submit_all;
 use super::chain::Chain;
 use crate::clock::Times;
 
-/// What an engine may use.
+/// How an engine is set up for a measurement.
 #[derive(Debug, Clone)]
-pub(crate) struct Means {
+pub(crate) struct Setup {
     pub(crate) threads: usize,
     pub(crate) durability: Durability,
     /// Blocks of a commit, at most; the engine's own bounds if nothing is said.
     pub(crate) group_blocks: Option<usize>,
     /// Whether an import, the thread that commits included, is held on one core.
     pub(crate) on_one_core: bool,
-    /// What checks signatures without an engine, kept from one pass to the next, as a hub keeps it: it knows keys. An engine
-    /// has its own.
+    /// Checks signatures without an engine. It is kept from one pass to the next, as a hub keeps it, so that it knows keys. An
+    /// engine has its own.
     verifier: Arc<Verifier>,
 }
 
-impl Means {
+impl Setup {
     pub(crate) fn new(threads: usize, durability: Durability) -> Result<Self> {
         let mut settings = Settings::default();
         settings.threads = threads;
@@ -119,12 +119,12 @@ pub(crate) enum Before {
 pub(crate) fn import(
     chain: &Chain,
     store: Store,
-    means: &Means,
+    setup: &Setup,
     before: Before,
 ) -> Result<Imported> {
     // Sets of it fill unevenly.
     let verified = (before == Before::Admission).then_some(4 * chain.alone.len());
-    let engine = means.engine_that_remembers(verified, chain, store)?;
+    let engine = setup.engine_that_remembers(verified, chain, store)?;
     if before == Before::Admission {
         submit_all(&engine, &chain.alone, Duration::ZERO, |_| ())?;
     }

@@ -2,27 +2,52 @@
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use hubledger::generate::Recipe;
 use hubledger_storage::{Block, Durability};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::admission::{Admitted, LOAD, admit};
 use super::chain::Chain;
-use super::contestants::{Group, Way, Ways};
+use super::contestants::Contest;
 use super::cores::OneCore;
-use super::import::{Before, Means};
+use super::import::{Before, Setup};
 use super::memory;
-use super::mpreg::{self, Verifying};
-use super::original::{Line, Workshop};
-use super::produce::{BLOCK, produce_blocks};
-use super::ratios::{ENTRIES, Test};
-use crate::ratios::{Evidence, Measured, Ratio, all_rounded, figures_json, spread_json};
-use crate::statistics::{Spread, quantile, rounded};
+use super::mpreg;
+use super::original::{Inputs, Line};
+use crate::ratio::{Evidence, figures_json};
+use crate::statistics::rounded;
 use crate::storage::{Contender, fresh_directory};
-use crate::turns::{Contestant, Effort, Figures, measure};
+use crate::turns::{Contestant, Effort, Figures, measure, race};
+
+/// What a ratio compares. Backends go by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// Importing into a backend against the signatures alone.
+    OverSignatures(&'static str),
+    /// Importing into a backend against the smaller of 0.70 of the signatures' rate and the backend's own.
+    OverBound(&'static str),
+    /// Importing into a backend against what is put together from crates over a peer of the storage area.
+    OverPlainStack(&'static str, &'static str),
+    /// Two threads against one.
+    ImportThreads(&'static str),
+    /// Two threads on two cores against one thread on one core.
+    ImportCores(&'static str),
+    /// Everything admitted before against nothing.
+    Admitted(&'static str),
+    /// Latency of admission below the highest rate.
+    AdmissionLatency,
+    /// Latency of admission into an engine that is busy with snapshots and producing, over a backend.
+    AdmissionBeside(&'static str),
+    /// Blocks produced into a backend.
+    Produce(&'static str),
+    /// Memory of an import into a backend.
+    Memory(&'static str),
+    /// Verifying what MPREG wrote.
+    Mpreg,
+    /// A line of the original's table.
+    Original(Line),
+}
 
 /// How much is measured.
 #[derive(Debug, Clone)]
@@ -42,43 +67,24 @@ pub(crate) const TRANSACTIONS: u64 = 200_000;
 /// What of the signatures' rate is hoped for, where the store doesn't bound it.
 const AIM: f64 = 0.7;
 /// Whole chains are imported in each turn, so turns get more time than those of shorter work.
-const IMPORT_TIMES: f64 = 2.0;
+pub(super) const IMPORT_TIMES: f64 = 2.0;
 /// Rounds of work that is over after its whole workload.
-const ROUNDS_MIN: usize = 3;
-const ROUNDS_MAX: usize = 15;
-/// Blocks that are produced into one store.
-const PRODUCED_MAX: usize = 50;
+pub(super) const ROUNDS_MIN: usize = 3;
+pub(super) const ROUNDS_MAX: usize = 15;
 
-/// Measures those that are wanted.
-pub(crate) fn measure_ratios(
-    extent: &Extent,
-    under: &Path,
-    wanted: &dyn Fn(&Ratio) -> bool,
-) -> Result<Vec<Measured>> {
-    let field = Field::new(extent, under);
-    let entries = ENTRIES.iter().filter(|entry| wanted(&entry.ratio));
-    let measured = entries.map(|entry| {
-        eprintln!("measuring {}", entry.ratio.key);
-        let evidence = field.evidence(entry.test);
-        Ok(Measured {
-            ratio: &entry.ratio,
-            evidence: evidence.with_context(|| entry.ratio.key)?,
-        })
-    });
-    measured.collect()
-}
-
-struct Field<'a> {
-    extent: &'a Extent,
-    under: &'a Path,
-    cores: usize,
+/// The workload, and what is kept from one ratio to the next.
+pub(crate) struct Bench<'a> {
+    pub(super) extent: Extent,
+    pub(super) under: &'a Path,
+    pub(super) cores: usize,
     chain: OnceCell<Chain>,
     records: OnceCell<Vec<Block>>,
-    group: Group,
+    /// Blocks of a commit in the last import.
+    group: Cell<usize>,
 }
 
-impl<'a> Field<'a> {
-    fn new(extent: &'a Extent, under: &'a Path) -> Self {
+impl<'a> Bench<'a> {
+    pub(crate) fn new(extent: Extent, under: &'a Path) -> Self {
         Self {
             extent,
             under,
@@ -90,7 +96,7 @@ impl<'a> Field<'a> {
     }
 
     /// The workload, made when it is first asked for.
-    fn chain(&self) -> Result<&Chain> {
+    pub(super) fn chain(&self) -> Result<&Chain> {
         let transactions = self.extent.transactions;
         once(&self.chain, || {
             eprintln!("making a chain of {transactions} transactions");
@@ -101,35 +107,34 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn evidence(&self, test: Test) -> Result<Evidence> {
+    /// Measures a ratio, or says what is missing.
+    pub(crate) fn evidence(&self, test: Test) -> Result<Evidence> {
         if let Some(missing) = self.missing(test)? {
             return Ok(Evidence::Missing(missing));
         }
         match test {
             Test::OverSignatures(name) => {
-                let (ways, means) = (self.ways()?, self.means(self.cores)?);
-                let import = ways.import(&name.parse()?, &means, Before::Nothing);
-                self.turns([import, ways.signatures(&means)])
+                let (contest, setup) = (self.contest()?, self.setup(self.cores)?);
+                let import = contest.import(&name.parse()?, &setup, Before::Nothing);
+                self.compared([import, contest.signatures(&setup)])
             }
             Test::OverBound(name) => self.over_bound(&name.parse()?),
-            Test::TwoThreads(name) => {
-                let (ways, contender) = (self.ways()?, name.parse()?);
-                let import = |threads| -> Result<Way<'_>> {
-                    Ok(ways.import(&contender, &self.means(threads)?, Before::Nothing))
-                };
-                self.turns([import(2)?, import(1)?])
+            Test::OverPlainStack(name, peer) => {
+                let (contest, setup) = (self.contest()?, self.setup(self.cores)?);
+                let import = contest.import(&name.parse()?, &setup, Before::Nothing);
+                self.compared([import, contest.plain_stack(&peer.parse()?, &setup)])
             }
-            Test::TwoCores(name) => {
-                let (ways, contender) = (self.ways()?, name.parse()?);
-                let import = |means| ways.import(&contender, &means, Before::Nothing);
-                self.turns([import(self.means(2)?), import(self.means(1)?.on_one_core())])
+            Test::ImportThreads(name) => self.imports(name, [self.setup(2)?, self.setup(1)?]),
+            Test::ImportCores(name) => {
+                self.imports(name, [self.setup(2)?, self.setup(1)?.on_one_core()])
             }
             Test::Admitted(name) => {
-                let (ways, means, contender) = (self.ways()?, self.means(2)?, name.parse()?);
-                let import = |before| ways.import(&contender, &means, before);
-                self.turns([import(Before::Admission), import(Before::Nothing)])
+                let (contest, setup, contender) = (self.contest()?, self.setup(2)?, name.parse()?);
+                let import = |before| contest.import(&contender, &setup, before);
+                self.compared([import(Before::Admission), import(Before::Nothing)])
             }
             Test::AdmissionLatency => self.admission(),
+            Test::AdmissionBeside(name) => self.admission_beside(&name.parse()?),
             Test::Produce(name) => self.produce(&name.parse()?),
             Test::Memory(name) => {
                 let transactions = self.extent.transactions.div_ceil(2);
@@ -148,20 +153,25 @@ impl<'a> Field<'a> {
             return Ok(self.extent.missing.clone());
         }
         let backend = match test {
+            Test::OverPlainStack(name, peer) => {
+                let missing = peer.parse::<Contender>()?.missing();
+                missing.or(name.parse::<Contender>()?.missing())
+            }
             Test::OverSignatures(name)
             | Test::OverBound(name)
-            | Test::TwoThreads(name)
-            | Test::TwoCores(name)
+            | Test::ImportThreads(name)
+            | Test::ImportCores(name)
             | Test::Admitted(name)
+            | Test::AdmissionBeside(name)
             | Test::Produce(name)
             | Test::Memory(name) => name.parse::<Contender>()?.missing(),
             Test::AdmissionLatency | Test::Mpreg | Test::Original(_) => None,
         };
         Ok(match test {
-            Test::TwoThreads(_) | Test::TwoCores(_) | Test::Admitted(_) if self.cores < 2 => {
+            Test::ImportThreads(_) | Test::ImportCores(_) | Test::Admitted(_) if self.cores < 2 => {
                 Some("it needs two cores".to_owned())
             }
-            Test::TwoCores(_) if !OneCore::is_possible() => {
+            Test::ImportCores(_) if !OneCore::is_possible() => {
                 Some("work can't be held on one core here".to_owned())
             }
             Test::Memory(_) if !cfg!(target_os = "linux") => {
@@ -171,27 +181,34 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn ways(&self) -> Result<Ways<'_>> {
-        Ok(Ways {
+    fn contest(&self) -> Result<Contest<'_>> {
+        Ok(Contest {
             chain: self.chain()?,
             under: self.under,
             group: &self.group,
         })
     }
 
-    fn means(&self, threads: usize) -> Result<Means> {
-        Means::new(threads, Durability::Disk)
+    pub(super) fn setup(&self, threads: usize) -> Result<Setup> {
+        Setup::new(threads, Durability::Disk)
+    }
+
+    /// Imports into a backend that differ in how the engine is set up.
+    fn imports(&self, name: &str, setups: [Setup; 2]) -> Result<Evidence> {
+        let (contest, contender) = (self.contest()?, name.parse()?);
+        self.compared(setups.map(|setup| contest.import(&contender, &setup, Before::Nothing)))
     }
 
     /// The import's rate by the smaller of what signatures and the store alone would let through.
     fn over_bound(&self, contender: &Contender) -> Result<Evidence> {
-        let (ways, means) = (self.ways()?, self.means(self.cores)?);
-        let records = once(&self.records, || ways.chain.records())?;
-        let [import, signatures, alone] = self.race([
-            ways.import(contender, &means, Before::Nothing),
-            ways.signatures(&means),
-            ways.append(records, contender, &means),
-        ])?;
+        let (contest, setup) = (self.contest()?, self.setup(self.cores)?);
+        let records = once(&self.records, || contest.chain.records())?;
+        let contestants = [
+            contest.import(contender, &setup, Before::Nothing),
+            contest.signatures(&setup),
+            contest.append(records, contender, &setup),
+        ];
+        let [import, signatures, alone] = race(contestants, self.long_effort())?;
         let rate = |figures: &Figures| 1.0 / figures.spread().median;
         let bound = (AIM * rate(&signatures)).min(rate(&alone));
         Ok(Evidence::Figure {
@@ -206,109 +223,29 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn turns(&self, ways: [Way<'_>; 2]) -> Result<Evidence> {
-        let [first, second] = self.race(ways)?;
-        let sides = |figure: fn(&Figures) -> f64| json!({ "first": rounded(figure(&first)), "second": rounded(figure(&second)) });
+    /// Two contestants over the whole chain, with the processor time and the cores that each took.
+    fn compared(&self, contestants: [Contestant<'_>; 2]) -> Result<Evidence> {
+        let [first, second] = race(contestants, self.long_effort())?;
         let processor = |figures: &Figures| figures.processor().median;
-        let mut more = Map::new();
-        let mut put = |key: &str, value: Value| more.insert(key.to_owned(), value);
-        put(
-            "processor_us_per_item",
-            sides(|figures| figures.processor().median),
-        );
-        let rest = processor(&first) - processor(&second);
-        put("more_processor_us_per_item", json!(rounded(rest)));
-        put(
-            "cores_busy",
-            sides(|figures| figures.processor().median / figures.wall().median),
-        );
-        Ok(Evidence::Turns {
-            n: self.chain()?.alone.len(),
-            first,
-            second,
-            more,
-        })
+        let sides = |figure: &dyn Fn(&Figures) -> f64| json!({ "first": rounded(figure(&first)), "second": rounded(figure(&second)) });
+        let by_thread = sides(&processor);
+        let busy = sides(&|figures| processor(figures) / figures.wall().median);
+        let more = json!(rounded(processor(&first) - processor(&second)));
+        let n = self.chain()?.alone.len();
+        Ok(Evidence::turns(n, first, second)
+            .with("processor_us_per_item", by_thread)
+            .with("more_processor_us_per_item", more)
+            .with("cores_busy", busy))
     }
 
-    fn race<const N: usize>(&self, mut ways: [Way<'_>; N]) -> Result<[Figures; N]> {
-        let effort = Effort {
+    /// For whole chains.
+    fn long_effort(&self) -> Effort {
+        Effort {
             seconds: self.extent.seconds * IMPORT_TIMES,
             rounds_min: ROUNDS_MIN,
             rounds_max: ROUNDS_MAX,
             warm_up_items: 0,
-        };
-        let mut sides: Vec<Box<dyn Contestant + '_>> = Vec::with_capacity(N);
-        for way in &mut ways {
-            sides.push(Box::new(way));
         }
-        let figures = measure(&mut sides, effort)?.try_into();
-        figures
-            .ok()
-            .context("there are figures for each contestant")
-    }
-
-    /// As many rounds of something as there is time for; the first doesn't count.
-    fn rounds<T>(&self, mut round: impl FnMut() -> Result<T>) -> Result<Vec<T>> {
-        round()?;
-        let end = Instant::now() + Duration::from_secs_f64(self.extent.seconds * IMPORT_TIMES);
-        let mut rounds = Vec::new();
-        while rounds.len() < ROUNDS_MIN || (Instant::now() < end && rounds.len() < ROUNDS_MAX) {
-            rounds.push(round()?);
-        }
-        Ok(rounds)
-    }
-
-    fn admission(&self) -> Result<Evidence> {
-        let (chain, means) = (self.chain()?, self.means(self.cores)?);
-        let rounds = self.rounds(|| admit(chain, &means))?;
-        let highest = rounds.iter().map(|round| round.highest);
-        let at = |part: f64| rounds.iter().map(move |round| milliseconds_at(round, part));
-        let value = Spread::of(at(0.99)).median;
-        let percentiles = [
-            ("p50_ms", 0.5),
-            ("p90_ms", 0.9),
-            ("p99_ms", 0.99),
-            ("p999_ms", 0.999),
-        ];
-        let percentiles: Map<String, Value> = percentiles
-            .into_iter()
-            .map(|(name, part)| (name.to_owned(), json!(all_rounded(at(part)))))
-            .collect();
-        Ok(Evidence::Figure {
-            value,
-            from: json!({
-                "n": chain.alone.len(),
-                "turns": rounds.len(),
-                "threads": self.cores,
-                "load": LOAD,
-                "highest_per_second": spread_json(&Spread::of(highest.clone())),
-                "turns_highest_per_second": all_rounded(highest.map(f64::round)),
-                "percentiles": percentiles,
-            }),
-        })
-    }
-
-    fn produce(&self, contender: &Contender) -> Result<Evidence> {
-        let (chain, means) = (self.chain()?, self.means(self.cores)?);
-        let once = || produce_blocks(chain, contender, &means, PRODUCED_MAX, self.under);
-        let rounds = self.rounds(once)?;
-        let milliseconds: Vec<f64> = rounds
-            .iter()
-            .flatten()
-            .map(|took| took.as_secs_f64() * 1e3)
-            .collect();
-        let spread = Spread::of(milliseconds.iter().copied());
-        Ok(Evidence::Figure {
-            value: spread.median,
-            from: json!({
-                "n": BLOCK,
-                "turns": milliseconds.len(),
-                "threads": self.cores,
-                "ms": spread_json(&spread),
-                "most_ms": rounded(milliseconds.iter().copied().fold(0.0, f64::max)),
-                "turns_ms": all_rounded(milliseconds.iter().copied()),
-            }),
-        })
     }
 
     fn mpreg(&self) -> Result<Evidence> {
@@ -321,45 +258,26 @@ impl<'a> Field<'a> {
                 &made
             }
         };
-        let mut verifying = Verifying::new(path)?;
+        let verifying = mpreg::verifying(path)?;
         let n = verifying.items();
-        let mut sides: [Box<dyn Contestant + '_>; 1] = [Box::new(&mut verifying)];
-        let [first] = measure(&mut sides, self.short_effort())?
-            .try_into()
-            .ok()
-            .context("there are figures for one contestant")?;
+        let [first] = race([verifying], self.short_effort())?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut more = Map::new();
-        more.insert("store".to_owned(), json!(name));
-        more.insert("store_bytes".to_owned(), json!(path.metadata()?.len()));
-        Ok(Evidence::Stated {
-            n,
-            first,
-            second: mpreg::VALIDATE_CHAIN,
-            more,
-        })
+        Ok(Evidence::stated(n, first, mpreg::VALIDATE_CHAIN)
+            .with("store", json!(name))
+            .with("store_bytes", json!(path.metadata()?.len())))
     }
 
     fn original(&self, line: Line) -> Result<Evidence> {
-        let workshop = Workshop::new(self.chain()?, &self.means(self.cores)?)?;
-        let mut crafts = workshop.crafts(line);
-        let n = crafts.first().map_or(0, Contestant::items);
-        let mut sides: Vec<Box<dyn Contestant + '_>> = Vec::new();
-        for craft in &mut crafts {
-            sides.push(Box::new(craft));
-        }
-        let mut figures = measure(&mut sides, self.short_effort())?.into_iter();
-        let first = figures.next().context("somebody works")?;
+        let inputs = Inputs::new(self.chain()?, &self.setup(self.cores)?)?;
+        let mut contestants = inputs.contestants(line);
+        let n = contestants.first().map_or(0, Contestant::items);
+        let mut figures = measure(&mut contestants, self.short_effort())?.into_iter();
+        let first = figures.next().context("a line has a contestant")?;
         let beside: Vec<Value> = figures.map(|figures| figures_json(&figures)).collect();
-        let mut more = Map::new();
-        if !beside.is_empty() {
-            more.insert("beside".to_owned(), beside.into());
-        }
-        Ok(Evidence::Stated {
-            n,
-            first,
-            second: line.stated(),
-            more,
+        let evidence = Evidence::stated(n, first, line.stated());
+        Ok(match beside.is_empty() {
+            true => evidence,
+            false => evidence.with("beside", beside.into()),
         })
     }
 
@@ -381,63 +299,4 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
         return Ok(cell.get_or_init(|| made));
     }
     cell.get().context("it was made before")
-}
-
-fn milliseconds_at(round: &Admitted, part: f64) -> f64 {
-    let mut seconds: Vec<f64> = round.latencies.iter().map(Duration::as_secs_f64).collect();
-    seconds.sort_unstable_by(f64::total_cmp);
-    quantile(&seconds, part) * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tiny(missing: Option<String>) -> Extent {
-        Extent {
-            transactions: 2_000,
-            seconds: 0.0,
-            mpreg: None,
-            missing,
-        }
-    }
-
-    #[test]
-    fn every_ratio_is_measured_or_says_what_is_missing() {
-        let directory = tempfile::tempdir().expect("a directory");
-        // A child is this program, which a test is not.
-        let wanted = |ratio: &Ratio| ratio.key != "import_memory_long_over_short";
-        let stores = tempfile::tempdir().expect("a directory");
-        let mpreg = stores.path().join("small.db");
-        mpreg::write_store(&mpreg, 3, 20).expect("it can be written");
-        let mut extent = tiny(None);
-        extent.mpreg = Some(mpreg);
-        let measured =
-            measure_ratios(&extent, directory.path(), &wanted).expect("nothing is found wrong");
-        assert_eq!(measured.len(), ENTRIES.len() - 1);
-        for measured in &measured {
-            match &measured.evidence {
-                Evidence::Missing(reason) => assert!(!reason.is_empty()),
-                _ => assert!(
-                    measured.value().is_some_and(|value| value > 0.0),
-                    "{measured:?}"
-                ),
-            }
-        }
-        let log = measured
-            .iter()
-            .find(|m| m.ratio.key == "import_log_over_bound");
-        assert!(log.is_some_and(|log| log.value().is_some()));
-        let left = std::fs::read_dir(directory.path()).expect("the directory");
-        assert_eq!(left.count(), 0, "stores are removed");
-    }
-
-    #[test]
-    fn what_keeps_everything_from_being_measured_is_said_of_each() {
-        let extent = tiny(Some("another path".to_owned()));
-        let measured = measure_ratios(&extent, Path::new("nowhere"), &|_| true);
-        for measured in measured.expect("nothing is tried") {
-            assert!(matches!(&measured.evidence, Evidence::Missing(why) if why == "another path"));
-        }
-    }
 }

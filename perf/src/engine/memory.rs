@@ -12,9 +12,9 @@ use hubledger_storage::StoreUrl;
 use serde_json::{Value, json};
 
 use crate::child::{memory_of_this_process, output_of};
-use crate::ratios::all_rounded;
+use crate::ratio::all_rounded;
 use crate::statistics::{Spread, rounded};
-use crate::storage::{Contender, fresh_directory, store_url};
+use crate::storage::{Contender, fresh_directory};
 
 /// How many times as long the long file is.
 const LONGER: u64 = 4;
@@ -145,7 +145,7 @@ struct Peak {
 /// The most memory of a child that imports a file into a fresh store.
 fn peak_of(file: &Path, contender: &Contender, under: &Path) -> Result<Peak> {
     let directory = fresh_directory(under)?;
-    let store = store_url(contender, directory.path())?.to_string();
+    let store = contender.store_url(directory.path())?.to_string();
     let text = output_of("import", [file.as_os_str(), OsStr::new(&store)])?;
     let bytes = text
         .split_whitespace()

@@ -4,20 +4,24 @@
 //! Everything goes through the public interface, as a hub uses it.
 
 mod admission;
+mod beside;
 mod chain;
 mod contestants;
 mod cores;
 mod import;
+mod latency;
 mod measure;
 mod memory;
 mod mpreg;
 mod original;
+mod plain_stack;
 mod produce;
-mod ratios;
 
 pub(crate) use self::admission::{LATENCY_OF, admit};
 pub(crate) use self::chain::Chain;
-pub(crate) use self::import::{Before, Means, Stage, import};
-pub(crate) use self::measure::{Extent, TRANSACTIONS, measure_ratios};
+pub(crate) use self::import::{Before, Setup, Stage, import};
+pub(crate) use self::measure::{Bench, Extent, TRANSACTIONS, Test};
 pub(crate) use self::memory::{Task, be_child};
-pub(crate) use self::ratios::ratios;
+#[cfg(test)]
+pub(crate) use self::mpreg::write_store as write_mpreg_store;
+pub(crate) use self::original::Line;

@@ -19,14 +19,14 @@ use hubledger::state::State;
 use hubledger_storage::StoreUrl;
 
 use super::chain::Chain;
-use super::import::Means;
+use super::import::Setup;
 use crate::clock::{Clock, Times};
-use crate::ratios::Stated;
+use crate::ratio::Stated;
 use crate::turns::Contestant;
 
 /// A line of the original's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     BlocksBuilt,
     BlocksSealed,
     MerkleProofs,
@@ -61,19 +61,19 @@ const BLOCKS_OF_A_PASS: usize = 100;
 const TREES_OF_A_PASS: usize = 10;
 const TRANSACTIONS_OF_A_PASS: usize = 10_000;
 
-/// What the lines are worked from.
-pub(super) struct Workshop<'c> {
+/// What the lines of the table need.
+pub(super) struct Inputs<'c> {
     chain: &'c Chain,
     state: State,
     now_us: u64,
     leaves: Vec<Digest>,
     /// A chain of empty blocks after genesis, encoded.
     empty: Vec<Bytes>,
-    means: Means,
+    setup: Setup,
 }
 
-impl<'c> Workshop<'c> {
-    pub(super) fn new(chain: &'c Chain, means: &Means) -> Result<Self> {
+impl<'c> Inputs<'c> {
+    pub(super) fn new(chain: &'c Chain, setup: &Setup) -> Result<Self> {
         ensure!(!chain.alone.is_empty(), "a chain without transactions");
         let leaves = chain
             .alone
@@ -88,12 +88,12 @@ impl<'c> Workshop<'c> {
             now_us: SystemClock.now_us(),
             leaves,
             empty: empty_chain(chain)?,
-            means: means.clone(),
+            setup: setup.clone(),
         })
     }
 
-    /// Who works on a line; first the one that counts, then what is worth seeing beside it.
-    pub(super) fn crafts(&self, line: Line) -> Vec<Craft<'_>> {
+    /// The contestants for a line; first the one that counts, then what is worth seeing beside it.
+    pub(super) fn contestants(&self, line: Line) -> Vec<Contestant<'_>> {
         let spec = &self.chain.spec;
         let (producer, key) = self.chain.authority();
         let transactions = &self.chain.alone[..self.chain.alone.len().min(BLOCK)];
@@ -101,44 +101,46 @@ impl<'c> Workshop<'c> {
         match line {
             Line::BlocksBuilt => {
                 let build = move || draft(spec, state, producer, transactions, now_us);
-                vec![Craft::repeated("blocks built", BLOCKS_OF_A_PASS, build)]
+                vec![repeated("blocks built", BLOCKS_OF_A_PASS, build)]
             }
             Line::BlocksSealed => {
                 let seal = move || produce(spec, state, producer, key, transactions, now_us);
-                vec![Craft::repeated(
-                    "blocks built and sealed",
-                    BLOCKS_OF_A_PASS,
-                    seal,
-                )]
+                vec![repeated("blocks built and sealed", BLOCKS_OF_A_PASS, seal)]
             }
-            Line::MerkleProofs => vec![Craft::new(
-                "Merkle trees with all their proofs",
-                Clock::Thread,
-                TREES_OF_A_PASS * THOUSAND,
-                move || {
-                    for _ in 0..TREES_OF_A_PASS {
-                        let tree = Tree::new(self.leaves.clone());
-                        for index in 0..THOUSAND as u64 {
-                            black_box(tree.inclusion_path(index));
-                        }
-                    }
-                    Ok(())
-                },
-            )],
+            Line::MerkleProofs => {
+                let items = TREES_OF_A_PASS * THOUSAND;
+                let name = "Merkle trees with all their proofs";
+                vec![Contestant::new(name, Clock::Thread, items, || {
+                    let ((), times) = Times::of(|| self.prove());
+                    Ok(times)
+                })]
+            }
             Line::TransactionsCreated => {
                 let unsigned = move || blank(spec).with_witnesses(Vec::new());
                 let signed = move || blank(spec).sign(&[key]);
                 vec![
-                    Craft::repeated("transactions created", TRANSACTIONS_OF_A_PASS, unsigned),
-                    Craft::repeated("transactions created and signed", BLOCKS_OF_A_PASS, signed),
+                    repeated("transactions created", TRANSACTIONS_OF_A_PASS, unsigned),
+                    repeated("transactions created and signed", BLOCKS_OF_A_PASS, signed),
                 ]
             }
-            Line::EmptyChainsValidated => vec![Craft::new(
-                "chains of 1,000 empty, sealed blocks",
-                Clock::Wall,
-                self.means.threads,
-                move || self.validate_chains(),
-            )],
+            Line::EmptyChainsValidated => {
+                let name = "chains of 1,000 empty, sealed blocks";
+                let threads = self.setup.threads;
+                vec![Contestant::new(name, Clock::Wall, threads, || {
+                    let (done, times) = Times::of(|| self.validate_chains());
+                    done.map(|()| times)
+                })]
+            }
+        }
+    }
+
+    /// Trees, and all proofs from each.
+    fn prove(&self) {
+        for _ in 0..TREES_OF_A_PASS {
+            let tree = Tree::new(self.leaves.clone());
+            for index in 0..THOUSAND as u64 {
+                black_box(tree.inclusion_path(index));
+            }
         }
     }
 
@@ -146,7 +148,7 @@ impl<'c> Workshop<'c> {
     fn validate_chains(&self) -> Result<()> {
         thread::scope(|scope| {
             let validate = || validate_chain(&self.chain.spec, &self.empty);
-            let threads: Vec<_> = (0..self.means.threads)
+            let threads: Vec<_> = (0..self.setup.threads)
                 .map(|_| scope.spawn(validate))
                 .collect();
             for thread in threads {
@@ -203,68 +205,19 @@ fn validate_chain(spec: &ChainSpec, blocks: &[Bytes]) -> Result<()> {
     Ok(())
 }
 
-/// A piece of work that is done again and again.
-pub(super) struct Craft<'w> {
-    name: &'static str,
-    clock: Clock,
+/// One thing, made `items` times in a pass by one thread.
+fn repeated<'a, T, E>(
+    name: &str,
     items: usize,
-    work: Box<dyn FnMut() -> Result<()> + 'w>,
-}
-
-impl<'w> Craft<'w> {
-    fn new(
-        name: &'static str,
-        clock: Clock,
-        items: usize,
-        work: impl FnMut() -> Result<()> + 'w,
-    ) -> Self {
-        let work = Box::new(work);
-        Self {
-            name,
-            clock,
-            items,
-            work,
-        }
-    }
-
-    /// One thing, made `items` times in a pass by one thread.
-    fn repeated<T, E>(
-        name: &'static str,
-        items: usize,
-        make: impl Fn() -> Result<T, E> + 'w,
-    ) -> Self
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        Self::new(name, Clock::Thread, items, move || {
-            for _ in 0..items {
-                black_box(make()?);
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Contestant for Craft<'_> {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    fn items(&self) -> usize {
-        self.items
-    }
-
-    fn learns(&self) -> bool {
-        false
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        let (done, times) = Times::of(&mut self.work);
+    make: impl Fn() -> Result<T, E> + 'a,
+) -> Contestant<'a>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    Contestant::new(name, Clock::Thread, items, move || {
+        let (done, times) =
+            Times::of(|| (0..items).try_for_each(|_| make().map(|made| drop(black_box(made)))));
         done?;
         Ok(times)
-    }
+    })
 }

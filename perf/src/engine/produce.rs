@@ -8,8 +8,8 @@ use hubledger::engine::{Committed, Outcome};
 
 use super::admission::submit_all;
 use super::chain::Chain;
-use super::import::Means;
-use crate::storage::{Contender, fresh_directory, store_url};
+use super::import::Setup;
+use crate::storage::{Contender, fresh_directory};
 
 /// Transactions of a block.
 pub(super) const BLOCK: usize = 1_000;
@@ -21,12 +21,13 @@ pub(super) const BLOCK: usize = 1_000;
 pub(super) fn produce_blocks(
     chain: &Chain,
     contender: &Contender,
-    means: &Means,
+    setup: &Setup,
     blocks: usize,
     under: &Path,
 ) -> Result<Vec<Duration>> {
     let directory = fresh_directory(under)?;
-    let engine = means.engine(chain, store_url(contender, directory.path())?.create()?)?;
+    let store = contender.store_url(directory.path())?.create()?;
+    let engine = setup.engine(chain, store)?;
     let (_, key) = chain.authority();
     let mut took = Vec::new();
     for transactions in chain.alone.chunks(BLOCK).take(blocks) {
@@ -60,10 +61,10 @@ mod tests {
             ..Recipe::default()
         };
         let chain = Chain::generate(recipe).expect("a good recipe");
-        let means = Means::new(2, Durability::Disk).expect("there is a path");
+        let setup = Setup::new(2, Durability::Disk).expect("there is a path");
         for (blocks, expected) in [(2, 2), (9, 3)] {
             let log = Contender::ours("log");
-            let took = produce_blocks(&chain, &log, &means, blocks, directory.path());
+            let took = produce_blocks(&chain, &log, &setup, blocks, directory.path());
             assert_eq!(took.expect("they are produced").len(), expected);
         }
     }

@@ -5,27 +5,22 @@ use std::fmt::Write as _;
 use hubledger_signatures::Path;
 use serde_json::{Map, Value, json};
 
-use super::{Evidence, Measured, Ratio};
 use crate::machine::{Machine, TOOLCHAIN, date};
+use crate::ratio::{Evidence, Measured, Side};
 use crate::statistics::{Spread, rounded};
 use crate::table::Table;
 use crate::turns::Figures;
 
 /// The ratios at the top, and under `details` what they come from.
 pub(super) fn to_json(machine: &Machine, path: Path, measured: &[Measured]) -> Value {
-    let mut record: Map<String, Value> = measured
-        .iter()
-        .map(|measured| {
-            (
-                measured.ratio.key.to_owned(),
-                json!(measured.value().map(rounded)),
-            )
-        })
-        .collect();
-    let details: Map<String, Value> = measured
-        .iter()
-        .map(|measured| (measured.ratio.key.to_owned(), measured.to_json()))
-        .collect();
+    let by_key = |value: &dyn Fn(&Measured) -> Value| -> Map<String, Value> {
+        let entries = measured.iter();
+        entries
+            .map(|measured| (measured.ratio.key.to_owned(), value(measured)))
+            .collect()
+    };
+    let mut record = by_key(&|measured| json!(measured.value().map(rounded)));
+    let details = by_key(&Measured::to_json);
     let details = json!({
         "date": date(),
         "path": path.name(),
@@ -59,21 +54,24 @@ pub(super) fn to_table(measured: &[Measured]) -> Table {
         let mut row = vec![
             measured.ratio.key.to_owned(),
             value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}")),
-            goal(measured.ratio),
+            measured.ratio.wanted().unwrap_or_else(|| "-".to_owned()),
         ];
         match &measured.evidence {
-            Evidence::Turns { first, second, .. } => {
-                let [above, below] = measured.sides(first, second);
-                row.extend(shown(&above.over(below)));
+            Evidence::Compared { first, second, .. } => {
+                let (in_rounds, second) = match second {
+                    Side::Measured(second) => {
+                        let [above, below] = measured.ratio.kind.sides(first, second);
+                        (shown(&above.over(below)), side(second))
+                    }
+                    Side::Stated(second) => {
+                        let stated = format!("{:.3}", second.us_per_item);
+                        let none = || "-".to_owned();
+                        ([none(), none()], [stated, "stated".to_owned(), none()])
+                    }
+                };
+                row.extend(in_rounds);
                 row.extend(side(first));
-                row.extend(side(second));
-                row.push(first.turns().to_string());
-            }
-            Evidence::Stated { first, second, .. } => {
-                let stated = format!("{:.3}", second.us_per_item);
-                row.extend(["-", "-"].map(str::to_owned));
-                row.extend(side(first));
-                row.extend([stated, "stated".to_owned(), "-".to_owned()]);
+                row.extend(second);
                 row.push(first.turns().to_string());
             }
             Evidence::Figure { .. } | Evidence::Missing(_) => {}
@@ -96,16 +94,6 @@ fn side(figures: &Figures) -> [String; 3] {
         percent,
         format!("{:.3}", figures.processor().median),
     ]
-}
-
-fn goal(ratio: &Ratio) -> String {
-    let sign = match ratio.kind.is_more_better() {
-        true => ">=",
-        false => "<=",
-    };
-    ratio
-        .goal
-        .map_or_else(|| "-".to_owned(), |goal| format!("{sign} {goal}"))
 }
 
 /// Why ratios were not measured, a line each.

@@ -1,10 +1,10 @@
-//! `hubledger-perf report`: records as one page of HTML with drawn plots, which needs no network and runs no script.
+//! `hubledger-perf report`: records as one page of HTML with plots, which needs no network and runs no script.
 
-mod bars;
-mod lines;
+mod headlines;
 mod load;
 mod page;
-mod svg;
+mod plot;
+mod words;
 
 use std::path::PathBuf;
 
@@ -57,8 +57,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A small record that is made up: one ratio falls short, one meets its goal, a latency is too long, one figure is missing.
+    pub(crate) const RATIOS: &str = r#"{
+        "hub_over_dalek_batch": 4.4,
+        "log_append_over_plain_file": 0.9,
+        "admission_p99_ms": 15.0,
+        "log_resident_mib": null,
+        "details": {
+            "date": "2026-02-02T00:00:00Z",
+            "path": "avx2",
+            "machine": {"cpu": "A <b>", "features": ["avx2"], "cores": 2, "system": "linux", "load": 1.0},
+            "toolchain": {"rustc": "rustc 1", "profile": "release", "rustflags": ""},
+            "measurements": {
+                "hub_over_dalek_batch": {"meaning": "a & b", "kind": "times as fast", "goal": 5.5},
+                "log_append_over_plain_file": {"meaning": "c", "kind": "times as fast", "goal": 0.6},
+                "admission_p99_ms": {"meaning": "d", "kind": "ms", "goal": 10.0},
+                "log_resident_mib": {"meaning": "e", "kind": "MiB", "goal": null}
+            }
+        }
+    }"#;
+
+    fn page_of(records: &[(&str, &str)]) -> String {
+        let loaded: Result<Vec<_>> = records
+            .iter()
+            .map(|(name, text)| load::parse(text, name))
+            .collect();
+        page::page(&loaded.expect("records")).expect("a page")
+    }
 
     fn arguments(records: Vec<PathBuf>, directory: &std::path::Path) -> Arguments {
         Arguments {
@@ -69,13 +97,40 @@ mod tests {
     }
 
     #[test]
+    fn the_page_opens_with_both_pictures_and_marks_what_falls_short() {
+        let older = RATIOS
+            .replace("2026-02-02", "2026-01-01")
+            .replace("4.4", "6.5");
+        let page = page_of(&[("a <b>", RATIOS), ("older", &older)]);
+        let place = |text: &str| {
+            page.find(text)
+                .unwrap_or_else(|| panic!("{text} in {page}"))
+        };
+        let pictures = [
+            place("aria-label=\"How many times as fast as each peer\""),
+            place("aria-label=\"How the figures moved from record to record\""),
+        ];
+        assert!(pictures[0] < pictures[1] && pictures[1] < place("<table"));
+        assert!(page.contains("1 of 3 goals are met") && page.contains("2 fall short"));
+        // In the picture, and in the table of what falls short.
+        assert!(
+            page.contains("4.4 ×, 20 % short of 5.5")
+                && page.contains("<td class=\"missed\">50 %</td>")
+        );
+        assert!(page.contains("2026-01-01 to 2026-02-02"));
+        assert!(
+            page.contains("a &lt;b&gt;") && page.contains("a &amp; b") && !page.contains("<b>")
+        );
+    }
+
+    #[test]
     fn the_records_of_this_package_make_a_page_that_needs_nothing_else() {
         let directory = tempfile::tempdir().expect("a directory");
         let results = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         let records = load::json_files(&results).expect("results");
         run(&arguments(records, directory.path())).expect("it works");
         let page = std::fs::read_to_string(directory.path().join("report.html")).expect("a page");
-        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
         for foreign in ["<script", "http://", "https://", "<link", "@import", "url("] {
             let page = page.replace("http://www.w3.org/2000/svg", "");
             assert!(!page.contains(foreign), "{foreign}");

@@ -1,150 +1,158 @@
-//! The page: a section for each record.
-
-use std::fmt::Write as _;
+//! The page: the two pictures of the headlines, what falls short, then a section for each record.
 
 use anyhow::Result;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::bars::{Bar, MARKS, bars, duration, histogram};
-use super::lines::{Axis, Series, lines};
-use super::load::{Loaded, Ratios};
-use super::svg::{escape, short};
+use super::headlines::{beside_peers, courses, day, goal_of, in_order, moves, newest, shortfalls};
+use super::load::{Figure, Loaded, Ratios};
+use super::plot::{Bar, Series, bars, colour, legend, lines};
+use super::words::{duration, percent, short};
 use crate::machine::{Machine, Toolchain};
 use crate::scenario::{Latencies, Record, Sample, Setting};
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:860px;margin:2em auto;\
-    padding:0 1em}h1,h2,h3{line-height:1.2}h2{margin-top:2.2em;border-top:1px solid #ddd;padding-top:1em}\
-    table{border-collapse:collapse;font-size:14px;margin:.8em 0}th,td{padding:.25em .8em .25em 0;text-align:right;\
-    border-bottom:1px solid #eee;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}\
-    svg{max-width:100%;height:auto;display:block;margin:.4em 0}svg text{font:12px system-ui,sans-serif;fill:#333}\
-    .grid{stroke:#e4e4e4}.axis{stroke:#888}.spread{stroke:#222;stroke-width:2}.mark{stroke:#d55e00;\
-    stroke-dasharray:3 3}.machine{color:#666;font-size:13px}.met{color:#00704f}.missed{color:#b03000}\
-    nav a{margin-right:1em}";
+const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub(super) fn page(records: &[Loaded]) -> Result<String> {
-    let mut sections = String::new();
-    let mut contents = String::new();
-    for (index, record) in records.iter().enumerate() {
-        let (name, section) = match record {
+    let opening = opening(records)?;
+    let mut sections = Vec::with_capacity(records.len());
+    for record in records {
+        sections.push(match record {
             Loaded::Scenario(record) => (&record.name, scenario(record)?),
-            Loaded::Ratios(ratios) => (&ratios.name, self::ratios(ratios)),
-        };
-        // Writing to a string can't fail.
-        let _ = writeln!(contents, "<a href=\"#r{index}\">{}</a>", escape(name));
-        let _ = write!(sections, "<section id=\"r{index}\">\n{section}</section>\n");
+            Loaded::Ratios(record) => (&record.name, ratios(record)),
+        });
     }
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>hubledger: measurements</title>\
-         <style>{STYLE}</style></head>\n<body>\n<h1>hubledger: measurements</h1>\n\
-         <p>Bars and lines are medians; the dark line at a bar's end spans the quartiles.</p>\n<nav>{contents}</nav>\n\
-         {sections}</body>\n</html>\n"
-    ))
-}
-
-fn head(name: &str, date: &str, machine: &Machine, toolchain: &Toolchain) -> String {
-    let load = machine
-        .load
-        .map_or_else(String::new, |load| format!(", load {load}"));
-    format!(
-        "<h2>{}</h2>\n<p class=\"machine\">{}; {}, {} cores{load}; {}; {} ({})</p>\n",
-        escape(name),
-        escape(date),
-        escape(&machine.cpu),
-        machine.cores,
-        escape(&machine.system),
-        escape(&toolchain.rustc),
-        escape(&toolchain.profile),
-    )
-}
-
-fn ratios(ratios: &Ratios) -> String {
-    let details = &ratios.details;
-    let mut text = head(
-        &ratios.name,
-        &details.date,
-        &details.machine,
-        &details.toolchain,
-    );
-    text += "<table><tr><th>ratio</th><th>value</th><th>wanted</th></tr>\n";
-    for (key, value) in &ratios.values {
-        let measurement = details.measurements.get(key);
-        let field = |name: &str| measurement.and_then(|measurement| measurement.get(name));
-        let goal = field("goal").and_then(Value::as_f64);
-        let kind = field("kind").and_then(Value::as_str).unwrap_or_default();
-        let is_more_better = matches!(kind, "times as fast" | "a part of");
-        let (class, wanted) = match (goal, value.as_f64()) {
-            (Some(goal), Some(value)) => {
-                let is_met = if is_more_better {
-                    value >= goal
-                } else {
-                    value <= goal
-                };
-                (
-                    if is_met { "met" } else { "missed" },
-                    sign(is_more_better, goal),
-                )
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "hubledger: how fast it is" }
+                style { (PreEscaped(STYLE)) }
             }
-            (Some(goal), None) => ("", sign(is_more_better, goal)),
-            (None, _) => ("", "–".to_owned()),
-        };
-        let shown = value
-            .as_f64()
-            .map_or_else(|| "not measured".to_owned(), |v| format!("{v:.3}"));
-        let meaning = field("meaning").and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "<tr title=\"{}\"><td>{}</td><td class=\"{class}\">{shown}</td><td>{wanted}</td></tr>",
-            escape(meaning),
-            escape(key)
-        );
+            body {
+                h1 { "hubledger: how fast it is" }
+                (opening)
+                h2 { "All records" }
+                nav {
+                    @for (index, (name, _)) in sections.iter().enumerate() {
+                        a href=(format!("#r{index}")) { (name) }
+                    }
+                }
+                @for (index, (_, section)) in sections.iter().enumerate() {
+                    section id=(format!("r{index}")) { (section) }
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// What a reader wants to see first.
+fn opening(records: &[Loaded]) -> Result<Markup> {
+    let ratios = records.iter().filter_map(|record| match record {
+        Loaded::Ratios(ratios) => Some(&**ratios),
+        Loaded::Scenario(_) => None,
+    });
+    let records = in_order(ratios);
+    let newest = newest(&records);
+    if newest.is_empty() {
+        return Ok(html! {});
     }
-    text + "</table>\n"
+    let courses = courses(&records);
+    let wanted = newest
+        .iter()
+        .filter(|(_, figure)| goal_of(figure).is_some());
+    let (wanted, short) = (wanted.count(), shortfalls(&newest));
+    Ok(html! {
+        p class=(if short.is_empty() { "verdict" } else { "verdict short" }) {
+            (wanted - short.len()) " of " (wanted) " goals are met by the newest figures. "
+            @if short.is_empty() { "Nothing falls short." } @else { a href="#short" { (short.len()) " fall short." } }
+        }
+        @if !courses.is_empty() {
+            h2 { "Beside its peers" }
+            p.note { "Newest figures, each from turns in one run. A bar to the right of 1 is faster than the peer; the upright mark "
+                "is the goal. The scale is logarithmic." }
+            (beside_peers(&courses)?)
+            h2 { "From record to record" }
+            p.note { "Times as fast as the peer, from the oldest record to the newest. The dashed line is the goal." }
+            (moves(&courses)?)
+        }
+        @if !short.is_empty() {
+            h2 #short { "What falls short" }
+            div.table { table {
+                tr { th { "ratio" } th { "value" } th { "wanted" } th { "short by" } }
+                @for (record, figure, goal, part) in &short {
+                    tr {
+                        td { (explained(figure, &format!(" Measured on {}.", day(record)))) }
+                        td.missed { (shown(figure)) }
+                        td { (figure.kind.wanted(*goal)) }
+                        td.missed { (percent(*part)) }
+                    }
+                }
+            } }
+        }
+    })
 }
 
-fn sign(is_more_better: bool, goal: f64) -> String {
-    format!("{} {goal}", if is_more_better { "≥" } else { "≤" })
+fn head(name: &str, date: &str, machine: &Machine, toolchain: &Toolchain) -> Markup {
+    html! {
+        h2 { (name) }
+        p.machine {
+            (date) "; " (machine.cpu) ", " (machine.cores) " cores"
+            @if let Some(load) = machine.load { ", load " (load) }
+            "; " (machine.system) "; " (toolchain.rustc) " (" (toolchain.profile) ")"
+        }
+    }
 }
 
-fn scenario(record: &Record) -> Result<String> {
-    let mut text = head(
-        &record.name,
-        &record.date,
-        &record.machine,
-        &record.toolchain,
-    );
-    text += &table(record)?;
+/// A ratio's key, which unfolds to what it means.
+fn explained(figure: &Figure, more: &str) -> Markup {
+    html! { details { summary { (figure.key) } p { (figure.meaning) (more) } } }
+}
+
+fn shown(figure: &Figure) -> String {
+    let value = figure.value.map(|value| format!("{value:.3}"));
+    value.unwrap_or_else(|| "not measured".to_owned())
+}
+
+fn ratios(record: &Ratios) -> Markup {
+    let details = &record.details;
+    html! {
+        (head(&record.name, &details.date, &details.machine, &details.toolchain))
+        p.machine { "path " (details.path) }
+        div.table { table {
+            tr { th { "ratio" } th { "value" } th { "wanted then" } th { "short by" } }
+            @for figure in &record.figures {
+                @let part = figure.shortfall();
+                tr {
+                    td { (explained(figure, "")) }
+                    td class=[part.map(|_| "missed")] { (shown(figure)) }
+                    td { (figure.goal.map_or_else(|| "–".to_owned(), |goal| figure.kind.wanted(goal))) }
+                    td.missed { @if let Some(part) = part { (percent(part)) } }
+                }
+            }
+        } }
+    }
+}
+
+fn scenario(record: &Record) -> Result<Markup> {
     let unit = match record.scenario.get("kind").and_then(Value::as_str) {
         Some("storage-lookup") => "look-ups a second",
         _ => "transactions a second",
     };
-    text += &figure("Rates", &rates(record, unit));
-    text += &stages(record);
     let threads = |setting: &Setting| setting.threads.map(|threads| threads as f64);
     let lengths = |setting: &Setting| Some(setting.transactions as f64);
-    text += &scaling(
-        record,
-        "Over threads",
-        "threads",
-        unit,
-        Axis::Linear,
-        threads,
-    );
-    text += &scaling(
-        record,
-        "Over chain length",
-        "transactions",
-        unit,
-        Axis::Logarithmic,
-        lengths,
-    );
-    text += &latencies(record)?;
-    Ok(text)
-}
-
-fn figure(title: &str, drawing: &str) -> String {
-    format!("<h3>{}</h3>\n{drawing}", escape(title))
+    Ok(html! {
+        (head(&record.name, &record.date, &record.machine, &record.toolchain))
+        (table(record)?)
+        (rates(record, unit)?)
+        (stages(record)?)
+        (scaling(record, "Over threads", "threads", unit, threads)?)
+        (scaling(record, "Over chain length", "transactions", unit, lengths)?)
+    })
 }
 
 /// Items a second.
@@ -152,15 +160,17 @@ fn rate(sample: &Sample) -> f64 {
     1e6 / sample.us_per_item().max(1e-9)
 }
 
-fn table(record: &Record) -> Result<String> {
-    let mut text = String::from(
-        "<table><tr><th>setting</th><th>µs an item</th><th>quartiles</th><th>processor µs</th><th>a second</th>\
-         <th>samples</th>",
-    );
-    for (_, name) in MARKS {
-        let _ = write!(text, "<th>{name}</th>");
-    }
-    text += "<th>most</th></tr>\n";
+/// Percentiles of latencies that are shown.
+const PERCENTILES: [(f64, &str); 5] = [
+    (0.5, "p50"),
+    (0.9, "p90"),
+    (0.99, "p99"),
+    (0.999, "p99.9"),
+    (1.0, "most"),
+];
+
+fn table(record: &Record) -> Result<Markup> {
+    let mut rows = Vec::new();
     for (index, setting) in record.settings.iter().enumerate() {
         let (Some(wall), Some(processor)) = (
             record.spread(index, Sample::us_per_item),
@@ -168,87 +178,104 @@ fn table(record: &Record) -> Result<String> {
         ) else {
             continue;
         };
-        let _ = write!(
-            text,
-            "<tr><td>{}</td><td>{:.3}</td><td>{:.3}–{:.3}</td><td>{:.3}</td><td>{}</td><td>{}</td>",
-            escape(&setting.label),
-            wall.median,
-            wall.lower_quartile,
-            wall.upper_quartile,
-            processor.median,
+        let samples = record.samples_of(index);
+        let histogram = Latencies::histogram(samples.filter_map(|s| s.latencies.as_ref()))?;
+        let mut cells = vec![
+            setting.label.clone(),
+            format!("{:.3}", wall.median),
+            format!("{:.3}–{:.3}", wall.lower_quartile, wall.upper_quartile),
+            format!("{:.3}", processor.median),
             short(1e6 / wall.median),
-            record.samples_of(index).count()
-        );
-        let histogram = Latencies::histogram(
-            record
-                .samples_of(index)
-                .filter_map(|s| s.latencies.as_ref()),
-        )?;
-        for (part, _) in MARKS.into_iter().chain([(1.0, "most")]) {
-            let cell = match histogram.is_empty() {
-                true => "–".to_owned(),
-                false => duration(histogram.value_at_quantile(part) as f64),
-            };
-            let _ = write!(text, "<td>{cell}</td>");
-        }
-        text += "</tr>\n";
+            record.samples_of(index).count().to_string(),
+        ];
+        cells.extend(PERCENTILES.map(|(part, _)| match histogram.is_empty() {
+            true => "–".to_owned(),
+            false => duration(histogram.value_at_quantile(part) as f64),
+        }));
+        rows.push(cells);
     }
-    Ok(text + "</table>\n")
+    let names = [
+        "setting",
+        "µs an item",
+        "quartiles",
+        "processor µs",
+        "a second",
+        "samples",
+    ];
+    let percentiles = PERCENTILES.map(|(_, name)| name);
+    let of = record
+        .samples
+        .iter()
+        .find_map(|sample| sample.latencies.as_ref());
+    Ok(html! {
+        @if let Some(latencies) = of { p.note { "p50 to most are latencies: " (latencies.of) "." } }
+        div.table { table {
+            tr { @for name in names.into_iter().chain(percentiles) { th { (name) } } }
+            @for row in &rows { tr { @for cell in row { td { (cell) } } } }
+        } }
+    })
 }
 
-fn rates(record: &Record, unit: &str) -> String {
+fn rates(record: &Record, unit: &str) -> Result<Markup> {
     let settings = record.settings.iter().enumerate();
     let rows: Vec<Bar> = settings
         .filter_map(|(index, setting)| {
             let spread = record.spread(index, rate)?;
             Some(Bar {
                 label: setting.label.clone(),
-                parts: vec![(0, spread.median)],
+                parts: vec![(0.0, spread.median, colour(0))],
                 spread: Some((spread.lower_quartile, spread.upper_quartile)),
+                mark: None,
+                value: short(spread.median),
             })
         })
         .collect();
-    bars("Rates", unit, &[unit.to_owned()], &rows)
+    Ok(html! {
+        h3 { "Rates" }
+        p.note { "Medians; the dark line at a bar's end spans the quartiles." }
+        (bars("Rates", unit, &rows)?)
+    })
 }
 
 /// Where the time went: each stage's busy time for an item.
-fn stages(record: &Record) -> String {
-    let mut legend: Vec<String> = Vec::new();
+fn stages(record: &Record) -> Result<Markup> {
+    let mut names: Vec<&str> = Vec::new();
     for stage in record.samples.iter().flat_map(|sample| &sample.stages) {
-        if !legend.contains(&stage.name) {
-            legend.push(stage.name.clone());
+        if !names.contains(&&*stage.name) {
+            names.push(&stage.name);
         }
     }
-    if legend.len() < 2 {
-        return String::new();
+    if names.len() < 2 {
+        return Ok(html! {});
     }
     let busy = |sample: &Sample, name: &str| {
         let stages = sample.stages.iter().filter(|stage| stage.name == name);
         let seconds: f64 = stages.map(|stage| stage.busy_s).sum();
         seconds * 1e6 / sample.items as f64
     };
-    let rows: Vec<Bar> = record
-        .settings
-        .iter()
-        .enumerate()
-        .map(|(index, setting)| {
-            let part = |(part, name): (usize, &String)| {
-                Some((
-                    part,
-                    record.spread(index, |sample| busy(sample, name))?.median,
-                ))
-            };
-            Bar {
-                label: setting.label.clone(),
-                parts: legend.iter().enumerate().filter_map(part).collect(),
-                spread: None,
+    let bar = |(index, setting): (usize, &Setting)| {
+        let (mut parts, mut end) = (Vec::new(), 0.0);
+        for (number, name) in names.iter().enumerate() {
+            if let Some(spread) = record.spread(index, |sample| busy(sample, name)) {
+                parts.push((end, end + spread.median, colour(number)));
+                end += spread.median;
             }
-        })
-        .collect();
-    figure(
-        "Stages",
-        &bars("Stages", "µs an item, busy", &legend, &rows),
-    )
+        }
+        Bar {
+            label: setting.label.clone(),
+            parts,
+            spread: None,
+            mark: None,
+            value: short(end),
+        }
+    };
+    let rows: Vec<Bar> = record.settings.iter().enumerate().map(bar).collect();
+    let names = names.iter().enumerate();
+    Ok(html! {
+        h3 { "Stages" }
+        (legend(names.map(|(number, name)| (colour(number), *name))))
+        (bars("Stages", "µs an item, busy", &rows)?)
+    })
 }
 
 /// A line for each kind of setting over what was varied, if it was.
@@ -257,9 +284,8 @@ fn scaling(
     title: &str,
     across: &str,
     up: &str,
-    axis: Axis,
     varied: impl Fn(&Setting) -> Option<f64>,
-) -> String {
+) -> Result<Markup> {
     let mut series: Vec<Series> = Vec::new();
     for (index, setting) in record.settings.iter().enumerate() {
         let (Some(value), Some(spread)) = (varied(setting), record.spread(index, rate)) else {
@@ -275,10 +301,10 @@ fn scaling(
             }),
         }
     }
-    match series.iter().any(|series| series.points.len() > 1) {
-        true => figure(title, &lines(title, across, up, axis, &series)),
-        false => String::new(),
+    if !series.iter().any(|series| series.points.len() > 1) {
+        return Ok(html! {});
     }
+    Ok(html! { h3 { (title) } (lines(title, across, up, &series)?) })
 }
 
 /// All that makes a setting, but for what is varied.
@@ -290,21 +316,4 @@ fn series_name(setting: &Setting, varied: &str) -> String {
         _ => {}
     }
     parts.join(", ")
-}
-
-fn latencies(record: &Record) -> Result<String> {
-    let mut text = String::new();
-    for (index, setting) in record.settings.iter().enumerate() {
-        let all: Vec<&Latencies> = record
-            .samples_of(index)
-            .filter_map(|sample| sample.latencies.as_ref())
-            .collect();
-        let Some(first) = all.first() else { continue };
-        let title = format!("Latencies, {}: {}", first.of, setting.label);
-        let together = Latencies::histogram(all)?;
-        if !together.is_empty() {
-            text += &figure(&title, &histogram(&title, &together));
-        }
-    }
-    Ok(text)
 }

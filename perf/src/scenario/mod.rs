@@ -46,11 +46,12 @@ impl fmt::Display for Kind {
 }
 
 /// What to measure. Every field holds what will be done, also those that the file leaves out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    #[serde(serialize_with = "as_words")]
+    #[serde(serialize_with = "as_words", deserialize_with = "parse::words")]
     pub(crate) backends: Vec<Contender>,
     pub(crate) threads: Vec<usize>,
     pub(crate) transactions: Vec<u64>,
@@ -60,7 +61,7 @@ pub(crate) struct Scenario {
     pub(crate) payload: u32,
     /// Transactions of a block.
     pub(crate) block: u32,
-    #[serde(serialize_with = "as_word")]
+    #[serde(serialize_with = "as_word", deserialize_with = "parse::word")]
     pub(crate) durability: Durability,
     /// Blocks of a commit.
     pub(crate) commit_blocks: u32,

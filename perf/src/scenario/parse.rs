@@ -1,77 +1,87 @@
 //! Reading scenario files: every field known, every number within its bounds, nothing that the kind has no use for.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use hubledger_storage::Durability;
 use serde::{Deserialize, Deserializer};
 
-use super::{Kind, Scenario};
+use toml::{Table, Value};
+
+use super::Kind::{self, Admission, Import, StorageAppend, StorageLookup};
+use super::Scenario;
 use crate::files::read_bounded;
-use crate::storage::Contender;
 
 /// A scenario file is small.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 const LIST_MAX: usize = 16;
 const SETTINGS_MAX: usize = 64;
-const TRANSACTIONS_MAX: u64 = 1_000_000_000;
-const BLOCK_MAX: u32 = 100_000;
-const PAYLOAD_MAX: u32 = 65_536;
 /// A commit is held in memory.
 const COMMIT_BYTES_MAX: u64 = 1 << 30;
-const KEYS_MAX: u32 = 1_000_000;
-const THREADS_MAX: usize = 256;
-const LOOKUPS_MAX: usize = 10_000_000;
-const REPETITIONS_MAX: u32 = 1_000;
 
-/// A file's fields.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    name: String,
-    kind: Kind,
-    #[serde(default, deserialize_with = "words")]
-    backends: Option<Vec<Contender>>,
-    threads: Option<Vec<usize>>,
-    transactions: Vec<u64>,
-    keys: Option<u32>,
-    payload: Option<u32>,
-    block: Option<u32>,
-    #[serde(default, deserialize_with = "word")]
-    durability: Option<Durability>,
-    commit_blocks: Option<u32>,
-    lookups: Option<usize>,
-    #[serde(default = "repetitions")]
-    repetitions: u32,
-    #[serde(default = "warm_up")]
-    warm_up: u32,
+/// A field that a file may leave out: kinds that have a use for it, and its default.
+struct Optional {
+    name: &'static str,
+    kinds: &'static [Kind],
+    default: fn(Kind) -> Value,
 }
 
-const fn repetitions() -> u32 {
-    5
-}
+const STORAGE: &[Kind] = &[StorageAppend, StorageLookup];
+const BLOCKS: &[Kind] = &[StorageAppend, StorageLookup, Import];
+const ENGINE: &[Kind] = &[Import, Admission];
+const ALL: &[Kind] = &[StorageAppend, StorageLookup, Import, Admission];
 
-const fn warm_up() -> u32 {
-    1
-}
+const OPTIONAL: [Optional; 10] = {
+    const fn optional(
+        name: &'static str,
+        kinds: &'static [Kind],
+        default: fn(Kind) -> Value,
+    ) -> Optional {
+        Optional {
+            name,
+            kinds,
+            default,
+        }
+    }
+    [
+        optional("backends", BLOCKS, |_| Value::Array(Vec::new())),
+        optional("threads", ENGINE, |kind| match ENGINE.contains(&kind) {
+            true => vec![1].into(),
+            false => Value::Array(Vec::new()),
+        }),
+        optional("keys", ENGINE, |_| 64.into()),
+        optional("payload", ALL, |kind| match STORAGE.contains(&kind) {
+            true => 300.into(),
+            false => 200.into(),
+        }),
+        optional("block", BLOCKS, |_| 1000.into()),
+        optional("durability", &[StorageAppend, Import], |_| "disk".into()),
+        optional("commit_blocks", BLOCKS, |_| 10.into()),
+        optional("lookups", &[StorageLookup], |_| 100_000.into()),
+        optional("repetitions", ALL, |_| 5.into()),
+        optional("warm_up", ALL, |_| 1.into()),
+    ]
+};
 
-fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+/// A value that a file gives as a word.
+pub(super) fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     from: D,
-) -> Result<Option<T>, D::Error> {
-    let word = String::deserialize(from)?;
-    word.parse().map(Some).map_err(serde::de::Error::custom)
+) -> Result<T, D::Error> {
+    String::deserialize(from)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
-fn words<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+/// Values that a file gives as a list of words.
+pub(super) fn words<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     from: D,
-) -> Result<Option<Vec<T>>, D::Error> {
+) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
     let words = words.iter().map(|word| word.parse());
     words
         .collect::<Result<_, _>>()
-        .map(Some)
         .map_err(serde::de::Error::custom)
 }
 
@@ -87,39 +97,57 @@ impl Scenario {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let fields: Fields = toml::from_str(text)?;
-        fields.refuse_useless()?;
-        let scenario = fields.with_defaults()?;
+        let mut fields: Table = toml::from_str(text)?;
+        let kind = fields.get("kind").context("missing field `kind`")?;
+        let kind: Kind = kind.clone().try_into()?;
+        for Optional {
+            name,
+            kinds,
+            default,
+        } in OPTIONAL
+        {
+            // A field that changes nothing would mislead whoever wrote it.
+            ensure!(
+                kinds.contains(&kind) || !fields.contains_key(name),
+                "{name}: the kind {kind} has no use for it"
+            );
+            fields.entry(name).or_insert_with(|| default(kind));
+        }
+        let scenario: Self = fields.try_into()?;
         scenario.check()?;
         Ok(scenario)
     }
 
     fn check(&self) -> Result<()> {
-        let named = !self.name.is_empty()
-            && self.name.len() <= 64
-            && self
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         ensure!(
-            named,
+            (1..=64).contains(&self.name.len()) && self.name.bytes().all(allowed),
             "name {:?}: up to 64 lowercase letters, digits and hyphens, since files are named by it",
             self.name
         );
-        bounded("transactions", &self.transactions, 1, TRANSACTIONS_MAX)?;
-        bounded("threads", &self.threads, 1, THREADS_MAX)?;
-        bounded("keys", &[self.keys], 1, KEYS_MAX)?;
-        bounded("payload", &[self.payload], 1, PAYLOAD_MAX)?;
-        bounded("block", &[self.block], 1, BLOCK_MAX)?;
-        bounded("commit_blocks", &[self.commit_blocks], 1, u32::MAX)?;
-        bounded("lookups", &[self.lookups], 1, LOOKUPS_MAX)?;
-        bounded("repetitions", &[self.repetitions], 1, REPETITIONS_MAX)?;
-        bounded("warm_up", &[self.warm_up], 0, REPETITIONS_MAX)?;
-        for (field, length) in [
-            ("backends", self.backends.len()),
-            ("threads", self.threads.len()),
-            ("transactions", self.transactions.len()),
+        bounded("transactions", &self.transactions, 1..=1_000_000_000)?;
+        bounded("threads", &self.threads, 1..=256)?;
+        bounded("keys", &[self.keys], 1..=1_000_000)?;
+        bounded("payload", &[self.payload], 1..=65_536)?;
+        bounded("block", &[self.block], 1..=100_000)?;
+        bounded("commit_blocks", &[self.commit_blocks], 1..=u32::MAX)?;
+        bounded("lookups", &[self.lookups], 1..=10_000_000)?;
+        bounded("repetitions", &[self.repetitions], 1..=1_000)?;
+        bounded("warm_up", &[self.warm_up], 0..=1_000)?;
+        for (field, length, least) in [
+            (
+                "backends",
+                self.backends.len(),
+                usize::from(self.kind != Admission),
+            ),
+            (
+                "threads",
+                self.threads.len(),
+                usize::from(ENGINE.contains(&self.kind)),
+            ),
+            ("transactions", self.transactions.len(), 0),
         ] {
+            ensure!(length >= least, "{field}: at least one");
             ensure!(
                 length <= LIST_MAX,
                 "{field}: at most {LIST_MAX}, not {length}"
@@ -136,13 +164,11 @@ impl Scenario {
             (1..=SETTINGS_MAX).contains(&settings),
             "{settings} settings, the combinations of all lists, are not between 1 and {SETTINGS_MAX}"
         );
-        if self.kind == Kind::Import {
-            let peer = self.backends.iter().find(|backend| !backend.is_ours());
-            if let Some(peer) = peer {
-                bail!("backends: {peer} is a peer, which can't import");
-            }
-        }
         for backend in &self.backends {
+            ensure!(
+                self.kind != Import || backend.is_ours(),
+                "backends: {backend} is a peer, which can't import"
+            );
             if let Some(missing) = backend.missing() {
                 bail!("backends: {missing}");
             }
@@ -151,89 +177,17 @@ impl Scenario {
     }
 }
 
-impl Fields {
-    /// A field that changes nothing would mislead whoever wrote it.
-    fn refuse_useless(&self) -> Result<()> {
-        use Kind::{Admission, Import, StorageAppend, StorageLookup};
-        let uses: [(&str, bool, &[Kind]); 7] = [
-            (
-                "backends",
-                self.backends.is_some(),
-                &[StorageAppend, StorageLookup, Import],
-            ),
-            ("threads", self.threads.is_some(), &[Import, Admission]),
-            ("keys", self.keys.is_some(), &[Import, Admission]),
-            (
-                "block",
-                self.block.is_some(),
-                &[StorageAppend, StorageLookup, Import],
-            ),
-            (
-                "durability",
-                self.durability.is_some(),
-                &[StorageAppend, Import],
-            ),
-            (
-                "commit_blocks",
-                self.commit_blocks.is_some(),
-                &[StorageAppend, StorageLookup, Import],
-            ),
-            ("lookups", self.lookups.is_some(), &[StorageLookup]),
-        ];
-        for (field, is_given, kinds) in uses {
-            ensure!(
-                !is_given || kinds.contains(&self.kind),
-                "{field}: the kind {} has no use for it",
-                self.kind
-            );
-        }
-        Ok(())
-    }
-
-    fn with_defaults(self) -> Result<Scenario> {
-        let is_storage = matches!(self.kind, Kind::StorageAppend | Kind::StorageLookup);
-        let backends = match (self.backends, self.kind) {
-            (_, Kind::Admission) => Vec::new(),
-            (Some(backends), _) if !backends.is_empty() => backends,
-            _ => bail!("backends: at least one, such as \"log\""),
-        };
-        let threads = match (self.threads, self.kind) {
-            (Some(threads), _) => threads,
-            (None, Kind::Import | Kind::Admission) => vec![1],
-            (None, _) => Vec::new(),
-        };
-        ensure!(
-            is_storage || !threads.is_empty(),
-            "threads: at least one number"
-        );
-        Ok(Scenario {
-            name: self.name,
-            kind: self.kind,
-            backends,
-            threads,
-            transactions: self.transactions,
-            keys: self.keys.unwrap_or(64),
-            payload: self.payload.unwrap_or(if is_storage { 300 } else { 200 }),
-            block: self.block.unwrap_or(1000),
-            durability: self.durability.unwrap_or(Durability::Disk),
-            commit_blocks: self.commit_blocks.unwrap_or(10),
-            lookups: self.lookups.unwrap_or(100_000),
-            repetitions: self.repetitions,
-            warm_up: self.warm_up,
-        })
-    }
-}
-
-fn bounded<T: PartialOrd + Display + Copy>(
+fn bounded<T: PartialOrd + Display>(
     field: &str,
     numbers: &[T],
-    least: T,
-    most: T,
+    bounds: RangeInclusive<T>,
 ) -> Result<()> {
-    for &number in numbers {
+    for number in numbers {
         ensure!(
-            number >= least && number <= most,
-            "{field}: {number} is not between {least} and {most}"
+            bounds.contains(number),
+            "{field}: {number} is not between {} and {}",
+            bounds.start(),
+            bounds.end()
         );
     }
     Ok(())
@@ -241,6 +195,8 @@ fn bounded<T: PartialOrd + Display + Copy>(
 
 #[cfg(test)]
 mod tests {
+    use hubledger_storage::Durability;
+
     use super::*;
 
     const APPEND: &str = "name = 'a'\nkind = 'storage-append'\nbackends = ['log', 'sqlite']\ntransactions = [1000, 2000]\n";

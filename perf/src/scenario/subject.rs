@@ -12,10 +12,8 @@ use hubledger_storage::Durability;
 use super::record::{Gauge, Latencies};
 use super::{Kind, Scenario, Setting};
 use crate::clock::Times;
-use crate::engine::{Before, Chain, LATENCY_OF, Means, Stage, admit, import};
-use crate::storage::{
-    Asked, Contender, Filled, LookingUp, Workload, append_runs, fresh_directory, store_url,
-};
+use crate::engine::{Before, Chain, LATENCY_OF, Setup, Stage, admit, import};
+use crate::storage::{Asked, Contender, Filled, LookUps, Workload, append_runs, fresh_directory};
 
 /// What a repetition has shown.
 #[derive(Debug)]
@@ -41,12 +39,12 @@ pub(super) enum Subject {
     Import {
         chain: Rc<Chain>,
         contender: Contender,
-        means: Means,
+        setup: Setup,
         under: PathBuf,
     },
     Admission {
         chain: Rc<Chain>,
-        means: Means,
+        setup: Setup,
     },
 }
 
@@ -98,9 +96,9 @@ impl Subject {
             } = *scenario;
             Workload::new(setting.transactions, payload, block, commit_blocks)
         };
-        let means = || {
-            let means = Means::new(setting.threads.unwrap_or(1), scenario.durability)?;
-            anyhow::Ok(means.with_group_blocks(scenario.commit_blocks as usize))
+        let setup = || {
+            let setup = Setup::new(setting.threads.unwrap_or(1), scenario.durability)?;
+            anyhow::Ok(setup.with_group_blocks(scenario.commit_blocks as usize))
         };
         Ok(match scenario.kind {
             Kind::StorageAppend => Self::Append {
@@ -116,12 +114,12 @@ impl Subject {
             Kind::Import => Self::Import {
                 chain: chains.get(scenario, setting.transactions)?,
                 contender: contender()?,
-                means: means()?,
+                setup: setup()?,
                 under: under.to_owned(),
             },
             Kind::Admission => Self::Admission {
                 chain: chains.get(scenario, setting.transactions)?,
-                means: means()?,
+                setup: setup()?,
             },
         })
     }
@@ -144,7 +142,7 @@ impl Subject {
                 };
                 Ok(Passed {
                     items: workload.transactions,
-                    times: [appended.committing, appended.finishing].into_iter().sum(),
+                    times: appended.all(),
                     stages: vec![
                         stage("append", &appended.committing),
                         stage("finish", &appended.finishing),
@@ -155,8 +153,8 @@ impl Subject {
             Self::LookUp { filled, lookups } => {
                 let mut gauge = Gauge::new("look-up")?;
                 let each = |took| gauge.add(took);
-                let mut looking_up = LookingUp::seeded(filled, Asked::Present, repetition.into());
-                let times = looking_up.look_up_each(*lookups, each)?;
+                let mut look_ups = LookUps::seeded(filled, Asked::Present, repetition.into());
+                let times = look_ups.look_up_each(*lookups, each)?;
                 Ok(Passed {
                     items: *lookups as u64,
                     times,
@@ -167,12 +165,12 @@ impl Subject {
             Self::Import {
                 chain,
                 contender,
-                means,
+                setup,
                 under,
             } => {
                 let directory = fresh_directory(under)?;
-                let store = store_url(contender, directory.path())?.create()?;
-                let imported = import(chain, store, means, Before::Nothing)?;
+                let store = contender.store_url(directory.path())?.create()?;
+                let imported = import(chain, store, setup, Before::Nothing)?;
                 let mut gauge = Gauge::new("commit")?;
                 for &commit in &imported.commits {
                     gauge.add(commit);
@@ -184,8 +182,8 @@ impl Subject {
                     latencies: gauge.read(),
                 })
             }
-            Self::Admission { chain, means } => {
-                let admitted = admit(chain, means)?;
+            Self::Admission { chain, setup } => {
+                let admitted = admit(chain, setup)?;
                 let mut gauge = Gauge::new(LATENCY_OF)?;
                 for &took in &admitted.latencies {
                     gauge.add(took);

@@ -15,91 +15,39 @@ use crate::turns::Contestant;
 /// Counts the bad signatures of a batch.
 pub(crate) type Check = Box<dyn FnMut(&Batch<'_>) -> usize>;
 
-/// A way to check, and the stream it is given.
-pub(crate) struct Entrant<'w> {
-    pub(crate) name: String,
-    pub(crate) threads: usize,
-    clock: Clock,
-    learns: bool,
-    check: Check,
-    stream: Stream<'w>,
-}
-
-impl<'w> Entrant<'w> {
-    /// A checker on a stream of its own. One thread is measured by its processor time.
-    pub(crate) fn new(checker: Checker, stream: Stream<'w>) -> Self {
-        let Checker {
-            name,
-            threads,
-            learns,
-            check,
-        } = checker;
-        let clock = match threads {
-            1 => Clock::Thread,
-            _ => Clock::Wall,
-        };
-        Self {
-            name,
-            threads,
-            clock,
-            learns,
-            check,
-            stream,
-        }
-    }
-
-    /// The same, with what sets it apart added to its name.
-    pub(crate) fn named(mut self, what: &str) -> Self {
-        self.name = format!("{}, {what}", self.name);
-        self
-    }
-
-    /// The same by the wall clock, to be compared with several threads.
-    pub(crate) fn by_the_wall(mut self) -> Self {
-        self.clock = Clock::Wall;
-        self
-    }
-}
-
-impl Contestant for Entrant<'_> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    fn items(&self) -> usize {
-        self.stream.span()
-    }
-
-    fn learns(&self) -> bool {
-        self.learns
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        let range = self.stream.advance();
-        let items = self.stream.items(range.clone());
-        let batches = self.stream.batches(range, &items);
-        let check = &mut self.check;
-        let (bad, times) = Times::of(|| batches.map(|batch| check(&batch)).sum::<usize>());
-        let wanted = self.stream.bad();
-        ensure!(
-            bad == wanted,
-            "{} found {bad} bad signatures, not {wanted}",
-            self.name
-        );
-        Ok(times)
-    }
-}
-
 /// A way to check signatures.
 pub(crate) struct Checker {
     name: String,
-    threads: usize,
-    learns: bool,
+    pub(crate) threads: usize,
+    keeps_state: bool,
     check: Check,
+}
+
+impl Checker {
+    /// This checker on a stream of its own. One thread is measured by its processor time.
+    pub(crate) fn on(self, mut stream: Stream<'_>) -> Contestant<'_> {
+        let clock = match self.threads {
+            1 => Clock::Thread,
+            _ => Clock::Wall,
+        };
+        let (name, mut check) = (self.name.clone(), self.check);
+        let contestant = Contestant::new(self.name, clock, stream.span(), move || {
+            let range = stream.advance();
+            let items = stream.items(range.clone());
+            let batches = stream.batches(range, &items);
+            let (bad, times) = Times::of(|| batches.map(|batch| check(&batch)).sum::<usize>());
+            let expected = stream.bad();
+            ensure!(
+                bad == expected,
+                "{name} found {bad} bad signatures, not {expected}"
+            );
+            Ok(times)
+        });
+        match self.keeps_state {
+            true => contestant.that_warms_up(),
+            false => contestant,
+        }
+    }
 }
 
 /// Whether keys were seen before. If not, whoever wants a decompressed key has to decompress it each time.
@@ -146,7 +94,7 @@ pub(crate) fn ours(path: Path, threads: usize, keys: Keys, calls: Calls) -> Resu
     Ok(Checker {
         name: format!("hubledger {path}"),
         threads,
-        learns: true,
+        keeps_state: true,
         check,
     })
 }
@@ -155,7 +103,7 @@ fn peer(name: &str, check: impl FnMut(&Batch<'_>) -> usize + 'static) -> Checker
     Checker {
         name: name.to_owned(),
         threads: 1,
-        learns: false,
+        keeps_state: false,
         check: Box::new(check),
     }
 }
@@ -287,9 +235,9 @@ mod tests {
                     }
                 }
                 for checker in checkers {
-                    let mut entrant = Entrant::new(checker, Stream::new(&workload, 16, 32, bad));
+                    let mut contestant = checker.on(Stream::new(&workload, 16, 32, bad));
                     for _ in 0..2 {
-                        entrant.pass().expect("counts right");
+                        contestant.pass().expect("counts right");
                     }
                 }
             }

@@ -4,7 +4,7 @@
 //! Rows of the same workload, size and share are contestants that took turns with each other.
 
 mod contestants;
-mod ratios;
+mod measure;
 mod workload;
 
 use std::fmt;
@@ -14,17 +14,18 @@ use clap::Args;
 use hubledger_signatures::{Path, Settings, Verifier};
 use serde_json::json;
 
+pub(crate) use self::contestants::Calls;
 use self::contestants::{
-    Calls, Entrant, Keys, aws_lc_single, dalek_batch, dalek_single, ours, ring_single, zebra_batch,
+    Checker, Keys, aws_lc_single, dalek_batch, dalek_single, ours, ring_single, zebra_batch,
 };
-use self::ratios::one_percent;
-pub(crate) use self::ratios::{Sizes, measure_ratios, ratios};
+use self::measure::one_percent;
+pub(crate) use self::measure::{Bench, Case, Peer, Sizes, Test};
 use self::workload::{Stream, Workload};
 use crate::machine::{Machine, TOOLCHAIN, date, headline};
 use crate::ratios::percent;
 use crate::statistics::rounded;
 use crate::table::Table;
-use crate::turns::{Contestant, Effort, Figures, measure};
+use crate::turns::{Effort, Figures, measure};
 
 /// The arguments of `signatures`.
 #[derive(Debug, Args)]
@@ -143,27 +144,20 @@ impl Extent {
             seconds.is_finite() && seconds >= 0.0,
             "--seconds {seconds} is no length of time"
         );
-        let effort = |rounds_min, warm_up_items| Effort {
-            seconds,
-            rounds_min,
-            rounds_max: 15,
-            warm_up_items,
+        let (sizes, shares, warm_ups): (&[usize], &[Share], usize) = match quick {
+            true => (&[1, 64, 512, 8192], &[Share::None, Share::OnePercent], 3),
+            false => (&[1, 16, 64, 512, 2048, 8192], &Share::ALL, 4),
         };
-        let messages = MESSAGES;
-        Ok(match quick {
-            true => Self {
-                messages,
-                sizes: &[1, 64, 512, 8192],
-                shares: &[Share::None, Share::OnePercent],
-                paths,
-                effort: effort(5, 3 * messages),
-            },
-            false => Self {
-                messages,
-                sizes: &[1, 16, 64, 512, 2048, 8192],
-                shares: &Share::ALL,
-                paths,
-                effort: effort(5, 4 * messages),
+        Ok(Self {
+            messages: MESSAGES,
+            sizes,
+            shares,
+            paths,
+            effort: Effort {
+                seconds,
+                rounds_min: 5,
+                rounds_max: 15,
+                warm_up_items: warm_ups * MESSAGES,
             },
         })
     }
@@ -182,12 +176,13 @@ fn measure_rows(extent: &Extent) -> Result<Vec<Row>> {
         for &n in extent.sizes {
             for &share in extent.shares {
                 let Some(bad) = share.of(n) else { continue };
-                let entrants = entrants(extent, workload, keys, n, bad)?;
-                let threads: Vec<usize> = entrants.iter().map(|entrant| entrant.threads).collect();
-                let mut contestants: Vec<Box<dyn Contestant + '_>> = Vec::new();
-                for entrant in entrants {
-                    contestants.push(Box::new(entrant));
-                }
+                let checkers = checkers(extent, keys, n)?;
+                let threads: Vec<usize> = checkers.iter().map(|checker| checker.threads).collect();
+                // Short passes of small batches, so that turns are short where much is to be measured.
+                let span = n.max(workload.len() / 4);
+                let stream = || Stream::new(workload, n, span, bad);
+                let contestants = checkers.into_iter().map(|checker| checker.on(stream()));
+                let mut contestants: Vec<_> = contestants.collect();
                 let figures = measure(&mut contestants, extent.effort)?;
                 let figures = threads.into_iter().zip(figures);
                 rows.extend(figures.map(|(threads, figures)| Row {
@@ -203,14 +198,8 @@ fn measure_rows(extent: &Extent) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Who checks batches of `n` with so many bad ones. Single verifications are measured where `n` is 1.
-fn entrants<'w>(
-    extent: &Extent,
-    workload: &'w Workload,
-    keys: Keys,
-    n: usize,
-    bad: usize,
-) -> Result<Vec<Entrant<'w>>> {
+/// Who checks batches of `n`. Single verifications are measured where `n` is 1.
+fn checkers(extent: &Extent, keys: Keys, n: usize) -> Result<Vec<Checker>> {
     let mut checkers = Vec::new();
     for &path in &extent.paths {
         checkers.push(ours(path, 1, keys, Calls::Batch)?);
@@ -223,12 +212,7 @@ fn entrants<'w>(
     if n == 1 {
         checkers.extend([dalek_single(keys), ring_single(), aws_lc_single(keys)]);
     }
-    // Short passes of small batches, so that turns are short where much is to be measured.
-    let span = n.max(workload.len() / 4);
-    let entrants = checkers.into_iter();
-    let entrants =
-        entrants.map(|checker| Entrant::new(checker, Stream::new(workload, n, span, bad)));
-    Ok(entrants.collect())
+    Ok(checkers)
 }
 
 fn to_json(machine: &Machine, rows: &[Row]) -> serde_json::Value {
@@ -255,32 +239,24 @@ fn to_json(machine: &Machine, rows: &[Row]) -> serde_json::Value {
     json!({ "date": date(), "machine": machine, "toolchain": TOOLCHAIN, "rows": rows })
 }
 
-/// The table, for people or for programs.
+/// The table. People see where the quartiles lie as a part of the median, programs in microseconds.
 fn to_table(rows: &[Row], for_people: bool) -> Table {
-    let head: [&str; 11] = match for_people {
-        true => [
-            "workload", "by", "bad", "n", "threads", "µs", "±", "wall µs", "cpu µs", "a second",
-            "turns",
-        ],
-        false => [
-            "workload",
-            "by",
-            "bad",
-            "n",
-            "threads",
-            "us_per_signature",
-            "half_quartile_distance_us",
-            "wall_us",
-            "processor_us",
-            "signatures_per_second",
-            "turns",
-        ],
+    let spread_name = if for_people {
+        "±"
+    } else {
+        "half_quartile_distance_us"
     };
+    let head = [
+        "workload by bad n threads us_per_signature",
+        spread_name,
+        "wall_us processor_us signatures_per_second turns",
+    ];
+    let head: Vec<&str> = head.iter().flat_map(|names| names.split(' ')).collect();
     let mut table = Table::new(3, &head);
     for row in rows {
         let spread = row.figures.spread();
         let half = (spread.upper_quartile - spread.lower_quartile) / 2.0;
-        let (wall, processor) = (row.figures.wall().median, row.figures.processor().median);
+        let [wall, processor] = [row.figures.wall(), row.figures.processor()];
         table.push(vec![
             row.workload.to_owned(),
             row.figures.name.clone(),
@@ -288,13 +264,12 @@ fn to_table(rows: &[Row], for_people: bool) -> Table {
             row.n.to_string(),
             row.threads.to_string(),
             format!("{:.3}", spread.median),
-            if for_people {
-                percent(&spread)
-            } else {
-                format!("{half:.3}")
+            match for_people {
+                true => percent(&spread),
+                false => format!("{half:.3}"),
             },
-            format!("{wall:.3}"),
-            format!("{processor:.3}"),
+            format!("{:.3}", wall.median),
+            format!("{:.3}", processor.median),
             format!("{:.0}", 1e6 / spread.median),
             row.figures.turns().to_string(),
         ]);

@@ -1,15 +1,15 @@
 //! Appending a whole workload to a store that begins empty.
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use hubledger_storage::{Block, Durability};
 use tempfile::TempDir;
 
-use super::keeper::Contender;
+use super::contender::Contender;
 use super::workload::Workload;
 use crate::clock::{Clock, Times};
-use crate::statistics::Spread;
 use crate::turns::Contestant;
 
 /// A directory of its own, gone when this is dropped.
@@ -27,6 +27,13 @@ pub(crate) struct Appended {
     pub(crate) committing: Times,
     /// What went on in the background after that, and closing.
     pub(crate) finishing: Times,
+}
+
+impl Appended {
+    /// From the first append to the closed store.
+    pub(crate) fn all(&self) -> Times {
+        [self.committing, self.finishing].into_iter().sum()
+    }
 }
 
 /// Appends runs to a fresh store, and waits for what goes on in the background. Making up the blocks isn't counted. What
@@ -55,70 +62,20 @@ pub(crate) fn append_runs(
     })
 }
 
-/// A contender whose pass is a whole workload, up to the end of what it does in the background.
-#[derive(Debug)]
-pub(crate) struct Appending<'w> {
-    name: String,
+/// A contender whose pass is a whole workload, up to the end of what it does in the background. Which part of each pass's time
+/// came after the last commit is added to `shares`.
+pub(crate) fn appending<'a>(
     contender: Contender,
-    workload: &'w Workload,
-    under: PathBuf,
-    /// Parts of each pass's time that came after the last commit.
-    finishing: Vec<f64>,
-}
-
-impl<'w> Appending<'w> {
-    pub(crate) fn new(contender: Contender, workload: &'w Workload, under: &Path) -> Self {
-        Self {
-            name: contender.to_string(),
-            contender,
-            workload,
-            under: under.to_owned(),
-            finishing: Vec::new(),
-        }
-    }
-
-    /// The same, with what sets it apart added to its name.
-    pub(crate) fn named(mut self, what: &str) -> Self {
-        self.name = format!("{}, {what}", self.name);
-        self
-    }
-
-    /// Which part of the time came after the last commit.
-    pub(crate) fn finishing_share(&self) -> f64 {
-        match self.finishing.is_empty() {
-            true => 0.0,
-            false => Spread::of(self.finishing.iter().copied()).median,
-        }
-    }
-}
-
-impl Contestant for Appending<'_> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::Wall
-    }
-
-    fn items(&self) -> usize {
-        self.workload.transactions as usize
-    }
-
-    fn learns(&self) -> bool {
-        false
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        let appended = append_runs(
-            &self.contender,
-            self.workload.runs(),
-            Durability::Disk,
-            &self.under,
-            |_| (),
-        )?;
-        let all: Times = [appended.committing, appended.finishing].into_iter().sum();
-        self.finishing.push(appended.finishing.wall / all.wall);
+    workload: &'a Workload,
+    under: &'a Path,
+    shares: &'a RefCell<Vec<f64>>,
+) -> Contestant<'a> {
+    let items = workload.transactions as usize;
+    Contestant::new(contender.to_string(), Clock::Wall, items, move || {
+        let runs = workload.runs();
+        let appended = append_runs(&contender, runs, Durability::Disk, under, |_| ())?;
+        let all = appended.all();
+        shares.borrow_mut().push(appended.finishing.wall / all.wall);
         Ok(all)
-    }
+    })
 }

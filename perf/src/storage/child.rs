@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use hubledger_storage::Durability;
 
-use super::keeper::Contender;
+use super::contender::Contender;
 use super::workload::Workload;
 use crate::child::{command, memory_of_this_process, output_of};
 

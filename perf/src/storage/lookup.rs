@@ -10,7 +10,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use super::append::fresh_directory;
-use super::keeper::{Contender, Keeper};
+use super::contender::Contender;
+use super::keeper::Keeper;
 use super::workload::{Place, Workload, absent};
 use crate::clock::{Clock, Times};
 use crate::turns::Contestant;
@@ -57,22 +58,16 @@ pub(crate) enum Asked {
 const LOOKUPS: usize = 20_000;
 
 /// A filled store that is asked for other ids in each pass.
-pub(crate) struct LookingUp<'f> {
-    name: String,
+pub(crate) struct LookUps<'f> {
     filled: &'f Filled,
     asked: Asked,
     random: StdRng,
 }
 
-impl<'f> LookingUp<'f> {
-    pub(crate) fn new(filled: &'f Filled, asked: Asked) -> Self {
-        Self::seeded(filled, asked, 0)
-    }
-
+impl<'f> LookUps<'f> {
     /// The ids follow from the seed.
     pub(crate) fn seeded(filled: &'f Filled, asked: Asked, seed: u64) -> Self {
         Self {
-            name: filled.contender.to_string(),
             filled,
             asked,
             random: StdRng::seed_from_u64(seed),
@@ -111,29 +106,14 @@ impl<'f> LookingUp<'f> {
             }
             Ok(true)
         });
-        ensure!(right?, "{}: a wrong answer", self.name);
+        ensure!(right?, "{}: a wrong answer", self.filled.contender);
         Ok(times)
     }
-}
 
-impl Contestant for LookingUp<'_> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::Thread
-    }
-
-    fn items(&self) -> usize {
-        LOOKUPS
-    }
-
-    fn learns(&self) -> bool {
-        true
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        self.look_up_each(LOOKUPS, |_| ())
+    /// As a contestant, in passes of [`LOOKUPS`].
+    pub(crate) fn contestant(mut self) -> Contestant<'f> {
+        let name = self.filled.contender.to_string();
+        let pass = move || self.look_up_each(LOOKUPS, |_| ());
+        Contestant::new(name, Clock::Thread, LOOKUPS, pass).that_warms_up()
     }
 }

@@ -1,22 +1,80 @@
 //! Measuring the ratios of keeping blocks.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde_json::{Map, Value, json};
+use anyhow::Result;
+use serde_json::json;
 
-use super::append::{Appending, fresh_directory};
+use super::append::{appending, fresh_directory};
 use super::child::{self, Resident};
-use super::keeper::{Contender, Scheme};
-use super::lookup::{Asked, Filled, LookingUp};
+use super::contender::Contender;
+use super::lookup::{Asked, Filled, LookUps};
 use super::opening::{Opened, open_after_kills};
-use super::pruning;
-use super::ratios::{ENTRIES, Entry, Size, Test, Warmth};
+use super::pruning::prune_half;
 use super::workload::Workload;
-use crate::ratios::{Evidence, Measured, Ratio};
+use crate::clock::Times;
+use crate::ratio::Evidence;
 use crate::statistics::{Spread, rounded};
-use crate::turns::{Contestant, Effort, Figures, measure};
+use crate::turns::{Contestant, Effort, race};
+
+/// What a ratio compares. Contenders go by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// Append rates of two contenders.
+    Append(&'static str, &'static str),
+    /// Look-up rates of two contenders in stores of the standard size.
+    LookUp(Asked, &'static str, &'static str),
+    /// The same in large stores, if they are measured.
+    LookUpLarge(Asked, &'static str, &'static str),
+    /// The append rate of a large store over that of a small one.
+    AppendLarge(&'static str),
+    /// The most resident memory while a store is filled: small, large, or how much more it is.
+    Resident(&'static str, Size),
+    /// The time of opening after a kill, large over small.
+    Open(&'static str, Files),
+    /// Freed over removed bytes.
+    Prune(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    Large,
+    Growth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    InMemory,
+    Forgotten,
+}
+
+impl Test {
+    /// The names of contenders that it needs.
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        let (first, second) = match self {
+            Self::Append(first, second)
+            | Self::LookUp(_, first, second)
+            | Self::LookUpLarge(_, first, second) => (first, Some(second)),
+            Self::AppendLarge(name)
+            | Self::Resident(name, _)
+            | Self::Open(name, _)
+            | Self::Prune(name) => (name, None),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    fn needs_large(self) -> bool {
+        match self {
+            Self::AppendLarge(_) | Self::Open(..) => true,
+            Self::Resident(_, size) => size != Size::Small,
+            Self::Append(..) | Self::LookUp(..) | Self::LookUpLarge(..) | Self::Prune(_) => false,
+        }
+    }
+}
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -40,38 +98,19 @@ const APPEND_TIMES: f64 = 4.0;
 /// Look-ups before anything counts.
 const WARM_UP_LOOKUPS: usize = 200_000;
 
-/// Measures those that are wanted.
-pub(crate) fn measure_ratios(
-    extent: Extent,
-    under: &Path,
-    wanted: &dyn Fn(&Ratio) -> bool,
-) -> Result<Vec<Measured>> {
-    let mut field = Field::new(extent, under);
-    let entries = ENTRIES.iter().filter(|entry| wanted(&entry.ratio));
-    let measured = entries.map(|entry| {
-        eprintln!("measuring {}", entry.ratio.key);
-        let evidence = field.evidence(entry);
-        Ok(Measured {
-            ratio: &entry.ratio,
-            evidence: evidence.with_context(|| entry.ratio.key)?,
-        })
-    });
-    measured.collect()
-}
-
 /// The workloads, and what is kept from one ratio to the next.
-struct Field<'a> {
+pub(crate) struct Bench<'a> {
     extent: Extent,
     under: &'a Path,
     small: Workload,
     large: Workload,
-    filled: BTreeMap<(String, u64), Filled>,
-    resident: BTreeMap<(String, u64), Resident>,
-    opened: BTreeMap<String, Vec<Opened>>,
+    filled: BTreeMap<(&'static str, u64), Filled>,
+    resident: BTreeMap<(&'static str, u64), Resident>,
+    opened: BTreeMap<&'static str, [Opened; 2]>,
 }
 
-impl<'a> Field<'a> {
-    fn new(extent: Extent, under: &'a Path) -> Self {
+impl<'a> Bench<'a> {
+    pub(crate) fn new(extent: Extent, under: &'a Path) -> Self {
         Self {
             extent,
             under,
@@ -83,80 +122,69 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn evidence(&mut self, entry: &Entry) -> Result<Evidence> {
-        let missing = names(entry.test).find_map(|name| match name.parse::<Contender>() {
-            Ok(contender) => contender.missing(),
-            Err(error) => Some(error.to_string()),
-        });
-        if let Some(missing) = missing {
-            return Ok(Evidence::Missing(missing));
+    /// Measures a ratio, or says what is missing.
+    pub(crate) fn evidence(&mut self, test: Test) -> Result<Evidence> {
+        for name in test.names() {
+            if let Some(missing) = name.parse::<Contender>()?.missing() {
+                return Ok(Evidence::Missing(missing));
+            }
         }
-        if needs_large(entry.test) && !self.extent.large {
+        if test.needs_large() && !self.extent.large {
             return Ok(Evidence::Missing(NEEDS_LARGE.to_owned()));
         }
-        if !matches!(entry.test, Test::LookUp(..)) {
+        if !matches!(test, Test::LookUp(..) | Test::LookUpLarge(..)) {
             self.filled.clear();
         }
-        match entry.test {
-            Test::Append(first, second) => self.append(first, second),
-            Test::Growth(name) => self.growth(name),
-            Test::LookUp(asked, first, second) => {
-                // A peer of which nothing is promised need not be filled for hours.
-                let large = self.extent.large && entry.ratio.goal.is_some();
-                self.look_up(asked, [first, second], large)
+        match test {
+            Test::Append(first, second) => {
+                self.race_appends([(first, &self.small, ""), (second, &self.small, "")])
+            }
+            Test::AppendLarge(name) => {
+                self.race_appends([(name, &self.large, "large"), (name, &self.small, "small")])
+            }
+            Test::LookUp(asked, first, second) => self.look_up(asked, [first, second], false),
+            Test::LookUpLarge(asked, first, second) => {
+                self.look_up(asked, [first, second], self.extent.large)
             }
             Test::Resident(name, size) => self.resident(name, size),
-            Test::Open(name, warmth) => self.open(name, warmth),
+            Test::Open(name, files) => self.open(name, files),
             Test::Prune(name) => {
-                let scheme = Scheme(name.to_owned());
-                let (value, from) = pruning::prune_half(&scheme, &self.small, self.under)?;
+                let (value, from) = prune_half(&name.parse()?, &self.small, self.under)?;
                 Ok(Evidence::Figure { value, from })
             }
         }
     }
 
-    fn append(&self, first: &str, second: &str) -> Result<Evidence> {
-        let appending = |name: &str| -> Result<Appending<'_>> {
-            Ok(Appending::new(name.parse()?, &self.small, self.under))
-        };
-        self.race_appends(appending(first)?, appending(second)?)
-    }
-
-    fn growth(&self, name: &str) -> Result<Evidence> {
-        let contender: Contender = name.parse()?;
-        let large = Appending::new(contender.clone(), &self.large, self.under).named("large");
-        let small = Appending::new(contender, &self.small, self.under).named("small");
-        self.race_appends(large, small)
-    }
-
-    fn race_appends(
-        &self,
-        mut first: Appending<'_>,
-        mut second: Appending<'_>,
-    ) -> Result<Evidence> {
+    /// Contenders by name, each with its workload and what sets it apart.
+    fn race_appends(&self, sides: [(&str, &Workload, &str); 2]) -> Result<Evidence> {
         let effort = Effort {
             seconds: self.extent.seconds * APPEND_TIMES,
             rounds_min: 3,
             rounds_max: 15,
             warm_up_items: 0,
         };
-        let figures = measure(&mut [Box::new(&mut first), Box::new(&mut second)], effort)?;
-        let shares = json!({
-            "first": rounded(first.finishing_share()),
-            "second": rounded(second.finishing_share()),
-        });
-        let mut more = Map::new();
-        more.insert("share_of_time_after_last_commit".to_owned(), shares);
-        turns(first.items(), figures, more)
+        let shares: [RefCell<Vec<f64>>; 2] = Default::default();
+        let side = |number: usize| -> Result<Contestant<'_>> {
+            let (name, workload, apart) = sides[number];
+            let appending = appending(name.parse()?, workload, self.under, &shares[number]);
+            Ok(match apart {
+                "" => appending,
+                apart => appending.named(apart),
+            })
+        };
+        let [first, second] = race([side(0)?, side(1)?], effort)?;
+        let [of_first, of_second] =
+            shares.map(|shares| rounded(Spread::of(shares.into_inner()).median));
+        let shares = json!({ "first": of_first, "second": of_second });
+        let n = usize::try_from(sides[0].1.transactions)?;
+        Ok(Evidence::turns(n, first, second).with("share_of_time_after_last_commit", shares))
     }
 
-    fn look_up(&mut self, asked: Asked, names: [&str; 2], large: bool) -> Result<Evidence> {
+    fn look_up(&mut self, asked: Asked, names: [&'static str; 2], large: bool) -> Result<Evidence> {
         let workload = if large { &self.large } else { &self.small };
-        let key = |name: &str| (name.to_owned(), workload.transactions);
         for name in names {
-            if !self.filled.contains_key(&key(name)) {
-                let filled = Filled::new(name.parse()?, workload, self.under)?;
-                self.filled.insert(key(name), filled);
+            if let Entry::Vacant(entry) = self.filled.entry((name, workload.transactions)) {
+                entry.insert(Filled::new(name.parse()?, workload, self.under)?);
             }
         }
         let effort = Effort {
@@ -165,17 +193,16 @@ impl<'a> Field<'a> {
             rounds_max: 30,
             warm_up_items: WARM_UP_LOOKUPS,
         };
-        let mut sides: Vec<Box<dyn Contestant + '_>> = Vec::new();
-        for name in names {
-            let filled = self.filled.get(&key(name)).context("it was filled")?;
-            sides.push(Box::new(LookingUp::new(filled, asked)));
-        }
-        let figures = measure(&mut sides, effort)?;
+        let sides = names.map(|name| {
+            let filled = &self.filled[&(name, workload.transactions)];
+            LookUps::seeded(filled, asked, 0).contestant()
+        });
+        let [first, second] = race(sides, effort)?;
         let transactions = usize::try_from(workload.transactions)?;
-        turns(transactions, figures, Map::new())
+        Ok(Evidence::turns(transactions, first, second))
     }
 
-    fn resident(&mut self, name: &str, size: Size) -> Result<Evidence> {
+    fn resident(&mut self, name: &'static str, size: Size) -> Result<Evidence> {
         let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let most = |resident: Resident| mebibytes(resident.most);
         let (small, large) = (self.small.transactions, self.large.transactions);
@@ -195,8 +222,8 @@ impl<'a> Field<'a> {
     }
 
     /// What a child needed that filled a store of this size, which is measured once.
-    fn fill(&mut self, name: &str, transactions: u64) -> Result<Resident> {
-        let key = (name.to_owned(), transactions);
+    fn fill(&mut self, name: &'static str, transactions: u64) -> Result<Resident> {
+        let key = (name, transactions);
         if let Some(resident) = self.resident.get(&key) {
             return Ok(*resident);
         }
@@ -206,23 +233,19 @@ impl<'a> Field<'a> {
         Ok(resident)
     }
 
-    fn open(&mut self, name: &str, warmth: Warmth) -> Result<Evidence> {
-        if !self.opened.contains_key(name) {
+    fn open(&mut self, name: &'static str, files: Files) -> Result<Evidence> {
+        if let Entry::Vacant(entry) = self.opened.entry(name) {
             let sizes = [self.large.transactions, self.small.transactions];
-            let opened = open_after_kills(&Scheme(name.to_owned()), &sizes, self.under)?;
-            self.opened.insert(name.to_owned(), opened);
+            entry.insert(open_after_kills(&name.parse()?, sizes, self.under)?);
         }
-        let opened = self.opened.get(name).context("it was opened")?;
         let median = |opened: &Opened| {
-            let seconds = match warmth {
-                Warmth::Warm => &opened.warm,
-                Warmth::Cold => &opened.cold,
+            let times: &[Times] = match files {
+                Files::InMemory => &opened.warm,
+                Files::Forgotten => &opened.cold,
             };
-            Spread::of(seconds.iter().copied()).median
+            Spread::of(times.iter().map(|times| times.wall)).median
         };
-        let [large, small] = opened.as_slice() else {
-            anyhow::bail!("two sizes were asked for");
-        };
+        let [large, small] = &self.opened[name];
         Ok(Evidence::Figure {
             value: median(large) / median(small),
             from: json!({
@@ -232,78 +255,5 @@ impl<'a> Field<'a> {
                 "small": small.to_json(),
             }),
         })
-    }
-}
-
-fn turns(n: usize, figures: Vec<Figures>, more: Map<String, Value>) -> Result<Evidence> {
-    let [first, second]: [Figures; 2] = figures
-        .try_into()
-        .ok()
-        .context("there are figures for each of two contestants")?;
-    Ok(Evidence::Turns {
-        n,
-        first,
-        second,
-        more,
-    })
-}
-
-/// Whom a test is about.
-fn names(test: Test) -> impl Iterator<Item = &'static str> {
-    let (first, second) = match test {
-        Test::Append(first, second) | Test::LookUp(_, first, second) => (first, Some(second)),
-        Test::Growth(name) | Test::Resident(name, _) | Test::Open(name, _) | Test::Prune(name) => {
-            (name, None)
-        }
-    };
-    std::iter::once(first).chain(second)
-}
-
-fn needs_large(test: Test) -> bool {
-    match test {
-        Test::Growth(_) | Test::Open(..) => true,
-        Test::Resident(_, size) => size != Size::Small,
-        Test::Append(..) | Test::LookUp(..) | Test::Prune(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_ratio_is_measured_or_says_what_is_missing() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let extent = Extent {
-            transactions: 2_000,
-            large: false,
-            seconds: 0.0,
-        };
-        let mut field = Field::new(extent, directory.path());
-        for entry in &ENTRIES {
-            // A child is this program, which a test is not.
-            if matches!(entry.test, Test::Resident(..)) {
-                continue;
-            }
-            let evidence = field.evidence(entry).expect("nothing is found wrong");
-            match evidence {
-                Evidence::Turns { first, second, .. } => {
-                    assert!(first.turns() > 0 && first.turns() == second.turns());
-                }
-                Evidence::Figure { value, .. } => assert!(value >= 0.0),
-                Evidence::Stated { .. } => panic!("every peer is measured here"),
-                Evidence::Missing(reason) => assert!(!reason.is_empty()),
-            }
-        }
-        drop(field);
-        let left = std::fs::read_dir(directory.path()).expect("the directory");
-        assert_eq!(left.count(), 0, "stores are removed");
-    }
-
-    #[test]
-    fn every_name_is_a_contender() {
-        for name in ENTRIES.iter().flat_map(|entry| names(entry.test)) {
-            assert!(name.parse::<Contender>().is_ok(), "{name}");
-        }
     }
 }

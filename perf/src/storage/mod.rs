@@ -5,6 +5,7 @@
 
 mod append;
 mod child;
+mod contender;
 mod keeper;
 mod lookup;
 mod measure;
@@ -12,14 +13,11 @@ mod opening;
 mod ours;
 mod peers;
 mod pruning;
-mod ratios;
 mod workload;
 
 pub(crate) use self::append::{append_runs, fresh_directory};
 pub(crate) use self::child::{Task, be_child};
-pub(crate) use self::keeper::Contender;
-pub(crate) use self::lookup::{Asked, Filled, LookingUp};
-pub(crate) use self::measure::{Extent, TRANSACTIONS, measure_ratios};
-pub(crate) use self::ours::store_url;
-pub(crate) use self::ratios::ratios;
+pub(crate) use self::contender::Contender;
+pub(crate) use self::lookup::{Asked, Filled, LookUps};
+pub(crate) use self::measure::{Bench, Extent, Files, Size, TRANSACTIONS, Test};
 pub(crate) use self::workload::Workload;

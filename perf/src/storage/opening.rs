@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use hubledger_storage::{Location, Store};
 use rustix::fs::{Advice, fadvise};
 use serde_json::{Value, json};
@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 use super::append::fresh_directory;
 use super::child::append_and_kill;
-use super::keeper::{Contender, Scheme};
-use super::ours;
+use super::contender::Contender;
 use super::workload::{Workload, absent};
-use crate::ratios::spread_json;
-use crate::statistics::Spread;
+use crate::clock::Times;
+use crate::ratio::spread_json;
+use crate::statistics::{Spread, rounded};
 
 /// Kills of each store.
 const KILLS: u64 = 10;
@@ -27,97 +27,112 @@ const STEP: u64 = 100;
 /// So long an index is waited for at most.
 const INDEX_WAIT_MAX: Duration = Duration::from_secs(600);
 
-/// What opening took after each kill, in seconds.
+/// What opening took after each kill.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
     /// With what the killed process had read and written still in memory.
-    pub(super) warm: Vec<f64>,
+    pub(super) warm: Vec<Times>,
     /// After the system was told that none of the files is needed in memory.
-    pub(super) cold: Vec<f64>,
-    /// From opening until every look-up gives an answer.
+    pub(super) cold: Vec<Times>,
+    /// From opening until every look-up gives an answer, in seconds.
     answering: Vec<f64>,
 }
 
 impl Opened {
     pub(super) fn to_json(&self) -> Value {
-        let spread = |seconds: &[f64]| match seconds.is_empty() {
-            true => Value::Null,
-            false => spread_json(&Spread::of(seconds.iter().map(|seconds| seconds * 1e3))),
-        };
+        let wall = |times: &[Times]| milliseconds(times.iter().map(|times| times.wall));
+        let opened = self.warm.iter().chain(&self.cold);
+        let processor = opened.map(|times| times.thread);
         json!({
             "kills": self.warm.len() + self.cold.len(),
-            "warm_ms": spread(&self.warm),
-            "cold_ms": spread(&self.cold),
-            "all_indexed_ms": spread(&self.answering),
+            "warm_ms": wall(&self.warm),
+            "cold_ms": wall(&self.cold),
+            "processor_ms": milliseconds(processor),
+            "all_indexed_ms": milliseconds(self.answering.iter().copied()),
         })
     }
+}
+
+/// Where seconds lie, in milliseconds, and the most of them.
+fn milliseconds(seconds: impl Iterator<Item = f64>) -> Value {
+    let all: Vec<f64> = seconds.map(|seconds| seconds * 1e3).collect();
+    if all.is_empty() {
+        return Value::Null;
+    }
+    let most = all.iter().copied().fold(0.0, f64::max);
+    let mut spread = spread_json(&Spread::of(all));
+    spread["most"] = json!(rounded(most));
+    spread
 }
 
 /// A store of some size that is killed and opened again and again.
 struct Victim<'a> {
     contender: &'a Contender,
-    scheme: &'a Scheme,
     directory: TempDir,
     end: u64,
     opened: Opened,
 }
 
 /// Kills and opens stores of these sizes in turns.
-pub(super) fn open_after_kills(
-    scheme: &Scheme,
-    sizes: &[u64],
+pub(super) fn open_after_kills<const N: usize>(
+    contender: &Contender,
+    sizes: [u64; N],
     under: &Path,
-) -> Result<Vec<Opened>> {
-    let contender = Contender::Ours(scheme.clone());
-    let mut victims = Vec::new();
-    for &transactions in sizes {
+) -> Result<[Opened; N]> {
+    let mut victims = Vec::with_capacity(N);
+    for transactions in sizes {
         let mut victim = Victim {
-            contender: &contender,
-            scheme,
+            contender,
             directory: fresh_directory(under)?,
             end: 0,
             opened: Opened::default(),
         };
         let blocks = Workload::standard(transactions).blocks();
-        append_and_kill(&contender, victim.directory.path(), 0, blocks)?;
+        append_and_kill(contender, victim.directory.path(), 0, blocks)?;
         victim.open()?;
         victims.push(victim);
     }
     for kill in 0..KILLS {
         for victim in &mut victims {
             let until = victim.end + STEP;
-            append_and_kill(&contender, victim.directory.path(), victim.end, until)?;
+            append_and_kill(contender, victim.directory.path(), victim.end, until)?;
             let cold = kill % 2 == 1;
             if cold {
                 forget(victim.directory.path())?;
             }
-            let seconds = victim.open()?;
+            let times = victim.open()?;
             match cold {
-                true => victim.opened.cold.push(seconds),
-                false => victim.opened.warm.push(seconds),
+                true => victim.opened.cold.push(times),
+                false => victim.opened.warm.push(times),
             }
         }
     }
-    Ok(victims.into_iter().map(|victim| victim.opened).collect())
+    let opened: Vec<Opened> = victims.into_iter().map(|victim| victim.opened).collect();
+    opened
+        .try_into()
+        .map_err(|_| anyhow!("a store for each size"))
 }
 
 impl Victim<'_> {
-    /// Opens the store, waits until its index is whole, and closes it. Returns the seconds of opening.
-    fn open(&mut self) -> Result<f64> {
-        let url = ours::url(self.scheme, self.directory.path())?;
+    /// Opens the store, waits until its index is whole, and closes it. Returns what opening took.
+    fn open(&mut self) -> Result<Times> {
+        let url = self.contender.store_url(self.directory.path())?;
         let started = Instant::now();
-        let store = url.open()?;
-        let extent = store.reader.extent()?;
-        let seconds = started.elapsed().as_secs_f64();
+        let (opened, times) = Times::of(|| -> Result<_> {
+            let store = url.open()?;
+            let extent = store.reader.extent()?;
+            Ok((store, extent.end))
+        });
+        let (store, end) = opened?;
         ensure!(
-            extent.end > self.end,
+            end > self.end,
             "{}: what was committed is gone",
             self.contender
         );
-        self.end = extent.end;
+        self.end = end;
         await_index(&store)?;
         self.opened.answering.push(started.elapsed().as_secs_f64());
-        Ok(seconds)
+        Ok(times)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use hubledger_storage::{Block, Durability, Error, Id, Location, Store, StoreUrl};
 
-use super::keeper::{Contender, Keeper, Scheme};
+use super::keeper::Keeper;
 use super::workload::Place;
 
 /// A store of ours.
@@ -16,7 +16,7 @@ pub(crate) struct Ours {
 
 impl Ours {
     pub(crate) fn open(scheme: &Scheme, directory: &Path, durability: Durability) -> Result<Self> {
-        let url = url(scheme, directory)?;
+        let url = scheme.url(directory)?;
         let store = url
             .open_or_create()
             .with_context(|| format!("open {url}"))?;
@@ -56,48 +56,53 @@ impl Keeper for Ours {
     }
 }
 
-/// The URL of a store in a directory that holds nothing else.
-pub(super) fn url(scheme: &Scheme, directory: &Path) -> Result<StoreUrl> {
-    let text = match scheme.0.as_str() {
-        "memory" => "memory:".to_owned(),
-        scheme => format!("{scheme}:{}", directory.join("store").display()),
-    };
-    text.parse().with_context(|| format!("store {text}"))
-}
+/// A scheme that `StoreUrl` knows, be it built in or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scheme(String);
 
-/// The same, for a contender that has to be ours.
-pub(crate) fn store_url(contender: &Contender, directory: &Path) -> Result<StoreUrl> {
-    match contender {
-        Contender::Ours(scheme) => url(scheme, directory),
-        peer => bail!("{peer} is a peer, which only keeps blocks"),
+impl Scheme {
+    /// A scheme that is known to exist.
+    pub(super) fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The scheme of this name, if there is one.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
+        let scheme = Self::new(name);
+        (plain && !matches!(scheme.parse(), Err(Error::Url { .. }))).then_some(scheme)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL of a store in a directory that holds nothing else.
+    pub(super) fn url(&self, directory: &Path) -> Result<StoreUrl> {
+        let text = match self.name() {
+            "memory" => "memory:".to_owned(),
+            scheme => format!("{scheme}:{}", directory.join("store").display()),
+        };
+        text.parse().with_context(|| format!("store {text}"))
+    }
+
+    /// Why it can't be measured with this binary, if it can't.
+    pub(super) fn missing(&self) -> Option<String> {
+        self.parse().err().map(|error| error.to_string())
+    }
+
+    fn parse(&self) -> Result<StoreUrl, Error> {
+        match self.name() {
+            "memory" => "memory:".parse(),
+            scheme => format!("{scheme}:place").parse(),
+        }
     }
 }
 
-/// Whether `StoreUrl` knows the scheme, be it built in or not.
-pub(super) fn is_scheme(name: &str) -> bool {
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
-    plain && !matches!(parse(name), Err(Error::Url { .. }))
-}
-
-/// Why a scheme can't be measured with this binary, if it can't.
-pub(super) fn missing(scheme: &Scheme) -> Option<String> {
-    match parse(&scheme.0) {
-        Err(error) => Some(error.to_string()),
-        Ok(_) => None,
-    }
-}
-
-/// The forms that `StoreUrl` knows.
-pub(super) fn known() -> &'static str {
-    match parse("") {
+/// The forms of URLs that `StoreUrl` knows.
+pub(super) fn known_forms() -> &'static str {
+    match Scheme::new("").parse() {
         Err(Error::Url { known, .. }) => known,
         _ => "none",
-    }
-}
-
-fn parse(scheme: &str) -> Result<StoreUrl, Error> {
-    match scheme {
-        "memory" => "memory:".parse(),
-        scheme => format!("{scheme}:place").parse(),
     }
 }

@@ -2,77 +2,64 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use hubledger_storage::{Durability, Part, Store};
-use serde_json::{Value, json};
+use hubledger_storage::{Durability, Part};
+use serde_json::{Map, Value, json};
 
 use super::append::fresh_directory;
-use super::keeper::Scheme;
-use super::ours;
+use super::contender::Contender;
 use super::workload::Workload;
-
-/// What pruning did.
-#[derive(Debug)]
-pub(super) struct Pruned {
-    /// Bytes of what was asked to go.
-    removed: u64,
-    /// Bytes that the receipt says the files lost.
-    receipt_freed: u64,
-    seconds: f64,
-}
-
-/// Removes bodies and index entries below a height.
-fn prune(store: &mut Store, below: u64) -> Result<Pruned> {
-    let started = Instant::now();
-    let mut pruned = Pruned {
-        removed: 0,
-        receipt_freed: 0,
-        seconds: 0.0,
-    };
-    for part in [Part::Body, Part::Index] {
-        let receipt = store.writer.prune(part, below, u64::MAX)?;
-        ensure!(receipt.done, "pruning stopped before its end");
-        pruned.removed += receipt.bytes;
-        pruned.receipt_freed += receipt.freed_bytes;
-    }
-    pruned.seconds = started.elapsed().as_secs_f64();
-    Ok(pruned)
-}
+use crate::clock::Times;
+use crate::statistics::rounded;
 
 /// Fills a store, prunes its older half, and returns which part of the removed bytes the file system got back before
 /// the call returned, by the blocks that it says the files take.
 pub(super) fn prune_half(
-    scheme: &Scheme,
+    contender: &Contender,
     workload: &Workload,
     under: &Path,
 ) -> Result<(f64, Value)> {
     let directory = fresh_directory(under)?;
-    let url = ours::url(scheme, directory.path())?;
+    let url = contender.store_url(directory.path())?;
     let mut store = url.create()?;
     for run in workload.runs() {
         store.writer.append(&run, Durability::Os)?;
     }
     store.writer.sync()?;
     // Closing empties journals, whose bytes pruning doesn't free.
-    drop(store);
-    let mut store = url.open()?;
+    let ((), closing) = Times::of(|| drop(store));
+    let (store, opening) = Times::of(|| url.open());
+    let mut store = store?;
     let before = allocated_bytes(directory.path())?;
-    let pruned = prune(&mut store, workload.blocks() / 2)?;
+    let (mut removed, mut parts) = (0, Map::new());
+    for part in [Part::Body, Part::Index] {
+        let below = workload.blocks() / 2;
+        let (receipt, pruning) = Times::of(|| store.writer.prune(part, below, u64::MAX));
+        let receipt = receipt?;
+        ensure!(receipt.done, "pruning stopped before its end");
+        removed += receipt.bytes;
+        let report = json!({
+            "removed_bytes": receipt.bytes,
+            "receipt_freed_bytes": receipt.freed_bytes,
+            "ms": rounded(pruning.wall * 1e3),
+        });
+        parts.insert(part.to_string(), report);
+    }
     let after = allocated_bytes(directory.path())?;
     let freed = before.saturating_sub(after);
-    ensure!(pruned.removed > 0, "nothing was pruned");
+    ensure!(removed > 0, "nothing was pruned");
     let from = json!({
         "transactions": workload.transactions,
-        "removed_bytes": pruned.removed,
+        "removed_bytes": removed,
         "freed_bytes": freed,
-        "receipt_freed_bytes": pruned.receipt_freed,
-        "seconds": pruned.seconds,
+        "parts": parts,
         "allocated_before_bytes": before,
         "allocated_after_bytes": after,
+        "close_ms": rounded(closing.wall * 1e3),
+        "open_ms": rounded(opening.wall * 1e3),
     });
-    Ok((freed as f64 / pruned.removed as f64, from))
+    Ok((freed as f64 / removed as f64, from))
 }
 
 /// Bytes that the file system has given to the files below a directory: holes take none.
@@ -101,7 +88,7 @@ mod tests {
     fn pruning_half_of_a_log_gives_bytes_back() {
         let directory = tempfile::tempdir().expect("a directory");
         let workload = Workload::new(2_000, 300, 100, 2);
-        let (share, from) = prune_half(&Scheme("log".to_owned()), &workload, directory.path())
+        let (share, from) = prune_half(&Contender::ours("log"), &workload, directory.path())
             .expect("pruning works");
         assert!(share >= 0.0, "{from}");
         assert_eq!(from["removed_bytes"], json!(300_000 + 36 * 1_000));

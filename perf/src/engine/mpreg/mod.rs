@@ -3,15 +3,16 @@
 mod store;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow, ensure};
 use hubledger_mpreg::{Source, verify_in_parallel};
 
-pub(super) use self::store::{BLOCKS, PER_BLOCK, write_store};
+pub(crate) use self::store::write_store;
+pub(super) use self::store::{BLOCKS, PER_BLOCK};
 use crate::clock::{Clock, Times};
-use crate::ratios::Stated;
+use crate::ratio::Stated;
 use crate::turns::Contestant;
 
 /// What MPREG's own validation takes.
@@ -43,45 +44,16 @@ pub(super) fn verify(path: &Path) -> Result<u64> {
     Ok(transactions)
 }
 
-/// Verifies a file again and again.
-pub(super) struct Verifying {
-    path: PathBuf,
-    transactions: u64,
-}
-
-impl Verifying {
-    pub(super) fn new(path: &Path) -> Result<Self> {
-        let transactions = verify(path)?;
-        ensure!(transactions > 0, "{} has no transactions", path.display());
-        Ok(Self {
-            path: path.to_owned(),
-            transactions,
-        })
-    }
-}
-
-impl Contestant for Verifying {
-    fn name(&self) -> &str {
-        "verify"
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::Wall
-    }
-
-    fn items(&self) -> usize {
-        self.transactions as usize
-    }
-
-    fn learns(&self) -> bool {
-        false
-    }
-
-    fn pass(&mut self) -> Result<Times> {
-        let (transactions, times) = Times::of(|| verify(&self.path));
-        ensure!(transactions? == self.transactions, "the file has changed");
+/// A contestant that verifies a file again and again.
+pub(super) fn verifying(path: &Path) -> Result<Contestant<'_>> {
+    let expected = verify(path)?;
+    ensure!(expected > 0, "{} has no transactions", path.display());
+    let items = usize::try_from(expected)?;
+    Ok(Contestant::new("verify", Clock::Wall, items, move || {
+        let (transactions, times) = Times::of(|| verify(path));
+        ensure!(transactions? == expected, "the file has changed");
         Ok(times)
-    }
+    }))
 }
 
 #[cfg(test)]
@@ -98,6 +70,6 @@ mod tests {
         let spoil =
             "UPDATE blocks SET block_json = replace(block_json, '\"fee\": 3', '\"fee\": 4')";
         database.execute(spoil, []).expect("it can be changed");
-        assert!(Verifying::new(&path).is_err());
+        assert!(verifying(&path).is_err());
     }
 }

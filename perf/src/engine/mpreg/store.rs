@@ -30,7 +30,7 @@ const TABLES: &str = "
         FOREIGN KEY (chain_id) REFERENCES chains(chain_id) ON DELETE CASCADE);";
 
 /// Writes a store with one chain, whose signatures are required. The same numbers give the same chain.
-pub(in crate::engine) fn write_store(path: &Path, blocks: u64, per_block: u64) -> Result<()> {
+pub(crate) fn write_store(path: &Path, blocks: u64, per_block: u64) -> Result<()> {
     let signers: Vec<KeyPair> = (0..SIGNERS)
         .map(|number| KeyPair::from_seed(&sha256(&[b"perf/mpreg", &number.to_le_bytes()])))
         .collect();

@@ -1,0 +1,271 @@
+//! The registry: every ratio that the project promises, with its goal, what it compares, and what it means.
+
+use crate::engine::{self, Line::*, Test::*};
+use crate::ratio::{Kind, Ratio};
+use crate::signatures::{self, Calls, Case::*, Peer::*, Test::*};
+use crate::storage::{self, Asked::*, Files::*, Size::*, Test::*};
+
+/// What a ratio compares, by the area that measures it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Test {
+    /// Checking signatures.
+    Signatures(signatures::Test),
+    /// Keeping blocks.
+    Storage(storage::Test),
+    /// The way of a block into a store, signatures and all.
+    Engine(engine::Test),
+}
+
+/// A ratio and what it compares.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) ratio: Ratio,
+    pub(crate) test: Test,
+}
+
+/// The ratio of a key.
+pub(crate) fn find(key: &str) -> Option<&'static Ratio> {
+    let mut ratios = ENTRIES.iter().map(|entry| &entry.ratio);
+    ratios.find(|ratio| ratio.key == key)
+}
+
+/// A goal. One that contradicts its kind, such as `Cost >= 2`, doesn't compile.
+const fn goal(kind: Kind, least: &[f64], most: &[f64]) -> Option<f64> {
+    match (least, most, kind.is_more_better()) {
+        ([], [], _) => None,
+        ([least], [], true) => Some(*least),
+        ([], [most], false) => Some(*most),
+        _ => panic!("a goal is `>=` where more is better, and `<=` where less is"),
+    }
+}
+
+/// What is done and beside whom. Pictures are of speeds alone; anything else doesn't compile.
+const fn headline(
+    kind: Kind,
+    words: &[(&'static str, &'static str)],
+) -> Option<(&'static str, &'static str)> {
+    match (words, kind) {
+        ([], _) => None,
+        ([words], Kind::Speed) => Some(*words),
+        _ => panic!("only speeds are shown first"),
+    }
+}
+
+/// Entries of the form `key: kind, goal if there is one, area(test), "meaning";`. What the report shows first has a few words for what is
+/// done and beside whom, short enough for a narrow screen.
+macro_rules! ratios {
+    ($($key:ident: $kind:ident $(>= $least:literal)? $(<= $most:literal)?, $area:ident($test:expr), $meaning:literal
+        $(, first $what:literal beside $peer:literal)?;)*) => {
+        /// All of them, the most important of each area first.
+        pub(crate) static ENTRIES: &[Entry] = &[$(Entry {
+            ratio: Ratio {
+                key: stringify!($key),
+                kind: Kind::$kind,
+                goal: const { goal(Kind::$kind, &[$($least)?], &[$($most)?]) },
+                meaning: $meaning,
+                headline: headline(Kind::$kind, &[$(($what, $peer))?]),
+            },
+            test: Test::$area($test),
+        }),*];
+    };
+}
+
+const ROCKS: &str = "plain-rocksdb-indexed";
+
+ratios! {
+    hub_over_dalek_batch: Speed >= 5.5, Signatures(Batch(Hub, Dalek)),
+        "Workload H (64 senders whose keys are known), our batch against ed25519-dalek's, n = 8192.",
+        first "A hub's signatures" beside "ed25519-dalek";
+    cold_over_dalek_batch: Speed >= 3.6, Signatures(Batch(Cold, Dalek)),
+        "Workload D (all keys different, none seen before; both sides decompress them), n = 8192.",
+        first "Signatures, keys unknown" beside "ed25519-dalek";
+    warm_over_dalek_batch: Speed >= 3.8, Signatures(Batch(Warm, Dalek)),
+        "Workload C (all keys different, all seen before; dalek's are decompressed beforehand), n = 8192.";
+    hub_over_zebra: Speed >= 3.5, Signatures(Batch(Hub, Zebra)),
+        "Workload H against ed25519-zebra's batch, which takes keys as bytes, n = 8192.",
+        first "A hub's signatures" beside "ed25519-zebra";
+    warm_over_zebra: Speed, Signatures(Batch(Warm, Zebra)),
+        "Workload C against ed25519-zebra's batch, which takes keys as bytes, n = 8192.";
+    cold_over_zebra: Speed, Signatures(Batch(Cold, Zebra)),
+        "Workload D against ed25519-zebra's batch, n = 8192.";
+    hub_512_over_dalek_batch: Speed >= 4.5, Signatures(SmallBatch),
+        "Workload H in batches of n = 512, both sides.";
+    portable_over_dalek_batch: Speed >= 1.3, Signatures(PortablePath),
+        "Workload H by the portable path, whatever path is chosen, n = 8192.";
+    two_threads_over_one: Speed >= 1.8, Signatures(TwoThreads),
+        "Workload H by two threads against one, by the wall clock, n = 8192. Means nothing where other programs \
+         want the cores.";
+    single_cached_over_dalek_single: Speed >= 1.0, Signatures(Single(Hub, Calls::Single)),
+        "One signature at a time under known keys, with the tables that the default settings keep for them, \
+         against ed25519-dalek's `verify` with a key that is decompressed beforehand.",
+        first "Signatures, one by one" beside "ed25519-dalek";
+    single_untabled_over_dalek_single: Speed, Signatures(Single(Hub, Calls::SingleWithoutTables)),
+        "The same without tables.";
+    single_cold_over_dalek_single: Speed, Signatures(Single(Cold, Calls::SingleWithoutTables)),
+        "One signature at a time under keys that were never seen; both sides decompress them.";
+    one_percent_bad_over_good: Cost <= 3.0, Signatures(OnePercentBad(Hub)),
+        "Workload H, a stream of batches of 8192 in which each has 1 % bad signatures at fresh random positions, \
+         against the same without; what the verifier learnt from earlier batches included.";
+    one_percent_bad_warm_over_good: Cost <= 3.0, Signatures(OnePercentBad(Warm)),
+        "The same for workload C.";
+    one_percent_bad_cold_over_good: Cost <= 3.0, Signatures(OnePercentBad(Cold)),
+        "The same for workload D.";
+    half_bad_over_one_by_one: Cost <= 1.0, Signatures(HalfBad),
+        "Workload H with every second signature bad, in batches of 8192, against the same one by one with our \
+         single verification without tables.";
+    mixed_lengths_over_equal: Cost <= 1.15, Signatures(MixedLengths),
+        "64 senders, messages of 0 to 4096 bytes at random against the same bytes in equal lengths, n = 8192.";
+
+    // Those of the same stores stand together, because stores are kept from one ratio to the next.
+    log_append_over_plain_file: Speed >= 0.6, Storage(Append("log", "plain-file")),
+        "Appending with index, log: against one file with a CRC32C for each block and the same syncs.",
+        first "Append to log:, indexed" beside "a plain file";
+    log_append_over_plain_rocksdb_indexed: Speed >= 6.0, Storage(Append("log", ROCKS)),
+        "Appending with index, log: against RocksDB with its defaults and an index of 32-byte ids.",
+        first "Append to log:" beside "RocksDB";
+    rocksdb_append_over_plain_rocksdb_indexed: Speed >= 1.5, Storage(Append("rocksdb", ROCKS)),
+        "The same, rocksdb: against plain RocksDB.",
+        first "Append to rocksdb:" beside "RocksDB";
+    sqlite_append_over_plain_sqlite_indexed: Speed >= 2.5, Storage(Append("sqlite", "plain-sqlite-indexed")),
+        "The same, sqlite: against plain SQLite in WAL mode.",
+        first "Append to sqlite:" beside "SQLite";
+    log_append_over_plain_rocksdb: Speed, Storage(Append("log", "plain-rocksdb")),
+        "Appending with index, log: against plain RocksDB that keeps no index.";
+    log_append_over_plain_sqlite: Speed, Storage(Append("log", "plain-sqlite")),
+        "Appending with index, log: against plain SQLite that keeps no index.";
+    log_append_over_plain_fjall_indexed: Speed, Storage(Append("log", "plain-fjall-indexed")),
+        "Appending with index, log: against plain fjall.";
+    log_append_over_plain_redb_indexed: Speed, Storage(Append("log", "plain-redb-indexed")),
+        "Appending with index, log: against plain redb.";
+    log_append_large_over_small: Speed >= 0.95, Storage(AppendLarge("log")),
+        "The append rate of log: over ten times as many transactions as --transactions says against that over so \
+         many; index files that are merged meanwhile included.";
+    log_lookup_over_plain_rocksdb_indexed: Speed >= 3.0, Storage(LookUpLarge(Present, "log", ROCKS)),
+        "Looking up random ids that are there, warm, in the full size (ten times as many with --large), log: \
+         against plain RocksDB.",
+        first "Look up ids in log:" beside "RocksDB";
+    log_miss_over_plain_rocksdb_indexed: Speed >= 1.0, Storage(LookUpLarge(Absent, "log", ROCKS)),
+        "The same with ids that are not there; RocksDB has a Bloom filter of ten bits.";
+    log_lookup_over_plain_sqlite_indexed: Speed, Storage(LookUp(Present, "log", "plain-sqlite-indexed")),
+        "Looking up random ids that are there, log: against plain SQLite.";
+    log_lookup_over_plain_fjall_indexed: Speed, Storage(LookUp(Present, "log", "plain-fjall-indexed")),
+        "The same against plain fjall.";
+    log_lookup_over_plain_redb_indexed: Speed, Storage(LookUp(Present, "log", "plain-redb-indexed")),
+        "The same against plain redb.";
+    rocksdb_lookup_over_plain_rocksdb_indexed: Speed, Storage(LookUp(Present, "rocksdb", ROCKS)),
+        "Looking up random ids that are there, rocksdb: against plain RocksDB.";
+    sqlite_lookup_over_plain_sqlite_indexed: Speed, Storage(LookUp(Present, "sqlite", "plain-sqlite-indexed")),
+        "Looking up random ids that are there, sqlite: against plain SQLite.";
+    log_resident_mib: Mebibytes, Storage(Resident("log", Small)),
+        "The most resident memory, files excluded, of a process that fills log:.";
+    log_resident_large_mib: Mebibytes, Storage(Resident("log", Large)),
+        "The same with ten times as many transactions.";
+    log_resident_growth_mib: Mebibytes <= 64.0, Storage(Resident("log", Growth)),
+        "How much more the second is.";
+    log_open_large_over_small: Cost <= 1.5, Storage(Open("log", InMemory)),
+        "Opening log: after SIGKILL in the midst of an append, ten times as many transactions as --transactions \
+         says against so many; kills are spread over a segment's length.";
+    log_open_cold_large_over_small: Cost <= 1.5, Storage(Open("log", Forgotten)),
+        "The same after the system was told to forget the files.";
+    log_prune_freed_over_removed: Share >= 0.95, Storage(Prune("log")),
+        "Pruning bodies and index of the older half of log:, bytes that the file system got back by the bytes \
+         removed.";
+    sqlite_prune_freed_over_removed: Share >= 0.95, Storage(Prune("sqlite")),
+        "The same for sqlite:.";
+    rocksdb_prune_freed_over_removed: Share >= 0.95, Storage(Prune("rocksdb")),
+        "The same for rocksdb:.";
+
+    import_log_over_S: Speed >= 0.55, Engine(OverSignatures("log")),
+        "Importing the hub workload (64 senders, payloads of 200 bytes, blocks of 1,000, durable group commits as \
+         large as the engine makes them) into log: against S, the signature engine alone over the same signatures \
+         on the same threads.";
+    import_log_over_bound: Speed >= 0.8, Engine(OverBound("log")),
+        "The same into log: against the smaller of 0.70 S and B, the rate at which the backend alone appends the \
+         same records, durable, in commits of as many blocks as the engine's had on average in the import before.";
+    import_sqlite_over_bound: Speed >= 0.8, Engine(OverBound("sqlite")),
+        "The same for sqlite:.";
+    import_rocksdb_over_bound: Speed >= 0.8, Engine(OverBound("rocksdb")),
+        "The same for rocksdb:.";
+    import_over_plain_stack: Speed >= 5.0, Engine(OverPlainStack("log", ROCKS)),
+        "Importing into log: on all cores, against what an engineer would put together in a day: rayon, sha2, \
+         ed25519-dalek's verify_batch over all that a thread has of a commit, and plain RocksDB with an index, on the \
+         same blocks, threads and commits, as durable.",
+        first "Import signed blocks" beside "a stack of crates";
+    import_two_threads_over_one: Speed >= 1.7, Engine(ImportThreads("log")),
+        "Importing into log: with two worker threads against one, by the wall clock; with one, the thread that \
+         commits works on another core, so that cores_busy and the processor time of both stand beside it.";
+    import_two_cores_over_one: Speed >= 1.7, Engine(ImportCores("log")),
+        "The same with two cores and two worker threads against one of each: with one, the thread that commits \
+         has no other core to work on.";
+    import_admitted_over_not: Speed >= 2.0, Engine(Admitted("log")),
+        "Importing into log: with two threads, durable, when every transaction was admitted through \
+         Engine::submit before, against the same import when none was.";
+    admission_p99_ms: Milliseconds <= 10.0, Engine(AdmissionLatency),
+        "The 99th percentile of the time from when a transaction is due by an even schedule, at 80 % of the \
+         highest rate of the same round, to its verdict through Engine::submit; median of the rounds.";
+    admission_beside_snapshots_ms: Milliseconds, Engine(AdmissionBeside("log")),
+        "The 99th percentile of the same at 40 % of the highest rate, while snapshots of a state of 100,000 names are \
+         taken into log:, one after the other, and another thread produces blocks of what was admitted; median of the rounds.";
+    produce_block_ms: Milliseconds <= 20.0, Engine(Produce("log")),
+        "Engine::produce of a block of 1,000 into log:, from the choice among what waits to the durable commit, \
+         with signatures checked at admission before; median of the blocks.";
+    import_memory_long_over_short: Cost <= 1.1, Engine(Memory("log")),
+        "The peak of resident memory, files excluded, of a process that imports a block file into log: by that \
+         for the file's first quarter, with payloads of 4,000 bytes, so that the short one too fills whatever has \
+         a bound, such as a segment of the store.";
+    mpreg_verify_over_validate_chain: Speed >= 100.0, Engine(Mpreg),
+        "Verifying an MPREG store of 10,000 signed transactions in 101 blocks (one like it is made up, --mpreg \
+         names another), opening the file and reading its JSON included, against MPREG's validate_chain at the \
+         150 µs a transaction that are stated of it, not measured beside ours.",
+        first "Verify a chain of MPREG" beside "MPREG, as stated";
+    blocks_built_over_original: Speed >= 50.0, Engine(Original(BlocksBuilt)),
+        "Building blocks of 100 transactions without a seal, as MPREG's are, in one thread against the 1,000 a \
+         second that MPREG states.",
+        first "Build blocks" beside "MPREG, as stated";
+    blocks_sealed_over_original: Speed, Engine(Original(BlocksSealed)),
+        "Building blocks of 100 transactions and sealing them against the same.";
+    merkle_proofs_over_original: Speed >= 100.0, Engine(Original(MerkleProofs)),
+        "All 1,000 inclusion proofs from a Merkle tree of 1,000 leaves, making the tree included, in one thread \
+         against the 10,000 proofs a second that MPREG states.",
+        first "Make Merkle proofs" beside "MPREG, as stated";
+    transactions_created_over_original: Speed >= 50.0, Engine(Original(TransactionsCreated)),
+        "Creating unsigned transactions with payloads of 100 bytes in one thread against the 50,000 a second that \
+         MPREG states for its own, unsigned ones.",
+        first "Create transactions" beside "MPREG, as stated";
+    empty_chains_over_original: Speed >= 5.0, Engine(Original(EmptyChainsValidated)),
+        "Reading and validating chains of 1,000 empty blocks, each sealed, a chain on every core, against the 100 \
+         chains a second that MPREG states for its own, which have no seals.",
+        first "Validate empty chains" beside "MPREG, as stated";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_there_once_and_found_by_its_name() {
+        let keys: BTreeSet<&str> = ENTRIES.iter().map(|entry| entry.ratio.key).collect();
+        assert_eq!(keys.len(), ENTRIES.len());
+        assert!(
+            ENTRIES
+                .iter()
+                .all(|entry| find(entry.ratio.key) == Some(&entry.ratio))
+        );
+        assert_eq!(find("speed"), None);
+    }
+
+    #[test]
+    fn a_ratio_says_in_its_name_what_it_is() {
+        for Entry { ratio, .. } in ENTRIES {
+            let (is_ratio, suffix) = match ratio.kind {
+                Kind::Mebibytes => (false, "_mib"),
+                Kind::Milliseconds => (false, "_ms"),
+                Kind::Speed | Kind::Cost | Kind::Share => (true, ""),
+            };
+            assert_eq!(ratio.key.contains("_over_"), is_ratio, "{}", ratio.key);
+            assert!(ratio.key.ends_with(suffix), "{}", ratio.key);
+        }
+    }
+}
