@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use super::record::Record;
 
 /// Places, of some 150 bytes each.
-const PLACES: usize = if cfg!(test) { 4 } else { 1 << 14 };
+const PLACES: usize = if cfg!(any(test, fuzzing)) { 4 } else { 1 << 14 };
 
 /// See the [module](self).
 #[derive(Debug)]
