@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use hubledger::ledger::archive::{ArchivedBlocks, ArchivedFile, Manifest};
 use hubledger::digest::{Digest, sha256};
+use hubledger::ledger::archive::{ArchivedBlocks, ArchivedFile, Manifest};
 use hubledger_fuzz::{ARCHIVED, Chain, Scratch};
 use libfuzzer_sys::fuzz_target;
 

@@ -119,7 +119,7 @@ fn ask(reader: &dyn BlockReader, log: &DamagedLog) {
         }
     }
     if let Ok(value) = reader.named_value("name") {
-        assert!(value.is_none_or(|value| value == &b"value"[..]));
+        assert!(value.is_none_or(|value| value == b"value"[..]));
     }
     let _ = reader.usage();
 }

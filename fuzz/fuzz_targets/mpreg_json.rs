@@ -7,9 +7,9 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hubledger_mpreg::{Audit, Block, ChainConfig, Checker, Source, convert, plan, verify_chain};
 use hubledger::rules::{Depth, Validator};
 use hubledger_fuzz::Scratch;
+use hubledger_mpreg::{Audit, Block, ChainConfig, Checker, Source, convert, plan, verify_chain};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Duration = Duration::from_secs(2_000_000_000);

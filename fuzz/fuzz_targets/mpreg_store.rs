@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hubledger_mpreg::{Source, verify_chain};
 use hubledger_fuzz::Scratch;
+use hubledger_mpreg::{Source, verify_chain};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
             .map(|transaction| transaction.timestamp())
             .max()
             .unwrap_or_default();
-        let Ok(block) = produce(&spec, validator.state(), "hub", &key, run, now) else {
+        let Ok(block) = produce(spec, validator.state(), "hub", key, run, now) else {
             continue;
         };
         assert_eq!(Block::decode(&block.encode().into()).as_ref(), Ok(&block));

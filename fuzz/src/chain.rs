@@ -10,12 +10,12 @@ use hubledger::generate::{Generator, Recipe};
 use hubledger::ledger::{Ledger, Staging};
 use hubledger::model::{Block, Transaction};
 use hubledger::proof::Proof;
+use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
     SpecFields,
 };
-use hubledger::rules::{Depth, Validator};
 use hubledger::state::State;
 use hubledger_storage::StoreUrl;
 
@@ -152,7 +152,12 @@ fn prove_everything(spec: &ChainSpec, blocks: &[Block]) -> Vec<Genuine> {
 /// # Panics
 /// Never: the specification is fixed.
 #[must_use]
-pub fn accounting_spec() -> (ChainSpec, KeyPair) {
+pub fn accounting_spec() -> &'static (ChainSpec, KeyPair) {
+    static MADE: LazyLock<(ChainSpec, KeyPair)> = LazyLock::new(make_accounting_spec);
+    &MADE
+}
+
+fn make_accounting_spec() -> (ChainSpec, KeyPair) {
     let key = KeyPair::from_seed(&[7; 32]);
     let account = |balance| InitialAccount { key: None, balance };
     let names = [

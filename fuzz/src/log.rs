@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use hubledger_storage::{Block, Durability, Id, IndexEntry, LogOptions, Part, Store};
 
+use crate::scratch::temporary;
+
 /// Blocks in the log.
 pub const LOG_END: u64 = 30;
 /// Blocks whose bodies, index entries and headers are pruned.
@@ -125,13 +127,6 @@ fn append(store: &mut Store, blocks: impl Iterator<Item = Block>) {
         let appended = store.writer.append(&[block], Durability::Os);
         appended.expect("a valid block");
     }
-}
-
-/// A directory in memory where there is one: inputs are many, and each syncs a dozen times.
-fn temporary() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .expect("a temporary directory")
 }
 
 thread_local! {

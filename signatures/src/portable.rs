@@ -17,8 +17,8 @@ use crate::item::Item;
 use crate::rule::{self, SignatureError};
 use crate::suspicion::Suspicion;
 
-/// Ranges of so few items are not halved again.
-const SEARCH_MIN: usize = 128;
+/// Ranges of so few items are not halved again, as in [`batch`](crate::batch).
+const SEARCH_MIN: usize = if cfg!(fuzzing) { 8 } else { 128 };
 /// How many items the search may sum, as a part of the batch: five quarters find one bad item.
 const SEARCH_BUDGET: (usize, usize) = (5, 4);
 /// Items of a group.

@@ -21,8 +21,9 @@ use crate::vector::{
     COMB_POINTS, COMB_WINDOWS, DIGIT_BITS, LANES_MAX, LaneTerm, Niels, VectorPath, comb_points,
 };
 
-/// How often a key is used before it gets a comb, which costs about as much as this many checks save.
-const USES_OF_HOT: u32 = 32;
+/// How often a key is used before it gets a comb, which costs about as much as this many checks save. The batches of a fuzzer don't use
+/// a key that often.
+const USES_OF_HOT: u32 = if cfg!(fuzzing) { 4 } else { 32 };
 
 static WINDOWS: Windows = Windows::new(128 / DIGIT_BITS as usize);
 

@@ -28,7 +28,7 @@ const THREADS_MAX: usize = 1024;
 const SINGLES_MAX: usize = 2;
 
 /// A batch is cut for several threads, but not into parts of half as many items or fewer.
-const PART_MIN: usize = 512;
+const PART_MIN: usize = if cfg!(fuzzing) { 32 } else { 512 };
 
 /// How signatures are checked. Every path gives the same verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -69,8 +69,8 @@ use crate::vector::{Niels, VectorPath};
 pub(crate) const BATCH_MAX: usize = 8192;
 /// Fewer items are not summed in buckets, but in cells.
 const BUCKETS_MIN: usize = 32;
-/// Ranges of so few items are not halved again.
-const SEARCH_MIN: usize = 512;
+/// Ranges of so few items are not halved again. A fuzzer's batches are small, and are to be searched all the same.
+const SEARCH_MIN: usize = if cfg!(fuzzing) { 8 } else { 512 };
 /// How many items the search may sum, as a part of the batch: five quarters find one bad item.
 const SEARCH_BUDGET: (usize, usize) = (5, 4);
 /// Items in a cell.

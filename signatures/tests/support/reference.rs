@@ -1,6 +1,8 @@
 //! The rule by slow, obvious arithmetic that shares no code with the library: whole numbers of 256 bits, the
 //! formulas of RFC 8032 section 5.1, and `k` left at its 512 bits.
 
+use std::sync::LazyLock;
+
 use hubledger_signatures::{PublicKey, Signature, SignatureError};
 use sha2::{Digest as _, Sha512};
 
@@ -76,7 +78,7 @@ impl Field {
         // 2^256 = 38 mod p: fold the high half onto the low one, until nothing is left of it.
         let mut low = [wide[0], wide[1], wide[2], wide[3]];
         let mut high = [wide[4], wide[5], wide[6], wide[7]];
-        while high != [0; 4] {
+        while high.iter().any(|&limb| limb != 0) {
             let mut carry = 0u128;
             for i in 0..4 {
                 let sum = u128::from(low[i]) + 38 * u128::from(high[i]) + carry;
@@ -119,10 +121,25 @@ impl Field {
 }
 
 /// `d = -121665 / 121666`.
-fn d() -> Field {
+static D: LazyLock<Field> = LazyLock::new(|| {
     ZERO.sub(&Field::small(121_665))
         .mul(&Field::small(121_666).invert())
-}
+});
+
+/// The base point and all that doubling makes of it: `[2^i]B` for each bit of a scalar.
+static BASE: LazyLock<Vec<Point>> = LazyLock::new(|| {
+    // The base point is the one with y = 4/5 and an even x.
+    let mut base = [0u8; 32];
+    let y = Field::small(4).mul(&Field::small(5).invert());
+    for (bytes, limb) in base.chunks_mut(8).zip(y.0) {
+        bytes.copy_from_slice(&limb.to_le_bytes());
+    }
+    let base = Point::decode(&base, &D).expect("the base point");
+    let doubled = |point: &Point| Some(point.add(point, &D));
+    std::iter::successors(Some(base), doubled)
+        .take(256)
+        .collect()
+});
 
 /// A point in the extended coordinates of RFC 8032, section 5.1.4: `x = X/Z`, `y = Y/Z`, `xy = T/Z`.
 #[derive(Clone, Copy)]
@@ -221,14 +238,36 @@ fn split(encoding: &[u8; 32]) -> (U256, bool) {
     (y, sign)
 }
 
-fn is_canonical(encoding: &[u8; 32], d: &Field) -> bool {
-    let (y, sign) = split(encoding);
-    let zero_x = || Point::decode(encoding, d).is_some_and(|point| point.x == ZERO);
-    less(&y, &P) && !(sign && zero_x())
+/// `[s]B`.
+fn times_base(s: &[u8; 32], d: &Field) -> Point {
+    let is_set = |bit: &usize| s[bit / 8] >> (bit % 8) & 1 == 1;
+    let bits = (0..256).filter(is_set);
+    bits.fold(IDENTITY, |sum, bit| sum.add(&BASE[bit], d))
 }
 
-fn is_small_order(encoding: &[u8; 32], d: &Field) -> bool {
-    Point::decode(encoding, d).is_some_and(|point| point.times(&[8], d).equals(&IDENTITY))
+/// An encoding and the point that it stands for, if any.
+struct Encoded {
+    y: U256,
+    sign: bool,
+    point: Option<Point>,
+}
+
+impl Encoded {
+    fn new(encoding: &[u8; 32], d: &Field) -> Self {
+        let (y, sign) = split(encoding);
+        let point = Point::decode(encoding, d);
+        Self { y, sign, point }
+    }
+
+    fn is_canonical(&self) -> bool {
+        let zero_x = || self.point.is_some_and(|point| point.x == ZERO);
+        less(&self.y, &P) && !(self.sign && zero_x())
+    }
+
+    fn is_small_order(&self, d: &Field) -> bool {
+        self.point
+            .is_some_and(|point| point.times(&[8], d).equals(&IDENTITY))
+    }
 }
 
 /// The rule, in the order in which it is stated.
@@ -237,34 +276,28 @@ pub(crate) fn verify(
     message: &[u8],
     signature: &Signature,
 ) -> Result<(), SignatureError> {
-    let d = &d();
+    let d = &*D;
     let key = key.as_bytes();
     let r: &[u8; 32] = signature.as_bytes().first_chunk().expect("32 bytes");
     let s: &[u8; 32] = signature.as_bytes().last_chunk().expect("32 bytes");
+    let (a, r_point) = (Encoded::new(key, d), Encoded::new(r, d));
     let rule = [
         (
             less(&from_le(s), &ORDER),
             SignatureError::NonCanonicalScalar,
         ),
-        (is_canonical(key, d), SignatureError::NonCanonicalKey),
-        (is_canonical(r, d), SignatureError::NonCanonicalR),
-        (!is_small_order(key, d), SignatureError::SmallOrderKey),
-        (!is_small_order(r, d), SignatureError::SmallOrderR),
+        (a.is_canonical(), SignatureError::NonCanonicalKey),
+        (r_point.is_canonical(), SignatureError::NonCanonicalR),
+        (!a.is_small_order(d), SignatureError::SmallOrderKey),
+        (!r_point.is_small_order(d), SignatureError::SmallOrderR),
     ];
     if let Some((_, error)) = rule.into_iter().find(|(holds, _)| !holds) {
         return Err(error);
     }
-    let a = Point::decode(key, d).ok_or(SignatureError::KeyNotOnCurve)?;
-    let r_point = Point::decode(r, d).ok_or(SignatureError::RNotOnCurve)?;
+    let a = a.point.ok_or(SignatureError::KeyNotOnCurve)?;
+    let r_point = r_point.point.ok_or(SignatureError::RNotOnCurve)?;
     let k = Sha512::digest([r.as_slice(), key, message].concat());
-    // The base point is the one with y = 4/5 and an even x.
-    let mut base = [0u8; 32];
-    let y = Field::small(4).mul(&Field::small(5).invert());
-    for (bytes, limb) in base.chunks_mut(8).zip(y.0) {
-        bytes.copy_from_slice(&limb.to_le_bytes());
-    }
-    let base = Point::decode(&base, d).expect("the base point");
-    let left = base.times(s, d).times(&[8], d);
+    let left = times_base(s, d).times(&[8], d);
     let right = r_point
         .times(&[8], d)
         .add(&a.times(&k, d).times(&[8], d), d);

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use super::read_file::ReadFile;
 use crate::Result;
 
-const WINDOW_BYTES: u64 = if cfg!(test) { 128 } else { 4096 };
+const WINDOW_BYTES: u64 = if cfg!(any(test, fuzzing)) { 128 } else { 4096 };
 /// Windows, each in the slot that its number says.
-const SLOTS: u64 = if cfg!(test) { 2 } else { 256 };
+const SLOTS: u64 = if cfg!(any(test, fuzzing)) { 2 } else { 256 };
 
 /// See the [module](self).
 #[derive(Debug)]

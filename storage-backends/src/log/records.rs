@@ -8,8 +8,8 @@ use std::sync::{PoisonError, RwLock};
 
 use super::record::Record;
 
-/// Places, of some 150 bytes each.
-const SLOTS: usize = if cfg!(test) { 4 } else { 1 << 14 };
+/// Slots, of some 150 bytes each.
+const SLOTS: usize = if cfg!(any(test, fuzzing)) { 4 } else { 1 << 14 };
 
 /// See the [module](self).
 #[derive(Debug)]
