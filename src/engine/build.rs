@@ -20,8 +20,12 @@ pub type Verdict = Result<(), Rejected>;
 /// How often [`Engine::produce`] rebuilds its block because other blocks came in meanwhile, before it lets no more come in.
 const ATTEMPTS: usize = 4;
 
-/// How many more transactions are taken from the pool than a block has room for, since some may be of no use any more.
-const CANDIDATES_BEYOND: usize = 8192;
+/// How many transactions are taken from the pool for a block with room for `room`: some may be of no use any more. Each is copied while
+/// the pool is locked, so there are not many more. If more than that are of no use the block is not full, and as they are dropped, the
+/// next one is.
+const fn candidates_for(room: usize) -> usize {
+    room.saturating_add(room / 4).saturating_add(256)
+}
 
 /// Transactions from the pool for one block, and the memory that it may take.
 struct Candidates {
@@ -184,7 +188,7 @@ impl Engine {
         // The pool is locked for copying alone: admission needs it, and choosing takes longer.
         let transactions: Vec<Transaction> = {
             let pool = lock(&shared.pool);
-            let wanted = room.saturating_add(CANDIDATES_BEYOND).min(pool.len());
+            let wanted = candidates_for(room).min(pool.len());
             pool.in_order().take(wanted).cloned().collect()
         };
         let bytes: usize = transactions.iter().map(|one| one.bytes().len()).sum();
