@@ -106,7 +106,7 @@ impl<D: Database> Inner<D> {
         let before = self.state;
         let entries = hashed_blocks(self.context(), run);
         // Before the flush, which takes these entries along; until the blocks are committed, they lead nowhere.
-        self.index.add(&entries)?;
+        self.index.add(&entries, run)?;
         let end = before.extent.end + run.len() as u64;
         let flush = self.flush(end)?;
         let fanout = self.options.fanout.max(2);
