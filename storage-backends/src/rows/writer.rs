@@ -177,7 +177,7 @@ impl<D: Database> Inner<D> {
 
     /// Makes a run of all entries in memory, if they are many; blocks up to `end` are among them.
     fn flush(&self, end: u64) -> Result<Option<Flush>> {
-        let index = self.index.write();
+        let index = self.index.read();
         if index.table.len() < self.options.entries_in_memory.max(1) || self.state.tail == end {
             return Ok(None);
         }
