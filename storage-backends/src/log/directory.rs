@@ -13,7 +13,7 @@ use super::options::LogOptions;
 use super::shared::LogContext;
 use super::values::{ValueFile, sync_directory};
 use crate::identity::count_names;
-use crate::toolbox::directory::{self, Content, Made};
+use crate::toolbox::directory::{self, Content, Made, is_small_file};
 use crate::toolbox::random;
 use crate::{Error, Extent, Result};
 
@@ -92,11 +92,9 @@ pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether it is a file as long as one that creating makes.
+/// Whether it can be a file that creating makes, of which the mark is the longest.
 fn is_small(entry: &DirEntry) -> bool {
-    entry
-        .metadata()
-        .is_ok_and(|found| found.is_file() && found.len() <= MARK_BYTES as u64)
+    is_small_file(entry, MARK_BYTES as u64)
 }
 
 /// Whether a store has nothing but what creating made.

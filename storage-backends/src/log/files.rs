@@ -81,7 +81,10 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        Ok(Box::new(SystemFile::new(opening::create_regular(path)?)))
+        let file = opening::open_own(File::options().write(true).create(true), path)?;
+        // Once it is known to be the store's own.
+        file.set_len(0)?;
+        Ok(Box::new(SystemFile::new(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
