@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, VERSION};
+use super::lock::enter_gate;
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::LogContext;
@@ -63,6 +64,10 @@ pub(super) fn create(path: &Path) -> Result<Made> {
 
 /// Takes a store away again that could not be opened, unless somebody else has done so and written to it.
 pub(super) fn take_back(made: &Made) {
+    // Of whoever is at the gate, the lock may be given up at this moment, and the store would seem to be nobody's.
+    let Ok(_gate) = enter_gate(&made.directory) else {
+        return;
+    };
     made.take_back(&Segments, is_as_made);
 }
 

@@ -7,7 +7,6 @@
 //! of truncations and replacements, of newer values. Whoever saves a chain has to see that its blocks follow one another.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use super::check::{Frames, checked_file};
 use super::format::{FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt};
 use super::home::{Home, lock_damaged};
 use super::load::{Listing, clip_all};
+use super::lock::StoreLock;
 use super::mark::{Mark, Slots};
 use super::read_file::{Pieces, ReadFile};
 use super::reader::LogReader;
@@ -286,7 +286,7 @@ impl DamagedReader {
     fn new(
         context: LogContext,
         state: LogState,
-        lock: Option<File>,
+        lock: Option<StoreLock>,
         opened: Option<Arc<Home>>,
     ) -> Self {
         let home = Home::new(Shared::new(context, state), lock);

@@ -227,10 +227,14 @@ mod byte {
             l_len: 1,
             l_pid: 0,
         };
-        match fcntl(file, FcntlArg::F_OFD_SETLK(&byte)) {
-            Ok(_) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(error) => Err(error.into()),
+        loop {
+            return match fcntl(file, FcntlArg::F_OFD_SETLK(&byte)) {
+                Ok(_) => Ok(true),
+                Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+                // By a signal, where the file system is another machine's (fcntl(2)).
+                Err(Errno::EINTR) => continue,
+                Err(error) => Err(error.into()),
+            };
         }
     }
 }
