@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::directory::has_segments;
 use super::files::{Files, SystemFiles};
@@ -29,21 +29,20 @@ pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
     /// None where a test stands in for the file system.
     lock: Option<StoreLock>,
-    written: AtomicBool,
+    /// [`WRITTEN`], or how many [`Unwritten`] there are.
+    holds: AtomicU32,
 }
+
+/// Stands for a writer in [`Home::holds`].
+const WRITTEN: u32 = u32::MAX;
 
 impl Home {
     pub(super) fn new(shared: Shared, lock: Option<StoreLock>) -> Self {
         Self {
             shared: Arc::new(shared),
             lock,
-            written: AtomicBool::new(false),
+            holds: AtomicU32::new(0),
         }
-    }
-
-    /// Whether it has a writer.
-    pub(super) fn is_written(&self) -> bool {
-        self.written.load(Ordering::Acquire)
     }
 
     #[cfg(test)]
@@ -85,7 +84,10 @@ pub(super) struct Hold {
 impl Hold {
     fn begin(home: &Arc<Home>) -> Result<Self> {
         // Pairs with the release when the last hold went: all that the earlier writer did comes before.
-        if home.written.swap(true, Ordering::Acquire) {
+        let begun = home
+            .holds
+            .compare_exchange(0, WRITTEN, Ordering::Acquire, Ordering::Relaxed);
+        if begun.is_err() {
             return Err(Error::InUse {
                 path: home.shared.context.directory.clone(),
             });
@@ -102,7 +104,32 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.home.written.store(false, Ordering::Release);
+        self.home.holds.store(0, Ordering::Release);
+    }
+}
+
+/// As long as one lives, nobody in this process writes to the store, so that its files can be read past what is shared.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    home: Arc<Home>,
+}
+
+impl Unwritten {
+    /// Nothing if there is a writer.
+    pub(super) fn begin(home: &Arc<Home>) -> Option<Self> {
+        let one_more = |holds: u32| holds.checked_add(1).filter(|holds| *holds < WRITTEN);
+        let begun = home
+            .holds
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more);
+        begun.ok().map(|_| Self {
+            home: Arc::clone(home),
+        })
+    }
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.home.holds.fetch_sub(1, Ordering::Release);
     }
 }
 
