@@ -170,10 +170,21 @@ pub(super) fn open_on(
     directory: &Path,
     options: LogOptions,
 ) -> Result<Store> {
+    open_home_on(files, directory, options).map(|(_, store)| store)
+}
+
+/// The same, and what its halves share.
+#[cfg(test)]
+pub(super) fn open_home_on(
+    files: Arc<dyn Files>,
+    directory: &Path,
+    options: LogOptions,
+) -> Result<(Arc<Home>, Store)> {
     let context = site_on(files, directory, options)?;
     let (state, disk) = recover(&context, load(&context, false)?)?;
     let home = Arc::new(Home::new(Shared::new(context, state), None));
-    store(Hold::begin(&home)?, disk)
+    let store = store(Hold::begin(&home)?, disk)?;
+    Ok((home, store))
 }
 
 /// A store on files that a test brings.

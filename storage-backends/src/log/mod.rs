@@ -72,6 +72,9 @@ mod slots;
 mod state;
 mod strip;
 mod values;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod waiting;
 mod witness;
 mod writer;
 

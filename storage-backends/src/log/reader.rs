@@ -158,7 +158,8 @@ impl BlockReader for LogReader {
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
-        self.state()?.height_of(id)
+        self.home.check_lock()?;
+        self.home.shared.height_of(id)
     }
 
     fn locate(&self, key: &Id) -> Result<Location> {
@@ -185,6 +186,7 @@ impl BlockReader for LogReader {
     }
 
     fn usage(&self) -> Result<Usage> {
+        self.home.shared.count_keys()?;
         // The lock is let go before the directory is read, which takes as long as the disk likes.
         let (blocks, index_entries) = {
             let state = self.state()?;
