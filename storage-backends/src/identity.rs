@@ -73,12 +73,12 @@ pub(crate) fn leads_nowhere(path: &Path) -> bool {
 }
 
 /// How many names a file has.
-#[cfg(all(unix, any(feature = "log", feature = "sqlite")))]
+#[cfg(all(unix, any(feature = "_directory", feature = "sqlite")))]
 pub(crate) fn count_names(found: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(found)
 }
 
-#[cfg(all(not(unix), feature = "sqlite"))]
+#[cfg(all(not(unix), any(feature = "_directory", feature = "sqlite")))]
 pub(crate) fn count_names(_: &Metadata) -> u64 {
     1
 }

@@ -3,9 +3,12 @@
 //!
 //! Errors don't name the path; callers do. A refusal has the kind [`io::ErrorKind::InvalidInput`].
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
+
+#[cfg(feature = "_directory")]
+use crate::identity::count_names;
 
 /// Opens a file to read that has to be a regular one.
 ///
@@ -67,18 +70,42 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
 /// The system refused, or what is there is no directory.
 pub fn open_directory(path: &Path) -> io::Result<File> {
     let opened = without_waiting(File::options().read(true)).open(path);
-    looked_at(opened, path, FileType::is_dir, "directory")
+    looked_at(opened, || path.metadata(), FileType::is_dir, "directory")
 }
 
 /// Opens a file as `options` say, which has to be a regular one.
 pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let opened = without_waiting(options).open(path);
-    looked_at(opened, path, FileType::is_file, "regular file")
+    looked_at(
+        opened,
+        || path.metadata(),
+        FileType::is_file,
+        "regular file",
+    )
 }
 
+/// As [`open`], of a file to write that belongs to one directory alone: a symbolic link is refused, and so is a file with other
+/// names (hard links). Whoever may put names into the directory could have the bytes written into any file else.
+///
+/// `options` must not empty the file, which would happen before it is looked at.
+#[cfg(feature = "_directory")]
+pub(crate) fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let opened = without_following(options).open(path);
+    let look = || path.symlink_metadata();
+    let file = looked_at(opened, look, FileType::is_file, "regular file")?;
+    match count_names(&file.metadata()?) {
+        0 | 1 => Ok(file),
+        names => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it has {names} names (hard links), so it may be another's"),
+        )),
+    }
+}
+
+/// Looks at what was opened; where that failed, `look` says what is at the path.
 fn looked_at(
     opened: io::Result<File>,
-    path: &Path,
+    look: impl FnOnce() -> io::Result<Metadata>,
     is_right: fn(&FileType) -> bool,
     wanted: &str,
 ) -> io::Result<File> {
@@ -96,7 +123,7 @@ fn looked_at(
             found => Err(refused(found)),
         },
         // Sockets and, to write, pipes without a reader and directories can't be opened at all.
-        Err(error) => match path.metadata() {
+        Err(error) => match look() {
             Ok(found) if !is_right(&found.file_type()) => Err(refused(found.file_type())),
             _ => Err(error),
         },
@@ -105,16 +132,31 @@ fn looked_at(
 
 #[cfg(unix)]
 fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    with_flags(options, rustix::fs::OFlags::empty())
+}
+
+#[cfg(all(unix, feature = "_directory"))]
+fn without_following(options: &mut OpenOptions) -> &mut OpenOptions {
+    with_flags(options, rustix::fs::OFlags::NOFOLLOW)
+}
+
+#[cfg(unix)]
+fn with_flags(options: &mut OpenOptions, more: rustix::fs::OFlags) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
     // NOCTTY: a terminal that is opened must not become the one that controls this process (open(2)).
-    let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+    let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(more);
     options.custom_flags(flags.bits().cast_signed())
 }
 
 #[cfg(not(unix))]
 fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+#[cfg(all(not(unix), feature = "_directory"))]
+fn without_following(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
@@ -143,6 +185,9 @@ fn name(found: FileType) -> &'static str {
         }
         if found.is_char_device() || found.is_block_device() {
             return "a device";
+        }
+        if found.is_symlink() {
+            return "a symbolic link";
         }
     }
     match (found.is_dir(), found.is_file()) {
@@ -193,6 +238,34 @@ mod tests {
         );
         let absent = open_regular(&folder.path().join("absent")).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(feature = "_directory")]
+    #[test]
+    fn what_leads_to_another_file_is_refused_and_that_file_is_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("foreign"), "somebody's").unwrap();
+        std::os::unix::fs::symlink(path("foreign"), path("symlink")).unwrap();
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+        std::fs::hard_link(path("foreign"), path("hard link")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        for (name, text) in [
+            ("symlink", "it is a symbolic link, not a regular file"),
+            ("dangling", "it is a symbolic link, not a regular file"),
+            (
+                "hard link",
+                "it has 2 names (hard links), so it may be another's",
+            ),
+            ("pipe", "it is a pipe, not a regular file"),
+        ] {
+            let outcome = open_own(File::options().write(true).create(true), &path(name));
+            assert_eq!(refusal(outcome), text);
+        }
+        let fresh = open_own(File::options().write(true).create(true), &path("fresh"));
+        assert_eq!(fresh.unwrap().metadata().unwrap().len(), 0);
+        assert!(!path("nowhere").exists());
+        assert_eq!(std::fs::read(path("foreign")).unwrap(), b"somebody's");
     }
 
     #[test]

@@ -135,7 +135,8 @@ impl StoreUrl {
     ///
     /// A `log:` that can't be opened as usual is opened as far as its files can be read: `found` is told of the damage that was met,
     /// heights whose records can't be read are [`Error::Corrupt`], and the end is behind the last record that can be. Of `sqlite:` and
-    /// `rocksdb:`, rows at the ends of the chain may be missing. O(headers and keys).
+    /// `rocksdb:`, rows at the ends of the chain may be missing. Until the reader is gone, nobody begins to write to a `log:`, this process
+    /// included ([`Error::InUse`]). O(headers and keys).
     ///
     /// # Errors
     /// Those of [`open_read_only`](Self::open_read_only): [`Error::Corrupt`] if not even this can be.

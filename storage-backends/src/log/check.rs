@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::check_index::check_index_file;
 use super::check_segment::{Later, check_segment};
 use super::format::{FileKind, FrameHead, Named, SUPERBLOCK_BYTES, Salt, Superblock};
-use super::home::{Home, lock_to_read, open_home};
+use super::home::{Home, Unwritten, lock_to_read, open_home};
 use super::load::Listing;
 use super::mark::{Mark, Slots};
 use super::options::LogOptions;
@@ -27,8 +27,9 @@ use crate::{DamageAt, Error, Result};
 pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Result<()> {
     match open_home(directory, LogOptions::default()) {
         Ok(home) => {
-            // A writer in this process changes files while they are read; then only what readers see is checked.
-            if !home.is_written() {
+            // A writer in this process changes files while they are read; then only what readers see is checked. No other begins
+            // meanwhile.
+            if let Some(_unwritten) = Unwritten::begin(&home) {
                 check_files(&home.shared.context, Some(&home), report)?;
             }
             walk(&LogReader::new(home), path, report)

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::disk::create_segment;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock, VERSION};
+use super::lock::enter_gate;
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::LogContext;
 use super::values::{ValueFile, sync_directory};
 use crate::identity::count_names;
-use crate::toolbox::directory::{self, Content, Made};
+use crate::toolbox::directory::{self, Content, Made, is_small_file};
 use crate::toolbox::random;
 use crate::{Error, Extent, Result};
 
@@ -63,6 +64,10 @@ pub(super) fn create(path: &Path) -> Result<Made> {
 
 /// Takes a store away again that could not be opened, unless somebody else has done so and written to it.
 pub(super) fn take_back(made: &Made) {
+    // Of whoever is at the gate, the lock may be given up at this moment, and the store would seem to be nobody's.
+    let Ok(_gate) = enter_gate(&made.directory) else {
+        return;
+    };
     made.take_back(&Segments, is_as_made);
 }
 
@@ -92,11 +97,9 @@ pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether it is a file as long as one that creating makes.
+/// Whether it can be a file that creating makes, of which the mark is the longest.
 fn is_small(entry: &DirEntry) -> bool {
-    entry
-        .metadata()
-        .is_ok_and(|found| found.is_file() && found.len() <= MARK_BYTES as u64)
+    is_small_file(entry, MARK_BYTES as u64)
 }
 
 /// Whether a store has nothing but what creating made.

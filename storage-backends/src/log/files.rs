@@ -81,7 +81,10 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
-        Ok(Box::new(SystemFile::new(opening::create_regular(path)?)))
+        let file = opening::open_own(File::options().write(true).create(true), path)?;
+        // Once it is known to be the store's own.
+        file.set_len(0)?;
+        Ok(Box::new(SystemFile::new(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
@@ -133,6 +136,18 @@ impl Files for SystemFiles {
                 .enumerate()
                 .try_for_each(|(number, outcome)| outcome.map_err(|error| (number, error)))
         })
+    }
+}
+
+/// Whether a hole was punched by `punch`, which does it once.
+#[cfg(target_os = "linux")]
+fn punched(punch: impl FnMut() -> rustix::io::Result<()>) -> io::Result<bool> {
+    use rustix::io::{Errno, retry_on_intr};
+    // A signal that the host handles interrupts fallocate(2), and says nothing of the file; what was punched may be punched again.
+    match retry_on_intr(punch) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -261,18 +276,9 @@ impl FileHandle for SystemFile {
     #[cfg(target_os = "linux")]
     fn punch(&self, offset: u64, length: u64) -> io::Result<bool> {
         use rustix::fs::{FallocateFlags, fallocate};
-        use rustix::io::Errno;
-        match fallocate(
-            &self.file,
-            // The kernel takes PUNCH_HOLE only together with KEEP_SIZE (fallocate(2)).
-            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-            offset,
-            length,
-        ) {
-            Ok(()) => Ok(true),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        // The kernel takes PUNCH_HOLE only together with KEEP_SIZE (fallocate(2)).
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        punched(|| fallocate(&self.file, flags, offset, length))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -301,4 +307,27 @@ impl FileHandle for SystemFile {
 
     #[cfg(not(target_os = "linux"))]
     fn begin_sync(&self, _offset: u64, _length: u64) {}
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_while_a_hole_is_punched_is_no_failure() {
+        let punched_after = |outcomes: &[Result<(), Errno>]| {
+            let mut outcomes = outcomes.iter().copied();
+            let outcome = punched(|| outcomes.next().unwrap());
+            assert_eq!(outcomes.next(), None, "not asked as often as it should be");
+            outcome
+        };
+        let interrupted = Err(Errno::INTR);
+        assert!(punched_after(&[interrupted, interrupted, Ok(())]).unwrap());
+        assert!(!punched_after(&[interrupted, Err(Errno::OPNOTSUPP)]).unwrap());
+        let error = punched_after(&[interrupted, Err(Errno::IO)]).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
+    }
 }

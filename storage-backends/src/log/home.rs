@@ -1,17 +1,18 @@
 //! The stores that this process has open, and the lock that keeps other processes out.
 //!
-//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`]. The lock is
-//! on the file `store`, shared while there are only readers, exclusive from the first writer on until the last handle is gone.
+//! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`], and with it
+//! the process's lock, which is exclusive from the first writer on until the last handle is gone.
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::directory::has_segments;
 use super::files::{Files, SystemFiles};
 use super::format::{FileKind, Named, SUPERBLOCK_BYTES, Superblock};
 use super::load::load;
+use super::lock::StoreLock;
 use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
@@ -19,7 +20,6 @@ use super::shared::{LogContext, Shared, open_to_read};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
-use crate::toolbox::directory::lock_failure;
 use crate::toolbox::open_stores::OpenStores;
 use crate::{BlockReader, DamageAt, Error, Result, Store};
 
@@ -28,22 +28,31 @@ use crate::{BlockReader, DamageAt, Error, Result, Store};
 pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
     /// None where a test stands in for the file system.
-    lock: Option<File>,
-    written: AtomicBool,
+    lock: Option<StoreLock>,
+    /// [`WRITTEN`], or how many [`Unwritten`] there are.
+    holds: AtomicU32,
 }
 
+/// Stands for a writer in [`Home::holds`].
+const WRITTEN: u32 = u32::MAX;
+
 impl Home {
-    pub(super) fn new(shared: Shared, lock: Option<File>) -> Self {
+    pub(super) fn new(shared: Shared, lock: Option<StoreLock>) -> Self {
         Self {
             shared: Arc::new(shared),
             lock,
-            written: AtomicBool::new(false),
+            holds: AtomicU32::new(0),
         }
     }
 
-    /// Whether it has a writer.
-    pub(super) fn is_written(&self) -> bool {
-        self.written.load(Ordering::Acquire)
+    #[cfg(test)]
+    pub(super) fn lock(&self) -> Option<&StoreLock> {
+        self.lock.as_ref()
+    }
+
+    /// Fails if another process may be writing.
+    pub(super) fn check_lock(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), StoreLock::check)
     }
 
     /// Bytes that the file system gave to all files of the store.
@@ -75,7 +84,10 @@ pub(super) struct Hold {
 impl Hold {
     fn begin(home: &Arc<Home>) -> Result<Self> {
         // Pairs with the release when the last hold went: all that the earlier writer did comes before.
-        if home.written.swap(true, Ordering::Acquire) {
+        let begun = home
+            .holds
+            .compare_exchange(0, WRITTEN, Ordering::Acquire, Ordering::Relaxed);
+        if begun.is_err() {
             return Err(Error::InUse {
                 path: home.shared.context.directory.clone(),
             });
@@ -92,7 +104,32 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.home.written.store(false, Ordering::Release);
+        self.home.holds.store(0, Ordering::Release);
+    }
+}
+
+/// As long as one lives, nobody in this process writes to the store, so that its files can be read past what is shared.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    home: Arc<Home>,
+}
+
+impl Unwritten {
+    /// Nothing if there is a writer.
+    pub(super) fn begin(home: &Arc<Home>) -> Option<Self> {
+        let one_more = |holds: u32| holds.checked_add(1).filter(|holds| *holds < WRITTEN);
+        let begun = home
+            .holds
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more);
+        begun.ok().map(|_| Self {
+            home: Arc::clone(home),
+        })
+    }
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.home.holds.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -106,7 +143,7 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
     if let Some(home) = homes.find(&identity) {
         let hold = Hold::begin(&home)?;
         if let Some(lock) = &home.lock {
-            lock_for_writing(lock, directory)?;
+            lock.make_exclusive()?;
         }
         // The earlier writer may have failed, with a state that the files don't have: only what they hold counts.
         let context = LogContext {
@@ -117,9 +154,9 @@ pub(super) fn open(directory: &Path, options: LogOptions) -> Result<Store> {
         *home.shared.write() = state;
         return store(hold, disk);
     }
-    let (context, lock) = read_store(directory, options)?;
+    let (context, file) = read_store(directory, options)?;
     // Before anything is read: another process may be writing until then.
-    lock_for_writing(&lock, directory)?;
+    let lock = StoreLock::exclusive(file, directory)?;
     let (state, disk) = recover(&context, load(&context, false)?)?;
     let home = Arc::new(Home::new(Shared::new(context, state), Some(lock)));
     homes.add(identity, &home);
@@ -133,10 +170,21 @@ pub(super) fn open_on(
     directory: &Path,
     options: LogOptions,
 ) -> Result<Store> {
+    open_home_on(files, directory, options).map(|(_, store)| store)
+}
+
+/// The same, and what its halves share.
+#[cfg(test)]
+pub(super) fn open_home_on(
+    files: Arc<dyn Files>,
+    directory: &Path,
+    options: LogOptions,
+) -> Result<(Arc<Home>, Store)> {
     let context = site_on(files, directory, options)?;
     let (state, disk) = recover(&context, load(&context, false)?)?;
     let home = Arc::new(Home::new(Shared::new(context, state), None));
-    store(Hold::begin(&home)?, disk)
+    let store = store(Hold::begin(&home)?, disk)?;
+    Ok((home, store))
 }
 
 /// A store on files that a test brings.
@@ -163,38 +211,30 @@ pub(super) fn open_home(directory: &Path, options: LogOptions) -> Result<Arc<Hom
     let mut homes = OPEN.begin();
     let identity = Identity::of(directory)?;
     if let Some(home) = homes.find(&identity) {
+        home.check_lock()?;
         return Ok(home);
     }
-    let (context, lock) = read_store(directory, options)?;
-    match lock.try_lock_shared() {
-        Ok(()) => {}
-        Err(error) => return Err(lock_failure(error, directory)),
-    }
+    let (context, file) = read_store(directory, options)?;
+    let lock = StoreLock::shared(file, directory)?;
     let state = load(&context, true)?.state;
     let home = Arc::new(Home::new(Shared::new(context, state), Some(lock)));
     homes.add(identity, &home);
     Ok(home)
 }
 
-/// A store whose files are read without opening it; until the file is dropped, nobody else writes to it.
-pub(super) fn lock_to_read(directory: &Path) -> Result<(LogContext, File)> {
-    let (context, lock) = match read_store(directory, LogOptions::default()) {
+/// A store whose files are read without opening it; until the lock is dropped, nobody else writes to it.
+pub(super) fn lock_to_read(directory: &Path) -> Result<(LogContext, StoreLock)> {
+    let (context, file) = match read_store(directory, LogOptions::default()) {
         Err(Error::Corrupt { .. }) => read_without_store(directory)?,
         found => found?,
     };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok((context, lock)),
-        Err(error) => Err(lock_failure(error, directory)),
-    }
+    Ok((context, StoreLock::shared(file, directory)?))
 }
 
-/// A store whose files are written without opening it, by nobody else until the file is dropped.
-pub(super) fn lock_to_write(directory: &Path) -> Result<(LogContext, File)> {
-    let (context, lock) = read_store(directory, LogOptions::default())?;
-    match lock.try_lock() {
-        Ok(()) => Ok((context, lock)),
-        Err(error) => Err(lock_failure(error, directory)),
-    }
+/// A store whose files are written without opening it, by nobody else until the lock is dropped.
+pub(super) fn lock_to_write(directory: &Path) -> Result<(LogContext, StoreLock)> {
+    let (context, file) = read_store(directory, LogOptions::default())?;
+    Ok((context, StoreLock::exclusive(file, directory)?))
 }
 
 /// As much as can be known of a store whose file `store` is damaged: its id is in the other files too.
@@ -211,19 +251,16 @@ fn read_without_store(directory: &Path) -> Result<(LogContext, File)> {
 
 /// A store any of whose files may be damaged, also the one that the lock is on: that is not locked if it is missing, when nobody
 /// else can open the store either.
-pub(super) fn lock_damaged(directory: &Path) -> Result<(LogContext, Option<File>)> {
+pub(super) fn lock_damaged(directory: &Path) -> Result<(LogContext, Option<StoreLock>)> {
     let context = match read_store(directory, LogOptions::default()) {
         Ok((context, _)) => context,
         Err(Error::Corrupt { .. } | Error::Io { .. }) => site_of_any_file(directory)?,
         Err(error) => return Err(error),
     };
-    let Ok(lock) = open_regular(&Named::Store.path(directory)) else {
+    let Ok(file) = open_regular(&Named::Store.path(directory)) else {
         return Ok((context, None));
     };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok((context, Some(lock))),
-        Err(error) => Err(lock_failure(error, directory)),
-    }
+    Ok((context, Some(StoreLock::shared(file, directory)?)))
 }
 
 /// As much as can be known of a store without its file `store`: its id, from the first file that has it.
@@ -289,15 +326,4 @@ fn read_store(directory: &Path, options: LogOptions) -> Result<(LogContext, File
     let seed = [superblock.fields[0], superblock.fields[1]];
     let context = LogContext::new(files, directory, superblock.store, seed, options);
     Ok((context, file))
-}
-
-pub(super) fn lock_for_writing(file: &File, directory: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            // flock(2) turns a shared lock into an exclusive one by giving it up first; if the second step fails, it is gone.
-            let _ = file.try_lock_shared();
-            Err(lock_failure(error, directory))
-        }
-    }
 }

@@ -15,7 +15,8 @@
 //! 3. Every byte that is given out was checked by a checksum for this very answer, whether it came from a file or from
 //!    what look-ups keep in memory; every hit of the index was compared with the key in the log; every miss comes from index
 //!    parts, and keys, that were checked for it. What can't be checked is an error, or "not indexed".
-//! 4. One process has a store open (a lock on the file `store`), in it one writer and any number of readers.
+//! 4. Where one process writes, no other has the store open (`lock`); in each process it is open once, with one writer and any
+//!    number of readers.
 //!    Readers are given copies, which they hold for as long as they like.
 //! 5. Opening reads the heads of the open segment, those of its bodies that were not synced, and of every other
 //!    file a few hundred bytes.
@@ -45,6 +46,7 @@ mod index_file;
 mod index_writer;
 mod indexer;
 mod load;
+mod lock;
 mod mark;
 mod names;
 mod nearby;
@@ -70,6 +72,9 @@ mod slots;
 mod state;
 mod strip;
 mod values;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod waiting;
 mod witness;
 mod writer;
 

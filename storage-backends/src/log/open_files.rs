@@ -31,7 +31,7 @@ pub(super) struct OpenFile {
     /// Device and inode.
     identity: (u64, u64),
     length: u64,
-    file: RwLock<Option<File>>,
+    file: RwLock<Option<Arc<File>>>,
     /// It was read since it was last spared.
     is_recent: AtomicBool,
     /// It is not closed for another one.
@@ -46,7 +46,7 @@ impl OpenFile {
             path: path.to_owned(),
             identity,
             length,
-            file: RwLock::new(Some(file)),
+            file: RwLock::new(Some(Arc::new(file))),
             is_recent: AtomicBool::new(true),
             is_pinned: AtomicBool::new(false),
         });
@@ -69,28 +69,28 @@ impl OpenFile {
     /// Gives the file to `read`, opened again if it was closed.
     pub(super) fn with<T>(
         self: &Arc<Self>,
-        mut read: impl FnMut(&File) -> io::Result<T>,
+        read: impl FnOnce(&File) -> io::Result<T>,
     ) -> io::Result<T> {
-        loop {
-            let held = self.file.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(file) = &*held {
-                // Not written where it is set already: all readers share its cache line.
-                if !self.is_recent.load(Ordering::Relaxed) {
-                    self.is_recent.store(true, Ordering::Relaxed);
-                }
-                return read(file);
+        let held = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*held {
+            // Not written where it is set already: all readers share its cache line.
+            if !self.is_recent.load(Ordering::Relaxed) {
+                self.is_recent.store(true, Ordering::Relaxed);
             }
-            // Let go before it is opened again, which takes this lock to write.
-            drop(held);
-            self.open_again()?;
+            return read(file);
         }
+        // Let go before it is opened again, which takes this lock to write.
+        drop(held);
+        // Read whatever becomes of it: where all others are pinned, it is the first to be closed, at once and as often as it
+        // would be opened.
+        read(&*self.open_again()?)
     }
 
-    fn open_again(self: &Arc<Self>) -> io::Result<()> {
+    fn open_again(self: &Arc<Self>) -> io::Result<Arc<File>> {
         let mut held = self.file.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread was faster between the two locks.
-        if held.is_some() {
-            return Ok(());
+        if let Some(file) = &*held {
+            return Ok(Arc::clone(file));
         }
         let (file, identity, _) = open_regular(&self.path)?;
         // The name may have been given to a rewritten file, or to one that somebody copied here: at the same offsets it has
@@ -98,10 +98,11 @@ impl OpenFile {
         if identity != self.identity {
             return Err(io::Error::other("another file has its name by now"));
         }
-        *held = Some(file);
+        let file = Arc::new(file);
+        *held = Some(Arc::clone(&file));
         drop(held);
         enlist(self);
-        Ok(())
+        Ok(file)
     }
 }
 
@@ -204,6 +205,22 @@ mod tests {
             .filter(|file| file.file.read().unwrap().is_some());
         // Other tests of this process have theirs.
         assert!(open.count() <= OPEN_MAX);
+    }
+
+    #[test]
+    fn a_file_is_read_though_all_that_may_be_open_are_pinned() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |number: u8| {
+            let path = directory.path().join(number.to_string());
+            std::fs::write(&path, [number]).unwrap();
+            OpenFile::new(&path).unwrap()
+        };
+        let pinned: Vec<_> = (0..OPEN_MAX as u8).map(open).collect();
+        pinned.iter().for_each(|file| file.pin().unwrap());
+        let one_more = open(99);
+        for _ in 0..3 {
+            assert_eq!(first_byte(&one_more).unwrap(), 99);
+        }
     }
 
     #[test]

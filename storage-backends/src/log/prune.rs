@@ -32,13 +32,11 @@ impl Inner {
         below: u64,
         limit: u64,
     ) -> Result<PruneReceipt> {
-        let (before, bytes, floor) = {
-            let state = self.shared.read();
-            arguments::pruning(state.extent, part, below)?;
-            let before = state.extent.floor_of(part);
-            let floor = before + below.saturating_sub(before).min(limit);
-            (before, part_bytes(&state, part, before..floor)?, floor)
-        };
+        let extent = self.shared.read().extent;
+        arguments::pruning(extent, part, below)?;
+        let before = extent.floor_of(part);
+        let floor = before + below.saturating_sub(before).min(limit);
+        let bytes = self.part_bytes(part, before..floor)?;
         if floor > before {
             // The floor is on the disk before anything below it goes: after a crash without it, what was removed would be
             // missed as damage.
@@ -60,6 +58,25 @@ impl Inner {
             freed_bytes,
             done: floor >= below,
         })
+    }
+
+    /// Bytes of a part of the blocks at some heights, which are held.
+    fn part_bytes(&self, part: Part, heights: Range<u64>) -> Result<u64> {
+        // Their records are read without the lock, since there may be millions, and only this writer changes segments.
+        let segments = self.shared.read().snapshots(&heights);
+        let mut sum = 0;
+        for segment in segments {
+            let held = segment.live.start.max(heights.start)..segment.live.end.min(heights.end);
+            for height in held {
+                let record = segment.record(height, self.disk.context.salt)?;
+                sum += match part {
+                    Part::Body => record.body_bytes as u64,
+                    Part::Index => record.entries as u64 * INDEX_ENTRY_BYTES,
+                    Part::Header => record.header_bytes as u64,
+                };
+            }
+        }
+        Ok(sum)
     }
 
     fn free_bodies(&self) -> Result<u64> {
@@ -167,20 +184,6 @@ impl Inner {
         let allocated = self.disk.context.files.allocated(file.path());
         allocated.map_err(|source| Error::system("measure", file.path(), source))
     }
-}
-
-fn part_bytes(state: &LogState, part: Part, heights: Range<u64>) -> Result<u64> {
-    let mut sum = 0;
-    for height in heights {
-        if let Some((_, record)) = state.record(height)? {
-            sum += match part {
-                Part::Body => record.body_bytes as u64,
-                Part::Index => record.entries as u64 * INDEX_ENTRY_BYTES,
-                Part::Header => record.header_bytes as u64,
-            };
-        }
-    }
-    Ok(sum)
 }
 
 /// Publishes a floor.

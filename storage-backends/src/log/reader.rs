@@ -1,7 +1,7 @@
 //! The reading half.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::home::Home;
 use super::read_file::ReadFile;
 use super::record::Record;
 use super::segment::Segment;
-use super::state::StoredValue;
+use super::state::{LogState, StoredValue};
 use super::values::read_value;
 use crate::{
     BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
@@ -30,6 +30,12 @@ impl LogReader {
 
     pub(super) fn directory(&self) -> &Path {
         &self.home.shared.context.directory
+    }
+
+    /// What readers see, as long as the lock keeps other processes from changing it.
+    fn state(&self) -> Result<RwLockReadGuard<'_, LogState>> {
+        self.home.check_lock()?;
+        Ok(self.home.shared.read())
     }
 
     /// Reads a part of the block of a height with `read`; `None` from the end on.
@@ -52,15 +58,15 @@ impl LogReader {
     }
 
     /// Where a named value is now.
-    fn value(&self, key: &str) -> Option<(Salt, ReadFile, StoredValue)> {
-        let state = self.home.shared.read();
-        let value_at = state.values.by_name.get(key).copied()?;
-        Some((state.salt, state.values.file.clone(), value_at))
+    fn value(&self, key: &str) -> Result<Option<(Salt, ReadFile, StoredValue)>> {
+        let state = self.state()?;
+        let value_at = state.values.by_name.get(key).copied();
+        Ok(value_at.map(|value_at| (state.salt, state.values.file.clone(), value_at)))
     }
 
     /// A block's record and files; `None` from the end on.
     fn find(&self, height: u64) -> Result<Option<Found>> {
-        let state = self.home.shared.read();
+        let state = self.state()?;
         let found = state.record(height)?;
         Ok(found.map(|(segment, record)| Found {
             salt: state.salt,
@@ -117,7 +123,7 @@ impl Found {
 // Each answer is found under one lock; headers and bodies are read and checked after it is let go.
 impl BlockReader for LogReader {
     fn extent(&self) -> Result<Extent> {
-        Ok(self.home.shared.read().extent)
+        Ok(self.state()?.extent)
     }
 
     fn header(&self, height: u64) -> Result<Option<StoredHeader>> {
@@ -152,11 +158,12 @@ impl BlockReader for LogReader {
     }
 
     fn height_of(&self, id: &Id) -> Result<Option<u64>> {
-        self.home.shared.read().height_of(id)
+        self.home.check_lock()?;
+        self.home.shared.height_of(id)
     }
 
     fn locate(&self, key: &Id) -> Result<Location> {
-        let location = self.home.shared.read().locate(key)?;
+        let location = self.state()?.locate(key)?;
         if matches!(location, Location::NotIndexed { .. }) {
             // Damage to an index file may have been found just now; the indexing makes that file again.
             self.home.shared.tell(|work| work.due = true);
@@ -166,22 +173,23 @@ impl BlockReader for LogReader {
 
     fn named_value(&self, key: &str) -> Result<Option<Bytes>> {
         loop {
-            let Some((salt, file, value_at)) = self.value(key) else {
+            let Some((salt, file, value_at)) = self.value(key)? else {
                 return Ok(None);
             };
             let outcome = read_value(&file, &value_at, salt);
             // The file may have been rewritten meanwhile and the old one removed, as with that of a block.
             let is_same = |(_, now, _): &(Salt, ReadFile, StoredValue)| now.is_same(&file);
-            if outcome.is_ok() || self.value(key).as_ref().is_some_and(is_same) {
+            if outcome.is_ok() || self.value(key)?.as_ref().is_some_and(is_same) {
                 return outcome.map(Some);
             }
         }
     }
 
     fn usage(&self) -> Result<Usage> {
+        self.home.shared.count_keys()?;
         // The lock is let go before the directory is read, which takes as long as the disk likes.
         let (blocks, index_entries) = {
-            let state = self.home.shared.read();
+            let state = self.state()?;
             let Extent {
                 body_floor: floor,
                 end,

@@ -13,7 +13,7 @@ use super::format::{FrameKind, VERSION_REPLACED};
 use super::load::clip_all;
 use super::record::entries_of;
 use super::segment::{HeightTable, Segment};
-use super::state::{LogState, hashed_entries, same_key};
+use super::state::{LogState, entries_from, hashed_entries, same_key};
 use super::writer::Inner;
 use crate::entry_table::EntryTable;
 use crate::{Block, BlockWriter, Durability, Receipt, Result, arguments};
@@ -88,7 +88,7 @@ impl Next {
         segment.entries += entries_of(run) as u64;
         segment.content = written.content;
         let mut table = state.table.clone();
-        for gone in state.entries_from(first)? {
+        for gone in entries_from(state.open(), &state.hash, state.salt, first)? {
             table.remove(gone);
         }
         for at in written.records {

@@ -7,7 +7,6 @@
 //! of truncations and replacements, of newer values. Whoever saves a chain has to see that its blocks follow one another.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,8 +14,9 @@ use bytes::Bytes;
 
 use super::check::{Frames, checked_file};
 use super::format::{FileKind, FrameKind, Named, SUPERBLOCK_BYTES, Salt};
-use super::home::{Home, lock_damaged};
+use super::home::{Home, Unwritten, lock_damaged};
 use super::load::{Listing, clip_all};
+use super::lock::StoreLock;
 use super::mark::{Mark, Slots};
 use super::read_file::{Pieces, ReadFile};
 use super::reader::LogReader;
@@ -39,12 +39,13 @@ pub(super) fn open(directory: &Path, report: &mut Report) -> Result<Arc<dyn Bloc
     Ok(Arc::new(DamagedReader::new(context, state, lock, None)))
 }
 
-/// The same of one that is open. What it holds is known.
+/// The same of one that is open. What it holds is known. Until the reader is gone this process writes to it no more; where it
+/// does already, what other readers see is all that can be had.
 pub(super) fn open_again(home: Arc<Home>) -> Result<Arc<dyn BlockReader>> {
-    if home.is_written() {
-        // A writer changes files while they would be read here.
+    // A writer would change files while they are read here, also one that begins later.
+    let Some(unwritten) = Unwritten::begin(&home) else {
         return Ok(Arc::new(LogReader::new(home)));
-    }
+    };
     let context = home.shared.context.clone();
     // Damage to single blocks is told when they are asked for.
     let mut state = load(&context, &mut Report::default())?;
@@ -54,7 +55,7 @@ pub(super) fn open_again(home: Arc<Home>) -> Result<Arc<dyn BlockReader>> {
         context,
         state,
         None,
-        Some(home),
+        Some(unwritten),
     )))
 }
 
@@ -278,16 +279,16 @@ fn load_values(context: &LogContext, listing: &Listing, report: &mut Report) -> 
 /// Reads a damaged store by heights and names. Its index is not known, and it never says that something is absent.
 struct DamagedReader {
     reader: LogReader,
-    /// Keeps writers out, if it was opened as ever.
-    _opened: Option<Arc<Home>>,
+    /// Keeps writers out, of this process and of others, if it was opened as ever.
+    _opened: Option<Unwritten>,
 }
 
 impl DamagedReader {
     fn new(
         context: LogContext,
         state: LogState,
-        lock: Option<File>,
-        opened: Option<Arc<Home>>,
+        lock: Option<StoreLock>,
+        opened: Option<Unwritten>,
     ) -> Self {
         let home = Home::new(Shared::new(context, state), lock);
         Self {
@@ -348,6 +349,24 @@ mod tests {
     use crate::{Block, Durability, StoreUrl};
 
     const BLOCKS: u64 = 61;
+
+    #[test]
+    fn nobody_writes_to_a_sound_store_while_it_is_open_to_be_saved() {
+        let (_folder, path) = made();
+        let url = StoreUrl::Log(path);
+        let save = || url.open_damaged(&mut |damage| panic!("{damage}")).unwrap();
+        let (one, two) = (save(), save());
+        for reader in [one, two] {
+            let error = url.open().unwrap_err();
+            assert!(matches!(error, Error::InUse { .. }), "{error}");
+            assert!(reader.block(BLOCKS - 1).unwrap().is_some());
+        }
+        let mut store = url.open().unwrap();
+        let beside = save();
+        let end = store.reader.extent().unwrap().end;
+        store.writer.append(&[block(end)], Durability::Os).unwrap();
+        assert!(beside.block(end).unwrap().is_some());
+    }
 
     fn block(height: u64) -> Block {
         let key = |position: u32| {

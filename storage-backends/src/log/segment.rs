@@ -213,6 +213,26 @@ impl Segment {
         Ok(sum)
     }
 
+    /// Whether [`count_keys`](Self::count_keys) reads nothing.
+    pub(super) fn is_counted(&self) -> bool {
+        self.keys.load(Ordering::Acquire) != UNKNOWN
+    }
+
+    /// Notes a count that was made of a snapshot of it, which has not changed since: the state is locked.
+    pub(super) fn note_count(&self, keys: u64) {
+        self.keys.store(keys, Ordering::Release);
+    }
+
+    /// The height of the live block with an id. Reads the records.
+    pub(super) fn find_id(&self, id: &Id, salt: Salt) -> Result<Option<u64>> {
+        for height in self.live.clone() {
+            if self.record(height, salt)?.id == *id {
+                return Ok(Some(height));
+            }
+        }
+        Ok(None)
+    }
+
     /// Adds a new block's index entries to the count, if there is one.
     pub(super) fn add_keys(&mut self, entries: u64) {
         let keys = self.keys.get_mut();

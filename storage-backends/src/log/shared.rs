@@ -12,9 +12,10 @@ use super::files::Files;
 use super::format::{Salt, StoreId};
 use super::options::LogOptions;
 use super::read_file::ReadFile;
-use super::state::LogState;
+use super::segment::Segment;
+use super::state::{IdLookup, LogState};
 use crate::toolbox::key_hash::KeyHash;
-use crate::{DamageAt, Error, Result};
+use crate::{DamageAt, Error, Id, Result};
 
 /// Which store it is, and how its files are reached.
 #[derive(Debug, Clone)]
@@ -65,6 +66,9 @@ pub(super) fn open_to_read(files: &dyn Files, path: &Path) -> Result<ReadFile> {
 pub(super) fn missing_file(path: &Path) -> Error {
     Error::corrupt(path, DamageAt::Structure, "the file is missing")
 }
+
+/// So often a segment is counted that then has changed.
+const COUNTS_IN_VAIN_MAX: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -142,8 +146,64 @@ impl Shared {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody has the state locked, not even to read.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.state.try_write().is_ok()
+    }
+
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, LogState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The height of the block with an id.
+    pub(super) fn height_of(&self, id: &Id) -> Result<Option<u64>> {
+        loop {
+            let segments = match self.read().look_up_id(id)? {
+                IdLookup::Found(height) => return Ok(Some(height)),
+                IdLookup::Unknown(segments) => segments,
+            };
+            // `None` has to mean that there is none, so ids of blocks that are not indexed are read from the heads, which are few
+            // bytes a block but many blocks. Not under the lock: the answer is of the moment at which the index was asked.
+            let found = segments
+                .iter()
+                .find_map(|segment| segment.find_id(id, self.context.salt).transpose());
+            match found.transpose() {
+                // A file may have been rewritten meanwhile, and the old one closed. Each round needs that anew, so this ends.
+                Err(_) if !self.still_has(&segments) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn still_has(&self, snapshots: &[Segment]) -> bool {
+        let state = self.read();
+        snapshots.iter().all(|segment| state.still_has(segment))
+    }
+
+    /// Counts the index entries of segments for which that was not done yet, as far as possible without the lock: there may be
+    /// millions of records to read.
+    pub(super) fn count_keys(&self) -> Result<()> {
+        let mut in_vain = 0;
+        // A writer may change the open segment faster than it is counted. What is left is counted under the lock, when the sum
+        // is asked for.
+        while in_vain < COUNTS_IN_VAIN_MAX {
+            let (segment, index_floor) = {
+                let state = self.read();
+                let Some(segment) = state.uncounted() else {
+                    return Ok(());
+                };
+                (segment.snapshot(), state.extent.index_floor)
+            };
+            let counted = segment.count_keys(index_floor, self.context.salt);
+            let state = self.read();
+            if state.still_has(&segment) && state.extent.index_floor == index_floor {
+                state.segments[segment.number as usize].note_count(counted?);
+            } else {
+                in_vain += 1;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn work(&self) -> MutexGuard<'_, Work> {

@@ -10,6 +10,7 @@
 //!    that may be in a segment that is not indexed is never answered with "absent", nor with a later address.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::format::Salt;
@@ -127,7 +128,17 @@ impl LogState {
         Ok(Some((segment, record)))
     }
 
-    pub(super) fn height_of(&self, id: &Id) -> Result<Option<u64>> {
+    /// The segments that have any of some heights, as they are now.
+    pub(super) fn snapshots(&self, heights: &Range<u64>) -> Vec<Segment> {
+        let segments = self.segments.iter();
+        segments
+            .filter(|segment| segment.live.start < heights.end && heights.start < segment.live.end)
+            .map(Segment::snapshot)
+            .collect()
+    }
+
+    /// Looks an id up in what is indexed.
+    pub(super) fn look_up_id(&self, id: &Id) -> Result<IdLookup> {
         let hash = self.hash.of_id(id);
         let found = self.search(hash, &mut |address| {
             if address.entry().is_some() {
@@ -139,21 +150,28 @@ impl LogState {
             Ok((record.id == *id).then_some((record.height, 0)))
         })?;
         if let Some((height, _)) = found.first {
-            return Ok(Some(height));
+            return Ok(IdLookup::Found(height));
         }
-        // Ids of blocks that are not indexed are read from the heads, which are few bytes a block: `None` has to mean that
-        // there is none.
-        for segment in &self.segments[..self.segments.len() - 1] {
-            if segment.number < found.unknown_from || self.is_covered(segment.number) {
-                continue;
-            }
-            for height in segment.live.clone() {
-                if segment.record(height, self.salt)?.id == *id {
-                    return Ok(Some(height));
-                }
-            }
-        }
-        Ok(None)
+        let sealed = self.segments[..self.segments.len() - 1].iter();
+        let unknown = sealed.filter(|segment| {
+            segment.number >= found.unknown_from && !self.is_covered(segment.number)
+        });
+        Ok(IdLookup::Unknown(unknown.map(Segment::snapshot).collect()))
+    }
+
+    /// Whether a segment is as it was when a snapshot of it was taken.
+    pub(super) fn still_has(&self, snapshot: &Segment) -> bool {
+        let now = self.segments.get(snapshot.number as usize);
+        now.is_some_and(|now| {
+            now.live == snapshot.live
+                && now.content == snapshot.content
+                && now.heads.is_same(&snapshot.heads)
+        })
+    }
+
+    /// The first segment whose index entries are not counted.
+    pub(super) fn uncounted(&self) -> Option<&Segment> {
+        self.segments.iter().find(|segment| !segment.is_counted())
     }
 
     pub(super) fn locate(&self, key: &Id) -> Result<Location> {
@@ -327,27 +345,6 @@ impl LogState {
         })
     }
 
-    /// The index entries of the open segment's blocks from `end` on.
-    pub(super) fn entries_from(&self, end: u64) -> Result<Vec<Entry>> {
-        let open = self.open();
-        let mut entries = Vec::new();
-        for height in end.max(open.live.start)..open.live.end {
-            let record = open.record(height, self.salt)?;
-            let (offset, length) = record.keys_at();
-            let keys = open.heads.read(offset, length)?;
-            entries.extend(hashed_entries(&self.hash, self.salt, &record, &keys, 0));
-        }
-        Ok(entries)
-    }
-
-    /// Takes blocks of the open segment from `end` on out of its index: all of them, or none if they can't be read.
-    pub(super) fn unindex(&mut self, end: u64) -> Result<()> {
-        // All are read before the first is taken out: a failure in between would leave a table that is neither.
-        let gone = self.entries_from(end)?;
-        gone.into_iter().for_each(|entry| self.table.remove(entry));
-        Ok(())
-    }
-
     /// Takes the files of bodies out of the sealed segments of which no block counts any more.
     pub(super) fn take_emptied(&mut self) -> Vec<ReadFile> {
         let sealed = self.segments.len() - 1;
@@ -365,6 +362,14 @@ impl LogState {
             counts.map(|segment| segment.count_keys(self.extent.index_floor, self.salt));
         counts.try_fold(0, |sum, count| Ok(sum + count?))
     }
+}
+
+/// What looking an id up in the index gives.
+#[derive(Debug)]
+pub(super) enum IdLookup {
+    Found(u64),
+    /// No indexed block has it. Those of these segments, as they were at that moment, are not indexed.
+    Unknown(Vec<Segment>),
 }
 
 /// What a search found so far.
@@ -414,6 +419,23 @@ pub(super) fn hashed_entries(
         address: IndexAddress::of_entry(record.height, number),
     });
     std::iter::once(id).chain(keys).collect()
+}
+
+/// The index entries of a segment's blocks from `end` on.
+pub(super) fn entries_from(
+    segment: &Segment,
+    hash: &KeyHash,
+    salt: Salt,
+    end: u64,
+) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for height in end.max(segment.live.start)..segment.live.end {
+        let record = segment.record(height, salt)?;
+        let (offset, length) = record.keys_at();
+        let keys = segment.heads.read(offset, length)?;
+        entries.extend(hashed_entries(hash, salt, &record, &keys, 0));
+    }
+    Ok(entries)
 }
 
 /// Which of two addresses of one hash in a segment stays: of equal keys the first address that isn't below the index floor.

@@ -11,7 +11,8 @@ use super::read_file::ReadFile;
 use super::record::{bodies_bytes, entries_of, heads_bytes};
 use super::roll::roll;
 use super::segment::HeightTable;
-use super::shared::Shared;
+use super::shared::{LogContext, Shared};
+use super::state::entries_from;
 use crate::entry_table::HEIGHT_MAX;
 use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
@@ -83,10 +84,14 @@ impl BlockWriter for Inner {
         // without their bodies.
         self.disk.write_note("truncate", FrameKind::Truncate, end)?;
         self.disk.sync("truncate")?;
+        // First, since it reads and may fail: readers then go on with the chain as it was. And without the lock, for which they
+        // would wait.
+        let open = self.shared.read().open().snapshot();
+        let LogContext { hash, salt, .. } = &self.disk.context;
+        let gone = entries_from(&open, hash, *salt, end)?;
         let dead = {
             let mut state = self.shared.write();
-            // First, since it reads and may fail: readers then go on with the chain as it was.
-            state.unindex(end)?;
+            gone.into_iter().for_each(|entry| state.table.remove(entry));
             state.extent.end = end;
             state.open_mut().cut(end);
             let sealed = state.segments.len() - 1;
@@ -179,14 +184,14 @@ impl Inner {
 
     /// Refuses ids of blocks below `end`.
     pub(super) fn check_ids(&self, operation: &'static str, end: u64, run: &[Block]) -> Result<()> {
-        let state = self.shared.read();
         for block in run {
             // An address in the index has no bits for more; it would wrap into another height's.
             if block.height >= HEIGHT_MAX {
                 let reason = format!("heights end at {HEIGHT_MAX}");
                 return Err(Error::argument(operation, reason));
             }
-            if state.height_of(&block.id)?.is_some_and(|held| held < end) {
+            let held = self.shared.height_of(&block.id)?;
+            if held.is_some_and(|held| held < end) {
                 return Err(arguments::duplicate_id(operation, block.height));
             }
         }

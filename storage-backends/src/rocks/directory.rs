@@ -7,14 +7,16 @@ use std::fs::{self, DirEntry, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::opening::open_regular;
-use crate::toolbox::directory::{self, CREATING, Content, STORE};
+use crate::opening::{open_own, open_regular};
+use crate::toolbox::directory::{self, CREATING, Content, STORE, is_small_file};
 use crate::toolbox::names::sync_directory;
 use crate::{DamageAt, Error, Result};
 
 const DATABASE: &str = "db";
 const MAGIC: &[u8; 8] = b"HLROCKS\0";
 const VERSION: u32 = 1;
+/// Length of the file `store`.
+const STORE_BYTES: u64 = MAGIC.len() as u64 + 4;
 
 /// The directory of the database.
 pub(super) fn database(directory: &Path) -> PathBuf {
@@ -27,7 +29,8 @@ struct Database<F>(F);
 impl<F: Fn(&Path) -> Result<()>> Content for Database<F> {
     fn is_first(&self, entry: &DirEntry) -> bool {
         let name = entry.file_name();
-        name == CREATING || name == DATABASE
+        (name == CREATING && is_small_file(entry, STORE_BYTES))
+            || (name == DATABASE && entry.file_type().is_ok_and(|found| found.is_dir()))
     }
 
     fn is_of_store(&self, directory: &Path) -> io::Result<bool> {
@@ -46,7 +49,7 @@ impl<F: Fn(&Path) -> Result<()>> Content for Database<F> {
             _ => {}
         }
         (self.0)(&database)?;
-        let mut file = File::options().write(true).open(fresh).map_err(fault)?;
+        let mut file = open_own(File::options().write(true), fresh).map_err(fault)?;
         file.write_all(MAGIC).map_err(fault)?;
         file.write_all(&VERSION.to_le_bytes()).map_err(fault)?;
         // All else is on the disk before the file has the name by which the directory is a store.
@@ -217,6 +220,48 @@ mod tests {
         existing(&path).unwrap();
         assert!(matches!(create(&path, fails), Err(Error::Exists { .. })));
         existing(&path).unwrap();
+    }
+
+    /// Names that somebody put into an otherwise empty directory.
+    #[cfg(unix)]
+    #[test]
+    fn creating_neither_follows_nor_overwrites_nor_waits_for_what_has_the_names_of_its_files() {
+        use std::os::unix::fs::symlink;
+        type Prepare = fn(at: &Path, foreign: &Path);
+        let pipe: Prepare = |at, _| {
+            rustix::fs::mkfifoat(rustix::fs::CWD, at, rustix::fs::Mode::RWXU).unwrap();
+        };
+        let linked: Prepare = |at, foreign| symlink(foreign, at).unwrap();
+        let hard_linked: Prepare = |at, foreign| fs::hard_link(foreign, at).unwrap();
+        let longer: Prepare = |at, _| fs::write(at, "thirteen byte").unwrap();
+        let directory: Prepare = |at, _| fs::create_dir(at).unwrap();
+        let cases = [
+            (CREATING, pipe),
+            (CREATING, linked),
+            (CREATING, hard_linked),
+            (CREATING, longer),
+            (CREATING, directory),
+            (DATABASE, pipe),
+            (DATABASE, linked),
+            (DATABASE, hard_linked),
+        ];
+        for (number, (name, prepare)) in cases.into_iter().enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, foreign) = (folder.path().join("chain"), folder.path().join("foreign"));
+            fs::create_dir(&path).unwrap();
+            fs::write(&foreign, "precious").unwrap();
+            // With this a directory counts as one where creating was interrupted.
+            fs::write(path.join(CREATING), "").unwrap();
+            let at = path.join(name);
+            if name == CREATING {
+                fs::remove_file(&at).unwrap();
+            }
+            prepare(&at, &foreign);
+            let error = create(&path, initialise).unwrap_err();
+            assert!(matches!(error, Error::Exists { .. }), "{number}: {error}");
+            assert!(at.symlink_metadata().is_ok(), "{number}");
+            assert_eq!(fs::read(&foreign).unwrap(), b"precious", "{number}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::index::hashed;
+use super::index::insert_block;
 use super::index_run::{IndexRunMaker, IndexRunShape, entries, run_rows};
 use super::record::{IdRow, key_rows, names};
 use super::state::{Identity, RowState};
@@ -12,6 +12,7 @@ use super::{
     Batch, Database, IndexOptions, Remembering, RowContext, RowReader, Rows, Table, View, catalogue,
 };
 use crate::check::{Repaired, Report, walk};
+use crate::entry_table::{Entry, EntryTable};
 use crate::{DamageAt, Durability, Result};
 
 /// Entries of each run of an index that is rebuilt.
@@ -229,8 +230,8 @@ fn collect(
     view: &impl View,
     context: RowContext<'_>,
     state: &RowState,
-) -> Result<(u64, Vec<crate::entry_table::Entry>)> {
-    let mut found = Vec::new();
+) -> Result<(u64, Vec<Entry>)> {
+    let mut found = EntryTable::with_room(0);
     let mut height = state.tail;
     while height < state.extent.end && found.len() < RUN_ENTRIES {
         let row = IdRow::read(view, context, height)?;
@@ -239,9 +240,8 @@ fn collect(
         } else {
             row.index(view, context)?
         };
-        found.extend(hashed(context, height, &row.id, &index));
+        insert_block(&mut found, context, height, &row.id, &index)?;
         height += 1;
     }
-    found.sort_unstable_by_key(|entry| entry.hash);
-    Ok((height, found))
+    Ok((height, found.sorted().collect()))
 }

@@ -69,11 +69,11 @@ impl Default for SharedIndex {
 
 impl SharedIndex {
     // A panic under the lock closes the writer's latch. Readers may go on, since entries prove nothing.
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,9 +112,12 @@ impl SharedIndex {
         }
     }
 
-    /// Adds entries of blocks that are about to be committed; they count once they are.
-    pub(super) fn add(&self, entries: &[Entry]) -> Result<()> {
-        self.write().add(entries)
+    /// Adds the entries of blocks that are about to be committed; they count once they are.
+    pub(super) fn add(&self, entries: &[Entry], run: &[Block]) -> Result<()> {
+        let first = run.first().map_or(0, |block| block.height);
+        let block = |height: u64| run.get(usize::try_from(height.checked_sub(first)?).ok()?);
+        let index_of = |height| block(height).map_or(&[][..], |block| &block.index);
+        insert(&mut self.write().table, entries, index_of)
     }
 
     /// After a commit that added blocks, whose entries were added: moves from `before` to `after`.
@@ -184,16 +187,10 @@ impl Index {
             } else {
                 row.index(view, context)?
             };
-            self.add(&hashed(context, height, &row.id, &index))?;
+            insert_block(&mut self.table, context, height, &row.id, &index)?;
         }
         self.moment = Some(Moment::of(state));
         Ok(())
-    }
-
-    fn add(&mut self, entries: &[Entry]) -> Result<()> {
-        // Entries may be added twice: by the writer, and by a reader that caught up.
-        let same = |old, new| Ok(if old == new { Same::Old } else { Same::No });
-        self.table.insert_all(entries, same)
     }
 
     /// Makes the runs those of a catalogue; runs that stay keep their filters.
@@ -215,13 +212,58 @@ impl Index {
     }
 }
 
-/// The entries of a block.
-pub(super) fn hashed(
+/// Inserts the entries of blocks, whose index entries `index_of` gives by height. Of a key that a block gives several times, only
+/// the first position is kept: all of them have one hash, so that each further one would be compared with all before.
+fn insert<'a>(
+    table: &mut EntryTable,
+    entries: &[Entry],
+    index_of: impl Fn(u64) -> &'a [IndexEntry],
+) -> Result<()> {
+    table.insert_all(entries, |old, new| Ok(same(&index_of, old, new)))
+}
+
+/// The same of one block.
+pub(super) fn insert_block(
+    table: &mut EntryTable,
     context: RowContext<'_>,
     height: u64,
     id: &Id,
     index: &[IndexEntry],
-) -> Vec<Entry> {
+) -> Result<()> {
+    insert(table, &hashed(context, height, id, index), |_| index)
+}
+
+/// Which of two addresses of one hash stays, the second being of a block whose index entries `index_of` gives.
+fn same<'a>(
+    index_of: impl Fn(u64) -> &'a [IndexEntry],
+    old: IndexAddress,
+    new: IndexAddress,
+) -> Same {
+    // Entries may be added twice: by the writer, and by a reader that caught up.
+    if old == new {
+        return Same::Old;
+    }
+    // A key keeps an address for each block that gives it, since those of later blocks count once this one is pruned.
+    if old.height() != new.height() {
+        return Same::No;
+    }
+    // The old one may be of a block whose commit failed; it leads to this block's entry now, and it is that one that is compared.
+    let index = index_of(new.height());
+    let entry = |address: IndexAddress| index.get(address.entry()?);
+    match (entry(old), entry(new)) {
+        (Some(held), Some(offered)) if held.key == offered.key => {
+            if offered.position < held.position {
+                Same::New
+            } else {
+                Same::Old
+            }
+        }
+        _ => Same::No,
+    }
+}
+
+/// The entries of a block.
+fn hashed(context: RowContext<'_>, height: u64, id: &Id, index: &[IndexEntry]) -> Vec<Entry> {
     let id = Entry {
         hash: context.hash.of_id(id),
         address: IndexAddress::of_id(height),
@@ -290,4 +332,78 @@ pub(super) fn find_key(
         }
     }
     Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::in_memory::InMemory;
+    use super::*;
+
+    const KEY: Id = [7; 32];
+
+    /// A block of which every second entry is of one key, with its positions in descending order.
+    fn block(height: u64, entries: u32) -> Block {
+        let entry = |number: u32| {
+            let mut other = [height as u8; 32];
+            other[..4].copy_from_slice(&number.to_le_bytes());
+            let is_other = number % 2 == 1;
+            IndexEntry {
+                key: if is_other { other } else { KEY },
+                position: entries - number,
+            }
+        };
+        Block {
+            height,
+            id: [height as u8; 32],
+            header: Default::default(),
+            body: Default::default(),
+            index: (0..entries).map(entry).collect(),
+        }
+    }
+
+    /// With a slot for each of a million times, inserting would compare 10^11 pairs.
+    #[test]
+    fn a_key_that_a_block_repeats_has_one_entry_and_takes_one_comparison_each() {
+        const ENTRIES: u32 = 1 << 20;
+        let (_, context) = InMemory::initialised();
+        let block = block(3, ENTRIES);
+        let entries = hashed_blocks(context, std::slice::from_ref(&block));
+        let mut table = EntryTable::with_room(0);
+        let mut compared = 0_u32;
+        let same = |old, new| {
+            compared += 1;
+            Ok(same(|_| &block.index, old, new))
+        };
+        table.insert_all(&entries, same).unwrap();
+        // The id, the other keys, and the repeated one.
+        assert_eq!(table.len(), 2 + ENTRIES as usize / 2);
+        assert_eq!(compared, ENTRIES / 2 - 1);
+        let found: Vec<_> = table.addresses(context.hash.of_key(&KEY)).collect();
+        assert_eq!(found, [IndexAddress::of_entry(3, ENTRIES as usize - 2)]);
+    }
+
+    #[test]
+    fn added_twice_and_over_a_block_that_was_never_committed_entries_lead_to_the_first_position() {
+        let (_, context) = InMemory::initialised();
+        let shared = SharedIndex::default();
+        let add = |run: &[Block]| shared.add(&hashed_blocks(context, run), run).unwrap();
+        let mut never = block(4, 9);
+        never.index.reverse();
+        add(&[block(3, 5), never]);
+        for _ in 0..2 {
+            let run = [block(4, 7), block(5, 3)];
+            add(&run);
+            let index = shared.read();
+            let found = index.table.addresses(context.hash.of_key(&KEY));
+            let positions = found.filter_map(|address| {
+                let height = address.height().checked_sub(4)?;
+                let entry = run[height as usize].index.get(address.entry()?)?;
+                (entry.key == KEY).then_some((address.height(), entry.position))
+            });
+            let positions: std::collections::BTreeSet<_> = positions.collect();
+            assert_eq!(positions.first(), Some(&(4, 1)));
+            assert_eq!(positions.last(), Some(&(5, 1)));
+        }
+    }
 }

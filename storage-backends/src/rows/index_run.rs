@@ -36,6 +36,8 @@ const RUN_BITS: u32 = 32;
 
 /// Runs have numbers below this.
 pub(super) const RUN_MAX: u64 = 1 << (63 - RUN_BITS);
+/// Most entries of a run: with more, its pages would have the row numbers of its filters.
+pub(super) const ENTRIES_MAX: u64 = FILTER_ROWS * PAGE_ENTRIES - 1;
 
 /// What the catalogue says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,11 @@ pub(super) struct IndexRunShape {
 }
 
 impl IndexRunShape {
+    /// Whether all its rows have numbers of their own.
+    pub(super) const fn is_possible(&self) -> bool {
+        self.id < RUN_MAX && self.entries <= ENTRIES_MAX
+    }
+
     pub(super) const fn pages(&self) -> u64 {
         1 + self.entries / PAGE_ENTRIES
     }

@@ -17,6 +17,9 @@
 
 mod catalogue;
 mod check;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod in_memory;
 mod index;
 mod index_run;
 mod merge;

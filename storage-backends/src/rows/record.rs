@@ -15,7 +15,9 @@ use bytes::Bytes;
 
 use super::{Batch, RowContext, Table, View};
 use crate::toolbox::little_endian::{u32_at, u64_at};
-use crate::{Block, DamageAt, Id, IndexEntry, Result};
+use crate::{
+    BODY_BYTES_MAX, Block, DamageAt, HEADER_BYTES_MAX, INDEX_ENTRIES_MAX, Id, IndexEntry, Result,
+};
 
 const ID_ROW_BYTES: usize = 48;
 const KEY_BYTES: usize = 32;
@@ -49,14 +51,32 @@ impl IdRow {
         }
         let mut id = Id::default();
         id.copy_from_slice(&bytes[..32]);
-        Ok(Self {
+        let row = Self {
             height,
             id,
             entries: u32_at(&bytes, 32) as usize,
             listed: u32_at(&bytes, 36) == LISTED,
             body_bytes: u32_at(&bytes, 40),
             header_bytes: u32_at(&bytes, 44),
-        })
+        };
+        // Memory for the entries is taken before the first of them is read, so they are bounded though the checksum matched.
+        let bounds = [
+            ("index entries", row.entries, INDEX_ENTRIES_MAX),
+            ("bytes of its body", row.body_bytes as usize, BODY_BYTES_MAX),
+            (
+                "bytes of its header",
+                row.header_bytes as usize,
+                HEADER_BYTES_MAX,
+            ),
+        ];
+        match bounds.into_iter().find(|(_, found, max)| found > max) {
+            None => Ok(row),
+            Some((what, found, max)) => {
+                let reason =
+                    format!("the row of its id tells of {found} {what}, over the limit of {max}");
+                Err(context.corrupt(damage_at, reason))
+            }
+        }
     }
 
     /// The index entries, in order.
@@ -208,4 +228,36 @@ pub(super) fn put_names(
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     context.put(batch, (Table::Values, NAMES), &[&bytes])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::in_memory::InMemory;
+    use super::*;
+
+    /// Such a row has the right checksum: whoever made it knew the store's id.
+    #[test]
+    fn a_row_that_tells_of_more_than_a_block_can_have_is_damage() {
+        let (mut rows, context) = InMemory::initialised();
+        let limits = [INDEX_ENTRIES_MAX, 0, BODY_BYTES_MAX, HEADER_BYTES_MAX].map(|max| max as u32);
+        let mut read = |fields: [u32; 4]| {
+            let fields = fields.map(u32::to_le_bytes).concat();
+            let row = [&Id::default()[..], &fields];
+            context.put(&mut rows, (Table::Ids, 7), &row).unwrap();
+            IdRow::read(&rows, context, 7)
+        };
+        assert_eq!(read(limits).unwrap().entries, INDEX_ENTRIES_MAX);
+        for (field, what) in [(0, "index entries"), (2, "body"), (3, "header")] {
+            for beyond in [limits[field] + 1, u32::MAX] {
+                let mut fields = limits;
+                fields[field] = beyond;
+                let error = read(fields).unwrap_err();
+                assert!(
+                    error.is_corrupt() && error.to_string().contains(what),
+                    "{error}"
+                );
+            }
+        }
+    }
 }

@@ -196,10 +196,12 @@ impl<D: Database> Inner<D> {
         let heights = ends.map_or(0..0, |(first, last)| {
             first.heights.start..last.heights.end.min(keep.end)
         });
+        // Runs have one entry of a key that a block repeats, so they may have fewer than the blocks.
+        let held = inputs.iter().map(|shape| shape.entries).sum();
         let shape = IndexRunShape {
             id: self.state.next_run,
             level: inputs.iter().map(|shape| shape.level).max().unwrap_or(0),
-            entries: self.count_kept(&heights, keep)?,
+            entries: self.count_kept(&heights, keep)?.min(held),
             heights,
         };
         let id = shape.id;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::index_run::RUN_MAX;
 use super::record::NAMES;
 use super::{Batch, RowContext, Table, View};
 use crate::toolbox::key_hash::KeyHash;
@@ -130,6 +131,10 @@ impl RowState {
         if !state.extent.is_sound() || state.tail > state.extent.end {
             return Err(damaged("floors and end contradict each other"));
         }
+        // Row numbers follow from these.
+        if state.next_run > RUN_MAX || state.making > state.next_run {
+            return Err(damaged("it tells of a run that can't be"));
+        }
         Ok(state)
     }
 
@@ -178,4 +183,29 @@ pub(crate) fn initialise(batch: &mut impl Batch, path: &Path) -> Result<()> {
     state.write(batch, context)?;
     context.put(batch, (Table::State, CATALOGUE), &[])?;
     context.put(batch, (Table::Values, NAMES), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::in_memory::InMemory;
+    use super::*;
+
+    #[test]
+    fn a_state_that_tells_of_a_run_that_cannot_be_is_damage() {
+        let (mut rows, context) = InMemory::initialised();
+        let mut read = |next_run, making| {
+            let state = RowState {
+                next_run,
+                making,
+                ..RowState::default()
+            };
+            state.write(&mut rows, context).unwrap();
+            RowState::read(&rows, context)
+        };
+        assert_eq!(read(RUN_MAX, 7).unwrap().next_run, RUN_MAX);
+        for (next_run, making) in [(RUN_MAX + 1, 0), (u64::MAX, 0), (7, 8), (7, u64::MAX)] {
+            assert!(read(next_run, making).unwrap_err().is_corrupt());
+        }
+    }
 }

@@ -106,7 +106,7 @@ impl<D: Database> Inner<D> {
         let before = self.state;
         let entries = hashed_blocks(self.context(), run);
         // Before the flush, which takes these entries along; until the blocks are committed, they lead nowhere.
-        self.index.add(&entries)?;
+        self.index.add(&entries, run)?;
         let end = before.extent.end + run.len() as u64;
         let flush = self.flush(end)?;
         let fanout = self.options.fanout.max(2);
@@ -177,7 +177,7 @@ impl<D: Database> Inner<D> {
 
     /// Makes a run of all entries in memory, if they are many; blocks up to `end` are among them.
     fn flush(&self, end: u64) -> Result<Option<Flush>> {
-        let index = self.index.write();
+        let index = self.index.read();
         if index.table.len() < self.options.entries_in_memory.max(1) || self.state.tail == end {
             return Ok(None);
         }

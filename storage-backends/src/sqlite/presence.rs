@@ -52,7 +52,7 @@ impl Presence {
         if let Some(presence) = open.find(&identity) {
             return presence.under(path);
         }
-        let mut file = File::open(path).map_err(&fault)?;
+        let mut file = opening::open_regular(path).map_err(&fault)?;
         // What is noted as open has to be the file that is open.
         if Identity::from(path, &file.metadata().map_err(&fault)?) != identity {
             return Err(fault(io::Error::other("it was replaced meanwhile")));
@@ -107,7 +107,7 @@ impl Presence {
         let file = match &mut *writable {
             Some(file) => file,
             none => {
-                let file = File::options().read(true).write(true).open(&self.path);
+                let file = opening::open(File::options().read(true).write(true), &self.path);
                 none.insert(file.map_err(refused("open", &self.path))?)
             }
         };
@@ -227,10 +227,14 @@ mod byte {
             l_len: 1,
             l_pid: 0,
         };
-        match fcntl(file, FcntlArg::F_OFD_SETLK(&byte)) {
-            Ok(_) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(error) => Err(error.into()),
+        loop {
+            return match fcntl(file, FcntlArg::F_OFD_SETLK(&byte)) {
+                Ok(_) => Ok(true),
+                Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+                // By a signal, where the file system is another machine's (fcntl(2)).
+                Err(Errno::EINTR) => continue,
+                Err(error) => Err(error.into()),
+            };
         }
     }
 }

@@ -9,7 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::names::sync_directory;
-use crate::identity::{leads_nowhere, look};
+use crate::identity::{count_names, leads_nowhere, look};
+use crate::opening::open_own;
+#[cfg(feature = "log")]
+use crate::opening::open_regular;
 use crate::{DamageAt, Error, Result};
 
 pub(crate) const STORE: &str = "store";
@@ -59,6 +62,14 @@ fn is_vacant(content: &impl Content, directory: &Path) -> io::Result<bool> {
         is_empty = false;
     }
     Ok(creating || is_empty)
+}
+
+/// Whether it is a file of one name, with as many bytes at most as one that creating makes. Any other is somebody's, and writing
+/// to it would destroy it.
+pub(crate) fn is_small_file(entry: &DirEntry, bytes_max: u64) -> bool {
+    entry
+        .metadata()
+        .is_ok_and(|found| found.is_file() && found.len() <= bytes_max && count_names(&found) <= 1)
 }
 
 fn not_a_store(path: &Path, found: &str) -> Error {
@@ -147,13 +158,12 @@ fn make(content: &impl Content, path: &Path, directory: &Path) -> Result<()> {
         sync_directory(parent).map_err(fault)?;
     }
     let fresh = directory.join(CREATING);
-    let file = File::options()
-        .create(true)
-        // Not emptied: until the lock is taken, somebody else may be creating a store in this very file.
-        .truncate(false)
-        .write(true)
-        .open(&fresh)
-        .map_err(|source| Error::system("create", &fresh, source))?;
+    // Not emptied: until the lock is taken, somebody else may be creating a store in this very file. And what was looked at by its
+    // name may have been exchanged since.
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    let file =
+        open_own(&mut options, &fresh).map_err(|source| Error::system("create", &fresh, source))?;
     lock(&file, path)?;
     // Another process that had the lock before may have made the store, or failed and removed this file: then the lock is on a
     // file that nobody else will find.
@@ -190,7 +200,7 @@ impl Made {
     /// not `as_made` any more.
     pub(crate) fn take_back(&self, content: &impl Content, as_made: impl FnOnce(&Path) -> bool) {
         let path = self.directory.join(STORE);
-        let Ok(file) = File::open(&path) else {
+        let Ok(file) = open_regular(&path) else {
             return;
         };
         if file.try_lock().is_ok() && is_at(&file, &path) && as_made(&self.directory) {
@@ -204,7 +214,7 @@ impl Made {
 
 /// Whether an open file is the one at a path.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else {
         return false;
@@ -214,7 +224,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// A file that is open can't be taken away.
 #[cfg(not(unix))]
-fn is_at(_file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
@@ -231,5 +241,53 @@ pub(crate) fn lock_failure(error: TryLockError, directory: &Path) -> Error {
             path: directory.to_owned(),
         },
         TryLockError::Error(source) => Error::system("lock", &directory.join(STORE), source),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A backend that takes whatever it finds for its own.
+    struct Credulous;
+
+    impl Content for Credulous {
+        fn is_first(&self, _: &DirEntry) -> bool {
+            true
+        }
+
+        fn is_of_store(&self, _: &Path) -> io::Result<bool> {
+            Ok(false)
+        }
+
+        fn fill(&self, _: &Path, fresh: &Path) -> Result<()> {
+            fs::write(fresh, "filled").map_err(|source| Error::system("create", fresh, source))
+        }
+
+        fn empty(&self, _: &Path) {}
+    }
+
+    /// As if it had been put there after the directory was looked into.
+    #[test]
+    fn what_takes_the_place_of_the_first_file_is_refused_when_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (directory, foreign) = (folder.path().join("chain"), folder.path().join("foreign"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(&foreign, "precious").unwrap();
+        let fresh = directory.join(CREATING);
+        let refusal = || {
+            let error = create(&Credulous, &directory).unwrap_err().to_string();
+            assert!(error.contains(CREATING), "{error}");
+            fs::remove_file(&fresh).unwrap();
+            error
+        };
+        std::os::unix::fs::symlink(&foreign, &fresh).unwrap();
+        assert!(refusal().contains("a symbolic link"));
+        fs::hard_link(&foreign, &fresh).unwrap();
+        assert!(refusal().contains("2 names"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fresh, rustix::fs::Mode::RWXU).unwrap();
+        assert!(refusal().contains("a pipe"));
+        assert_eq!(fs::read(&foreign).unwrap(), b"precious");
     }
 }
