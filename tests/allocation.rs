@@ -156,7 +156,7 @@ fn noise_costs_nothing() {
             let mut bytes = sample.to_vec();
             for _ in 0..=numbers.below(4) {
                 let at = numbers.below(bytes.len() as u64) as usize;
-                bytes[at] = numbers.next() as u8;
+                bytes[at] = numbers.draw() as u8;
             }
             let bytes = Bytes::from(bytes);
             let (_, used) = peak(|| decode(&bytes));

@@ -72,7 +72,7 @@ fn one_by_one(trial: &Trial) -> Verdict {
 
 /// An engine in which some parcels are on their way at a time, and dawdle.
 fn builder(trial: &Trial, threads: usize) -> EngineBuilder {
-    let numbers = Numbers(trial.seed ^ threads as u64).next();
+    let numbers = Numbers(trial.seed ^ threads as u64).draw();
     let builder = Engine::builder().settings(|settings| {
         settings.threads = threads;
         settings.parcel_blocks = [1, 3, 7, 512][numbers as usize % 4];

@@ -72,7 +72,7 @@ mod tests {
             (read(&rows, context), shape)
         };
         let (found, largest) = read(RUN_MAX - 1, ENTRIES_MAX);
-        assert_eq!(found.unwrap(), [largest.clone()]);
+        assert_eq!(found.unwrap(), std::slice::from_ref(&largest));
         assert!(largest.page_row(largest.pages() - 1) < largest.filter_row(0));
         let beyond = largest.filter_row(largest.filter_rows() - 1);
         assert!(super::super::index_run::run_rows(largest.id).contains(&beyond));
