@@ -40,7 +40,7 @@ pub(crate) fn placed(placed: &Located) -> Value {
     let mut value = transaction(placed.transaction());
     value["height"] = placed.height.into();
     value["index"] = placed.index.into();
-    value["block"] = json!(placed.block.hash());
+    value["block"] = json!(placed.header.hash());
     value
 }
 

@@ -44,15 +44,16 @@ pub struct Located {
     pub height: u64,
     /// Its index in the block.
     pub index: u32,
-    /// The block.
-    pub block: Block,
+    /// The block's header.
+    pub header: Header,
+    transaction: Transaction,
 }
 
 impl Located {
     /// The transaction.
     #[must_use]
-    pub fn transaction(&self) -> &Transaction {
-        &self.block.transactions()[self.index as usize]
+    pub const fn transaction(&self) -> &Transaction {
+        &self.transaction
     }
 }
 
@@ -446,8 +447,9 @@ impl ChainReader {
             height,
             problem: problem.to_owned(),
         };
-        let block = match self.block(height) {
-            Ok(Some(block)) => block,
+        // Nothing is hashed but the one transaction: a block has thousands, and a look-up is asked for one.
+        let StoredParts { header, body, .. } = match self.parts(height) {
+            Ok(Some(parts)) => parts,
             Ok(None) => return Err(damaged("points to a block that isn't there")),
             // Pruned between the look-up in the index and this one.
             Err(LedgerError::Pruned(_)) => {
@@ -458,12 +460,13 @@ impl ChainReader {
             }
             Err(error) => return Err(error),
         };
-        match block.transactions().get(position as usize) {
+        match record::decode_transaction(height, &body, position)? {
             // Compared, since the index is derived: a damaged one must not make another transaction the answer.
-            Some(transaction) if is_it(transaction) => Ok(Lookup::Found(Box::new(Located {
+            Some(transaction) if is_it(&transaction) => Ok(Lookup::Found(Box::new(Located {
                 height,
                 index: position,
-                block,
+                header,
+                transaction,
             }))),
             _ => Err(damaged("points to another transaction")),
         }

@@ -8,7 +8,7 @@ use hubledger_storage::IndexEntry;
 use super::LedgerError;
 use crate::format::codec::{self, DecodeError, Reader};
 use crate::format::digest::BlockHash;
-use crate::format::model::{Block, HEADER_BYTES_MAX, Header, Kind, SEAL_BYTES_MAX};
+use crate::format::model::{Block, HEADER_BYTES_MAX, Header, Kind, SEAL_BYTES_MAX, Transaction};
 use crate::format::original::Original;
 
 /// The record of a valid block.
@@ -78,6 +78,19 @@ fn split(bytes: &Bytes) -> Result<(Header, Bytes), DecodeError> {
     let seal = bytes.slice(reader.position() - length..reader.position());
     reader.finish("header record")?;
     Ok((Header::decode(header)?, seal))
+}
+
+/// Reads one transaction of a stored body; `None` if the block has not so many.
+pub(super) fn decode_transaction(
+    height: u64,
+    body: &Bytes,
+    index: u32,
+) -> Result<Option<Transaction>, LedgerError> {
+    Transaction::decode_nth(body, index).map_err(|error| LedgerError::Damaged {
+        record: "block",
+        height,
+        problem: error.to_string(),
+    })
 }
 
 /// Puts a stored block together.

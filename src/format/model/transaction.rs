@@ -305,6 +305,26 @@ impl Transaction {
         Ok(transactions)
     }
 
+    /// Reads the transaction that has `index` others before it, if there are so many, as in a block's body. Of those before it only the
+    /// lengths are read and the form is checked, which takes a fraction of hashing them. O(length up to its end).
+    ///
+    /// # Errors
+    /// Anything but canonical encodings up to it.
+    pub fn decode_nth(bytes: &Bytes, index: u32) -> Result<Option<Self>, DecodeError> {
+        let (mut offset, mut left) = (0, index);
+        while offset < bytes.len() {
+            let (transaction, end) = Self::decode_at(bytes, offset)?;
+            if left == 0 {
+                let mut found = [transaction];
+                Self::identify(&mut found);
+                let [transaction] = found;
+                return Ok(Some(transaction));
+            }
+            (offset, left) = (end, left - 1);
+        }
+        Ok(None)
+    }
+
     /// The same transaction, signed by `keys` too: its id stays, and so do the witnesses that it has.
     ///
     /// # Errors
@@ -693,6 +713,13 @@ mod tests {
         assert_eq!(read, all);
         let ids = |all: &[Transaction]| all.iter().map(Transaction::id).collect::<Vec<_>>();
         assert_eq!(ids(&read), ids(&all));
+        for (index, expected) in (0u32..).zip(&all) {
+            let nth = Transaction::decode_nth(&bytes.clone().into(), index);
+            let nth = nth.expect("sound").expect("there");
+            assert_eq!((&nth, nth.id()), (expected, expected.id()));
+        }
+        let beyond = Transaction::decode_nth(&bytes.clone().into(), 3);
+        assert_eq!(beyond.expect("sound"), None);
         let third = all[0].bytes().len() + all[1].bytes().len();
         let cut = Bytes::from(bytes).slice(..third + 3);
         let error = Transaction::decode_all(&cut).expect_err("cut");
