@@ -92,6 +92,13 @@ impl StoreLock {
     }
 }
 
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // As the gate's: not by closing alone.
+        let _ = self.file.unlock();
+    }
+}
+
 /// The right to try for the exclusive lock.
 #[derive(Debug)]
 pub(super) struct Gate(File);
@@ -200,6 +207,16 @@ mod tests {
         assert_in_use(StoreLock::shared(processes.file(), processes.0.path()));
         drop(one);
         assert!(!processes.are_any());
+    }
+
+    #[test]
+    fn a_lock_is_given_back_though_a_process_that_is_being_started_has_its_descriptor() {
+        let processes = Processes::new();
+        let lock = StoreLock::exclusive(processes.file(), processes.0.path()).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(!processes.are_any());
+        drop(inherited);
     }
 
     #[test]

@@ -28,7 +28,6 @@ mod schema;
 pub(crate) use backend::SqliteBackend;
 pub use options::SqliteOptions;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +38,7 @@ use crate::toolbox::names::rename_durably;
 use crate::{BlockReader, DamageAt, Error, Result, Store};
 use fault::DatabaseFile;
 use pool::{Mode, Pool};
-use presence::{Lock, Presence};
+use presence::{Lock, NameLock, Presence};
 use rows::{SqliteBatch, SqliteDatabase, SqliteRows};
 
 /// Creates an empty store. See [`StoreUrl::create`](crate::StoreUrl::create).
@@ -82,7 +81,7 @@ fn create(path: &Path, options: SqliteOptions) -> Result<Store> {
 }
 
 /// Opens a store that was just made, whose name is locked.
-fn open_made(path: &Path, lock: File, options: SqliteOptions) -> Result<Store> {
+fn open_made(path: &Path, lock: NameLock, options: SqliteOptions) -> Result<Store> {
     let presence = Presence::enter(path)?;
     let lock = presence.lock_too(lock)?;
     assemble(presence, lock, options)

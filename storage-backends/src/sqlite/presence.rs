@@ -93,7 +93,7 @@ impl Presence {
     }
 
     /// Takes the writer's lock where the one on the name is held already.
-    pub(super) fn lock_too(self: &Arc<Self>, by_name: File) -> Result<Lock> {
+    pub(super) fn lock_too(self: &Arc<Self>, by_name: NameLock) -> Result<Lock> {
         // Within the process the byte says nothing: it is locked through one descriptor, by which it could be locked again.
         if self.written.swap(true, Ordering::Acquire) {
             return Err(self.in_use());
@@ -143,7 +143,19 @@ impl Presence {
 #[derive(Debug)]
 pub(super) struct Lock {
     presence: Arc<Presence>,
-    _by_name: File,
+    _by_name: NameLock,
+}
+
+/// The lock on the file beside a database, until it is dropped.
+#[derive(Debug)]
+pub(super) struct NameLock(File);
+
+impl Drop for NameLock {
+    fn drop(&mut self) {
+        // Not by closing alone: a process that another thread is starting holds the descriptor until it runs its program, and would keep
+        // the lock for as long.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Drop for Lock {
@@ -165,7 +177,7 @@ impl Drop for Lock {
 }
 
 /// Takes the lock on the file beside a database, which need not be there yet.
-pub(super) fn lock_name(path: &Path) -> Result<File> {
+pub(super) fn lock_name(path: &Path) -> Result<NameLock> {
     let lock = beside(path, ".lock");
     let file = opening::open(
         File::options().create(true).truncate(false).write(true),
@@ -173,7 +185,7 @@ pub(super) fn lock_name(path: &Path) -> Result<File> {
     );
     let file = file.map_err(refused("lock", &lock))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(NameLock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::InUse {
             path: path.to_owned(),
         }),
@@ -251,5 +263,23 @@ mod byte {
 
     pub(super) fn unlock(_: &File) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_is_given_back_though_a_process_that_is_being_started_has_its_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain.db");
+        let lock = lock_name(&path).unwrap();
+        let inherited = lock.0.try_clone().unwrap();
+        assert!(matches!(lock_name(&path), Err(Error::InUse { .. })));
+        drop(lock);
+        drop(lock_name(&path).unwrap());
+        drop(inherited);
     }
 }
