@@ -22,4 +22,5 @@ pub mod original;
 pub mod proof;
 pub mod rejection;
 pub mod signature;
+pub mod sparse;
 pub mod spec;

@@ -6,6 +6,7 @@ mod identities;
 mod journal;
 mod snapshot;
 mod table;
+pub(crate) mod tree;
 
 pub(crate) use self::accounts::Changes;
 pub use self::accounts::{Account, ConsensusChanges};

@@ -1,0 +1,207 @@
+//! The tree beside a map and the definition of its root.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::format::sparse::{Path, RangeError, place, value_hash};
+
+/// Rows by place, and all hashes anew each time.
+#[derive(Clone, Default)]
+struct Model {
+    rows: BTreeMap<Digest, (u8, Vec<u8>, Vec<u8>)>,
+}
+
+impl Model {
+    fn change(&mut self, put: &Put<'_>) {
+        let place = place(put.table, put.key);
+        match put.value {
+            Some(value) => {
+                let row = (put.table, put.key.to_vec(), value.to_vec());
+                self.rows.insert(place, row);
+            }
+            None => {
+                self.rows.remove(&place);
+            }
+        }
+    }
+
+    fn hashed(&self) -> Vec<(Digest, Digest)> {
+        let rows = self.rows.iter();
+        rows.map(|(place, row)| (*place, value_hash(&row.2)))
+            .collect()
+    }
+
+    fn root(&self) -> Digest {
+        sparse::root(&self.hashed())
+    }
+}
+
+/// A history of changes, some of which are followed by a root, or kept as a copy.
+fn histories() -> impl Strategy<Value = Vec<(Vec<(u8, u16, Option<Vec<u8>>)>, bool, bool)>> {
+    let value = prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..40));
+    let change = (0..3_u8, 0..400_u16, value);
+    let batch = prop::collection::vec(change, 0..80);
+    prop::collection::vec((batch, any::<bool>(), any::<bool>()), 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_tree_is_a_map_with_the_root_of_its_rows_and_its_copies_stay_as_they_were(
+        history in histories(),
+    ) {
+        let (mut tree, mut model) = (StateTree::default(), Model::default());
+        let mut copies = Vec::new();
+        for (batch, is_hashed, is_copied) in &history {
+            let keys: Vec<[u8; 2]> = batch.iter().map(|change| change.1.to_le_bytes()).collect();
+            let puts = batch.iter().zip(&keys).map(|((table, _, value), key)| Put {
+                table: *table,
+                key,
+                value: value.as_deref(),
+            });
+            let puts: Vec<Put<'_>> = puts.collect();
+            tree.change(&puts);
+            puts.iter().for_each(|put| model.change(put));
+            if *is_hashed {
+                prop_assert_eq!(tree.root(), model.root());
+            }
+            if *is_copied {
+                copies.push((tree.clone(), model.clone()));
+            }
+        }
+        copies.push((tree, model));
+        for (mut tree, model) in copies {
+            prop_assert_eq!(tree.len(), model.rows.len());
+            prop_assert_eq!(tree.root(), model.root());
+            let rows: Vec<_> = tree.rows().map(|(table, key, value)| (table, key.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(rows, model.rows.values().cloned().collect::<Vec<_>>());
+            for table in 0..3 {
+                for key in (0..400_u16).step_by(7) {
+                    let key = key.to_le_bytes();
+                    let held = model.rows.get(&place(table, &key)).map(|row| row.2.as_slice());
+                    prop_assert_eq!(tree.get(table, &key), held);
+                }
+            }
+        }
+    }
+
+    /// The root doesn't depend on the way that led to the rows.
+    #[test]
+    fn the_root_follows_from_the_rows_alone(mut keys in prop::collection::vec(any::<u16>(), 1..300)) {
+        let build = |keys: &[u16]| {
+            let mut tree = StateTree::default();
+            for key in keys {
+                let (key, value) = (key.to_le_bytes(), key.to_be_bytes());
+                tree.change(&[Put { table: 0, key: &key, value: Some(b"before") }]);
+                tree.change(&[Put { table: 0, key: &key, value: Some(&value) }]);
+            }
+            tree.root()
+        };
+        let root = build(&keys);
+        keys.reverse();
+        prop_assert_eq!(build(&keys), root);
+        keys.sort_unstable();
+        prop_assert_eq!(build(&keys), root);
+    }
+
+    #[test]
+    fn each_key_is_proved_and_nothing_else(
+        keys in prop::collection::btree_set(0..2000_u16, 0..200),
+        asked in prop::collection::vec(0..2000_u16, 1..20),
+        flipped in any::<prop::sample::Index>(),
+    ) {
+        let mut tree = filled(keys.iter().copied());
+        let root = tree.root();
+        for key in asked {
+            let (key, expected) = (key.to_le_bytes(), keys.contains(&key).then(|| key.to_be_bytes()));
+            let (path, value) = tree.prove(1, &key).expect("the root was asked for");
+            prop_assert_eq!(value, expected.as_ref().map(<[u8; 2]>::as_slice));
+            let place = place(1, &key);
+            prop_assert_eq!(path.verify(&place, value, &root), Ok(()));
+            // The other answer, another value, another key and another root are refused.
+            let other = if value.is_some() { None } else { Some(b"x".as_slice()) };
+            prop_assert!(path.verify(&place, other, &root).is_err());
+            if value.is_some() {
+                prop_assert!(path.verify(&place, Some(b"zz".as_slice()), &root).is_err());
+            }
+            prop_assert!(path.verify(&place, value, &Digest([7; 32])).is_err());
+            let mut wrong = path.clone();
+            if !wrong.siblings.is_empty() {
+                let sibling = flipped.index(wrong.siblings.len());
+                wrong.siblings[sibling].0[3] ^= 0x10;
+                prop_assert!(wrong.verify(&place, value, &root).is_err());
+                let mut short = path.clone();
+                short.siblings.pop();
+                prop_assert!(short.verify(&place, value, &root).is_err());
+            }
+            let mut long = path.clone();
+            long.siblings.push(EMPTY);
+            prop_assert!(long.verify(&place, value, &root).is_err());
+        }
+    }
+
+    #[test]
+    fn a_range_is_proved_with_all_of_its_rows_and_no_others(
+        keys in prop::collection::btree_set(0..2000_u16, 0..150),
+        ends in (any::<[u8; 2]>(), any::<[u8; 2]>()),
+        spoilt in any::<prop::sample::Index>(),
+    ) {
+        let mut tree = filled(keys.iter().copied());
+        let root = tree.root();
+        let end = |bytes: [u8; 2], fill| { let mut end = Digest([fill; 32]); end.0[..2].copy_from_slice(&bytes); end };
+        let (first, last) = (end(ends.0.min(ends.1), 0), end(ends.0.max(ends.1), 0xff));
+        let proof = tree.prove_range(&first, &last).expect("the root was asked for");
+        let rows: Vec<(Digest, Digest)> = tree
+            .rows_from(&first)
+            .map(|(place, _, _, value)| (place, value_hash(value)))
+            .take_while(|row| row.0 <= last)
+            .collect();
+        let model: Vec<_> = tree.rows().map(|(table, key, value)| (place(table, key), value_hash(value)))
+            .filter(|row| (first..=last).contains(&row.0)).collect();
+        prop_assert_eq!(&rows, &model);
+        prop_assert_eq!(proof.verify((&first, &last), &rows, &root), Ok(()));
+        // A row left out, changed, added or given twice is refused.
+        if !rows.is_empty() {
+            let at = spoilt.index(rows.len());
+            let mut without = rows.clone();
+            without.remove(at);
+            prop_assert!(proof.verify((&first, &last), &without, &root).is_err());
+            let mut changed = rows.clone();
+            changed[at].1.0[9] ^= 1;
+            prop_assert!(proof.verify((&first, &last), &changed, &root).is_err());
+            let mut twice = rows.clone();
+            twice.insert(at, rows[at]);
+            prop_assert_eq!(proof.verify((&first, &last), &twice, &root), Err(RangeError::Order));
+        }
+        let mut added = rows.clone();
+        added.push((last, value_hash(b"")));
+        prop_assert!(proof.verify((&first, &last), &added, &root).is_err());
+        let mut parts = proof.clone();
+        parts.parts.push(crate::format::sparse::Part::Empty);
+        prop_assert!(parts.verify((&first, &last), &rows, &root).is_err());
+    }
+}
+
+fn filled(keys: impl Iterator<Item = u16>) -> StateTree {
+    let mut tree = StateTree::default();
+    for key in keys {
+        let (key, value) = (key.to_le_bytes(), key.to_be_bytes());
+        tree.change(&[Put {
+            table: 1,
+            key: &key,
+            value: Some(&value),
+        }]);
+    }
+    tree
+}
+
+#[test]
+fn nothing_is_proved_of_a_tree_that_changed_since_its_root() {
+    let mut tree = filled(0..50);
+    assert_eq!(tree.prove(1, b"ab"), None::<(Path, Option<&[u8]>)>);
+    tree.root();
+    assert!(tree.prove(1, b"ab").is_some());
+}
