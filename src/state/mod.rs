@@ -6,12 +6,16 @@ mod identities;
 mod journal;
 mod snapshot;
 mod table;
-pub(crate) mod tree;
+mod rows;
+mod tree;
 
 pub(crate) use self::accounts::Changes;
 pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
+pub use self::rows::EncodedAccount;
+pub(crate) use self::rows::TABLE_ACCOUNTS;
+pub use self::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
 use self::table::AccountTable;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};

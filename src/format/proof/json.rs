@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ExtensionProof, Proof, TransactionProof};
+use super::{ExtensionProof, Proof, StateProof, TransactionProof};
 use crate::format::digest::{Digest, TransactionId};
 use crate::format::model::Header;
+use crate::format::sparse::{Path, PathEnd};
 
 const TRANSACTION: &str = "transaction";
 const EXTENSION: &str = "extension";
+const STATE: &str = "state";
 
 /// Which proof it is; the rest is read once that is known.
 #[derive(Deserialize)]
@@ -41,6 +43,34 @@ struct ExtensionJson {
     new: Hex,
     consistency: Vec<Digest>,
     inclusion: Vec<Digest>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateJson {
+    proof: String,
+    version: u8,
+    head: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<Digest>>,
+    table: u8,
+    key: Hex,
+    path: Vec<Digest>,
+    /// Of a row that is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Hex>,
+    /// Of one that isn't, where another is the only one with that beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<OtherJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherJson {
+    place: Digest,
+    value_hash: Digest,
 }
 
 /// Bytes as lower-case hexadecimal.
@@ -89,6 +119,24 @@ pub(super) fn to_json(proof: &Proof) -> String {
             consistency: proof.consistency.clone(),
             inclusion: proof.inclusion.clone(),
         }),
+        Proof::State(proof) => serde_json::to_string_pretty(&StateJson {
+            proof: STATE.to_owned(),
+            version: super::VERSION,
+            head: hex(&proof.head),
+            header: proof.later.as_ref().map(|(header, _)| hex(header)),
+            history: proof.later.as_ref().map(|(_, history)| history.clone()),
+            table: proof.table,
+            key: Hex(proof.key.clone()),
+            path: proof.path.siblings.clone(),
+            value: proof.value.clone().map(Hex),
+            other: match proof.path.end {
+                PathEnd::Other { place, value } => Some(OtherJson {
+                    place,
+                    value_hash: value,
+                }),
+                PathEnd::Present | PathEnd::Empty => None,
+            },
+        }),
     };
     json.expect("strings, numbers and lists have a JSON form")
 }
@@ -98,6 +146,7 @@ pub(super) fn from_json(text: &str) -> Result<Proof, String> {
     let proof = match kind.proof.as_str() {
         TRANSACTION => Proof::Transaction(transaction(read(text)?)?),
         EXTENSION => Proof::Extension(extension(read(text)?)?),
+        STATE => Proof::State(state(read(text)?)?),
         other => return Err(format!("{other:?} is not a kind of proof")),
     };
     // Through the one encoding, so that both forms accept the same proofs.
@@ -108,16 +157,48 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
+fn later(
+    block: Option<Hex>,
+    history: Option<Vec<Digest>>,
+) -> Result<Option<(Header, Vec<Digest>)>, String> {
+    match (block, history) {
+        (Some(hex), Some(history)) => Ok(Some((header(hex)?, history))),
+        (None, None) => Ok(None),
+        _ => Err("`header` and `history` go together".to_owned()),
+    }
+}
+
+fn state(json: StateJson) -> Result<StateProof, String> {
+    check_version(json.version)?;
+    let end = match (&json.value, json.other) {
+        (Some(_), None) => PathEnd::Present,
+        (None, None) => PathEnd::Empty,
+        (None, Some(other)) => PathEnd::Other {
+            place: other.place,
+            value: other.value_hash,
+        },
+        (Some(_), Some(_)) => {
+            return Err("a row has a `value`, or an `other` is in its place".to_owned());
+        }
+    };
+    Ok(StateProof {
+        head: header(json.head)?,
+        later: later(json.header, json.history)?,
+        table: json.table,
+        key: json.key.0,
+        value: json.value.map(|value| value.0),
+        path: Path {
+            siblings: json.path,
+            end,
+        },
+    })
+}
+
 fn transaction(json: TransactionJson) -> Result<TransactionProof, String> {
     check_version(json.version)?;
-    let later = match (json.header, json.history) {
-        (Some(hex), Some(history)) => Some((header(hex)?, history)),
-        (None, None) => None,
-        _ => return Err("`header` and `history` go together".to_owned()),
-    };
     Ok(TransactionProof {
         head: header(json.head)?,
-        later,
+        later: later(json.header, json.history)?,
         index: json.index,
         id: json.id,
         witness: json.witness.0,

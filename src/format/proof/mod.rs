@@ -6,32 +6,37 @@
 
 mod extension;
 mod json;
+mod state;
 mod transaction;
 
 use bytes::Bytes;
 
 pub use self::extension::ExtensionProof;
+pub use self::state::{ProvenRow, StateProof};
 pub use self::transaction::{ProvenTransaction, TransactionProof};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, Digest};
 use crate::format::merkle::ProofError;
 use crate::format::model::{HEADER_BYTES_MAX, Header};
+use crate::format::sparse::PathError;
 
 /// The longest proof that is read, in bytes.
-pub const PROOF_BYTES_MAX: usize = 2 * HEADER_BYTES_MAX + 64 * 1024;
+pub const PROOF_BYTES_MAX: usize = 2 * HEADER_BYTES_MAX + (2 << 20);
 
 /// More nodes than the longest path in a tree of 2^64 leaves has.
 const PATH_NODES_MAX: usize = 128;
 
 const VERSION: u8 = 1;
 
-/// A proof of either kind, as it lies in a file.
+/// A proof of any kind, as it lies in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// That a transaction is in a chain.
     Transaction(TransactionProof),
     /// That a chain extends another.
     Extension(ExtensionProof),
+    /// That a row of the state has a value, or that there is none.
+    State(StateProof),
 }
 
 /// Why a proof proves nothing.
@@ -57,6 +62,15 @@ pub enum InvalidProof {
         /// What is wrong with it.
         source: ProofError,
     },
+    /// The header that it ends in names no state root: of its state nothing can be proved.
+    #[error("block {height} has no state root")]
+    NoStateRoot {
+        /// The block's height.
+        height: u64,
+    },
+    /// The path in the state doesn't lead to the root that the header names.
+    #[error("row in state: {0}")]
+    State(PathError),
 }
 
 impl Proof {
@@ -66,6 +80,7 @@ impl Proof {
         match self {
             Self::Transaction(proof) => proof.encode(),
             Self::Extension(proof) => proof.encode(),
+            Self::State(proof) => proof.encode(),
         }
     }
 
@@ -80,6 +95,7 @@ impl Proof {
                 Self::Transaction(TransactionProof::decode_fields(bytes, &mut reader)?)
             }
             extension::MAGIC => Self::Extension(ExtensionProof::decode_fields(bytes, &mut reader)?),
+            state::MAGIC => Self::State(StateProof::decode_fields(bytes, &mut reader)?),
             _ => {
                 let problem = DecodeProblem::Value("not a proof");
                 return Err(Reader::new(bytes).error("magic", problem));

@@ -24,18 +24,29 @@ pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// A row that is put, or removed if it has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Put<'a> {
+pub struct Put<'a> {
     /// The table.
-    pub(crate) table: u8,
+    pub table: u8,
     /// The key: at most [`KEY_BYTES_MAX`] bytes.
-    pub(crate) key: &'a [u8],
+    pub key: &'a [u8],
     /// The value: at most [`VALUE_BYTES_MAX`] bytes.
-    pub(crate) value: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
 }
 
-/// Rows by table and key, and the tree over them. A copy costs O(1).
+/// Rows by table and key, and the tree over them. A copy costs O(1). Memory: about 90 bytes a row besides its key and value.
+///
+/// ```
+/// use hubledger::format::sparse;
+/// use hubledger::state::{Put, StateTree};
+///
+/// let mut tree = StateTree::default();
+/// tree.change(&[Put { table: 1, key: b"alice", value: Some(b"7") }]);
+/// let root = tree.root();
+/// let (path, value) = tree.prove(1, b"alice").expect("the root was asked for");
+/// assert_eq!(path.verify(&sparse::place(1, b"alice"), value, &root), Ok(()));
+/// ```
 #[derive(Clone, Default)]
-pub(crate) struct StateTree {
+pub struct StateTree {
     page: Option<Page>,
     /// The whole as it was hashed last, unless something changed since.
     whole: Option<Subtree>,
@@ -43,12 +54,20 @@ pub(crate) struct StateTree {
 
 impl StateTree {
     /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.page.as_ref().map_or(0, Page::count)
     }
 
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.page.is_none()
+    }
+
     /// The value of a key. One hash, and O(log rows).
-    pub(crate) fn get(&self, table: u8, key: &[u8]) -> Option<&[u8]> {
+    #[must_use]
+    pub fn get(&self, table: u8, key: &[u8]) -> Option<&[u8]> {
         self.at(&sparse::place(table, key)).map(|row| row.value())
     }
 
@@ -57,10 +76,19 @@ impl StateTree {
     }
 
     /// Puts and removes rows; of several for one key, the last counts. O(rows · log(rows in all)), three hashes each.
-    pub(crate) fn change(&mut self, puts: &[Put<'_>]) {
+    ///
+    /// # Panics
+    /// If a key or a value is too long: both are bounded where they come from.
+    pub fn change(&mut self, puts: &[Put<'_>]) {
         if puts.is_empty() {
             return;
         }
+        let is_bounded = |put: &Put<'_>| {
+            put.key.len() <= KEY_BYTES_MAX
+                && put.value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
+        };
+        // Lengths are written down in fewer bits than a length in memory has.
+        assert!(puts.iter().all(is_bounded), "keys and values are bounded");
         let places = places_of(puts);
         let mut order: Vec<u32> = (0_u32..).take(puts.len()).collect();
         // Stable, so that the last of several for one key is behind the others.
@@ -95,7 +123,7 @@ impl StateTree {
     }
 
     /// The root over all rows. As many hashes as there are nodes above what changed since the last time.
-    pub(crate) fn root(&mut self) -> Digest {
+    pub fn root(&mut self) -> Digest {
         if let Some(whole) = self.whole {
             return whole.hash();
         }
@@ -112,7 +140,8 @@ impl StateTree {
     }
 
     /// All rows, in the order of their places: table, key, value.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
+    #[must_use]
+    pub fn rows(&self) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
         page::Walk::over(self.page.as_ref()).map(|row| (row.table(), row.key(), row.value()))
     }
 }

@@ -119,11 +119,6 @@ impl Plan {
             Planned::Node(number) => Subtree::Node(self.hashes[number as usize]),
         }
     }
-
-    /// Number of nodes that were hashed.
-    pub(super) const fn len(&self) -> usize {
-        self.nodes.len()
-    }
 }
 
 impl From<Planned> for Hash {

@@ -108,7 +108,8 @@ impl StateTree {
 
     /// The path to the place of a key, and the value that is there; `None` if something changed since the root was asked for.
     /// O(log rows), and some 16 hashes.
-    pub(crate) fn prove(&self, table: u8, key: &[u8]) -> Option<(Path, Option<&[u8]>)> {
+    #[must_use]
+    pub fn prove(&self, table: u8, key: &[u8]) -> Option<(Path, Option<&[u8]>)> {
         let place = crate::format::sparse::place(table, key);
         let mut node = match &self.page {
             Some(_) => self.top()?,
@@ -147,7 +148,8 @@ impl StateTree {
     }
 
     /// What proves all rows with places from `first` to `last`, both included; `None` as with [`StateTree::prove`].
-    pub(crate) fn prove_range(&self, first: &Digest, last: &Digest) -> Option<RangeProof> {
+    #[must_use]
+    pub fn prove_range(&self, first: &Digest, last: &Digest) -> Option<RangeProof> {
         let node = match &self.page {
             Some(_) => self.top()?,
             None => Node::Empty,

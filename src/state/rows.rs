@@ -1,0 +1,156 @@
+//! Where the accounts are: in a table by name, where nobody asks for a root over them, or in the tree that it is hashed over.
+
+use super::Account;
+use super::table::AccountTable;
+use super::tree::{Put, StateTree};
+use crate::format::codec::{DecodeError, DecodeProblem, Reader};
+use crate::format::digest::Digest;
+
+/// The number of the table of accounts: of each its name, and [`Account::encode`].
+pub(crate) const TABLE_ACCOUNTS: u8 = 1;
+
+/// The accounts by name. A copy costs microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Of a chain of version 1.
+    Table(AccountTable),
+    /// Of a chain of version 2.
+    Tree(StateTree),
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Table(table) => table.len(),
+            Self::Tree(tree) => tree.len(),
+        }
+    }
+
+    /// What is known of a name. O(1) in a table, a hash and O(log names) in a tree.
+    pub(super) fn get(&self, name: &str) -> Option<Account> {
+        match self {
+            Self::Table(table) => table.get(name).copied(),
+            Self::Tree(tree) => {
+                let value = tree.get(TABLE_ACCOUNTS, name.as_bytes())?;
+                // Only encoded accounts are put there, and what a snapshot brings is decoded before.
+                Account::decode(value).ok()
+            }
+        }
+    }
+
+    /// Sets accounts, or forgets names; of several changes of one name, the last counts.
+    pub(super) fn change<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a str, Option<Account>)>,
+    ) {
+        match self {
+            Self::Table(table) => {
+                for (name, account) in changes {
+                    match account {
+                        Some(account) => table.insert(name, account),
+                        None => table.remove(name),
+                    }
+                }
+            }
+            Self::Tree(tree) => {
+                let encoded = |(name, account): (&'a str, Option<Account>)| {
+                    // A name of which nothing is known has no row: one state has one set of rows.
+                    let account = account.filter(|account| *account != Account::default());
+                    (name, account.map(|account| account.encode()))
+                };
+                let changes: Vec<_> = changes.map(encoded).collect();
+                let puts = changes.iter().map(|(name, value)| Put {
+                    table: TABLE_ACCOUNTS,
+                    key: name.as_bytes(),
+                    value: value.as_ref().map(EncodedAccount::as_bytes),
+                });
+                tree.change(&puts.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The same accounts in a tree. O(names) if they are in a table.
+    pub(super) fn into_tree(self) -> Self {
+        match self {
+            Self::Table(table) => {
+                let mut rows = Self::Tree(StateTree::default());
+                let accounts = table.iter().map(|(name, account)| (name, Some(*account)));
+                rows.change(accounts);
+                rows
+            }
+            Self::Tree(_) => self,
+        }
+    }
+
+    pub(super) const fn tree(&self) -> Option<&StateTree> {
+        match self {
+            Self::Table(_) => None,
+            Self::Tree(tree) => Some(tree),
+        }
+    }
+
+    /// The root over all rows; `None` of a table, which has none.
+    pub(super) fn root(&mut self) -> Option<Digest> {
+        match self {
+            Self::Table(_) => None,
+            Self::Tree(tree) => Some(tree.root()),
+        }
+    }
+}
+
+/// The bytes of an account: nonce u64, balance u64, keys u8 (0, or 1 followed by \[32\]).
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedAccount {
+    bytes: [u8; 49],
+    length: usize,
+}
+
+impl EncodedAccount {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Account {
+    /// The canonical encoding (`FORMAT.md`, "State"): 17 bytes, or 49 with keys.
+    #[must_use]
+    pub fn encode(&self) -> EncodedAccount {
+        let mut bytes = [0; 49];
+        bytes[..8].copy_from_slice(&self.nonce.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.balance.to_le_bytes());
+        let length = match self.keys {
+            Some(keys) => {
+                bytes[16] = 1;
+                bytes[17..].copy_from_slice(&keys.0);
+                49
+            }
+            None => 17,
+        };
+        EncodedAccount { bytes, length }
+    }
+
+    /// Reads exactly one encoded account.
+    ///
+    /// # Errors
+    /// Anything but the canonical encoding of an account.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        const FIELD: &str = "account";
+        let mut reader = Reader::new(bytes);
+        let account = Self {
+            nonce: reader.u64(FIELD)?,
+            balance: reader.u64(FIELD)?,
+            keys: match reader.flag(FIELD)? {
+                true => Some(Digest(reader.array(FIELD)?)),
+                false => None,
+            },
+        };
+        reader.finish(FIELD)?;
+        // A name of which nothing is known has no row: one state, one set of rows.
+        if account == Self::default() {
+            return Err(Reader::new(bytes).error(FIELD, DecodeProblem::Value("nothing is known")));
+        }
+        Ok(account)
+    }
+}
