@@ -23,3 +23,6 @@ pub mod proof;
 pub mod rejection;
 pub mod signature;
 pub mod spec;
+mod version;
+
+pub use self::version::{FormatVersion, UnknownVersion};
