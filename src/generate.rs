@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::consensus;
+use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::digest::sha256;
 use crate::format::model::{
@@ -12,7 +13,7 @@ use crate::format::model::{
 };
 use crate::format::signature::KeyPair;
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields,
+    Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use crate::rules::produce::produce;
 use crate::rules::{Depth, Validator};
@@ -69,6 +70,7 @@ impl Generator {
         let seal_key = key(recipe.seed, "authority", 0);
         let limits = limits_for(&recipe)?;
         let spec = ChainSpec::new(SpecFields {
+            version: FormatVersion::V1,
             name: format!("generated-{}", recipe.seed),
             genesis_time: GENESIS_TIME,
             consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -80,8 +82,10 @@ impl Generator {
             }),
             limits,
             rules: Rules::default(),
+            terms: Terms::default(),
             accounts: BTreeMap::new(),
             import: None,
+            predecessor: None,
         })?;
         Self::with_spec(recipe, spec, producer, seal_key)
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::clock::FixedClock;
 use crate::engine::{self, Engine};
+use crate::format::FormatVersion;
 use crate::format::digest::Digest;
 use crate::format::merkle;
 use crate::format::model::{
@@ -18,7 +19,8 @@ use crate::format::model::{
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, Signature};
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, InitialAccount, Limits, ProofOfAuthority, Rules, SpecFields,
+    Authority, ChainSpec, Consensus, InitialAccount, Limits, Predecessor, ProofOfAuthority, Rules,
+    SpecFields, Terms,
 };
 use crate::generate::{Generator, Recipe};
 use crate::ledger::{Ledger, Staging};
@@ -44,13 +46,14 @@ pub fn hub(number: usize) -> String {
     format!("hub-{number}")
 }
 
-/// A specification with the authorities `hub-0`, `hub-1`, … and the default limits and rules.
+/// A specification of version 1 with the authorities `hub-0`, `hub-1`, … and the default limits and rules.
 pub fn spec_fields(authorities: usize) -> SpecFields {
     let authorities = (0..authorities).map(hub).map(|name| Authority {
         key: key(&name).public_key(),
         name,
     });
     SpecFields {
+        version: FormatVersion::V1,
         name: "test".to_owned(),
         genesis_time: GENESIS_TIME,
         consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -59,8 +62,10 @@ pub fn spec_fields(authorities: usize) -> SpecFields {
         }),
         limits: Limits::default(),
         rules: Rules::default(),
+        terms: Terms::default(),
         accounts: BTreeMap::new(),
         import: None,
+        predecessor: None,
     }
 }
 
@@ -153,6 +158,39 @@ impl Chain {
         let mut fields = spec_fields(authorities);
         change(&mut fields);
         Self::of(ChainSpec::new(fields).unwrap())
+    }
+
+    /// The same in a version of the format. Its blocks name no state root unless `change` says so.
+    pub fn in_version(
+        version: FormatVersion,
+        authorities: usize,
+        change: impl FnOnce(&mut SpecFields),
+    ) -> Self {
+        Self::new(authorities, |fields| {
+            fields.version = version;
+            change(fields);
+        })
+    }
+
+    /// This chain under a specification that takes over from the present one behind the last block: that of version 2 with
+    /// the same fields, after `change`.
+    pub fn succeeded(&self, change: impl FnOnce(&mut SpecFields)) -> Self {
+        let mut fields = (**self.spec()).clone();
+        fields.version = FormatVersion::V2;
+        fields.accounts = BTreeMap::new();
+        fields.import = None;
+        fields.predecessor = Some(Predecessor {
+            specification: self.spec().clone(),
+            height: self.state().height(),
+            head: self.state().head(),
+            state_root: Digest::ZERO,
+        });
+        change(&mut fields);
+        let mut chain = Self::of(ChainSpec::new(fields).unwrap());
+        for block in &self.blocks[1..] {
+            chain.push(block.clone());
+        }
+        chain
     }
 
     /// The chain that a recipe makes up, all of it.

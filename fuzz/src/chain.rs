@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use hubledger::format::FormatVersion;
 use hubledger::clock::FixedClock;
 use hubledger::digest::BlockHash;
 use hubledger::generate::{Generator, Recipe};
@@ -14,7 +15,7 @@ use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
-    SpecFields,
+    SpecFields, Terms,
 };
 use hubledger::state::State;
 use hubledger_storage::StoreUrl;
@@ -167,6 +168,7 @@ fn make_accounting_spec() -> (ChainSpec, KeyPair) {
         ("d", i64::MAX as u64 - 2000),
     ];
     let spec = ChainSpec::new(SpecFields {
+        version: FormatVersion::V1,
         name: "accounting".to_owned(),
         genesis_time: 1_000_000,
         consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -188,11 +190,13 @@ fn make_accounting_spec() -> (ChainSpec, KeyPair) {
             fee_min: 1,
             ..Rules::default()
         },
+        terms: Terms::default(),
         accounts: names
             .into_iter()
             .map(|(name, balance)| (name.to_owned(), account(balance)))
             .collect::<BTreeMap<_, _>>(),
         import: None,
+        predecessor: None,
     });
     (spec.expect("every field is within its limits"), key)
 }

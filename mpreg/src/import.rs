@@ -11,6 +11,7 @@ use super::verify::{Progress, judge_and_show};
 use super::{Block, ChainReport, Number, RawRow, Source, SourceError, Transaction};
 use hubledger::codec::{FieldError, NAME_BYTES_MAX};
 use hubledger::digest::{BlockHash, ChainId, Digest};
+use hubledger::format::FormatVersion;
 use hubledger::merkle::{self, Frontier};
 use hubledger::model::{
     self, CLOCK_ENTRIES_MAX, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader,
@@ -19,7 +20,10 @@ use hubledger::model::{
 use hubledger::original::Original;
 use hubledger::original::{micros, record};
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::spec::{ChainSpec, Consensus, Import, Limits, ProofOfAuthority, Rules, SpecFields};
+use hubledger::rules::produce::{Sums, commit_to_chain};
+use hubledger::spec::{
+    ChainSpec, Consensus, Import, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
+};
 use hubledger::state::State;
 
 /// Checks the chain `id` by MPREG's rules, on so many `threads`, and derives the specification of the native chain that holds its record.
@@ -86,6 +90,7 @@ fn specification(
             ..(**after).clone()
         },
         None => SpecFields {
+            version: FormatVersion::V1,
             name: import.chain.clone(),
             genesis_time: first.saturating_sub(1),
             consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -101,8 +106,10 @@ fn specification(
                 witnesses_max: 1,
             },
             rules: Rules::default(),
+            terms: Terms::default(),
             accounts: std::collections::BTreeMap::new(),
             import: Some(import),
+            predecessor: None,
         },
     };
     ChainSpec::new(fields)
@@ -139,6 +146,7 @@ pub fn convert(spec: &ChainSpec, state: &State, block: &Block) -> Result<model::
         head: state.head(),
         history_root: state.history_root(),
         timestamp: state.timestamp(),
+        sums: Sums::of_state(state),
     };
     let mut nonces: HashMap<&str, u64> = HashMap::new();
     convert_after(spec, &before, block, |sender| {
@@ -154,6 +162,7 @@ struct Before {
     head: BlockHash,
     history_root: Digest,
     timestamp: u64,
+    sums: Sums,
 }
 
 /// Converts the blocks of a chain one after the other, without waiting for anybody to judge them: it carries what the next block
@@ -168,6 +177,7 @@ pub struct Converter {
     head: BlockHash,
     history: Frontier,
     timestamp: u64,
+    sums: Sums,
     nonces: HashMap<String, u64>,
 }
 
@@ -181,6 +191,7 @@ impl Converter {
             head: state.head(),
             history: state.history().clone(),
             timestamp: state.timestamp(),
+            sums: Sums::of_state(&state),
             nonces: HashMap::new(),
             start: state,
         }
@@ -196,6 +207,7 @@ impl Converter {
             head: self.head,
             history_root: self.history.root(),
             timestamp: self.timestamp,
+            sums: self.sums,
         };
         let (start, nonces) = (&self.start, &mut self.nonces);
         let native = convert_after(&self.spec, &before, block, |sender| {
@@ -206,6 +218,7 @@ impl Converter {
         self.head = native.hash();
         self.history.push(merkle::history_leaf(&self.head));
         self.timestamp = native.header().timestamp;
+        self.sums = self.sums.with(&self.spec, native.header());
         Ok(native)
     }
 }
@@ -223,10 +236,12 @@ fn convert_after<'b>(
     block: &'b Block,
     mut next_nonce: impl FnMut(&'b str) -> Result<u64, FieldError>,
 ) -> Result<model::Block, FieldError> {
+    let height = before.height + 1;
+    let (chain, version) = (spec.at(height).id(), spec.at(height).version);
     let mut transactions = Vec::with_capacity(block.transactions().len());
     for transaction in block.transactions() {
         let nonce = next_nonce(&transaction.sender)?;
-        transactions.push(convert_transaction(spec.id(), nonce, transaction)?);
+        transactions.push(convert_transaction(chain, nonce, transaction)?);
     }
     let leaves: Vec<Digest> = transactions
         .iter()
@@ -239,13 +254,17 @@ fn convert_after<'b>(
     FieldError::check_length("body_size", body, model::BODY_BYTES_MAX)?;
     let timestamp =
         micros(&block.timestamp).ok_or_else(|| beyond("timestamp", &block.timestamp))?;
-    let header = Header::new(HeaderFields {
-        chain: spec.id(),
-        height: before.height + 1,
+    let mut fields = HeaderFields {
+        version,
+        chain,
+        height,
         previous_hash: before.head,
         merkle_root: merkle::root(&leaves),
         history_root: before.history_root,
         state_root: Digest::ZERO,
+        members_root: Digest::ZERO,
+        weight: 0,
+        transactions: 0,
         transaction_count: transactions.len() as u32,
         body_size: body as u32,
         vector_clock: convert_clock(block)?,
@@ -253,7 +272,9 @@ fn convert_after<'b>(
         producer: block.miner.clone(),
         difficulty: convert_difficulty(block),
         nonce: 0,
-    })?;
+    };
+    commit_to_chain(spec, None, before.sums, &mut fields)?;
+    let header = Header::new(fields)?;
     let original = original_header(block)?;
     Ok(
         model::Block::assemble(header, Seal::Original(original), &transactions)

@@ -6,7 +6,7 @@ use crate::format::digest::BlockHash;
 use crate::format::model::{Header, Seal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{PublicKey, Signature};
-use crate::format::spec::{Authority, ChainSpec, ProofOfAuthority};
+use crate::format::spec::{Authority, ChainSpec, Finality, ProofOfAuthority};
 use crate::state::State;
 
 /// No work is claimed, and none is proved.
@@ -88,11 +88,14 @@ pub(super) fn check_clock_entry(spec: &ChainSpec, node: &str) -> Result<(), Faul
     }
 }
 
-/// A hub keeps the first valid block of each height and never takes it back, so every block is final at once. Nothing keeps
-/// an authority from sealing two blocks of one height: hubs that saw different ones first stay apart, and each refuses the
-/// other's as a `fork`.
-pub(super) fn final_height(head: &State) -> u64 {
-    head.height()
+/// What the terms of the chain say. Where a block is final at once, a hub keeps the first valid one of each height and never
+/// takes it back. Nothing keeps an authority from sealing two blocks of one height: hubs that saw different ones first stay
+/// apart, and each refuses the other's as a `fork`.
+pub(super) fn final_height(spec: &ChainSpec, head: &State) -> u64 {
+    match spec.terms.finality {
+        Finality::Immediate => head.height(),
+        Finality::Depth(blocks) => head.height().saturating_sub(blocks.into()),
+    }
 }
 
 pub(super) fn producer<'a>(

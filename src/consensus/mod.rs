@@ -8,6 +8,9 @@
 //! block's timestamp, and nothing is remembered between calls. "To be correct" at a function says what a kind owes to
 //! everybody who relies on it.
 //!
+//! The specification is the chain's. Where a chain went on from another ([`ChainSpec::at`]), each function goes by the one that
+//! is in force at the height of the block that it is asked about.
+//!
 //! A block's seal is judged in three steps, each of them once:
 //!
 //! 1. [`check_seal`] says what follows from specification, header and seal alone. It is asked where the block is
@@ -47,8 +50,8 @@
 
 mod authority;
 
-use crate::format::digest::BlockHash;
-use crate::format::model::{Header, SEAL_BYTES_MAX, Seal, Transaction};
+use crate::format::digest::Digest;
+use crate::format::model::{Header, HeaderFields, SEAL_BYTES_MAX, Seal, Transaction};
 use crate::format::rejection::Fault;
 use crate::format::signature::{KeyPair, PublicKey, Signature};
 use crate::format::spec::{ChainSpec, Consensus};
@@ -80,6 +83,7 @@ pub struct ConsensusFields {
 /// # Errors
 /// `producer`, `height`, `turn`, `difficulty` or `seal`, with what was found and what was expected.
 pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), Fault> {
+    let spec = spec.at(header.height);
     match &spec.consensus {
         Consensus::ProofOfAuthority(parameters) => {
             authority::check_seal(spec, parameters, header, seal)
@@ -98,10 +102,10 @@ pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), 
 pub fn check_entitlement(
     spec: &ChainSpec,
     _parent: &State,
-    _header: &Header,
+    header: &Header,
     _seal: &Seal,
 ) -> Result<(), Fault> {
-    match &spec.consensus {
+    match &spec.at(header.height).consensus {
         // The specification lists the authorities; no state changes that.
         Consensus::ProofOfAuthority(_) => Ok(()),
     }
@@ -114,12 +118,12 @@ pub fn check_entitlement(
 /// bad one is the same on every machine, and at most [`SEAL_CLAIMS_MAX`] of them.
 pub fn claims(
     spec: &ChainSpec,
-    hash: &BlockHash,
+    header: &Header,
     seal: &Seal,
     claim: impl FnMut(PublicKey, &[u8], Signature),
 ) {
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::claims(hash, seal, claim),
+    match &spec.at(header.height).consensus {
+        Consensus::ProofOfAuthority(_) => authority::claims(&header.hash(), seal, claim),
     }
 }
 
@@ -132,15 +136,15 @@ pub fn claims(
 pub fn changes(
     spec: &ChainSpec,
     _parent: &State,
-    _header: &Header,
+    header: &Header,
     _transactions: &[Transaction],
 ) -> ConsensusChanges {
-    match &spec.consensus {
+    match &spec.at(header.height).consensus {
         Consensus::ProofOfAuthority(_) => ConsensusChanges::None,
     }
 }
 
-/// Checks that `node` may enter the vector clock. Asked of each name other than the producer's that is new in it.
+/// Checks that `node` may enter the vector clock at `height`. Asked of each name other than the producer's that is new in it.
 ///
 /// To be correct, a kind bounds the names that can ever enter, or one producer could fill the clock with names. `parent`
 /// is `None` where only headers are known; then a name passes if only the state could refuse it. O(log names).
@@ -149,9 +153,11 @@ pub fn changes(
 /// `vector_clock`.
 pub fn check_clock_entry(
     spec: &ChainSpec,
+    height: u64,
     _parent: Option<&State>,
     node: &str,
 ) -> Result<(), Fault> {
+    let spec = spec.at(height);
     match &spec.consensus {
         Consensus::ProofOfAuthority(_) => authority::check_clock_entry(spec, node),
     }
@@ -160,24 +166,43 @@ pub fn check_clock_entry(
 /// What a valid block adds to the weight of its chain.
 ///
 /// To be correct, it is at least 1, so that a chain outweighs each of its beginnings, below 2⁶⁴, and depends on nothing
-/// that the block's hash doesn't cover: see [`changes`].
+/// that the block's hash doesn't cover (see [`changes`]), nor on the chain's weight that the header names.
 #[must_use]
-pub fn weight(spec: &ChainSpec, _header: &Header) -> Weight {
-    match &spec.consensus {
+pub fn weight(spec: &ChainSpec, header: &HeaderFields) -> Weight {
+    match &spec.at(header.height).consensus {
         // No authority's block says more than another's.
         Consensus::ProofOfAuthority(_) => Weight(1),
+    }
+}
+
+/// The root that the block at `height` has to name over the members of the height after it, under the specification in force
+/// at `height`; `None` where only the state could tell and `parent`, the state before the block, isn't known. The leaf data of
+/// each member are `bytes(name) ‖ key ‖ weight u64`, in turn order.
+///
+/// To be correct, whoever has the members can tell from a seal of the next height whether enough of them are behind it.
+/// O(1) once it was asked for.
+#[must_use]
+pub fn members_root(spec: &ChainSpec, height: u64, _parent: Option<&State>) -> Option<Digest> {
+    let spec = spec.at(height);
+    match &spec.consensus {
+        // The specification lists the authorities; no state changes that.
+        Consensus::ProofOfAuthority(_) => Some(spec.members_root()),
     }
 }
 
 /// The height up to which a chain that ends in `head` is final: no other chain may ever replace a block at or below it,
 /// whatever that one weighs.
 ///
-/// To be correct, it is not above the head's height, and never lower after one more block.
+/// To be correct, it is not above the head's height, and never lower after one more block. What a specification pins of the chain
+/// that it goes on from is final, whatever the kind says.
 #[must_use]
 pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::final_height(head),
-    }
+    let spec = spec.at(head.height());
+    let settled = match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::final_height(spec, head),
+    };
+    let pinned = spec.predecessor().map_or(0, |before| before.height);
+    settled.max(pinned)
 }
 
 /// The name under which the holder of `key` may make the block after `parent`; whether it is its turn is for
@@ -189,12 +214,17 @@ pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
 /// `producer`: the key is nobody's who may.
 pub fn producer<'a>(
     spec: &'a ChainSpec,
-    _parent: &'a State,
+    parent: &'a State,
     key: &PublicKey,
 ) -> Result<&'a str, Fault> {
-    match &spec.consensus {
+    match &spec.at(next(parent)).consensus {
         Consensus::ProofOfAuthority(parameters) => authority::producer(parameters, key),
     }
+}
+
+/// The height of the block after `parent`. At the end of all heights there is none, and none will be valid.
+fn next(parent: &State) -> u64 {
+    parent.height().saturating_add(1)
 }
 
 /// Whether one producer can make every block, without anybody else.
@@ -210,8 +240,8 @@ pub fn goes_on_alone(spec: &ChainSpec) -> bool {
 /// To be correct, a header with them passes [`check_seal`] and [`check_entitlement`] wherever `producer` may make the
 /// block. Where a nonce has to be searched, this is where the search begins.
 #[must_use]
-pub fn draft(spec: &ChainSpec, _parent: &State, _producer: &str) -> ConsensusFields {
-    match &spec.consensus {
+pub fn draft(spec: &ChainSpec, parent: &State, _producer: &str) -> ConsensusFields {
+    match &spec.at(next(parent)).consensus {
         Consensus::ProofOfAuthority(_) => authority::FIELDS,
     }
 }
@@ -221,7 +251,7 @@ pub fn draft(spec: &ChainSpec, _parent: &State, _producer: &str) -> ConsensusFie
 /// To be correct, its [`claims`] verify.
 #[must_use]
 pub fn seal(spec: &ChainSpec, key: &KeyPair, header: &Header) -> Seal {
-    match &spec.consensus {
+    match &spec.at(header.height).consensus {
         Consensus::ProofOfAuthority(_) => Seal::by_authority(key, &header.hash()),
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::FormatVersion;
+
 /// Bytes that are not a canonical encoding, with the place where that showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} at byte {offset}: {problem}")]
@@ -171,6 +173,20 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array(field)?))
     }
 
+    /// A little-endian `u128`.
+    #[inline]
+    pub fn u128(&mut self, field: &'static str) -> Result<u128, DecodeError> {
+        Ok(u128::from_le_bytes(self.array(field)?))
+    }
+
+    /// A byte that is the number of a format version which this build knows.
+    pub fn version(&mut self) -> Result<FormatVersion, DecodeError> {
+        let start = self.clone();
+        let number = self.u8("version")?;
+        FormatVersion::try_from(number)
+            .map_err(|_| start.error("version", DecodeProblem::Version(number.into())))
+    }
+
     /// A length or count of at most `limit`.
     #[inline]
     pub fn length(&mut self, field: &'static str, limit: usize) -> Result<usize, DecodeError> {
@@ -307,6 +323,11 @@ pub fn put_u32(out: &mut Vec<u8>, value: u32) {
 
 /// Appends a little-endian `u64`.
 pub fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a little-endian `u128`.
+pub fn put_u128(out: &mut Vec<u8>, value: u128) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 

@@ -24,3 +24,6 @@ pub mod rejection;
 pub mod signature;
 pub mod sparse;
 pub mod spec;
+mod version;
+
+pub use self::version::{FormatVersion, UnknownVersion};

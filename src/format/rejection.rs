@@ -32,7 +32,7 @@ macro_rules! reasons {
 reasons! {
     /// The bytes or the text can't be read: truncated, over-long, unsorted, unknown tag, trailing bytes.
     Malformed = "malformed",
-    /// A format version that this build doesn't know.
+    /// A format version that this build doesn't know, or that the chain doesn't have at this height.
     Version = "version",
     /// The block or transaction belongs to another chain.
     Chain = "chain",
@@ -48,7 +48,11 @@ reasons! {
     HistoryRoot = "history_root",
     /// The state root is not what this chain demands at this height.
     StateRoot = "state_root",
-    /// The header's transaction count is not the number of transactions in the body.
+    /// The members root doesn't match the members that the consensus has at the next height.
+    MembersRoot = "members_root",
+    /// The weight is not that of the chain up to and with this block.
+    Weight = "weight",
+    /// A number of transactions is not that of the body, or of the whole chain.
     TransactionCount = "transaction_count",
     /// The header's body size is not the length of the body.
     BodySize = "body_size",
@@ -70,7 +74,7 @@ reasons! {
     Expired = "expired",
     /// The fee is below the chain's minimum.
     Fee = "fee",
-    /// The nonce is not larger than the sender's last one: a replay or a reordering.
+    /// The nonce is not larger than the sender's last one (a replay or a reordering), or leaves a gap where none may be.
     Nonce = "nonce",
     /// The transaction is in this block twice.
     Duplicate = "duplicate",

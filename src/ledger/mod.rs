@@ -282,7 +282,7 @@ pub(crate) fn compare_with_held(
     held: BlockHash,
 ) -> Staging {
     let (header, hash) = (block.header(), block.hash());
-    let (reason, detail) = if header.chain != spec.id() {
+    let (reason, detail) = if header.chain != spec.at(header.height).id() {
         (Reason::Chain, format!("for chain {}", header.chain))
     } else if hash != held {
         let reason = match header.height {

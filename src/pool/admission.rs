@@ -10,8 +10,9 @@ use crate::rules::{Accounts, At, Validator};
 const PASSED_OVER_MAX: usize = 4096;
 
 impl Validator {
-    /// Whether `transaction` alone could be in a block made now, by every rule but its signatures. One that is longer than
-    /// any body of this chain breaks a `limit`. O(its length).
+    /// Whether `transaction` alone could be in a block made now, by every rule but its signatures; where nonces are
+    /// consecutive, behind those that are still to come. One that is longer than any body of this chain breaks a `limit`.
+    /// O(its length).
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -21,14 +22,16 @@ impl Validator {
             let detail = "the record that this chain goes on from isn't complete";
             return Err(Fault::new(Reason::Operation, detail));
         }
-        Accounts::new(self.spec(), self.state(), at).check(transaction, &[])
+        let accounts = Accounts::new(self.spec(), self.state(), at);
+        accounts.with_gaps().check(transaction, &[])
     }
 
     /// Those of `candidates` that the next block can hold together, made now by `producer`, as many as the chain's limits
     /// allow and in their order; and those that break a rule. Their signatures are not checked.
     ///
     /// One that finds no room behind those before it is passed over, and so are all that its sender has behind it: a
-    /// later nonce in this block would make the earlier one invalid for ever. After some thousands of these it is enough.
+    /// later nonce in this block would make the earlier one invalid for ever. After some thousands of these it is enough. One
+    /// whose nonce leaves a gap where none may be is passed over too: what belongs before it may still come.
     pub fn choose<'a>(
         &self,
         producer: &str,
@@ -36,7 +39,7 @@ impl Validator {
         candidates: impl Iterator<Item = &'a Transaction>,
     ) -> (Vec<Transaction>, Vec<Transaction>) {
         let at = self.next(producer, now_us);
-        let limits = &self.spec().limits;
+        let limits = &self.spec().at(at.height).limits;
         let room_max = limits.body_bytes_max as usize;
         let mut accounts = Accounts::new(self.spec(), self.state(), at);
         let (mut chosen, mut refused, mut room) = (Vec::new(), Vec::new(), room_max);
@@ -52,6 +55,9 @@ impl Validator {
             if fits_later || waiting.contains(transaction.sender()) {
                 waiting.insert(transaction.sender());
                 passed_over += 1;
+            } else if accounts.leaves_gap(transaction) {
+                // Not counted: such a transaction costs its sender nothing, and must not end the choosing.
+                waiting.insert(transaction.sender());
             } else if accounts.check(transaction, &chosen).is_ok() {
                 room -= length;
                 chosen.push(transaction.clone());

@@ -93,6 +93,7 @@ impl Claims {
         mut known: impl FnMut(usize, &Digest) -> bool,
     ) {
         let block = prepared.block();
+        let spec = spec.at(block.height());
         // The verdict is decided: checking the signatures of such a block would be work at its sender's will.
         if block.header().chain != spec.id() || block.header().merkle_root != prepared.merkle_root()
         {
@@ -122,7 +123,7 @@ impl Claims {
         if spec.is_imported(header.height) {
             return;
         }
-        consensus::claims(spec, &header.hash(), seal, |key, message, signature| {
+        consensus::claims(spec, header, seal, |key, message, signature| {
             self.add(number, FaultAt::Seal, key, signature, message);
         });
     }

@@ -8,8 +8,9 @@
 //! [`consensus::check_entitlement`]). They show who sealed which transactions after what.
 
 use super::{Claims, Depth, Prepared};
-use crate::consensus;
-use crate::format::digest::BlockHash;
+use crate::consensus::{self, Weight};
+use crate::format::FormatVersion;
+use crate::format::digest::{BlockHash, Digest};
 use crate::format::merkle::Frontier;
 use crate::format::model::{Causality, Header, HeaderFields, Seal, VectorClock};
 use crate::format::rejection::{Fault, Reason};
@@ -28,6 +29,10 @@ pub struct Parent<'a> {
     pub timestamp: Option<u64>,
     /// Its vector clock.
     pub clock: Option<&'a VectorClock>,
+    /// What the chain up to it weighs, with it.
+    pub weight: Option<u128>,
+    /// Number of transactions in the chain up to it, with it.
+    pub transactions: Option<u64>,
     /// The tree over the [leaves](crate::format::merkle::history_leaf) of all blocks up to it.
     pub history: Option<&'a Frontier>,
 }
@@ -41,6 +46,8 @@ impl<'a> Parent<'a> {
             hash: Some(state.head()),
             timestamp: Some(state.timestamp()),
             clock: Some(state.clock()),
+            weight: Some(state.weight()),
+            transactions: Some(state.transaction_count()),
             history: Some(state.history()),
         }
     }
@@ -53,6 +60,8 @@ impl<'a> Parent<'a> {
             hash: Some(header.hash()),
             timestamp: Some(header.timestamp),
             clock: Some(&header.vector_clock),
+            weight: header.chain_weight(),
+            transactions: header.chain_transactions(),
             history,
         }
     }
@@ -62,7 +71,8 @@ impl<'a> Parent<'a> {
 /// `now_us` is this machine's time, or `None` for headers that were believed before. O(clock entries + log blocks).
 ///
 /// # Errors
-/// The first of `chain`, `height`, `previous_hash`, `limit`, `history_root`, `state_root`, `timestamp` and `vector_clock`.
+/// The first of `chain`, `version`, `height`, `previous_hash`, `limit`, `transaction_count` (of the whole chain), `history_root`,
+/// `state_root`, `members_root`, `weight`, `timestamp` and `vector_clock`.
 pub fn check(
     spec: &ChainSpec,
     parent: &Parent<'_>,
@@ -109,7 +119,33 @@ pub(super) fn check_block(
     in_order(spec, &parent, header, now_us, Some((state, prepared)))
 }
 
-/// The one order of faults. What needs `behind`, the state and the body, stands where it always stood.
+/// Whether the block at `height` names the root over the state after it.
+#[must_use]
+pub fn state_root_due(spec: &ChainSpec, height: u64) -> bool {
+    let interval = u64::from(spec.at(height).terms.root_interval);
+    interval > 0 && height.is_multiple_of(interval)
+}
+
+/// Checks the state root of a header that has to name one, given the root over the state `after` its block. Asked when
+/// everything else about the block but its signatures is known to be right.
+///
+/// # Errors
+/// `state_root`.
+pub fn check_state_root(
+    spec: &ChainSpec,
+    header: &HeaderFields,
+    after: &Digest,
+) -> Result<(), Fault> {
+    let named = &header.state_root;
+    if !state_root_due(spec, header.height) || named == after {
+        return Ok(());
+    }
+    let detail = format!("header names {named}, the state gives {after}");
+    fault(Reason::StateRoot, detail)
+}
+
+/// The one order of faults, by the specification in force at the header's height. What needs `behind`, the state and the body,
+/// stands where it always stood.
 fn in_order(
     spec: &ChainSpec,
     parent: &Parent<'_>,
@@ -117,15 +153,18 @@ fn in_order(
     now_us: Option<u64>,
     behind: Option<(&State, &Prepared)>,
 ) -> Result<(), Fault> {
+    let (spec, state) = (spec.at(header.height), behind.map(|(state, _)| state));
     link(spec, parent, header)?;
     limits(spec, header)?;
-    if let Some((state, prepared)) = behind {
-        countable(state, header)?;
+    transactions(parent, header)?;
+    if let Some((_, prepared)) = behind {
         merkle_root(prepared, header)?;
     }
-    roots(parent, header)?;
+    roots(spec, parent, header)?;
+    members_root(spec, state, header)?;
+    weight(spec, parent, header)?;
     timestamp(spec, parent, header, now_us)?;
-    vector_clock(spec, parent, behind.map(|(state, _)| state), header)
+    vector_clock(spec, parent, state, header)
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -139,19 +178,30 @@ fn link(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result<
             format!("for chain {}, this is {}", header.chain, spec.id()),
         );
     }
+    if header.version != spec.version {
+        let (found, expected) = (header.version, spec.version);
+        let detail = format!("version {found}, this chain's is {expected} at this height");
+        return fault(Reason::Version, detail);
+    }
     let expected = parent.height.saturating_add(1);
     if header.height != expected {
         let detail = format!("height {}, expected {expected}", header.height);
         return fault(Reason::Height, detail);
     }
-    match parent.hash {
-        Some(before) if header.previous_hash != before => fault(
-            Reason::PreviousHash,
-            format!(
-                "links to {}, the block before is {before}",
-                header.previous_hash
-            ),
-        ),
+    let named = header.previous_hash;
+    if let Some(before) = parent.hash
+        && named != before
+    {
+        let detail = format!("links to {named}, the block before is {before}");
+        return fault(Reason::PreviousHash, detail);
+    }
+    // Where the specification takes over from another, it says itself behind which block.
+    match spec.predecessor() {
+        Some(pinned) if pinned.height == parent.height && pinned.head != named => {
+            let pinned = pinned.head;
+            let detail = format!("links to {named}, the specification goes on from {pinned}");
+            fault(Reason::PreviousHash, detail)
+        }
         _ => Ok(()),
     }
 }
@@ -198,14 +248,24 @@ fn limits(spec: &ChainSpec, header: &HeaderFields) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The chain's number of transactions has to stay a `u64`. No honest chain gets there; a damaged snapshot may.
-fn countable(state: &State, header: &HeaderFields) -> Result<(), Fault> {
+/// The chain's number of transactions has to stay a `u64`. No honest chain gets there; a damaged snapshot may. Since version 2
+/// the header names it.
+fn transactions(parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
+    let Some(before) = parent.transactions else {
+        return Ok(());
+    };
     let count = u64::from(header.transaction_count);
-    if state.transaction_count().checked_add(count).is_none() {
+    let Some(after) = before.checked_add(count) else {
         let detail = format!("{count} transactions, the chain can't count more");
         return fault(Reason::Limit, detail);
+    };
+    match header.chain_transactions() {
+        Some(named) if named != after => {
+            let detail = format!("{named} in the whole chain, with this block there are {after}");
+            fault(Reason::TransactionCount, detail)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn merkle_root(prepared: &Prepared, header: &HeaderFields) -> Result<(), Fault> {
@@ -220,7 +280,7 @@ fn merkle_root(prepared: &Prepared, header: &HeaderFields) -> Result<(), Fault> 
     Ok(())
 }
 
-fn roots(parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
+fn roots(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
     let history = parent.history.map(Frontier::root);
     if let Some(history) = history
         && header.history_root != history
@@ -231,13 +291,46 @@ fn roots(parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
         );
         return fault(Reason::HistoryRoot, detail);
     }
-    if !header.state_root.is_zero() {
-        return fault(
-            Reason::StateRoot,
-            "must be zero: this chain has no checkpoints",
-        );
+    if !header.state_root.is_zero() && !state_root_due(spec, header.height) {
+        let detail = "must be zero: this chain has none at this height";
+        return fault(Reason::StateRoot, detail);
     }
     Ok(())
+}
+
+/// Not checked where only the state could tell, and it isn't known.
+fn members_root(
+    spec: &ChainSpec,
+    state: Option<&State>,
+    header: &HeaderFields,
+) -> Result<(), Fault> {
+    if header.version == FormatVersion::V1 {
+        return Ok(());
+    }
+    let named = header.members_root;
+    match consensus::members_root(spec, header.height, state) {
+        Some(members) if named != members => {
+            let detail = format!("header names {named}, the members give {members}");
+            fault(Reason::MembersRoot, detail)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The sum is refused where it doesn't fit: one that wrapped would make the heaviest chain the lightest.
+fn weight(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
+    let (Some(before), Some(named)) = (parent.weight, header.chain_weight()) else {
+        return Ok(());
+    };
+    let Weight(own) = consensus::weight(spec, header);
+    match before.checked_add(own) {
+        Some(after) if named == after => Ok(()),
+        Some(after) => {
+            let detail = format!("{named}, with this block the chain weighs {after}");
+            fault(Reason::Weight, detail)
+        }
+        None => fault(Reason::Weight, format!("{before} can't become more")),
+    }
 }
 
 fn timestamp(
@@ -314,5 +407,6 @@ fn vector_clock(
     let mut entering = now
         .iter()
         .filter(|&(node, _)| node != producer && before.get(node) == 0);
-    entering.try_for_each(|(node, _)| consensus::check_clock_entry(spec, state, node))
+    entering
+        .try_for_each(|(node, _)| consensus::check_clock_entry(spec, header.height, state, node))
 }

@@ -46,7 +46,7 @@ pub(super) fn check(spec: &ChainSpec, state: &State, block: &Block) -> Result<St
         original,
         block.transactions(),
     );
-    match &spec.import {
+    match &spec.at(header.height).import {
         Some(import) if import.blocks == header.height => check_end(import, hash, record)?,
         _ => {}
     }

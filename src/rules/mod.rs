@@ -5,7 +5,8 @@
 //! functions ([`headers`], `transactions`, `imported`, [`consensus`]) that return a [`Fault`]; this module fixes their order, so
 //! that every input has one verdict:
 //!
-//! 1. the header: chain, height, previous hash, limits, Merkle, history and state root, timestamp, vector clock;
+//! 1. the header: chain, version, height, previous hash, limits, transactions of the chain, Merkle, history, state and members
+//!    root, weight, timestamp, vector clock;
 //! 2. the seal, its signature last;
 //! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty
 //!    transaction is reported, by the first rule that it breaks.
@@ -23,7 +24,7 @@ mod transactions;
 
 use std::sync::Arc;
 
-use crate::consensus;
+use crate::consensus::{self, Weight};
 use crate::format::model::Block;
 use crate::format::rejection::{Fault, Rejected};
 use crate::format::signature::Verifier;
@@ -153,10 +154,13 @@ impl Validator {
                 .check(transaction, &transactions[..index])
                 .map_err(at(FaultAt::Transaction(index as u32)))?;
         }
+        let Weight(weight) = consensus::weight(spec, block.header());
         Ok(Changes {
             accounts: accounts.into_changes(),
             source,
             consensus,
+            // The rules for headers refuse a sum that doesn't fit, where the header names it; of version 1 none gets there.
+            weight: state.weight().saturating_add(weight),
         })
     }
 

@@ -1,7 +1,8 @@
 //! Making the next block of a chain: pure, from the state, the transactions, and who seals.
 
 use crate::clock::TIME_US_MAX;
-use crate::consensus::{self, ConsensusFields};
+use crate::consensus::{self, ConsensusFields, Weight};
+use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::digest::Digest;
 use crate::format::merkle;
@@ -67,14 +68,21 @@ pub(crate) fn next_header(
         .sum();
     let too_large = |_| FieldError::new("body_size", format!("{body} bytes are above the limit"));
     let ConsensusFields { difficulty, nonce } = consensus::draft(spec, state, producer);
-    Header::new(HeaderFields {
-        chain: spec.id(),
-        height: state.height() + 1,
+    let transaction_count = u32::try_from(transactions.len()).map_err(too_large)?;
+    let height = state.height() + 1;
+    let in_force = spec.at(height);
+    let mut fields = HeaderFields {
+        version: in_force.version,
+        chain: in_force.id(),
+        height,
         previous_hash: state.head(),
         merkle_root: merkle::root(&leaves),
         history_root: state.history_root(),
         state_root: Digest::ZERO,
-        transaction_count: u32::try_from(transactions.len()).map_err(too_large)?,
+        members_root: Digest::ZERO,
+        weight: 0,
+        transactions: 0,
+        transaction_count,
         body_size: u32::try_from(body).map_err(too_large)?,
         vector_clock: state.clock().increment(producer)?,
         // A clock may have been set back, or two blocks be made within one of its ticks.
@@ -82,5 +90,66 @@ pub(crate) fn next_header(
         producer: producer.to_owned(),
         difficulty,
         nonce,
-    })
+    };
+    let before = Sums::of_state(state);
+    commit_to_chain(spec, Some(state), before, &mut fields)?;
+    Header::new(fields)
+}
+
+/// What a header of version 2 sums up over the whole chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// What all blocks weigh together.
+    pub weight: u128,
+    /// Number of transactions in all blocks.
+    pub transactions: u64,
+}
+
+impl Sums {
+    /// Those of the chain up to the last block of a state.
+    #[must_use]
+    pub const fn of_state(state: &State) -> Self {
+        Self {
+            weight: state.weight(),
+            transactions: state.transaction_count(),
+        }
+    }
+
+    /// Those with one more block. At the end of either number it stays there, and no header can name what comes after.
+    #[must_use]
+    pub fn with(self, spec: &ChainSpec, header: &HeaderFields) -> Self {
+        let Weight(own) = consensus::weight(spec, header);
+        let count = u64::from(header.transaction_count);
+        Self {
+            weight: self.weight.saturating_add(own),
+            transactions: self.transactions.saturating_add(count),
+        }
+    }
+}
+
+/// Sets what a header says of the whole chain and of its members, where its version has that: from the sums `before` it, and the
+/// state before it where that is known. Everything else in `fields` is set already.
+///
+/// # Errors
+/// A sum that doesn't fit its field; members that only the state could tell.
+pub fn commit_to_chain(
+    spec: &ChainSpec,
+    parent: Option<&State>,
+    before: Sums,
+    fields: &mut HeaderFields,
+) -> Result<(), FieldError> {
+    if fields.version == FormatVersion::V1 {
+        return Ok(());
+    }
+    let full = |field| FieldError::new(field, "the sum over the chain doesn't fit");
+    let count = u64::from(fields.transaction_count);
+    let Weight(own) = consensus::weight(spec, fields);
+    let transactions = before.transactions.checked_add(count);
+    let weight = before.weight.checked_add(own);
+    let members = consensus::members_root(spec, fields.height, parent);
+    let unknown = || FieldError::new("members_root", "only the state before the block tells");
+    fields.transactions = transactions.ok_or_else(|| full("transactions"))?;
+    fields.weight = weight.ok_or_else(|| full("weight"))?;
+    fields.members_root = members.ok_or_else(unknown)?;
+    Ok(())
 }

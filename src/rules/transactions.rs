@@ -8,7 +8,7 @@ use super::imported::check_transaction as check_imported;
 use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::PublicKey;
-use crate::format::spec::{ChainSpec, Identity};
+use crate::format::spec::{ChainSpec, Identity, Nonces};
 use crate::state::{Account, State, keys_digest};
 
 /// What the rules for transactions ask of the block that they are in, or would be in.
@@ -43,13 +43,13 @@ pub fn check_by_specification(
     now_us: u64,
 ) -> Result<(), Fault> {
     let state = State::genesis(spec);
-    let record = spec.import.as_ref().map_or(0, |import| import.blocks);
     let at = At {
-        height: record.saturating_add(1),
+        height: spec.first_height(),
         timestamp: now_us.max(spec.genesis_time.saturating_add(1)),
         producer: "",
     };
-    match Accounts::new(spec, &state, at).check(transaction, &[]) {
+    let accounts = Accounts::new(spec, &state, at);
+    match accounts.with_gaps().check(transaction, &[]) {
         // What a name holds at genesis, it may have got or spent since. No rule comes after this one.
         Err(fault) if fault.reason == Reason::Balance => Ok(()),
         verdict => verdict,
@@ -62,6 +62,7 @@ pub(crate) struct Accounts<'a> {
     state: &'a State,
     at: At<'a>,
     imported: bool,
+    nonces: Nonces,
     /// The accounts that were asked for, in that order …
     asked: Vec<Asked<'a>>,
     /// … where they are there …
@@ -84,14 +85,45 @@ struct Asked<'a> {
 
 impl<'a> Accounts<'a> {
     pub(crate) fn new(spec: &'a ChainSpec, state: &'a State, at: At<'a>) -> Self {
-        Self {
+        let spec = spec.at(at.height);
+        let mut accounts = Self {
             spec,
             state,
             at,
             imported: spec.is_imported(at.height),
+            nonces: spec.terms.nonces,
             asked: Vec::new(),
             slots: HashMap::new(),
             hints: [0; HINTS],
+        };
+        if spec.predecessor().is_some() && spec.first_height() == at.height {
+            accounts.take_over();
+        }
+        accounts
+    }
+
+    /// Lets nonces leave gaps: for transactions before which others may still come.
+    pub(crate) fn with_gaps(self) -> Self {
+        let nonces = Nonces::Growing;
+        Self { nonces, ..self }
+    }
+
+    /// Whether others have to come before this transaction, because its nonce leaves a gap where none may be.
+    pub(crate) fn leaves_gap(&mut self, transaction: &'a Transaction) -> bool {
+        let used = self.get(transaction.sender()).account.nonce;
+        self.nonces == Nonces::Consecutive && transaction.nonce() > used.saturating_add(1)
+    }
+
+    /// Binds the names that the consensus binds, where a specification takes over from another. Somebody may have pinned such
+    /// a name to a key of its own before; or could now, if it was left free.
+    fn take_over(&mut self) {
+        if self.spec.rules.identity != Identity::Pinned {
+            return;
+        }
+        for (name, key) in self.spec.consensus.bound() {
+            let asked = self.get(name);
+            asked.account.keys = Some(keys_digest(&[key]));
+            asked.is_changed = true;
         }
     }
 
@@ -105,6 +137,7 @@ impl<'a> Accounts<'a> {
         let sender = transaction.sender();
         self.check_form(transaction, sender)?;
         let (imported, identity) = (self.imported, self.spec.rules.identity);
+        let leaves_gap = !imported && self.leaves_gap(transaction);
         let asked = self.get(sender);
         if transaction.nonce() <= asked.account.nonce {
             // A transaction that is in the block twice always gets here: the first has used its nonce.
@@ -117,6 +150,11 @@ impl<'a> Accounts<'a> {
                 transaction.nonce(),
                 asked.account.nonce
             );
+            return fault(Reason::Nonce, detail);
+        }
+        if leaves_gap {
+            let (found, used) = (transaction.nonce(), asked.account.nonce);
+            let detail = format!("nonce {found} of {sender:?} leaves a gap after {used}");
             return fault(Reason::Nonce, detail);
         }
         if imported {

@@ -22,6 +22,8 @@ pub(crate) struct Changes {
     pub(crate) source: Option<String>,
     /// What it changes because of the chain's consensus.
     pub(crate) consensus: ConsensusChanges,
+    /// What all blocks of the chain weigh together after it.
+    pub(crate) weight: u128,
 }
 
 /// What a block changes in the part of the state that is its consensus's own, as data: the consensus says it, the state

@@ -40,6 +40,7 @@ struct Tip {
     hash: BlockHash,
     timestamp: u64,
     transactions: u64,
+    weight: u128,
     clock: VectorClock,
     history: Frontier,
     source: String,
@@ -57,14 +58,17 @@ impl State {
             tip: Tip {
                 height: 0,
                 hash: genesis.hash(),
-                timestamp: spec.genesis_time,
+                timestamp: genesis.header().timestamp,
                 transactions: 0,
+                weight: 0,
                 clock: VectorClock::empty(),
                 history,
                 source: String::new(),
             },
             accounts: AccountTable::default(),
         };
+        // A chain that goes on from another began with that one's accounts.
+        let spec = spec.at(0);
         for (name, initial) in &spec.accounts {
             let keys = initial.key.map(|key| keys_digest(&[key]));
             let account = Account {
@@ -114,6 +118,12 @@ impl State {
     #[must_use]
     pub const fn transaction_count(&self) -> u64 {
         self.tip.transactions
+    }
+
+    /// What all blocks of the chain weigh together: see [`weight`](crate::consensus::weight).
+    #[must_use]
+    pub const fn weight(&self) -> u128 {
+        self.tip.weight
     }
 
     /// Vector clock of the last block.
@@ -166,6 +176,7 @@ impl State {
         tip.timestamp = header.timestamp;
         // Can't overflow: the rules for headers refuse a block beyond what can be counted.
         tip.transactions += u64::from(header.transaction_count);
+        tip.weight = changes.weight;
         tip.clock = header.vector_clock.clone();
         tip.history.push(history_leaf(&header.hash()));
         if let Some(source) = &changes.source {

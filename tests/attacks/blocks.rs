@@ -236,7 +236,7 @@ fn non_zero_state_root() {
 #[test]
 fn a_header_of_an_unknown_version() {
     let (chain, honest) = chain_and_next();
-    for version in [0, 2, 255] {
+    for version in [0, 3, 255] {
         let mut bytes = honest.encode();
         bytes[4] = version;
         let Staging::Rejected(rejected) = chain.offer(&bytes) else {

@@ -32,7 +32,7 @@ fn claims(chain: &Chain, block: &Block) -> Vec<Claim> {
     let mut found = Vec::new();
     consensus::claims(
         chain.spec(),
-        &block.hash(),
+        block.header(),
         block.seal(),
         |key, message, signature| found.push((key, message.to_vec(), signature)),
     );
@@ -137,8 +137,9 @@ fn a_block_that_was_prepared_for_another_chain_is_not_ruled() {
 fn only_those_enter_the_clock_whom_the_consensus_knows() {
     for chain in chains() {
         for state in [None, Some(chain.state())] {
-            consensus::check_clock_entry(chain.spec(), state, "hub-0").unwrap();
-            let fault = consensus::check_clock_entry(chain.spec(), state, "mallory").unwrap_err();
+            consensus::check_clock_entry(chain.spec(), 1, state, "hub-0").unwrap();
+            let fault =
+                consensus::check_clock_entry(chain.spec(), 1, state, "mallory").unwrap_err();
             assert_eq!(fault.reason, Reason::VectorClock);
         }
     }

@@ -206,6 +206,8 @@ fn what_a_client_does_not_know_it_does_not_check() {
         hash: None,
         timestamp: None,
         clock: None,
+        weight: None,
+        transactions: None,
         history: None,
     };
     headers::check(spec, &blind, honest.header(), None).unwrap();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hubledger::codec::{self, Reader};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
+use hubledger::format::FormatVersion;
 use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader, Scheme, Seal, Transaction,
     VectorClock, Witness,
@@ -14,8 +15,8 @@ use hubledger::original::Original;
 use hubledger::proof::Proof;
 use hubledger::signature::{PublicKey, Signature};
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, ProofOfAuthority,
-    Rules, SpecFields,
+    Authority, ChainSpec, Consensus, Finality, Identity, Import, InitialAccount, Limits, Nonces,
+    Parameter, Predecessor, ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use hubledger::state::State;
 use proptest::collection::{btree_map, vec};
@@ -206,24 +207,38 @@ fn seal() -> impl Strategy<Value = Seal> {
     ]
 }
 
+/// A version, with what only the headers of version 2 have: members root, weight and transactions of the chain.
+fn of_version_2() -> impl Strategy<Value = (FormatVersion, Digest, u128, u64)> {
+    let weight = prop_oneof![Just(u128::MAX), any::<u128>()];
+    let second = (digest(), weight, number());
+    prop_oneof![
+        Just((FormatVersion::V1, Digest::ZERO, 0, 0)),
+        second.prop_map(|(members, weight, count)| (FormatVersion::V2, members, weight, count)),
+    ]
+}
+
 /// A header for a body of these transactions; its roots are whatever they are.
 fn header_for(transactions: &[Transaction]) -> impl Strategy<Value = Header> + use<> {
     let body: usize = transactions.iter().map(|one| one.bytes().len()).sum();
     let (count, size) = (transactions.len() as u32, body as u32);
     (
         (any::<[u8; 32]>(), number(), any::<[u8; 32]>()),
-        (digest(), digest(), digest()),
+        (digest(), digest(), digest(), of_version_2()),
         (clock(), number(), prop_oneof![Just(String::new()), name()]),
         (number(), number()),
     )
         .prop_map(move |(link, roots, made, work)| {
             let fields = HeaderFields {
+                version: roots.3.0,
                 chain: ChainId(link.0),
                 height: link.1,
                 previous_hash: BlockHash(link.2),
                 merkle_root: roots.0,
                 history_root: roots.1,
                 state_root: roots.2,
+                members_root: roots.3.1,
+                weight: roots.3.2,
+                transactions: roots.3.3,
                 transaction_count: count,
                 body_size: size,
                 vector_clock: made.0,
@@ -288,7 +303,75 @@ fn proof() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![of_transaction, of_extension]
 }
 
+fn terms() -> impl Strategy<Value = Terms> {
+    let bounded = || prop_oneof![Just(0), Just(i64::MAX as u64), 0..=i64::MAX as u64];
+    let finality = prop_oneof![
+        Just(Finality::Immediate),
+        (1..=u32::MAX).prop_map(Finality::Depth)
+    ];
+    let all = Parameter::ALL;
+    (
+        prop_oneof![Just(Nonces::Growing), Just(Nonces::Consecutive)],
+        (bounded(), any::<u32>(), bounded()),
+        finality,
+        prop::sample::subsequence(all, 0..=all.len()),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(nonces, numbers, finality, changeable, payload_json)| Terms {
+                nonces,
+                stake_min: numbers.0,
+                root_interval: numbers.1,
+                block_time_us: numbers.2,
+                finality,
+                changeable: changeable.into_iter().collect(),
+                payload_json,
+            },
+        )
+}
+
+/// A specification of either version, or one that goes on from such a one.
 fn spec() -> impl Strategy<Value = ChainSpec> {
+    let next = (first_spec(), spec_fields(), terms(), digest(), digest());
+    let next = next.prop_map(|(before, fields, terms, head, state_root)| {
+        let predecessor = Predecessor {
+            height: before.first_height() - 1 + u64::from(head.0[0]) % 9,
+            head: BlockHash(head.0),
+            state_root,
+            specification: before,
+        };
+        of_version_2_with(fields, terms, Some(predecessor))
+    });
+    prop_oneof![first_spec(), next]
+}
+
+/// A specification of either version that goes on from no other.
+fn first_spec() -> impl Strategy<Value = ChainSpec> {
+    let parts = (spec_fields(), prop::option::of(terms()));
+    parts.prop_map(|(fields, terms)| match terms {
+        Some(terms) => of_version_2_with(fields, terms, None),
+        None => ChainSpec::new(fields).unwrap(),
+    })
+}
+
+fn of_version_2_with(
+    mut fields: SpecFields,
+    terms: Terms,
+    predecessor: Option<Predecessor>,
+) -> ChainSpec {
+    fields.version = FormatVersion::V2;
+    fields.terms = terms;
+    if let Some(before) = &predecessor {
+        fields.genesis_time = before.specification.genesis_time;
+        fields.accounts = BTreeMap::new();
+        fields.import = None;
+    }
+    fields.predecessor = predecessor;
+    ChainSpec::new(fields).unwrap()
+}
+
+/// The fields of a specification of version 1.
+fn spec_fields() -> impl Strategy<Value = SpecFields> {
     let limit = |most: u32| prop_oneof![Just(1), Just(most), 1..=most];
     let limits = (
         limit(u32::MAX),
@@ -336,7 +419,8 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
                 let key = PublicKey::from_bytes(key);
                 Authority { name, key }
             });
-            let fields = SpecFields {
+            SpecFields {
+                version: FormatVersion::V1,
                 name,
                 genesis_time: numbers.0,
                 consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -359,6 +443,7 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
                     clock_drift_max_us: numbers.2,
                     clock_advance_max: numbers.3,
                 },
+                terms: Terms::default(),
                 accounts: accounts.collect::<BTreeMap<_, _>>(),
                 import: import.map(|(chain, blocks, head, record)| Import {
                     chain,
@@ -366,8 +451,8 @@ fn spec() -> impl Strategy<Value = ChainSpec> {
                     head,
                     record,
                 }),
-            };
-            ChainSpec::new(fields).unwrap()
+                predecessor: None,
+            }
         },
     )
 }

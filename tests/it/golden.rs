@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use hubledger::digest::sha256;
+use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::{Block, Draft, Kind, Operation, Seal, Transaction, VectorClock};
 use hubledger::rules::produce::produce;
@@ -11,37 +12,38 @@ use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, ProofOfAuthority, Rules,
-    SpecFields,
+    SpecFields, Terms,
 };
 use hubledger::state::State;
 
 /// `bytes` of the notation: a length and the bytes.
-fn b(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn b(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat()
 }
 
-fn u32(number: u32) -> Vec<u8> {
+pub(crate) fn u32(number: u32) -> Vec<u8> {
     number.to_le_bytes().to_vec()
 }
 
-fn u64(number: u64) -> Vec<u8> {
+pub(crate) fn u64(number: u64) -> Vec<u8> {
     number.to_le_bytes().to_vec()
 }
 
-fn hash(parts: &[&[u8]]) -> String {
+pub(crate) fn hash(parts: &[&[u8]]) -> String {
     hex::encode(sha256(parts))
 }
 
-fn key(number: u8) -> KeyPair {
+pub(crate) fn key(number: u8) -> KeyPair {
     KeyPair::from_seed(&[number; 32])
 }
 
-fn spec() -> ChainSpec {
+pub(crate) fn spec() -> ChainSpec {
     let authority = |name: &str, number| Authority {
         name: name.to_owned(),
         key: key(number).public_key(),
     };
     ChainSpec::new(SpecFields {
+        version: FormatVersion::V1,
         name: "golden".to_owned(),
         genesis_time: 1_700_000_000_000_000,
         consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -64,6 +66,7 @@ fn spec() -> ChainSpec {
             clock_drift_max_us: 8,
             clock_advance_max: 9,
         },
+        terms: Terms::default(),
         accounts: BTreeMap::from([
             (
                 "b".to_owned(),
@@ -81,6 +84,7 @@ fn spec() -> ChainSpec {
             ),
         ]),
         import: None,
+        predecessor: None,
     })
     .unwrap()
 }

@@ -7,6 +7,8 @@ use super::check::{Problem, Step, check_count, check_name, useless_key};
 use super::toml::{ConsensusToml, Kind};
 use super::{SPEC_ENTRIES_MAX, SpecFields};
 use crate::format::codec::{self, DecodeError, Reader};
+use crate::format::digest::Digest;
+use crate::format::merkle;
 use crate::format::signature::PublicKey;
 
 /// The field of the TOML text in which they are listed.
@@ -14,6 +16,9 @@ const AUTHORITIES: &str = "consensus.authorities";
 
 /// The shortest encoding of an authority: a length, a name of one byte and a key.
 const AUTHORITY_BYTES_MIN: usize = 37;
+
+/// What an authority weighs among the others: no more than any other.
+const MEMBER_WEIGHT: u64 = 1;
 
 /// Only the listed authorities seal, each under its own name and with its own key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,19 @@ impl ProofOfAuthority {
     pub(super) fn bound(&self, index: usize) -> Option<(&str, PublicKey)> {
         let authority = self.authorities.get(index)?;
         Some((&authority.name, authority.key))
+    }
+
+    /// Every authority is a member, of the same weight.
+    pub(super) fn members_root(&self) -> Digest {
+        let leaf = |authority: &Authority| {
+            let name = authority.name.as_bytes();
+            // Names are within the format's limits, so the length fits.
+            let length = (name.len() as u32).to_le_bytes();
+            let key = authority.key.as_bytes();
+            merkle::leaf_hash(&[&length, name, key, &MEMBER_WEIGHT.to_le_bytes()])
+        };
+        let leaves: Vec<Digest> = self.authorities.iter().map(leaf).collect();
+        merkle::root(&leaves)
     }
 
     /// That the list is within the format's limits, names and keys are unique, and somebody can seal after the record with

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::{Identity, Import, Limits, SPEC_ENTRIES_MAX, SpecFields};
 use crate::clock::TIME_US_MAX;
+use crate::format::FormatVersion;
 use crate::format::codec::{FieldError, NAME_BYTES_MAX};
 use crate::format::model::{BODY_BYTES_MAX, CLOCK_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
 use crate::format::signature::{PublicKey, check_key};
@@ -79,6 +80,7 @@ pub(super) fn check(fields: &SpecFields) -> Result<(), Problem> {
     let steps = " steps of a vector clock";
     check_number("rules.clock_advance_max", rules.clock_advance_max, steps)?;
     check_limits(&fields.limits)?;
+    check_version(fields)?;
     let names = fields.limits.name_bytes_max as usize;
     fields.consensus.check(names, fields.import.is_some())?;
     check_accounts(fields, names)?;
@@ -97,7 +99,20 @@ pub(super) fn check(fields: &SpecFields) -> Result<(), Problem> {
     fields.import.as_ref().map_or(Ok(()), check_import)
 }
 
-fn check_number(field: &'static str, value: u64, unit: &str) -> Result<(), Problem> {
+/// What only version 2 has, and what it goes on from.
+fn check_version(fields: &SpecFields) -> Result<(), Problem> {
+    if fields.version == FormatVersion::V1 {
+        let beyond = fields.terms.first_beyond_version_1();
+        let beyond = beyond.or(fields.predecessor.as_ref().map(|_| "predecessor"));
+        let problem = "a specification has this in format 2 only; add the line: format = 2";
+        return beyond.map_or(Ok(()), |field| Err(Problem::new(field, problem)));
+    }
+    fields.terms.check()?;
+    let predecessor = fields.predecessor.as_ref();
+    predecessor.map_or(Ok(()), |before| before.check(fields))
+}
+
+pub(super) fn check_number(field: &'static str, value: u64, unit: &str) -> Result<(), Problem> {
     if value > NUMBER_MAX {
         let problem = format!("{value}{unit}, at most {NUMBER_MAX} (2^63 - 1) are allowed");
         return Err(Problem::new(field, problem));
@@ -339,5 +354,7 @@ fn fee_that_nobody_can_pay(fields: &SpecFields) -> Option<Problem> {
         );
         Problem::new("rules.fee_min", problem).beside("rules.balances")
     };
-    (fields.rules.balances && fee > largest).then(problem)
+    // A chain that goes on from another has the balances of that one's state, which no specification tells.
+    let is_known = fields.predecessor.is_none();
+    (fields.rules.balances && is_known && fee > largest).then(problem)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, Rules, SPEC_ENTRIES_MAX,
-    SpecFields,
+    ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, PREDECESSORS_MAX, Predecessor,
+    Rules, SPEC_ENTRIES_MAX, SpecFields, Terms,
 };
+use crate::format::FormatVersion;
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
 use crate::format::signature::PublicKey;
@@ -13,35 +14,44 @@ use crate::format::signature::PublicKey;
 /// The longest encoding of a specification, in bytes.
 pub const SPEC_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-const VERSION: u8 = 1;
-
 pub(super) fn encode(fields: &SpecFields) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let mut out = vec![fields.version.number()];
     codec::put_bytes(&mut out, fields.name.as_bytes());
     codec::put_u64(&mut out, fields.genesis_time);
     fields.consensus.encode(&mut out);
     encode_limits(&fields.limits, &mut out);
     encode_rules(&fields.rules, &mut out);
-    codec::put_count(&mut out, fields.accounts.len());
-    for (name, account) in &fields.accounts {
-        codec::put_bytes(&mut out, name.as_bytes());
+    let has_terms = fields.version >= FormatVersion::V2;
+    if has_terms {
+        fields.terms.encode(&mut out);
+    }
+    encode_accounts(&fields.accounts, &mut out);
+    out.push(fields.import.is_some().into());
+    if let Some(import) = &fields.import {
+        codec::put_bytes(&mut out, import.chain.as_bytes());
+        codec::put_u64(&mut out, import.blocks);
+        out.extend_from_slice(&import.head.0);
+        out.extend_from_slice(&import.record.0);
+    }
+    if has_terms {
+        out.push(fields.predecessor.is_some().into());
+        if let Some(predecessor) = &fields.predecessor {
+            predecessor.encode(&mut out);
+        }
+    }
+    out
+}
+
+fn encode_accounts(accounts: &BTreeMap<String, InitialAccount>, out: &mut Vec<u8>) {
+    codec::put_count(out, accounts.len());
+    for (name, account) in accounts {
+        codec::put_bytes(out, name.as_bytes());
         out.push(account.key.is_some().into());
         if let Some(key) = account.key {
             out.extend_from_slice(key.as_bytes());
         }
-        codec::put_u64(&mut out, account.balance);
+        codec::put_u64(out, account.balance);
     }
-    match &fields.import {
-        None => out.push(0),
-        Some(import) => {
-            out.push(1);
-            codec::put_bytes(&mut out, import.chain.as_bytes());
-            codec::put_u64(&mut out, import.blocks);
-            out.extend_from_slice(&import.head.0);
-            out.extend_from_slice(&import.record.0);
-        }
-    }
-    out
 }
 
 fn encode_limits(limits: &Limits, out: &mut Vec<u8>) {
@@ -81,8 +91,13 @@ impl ChainSpec {
     /// # Errors
     /// Anything but the canonical encoding of a valid specification.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_within(bytes, PREDECESSORS_MAX)
+    }
+
+    /// The same of one that goes on from at most so many others, one behind the other.
+    pub(super) fn decode_within(bytes: &[u8], predecessors: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let fields = decode(&mut reader)?;
+        let fields = decode(&mut reader, predecessors)?;
         let end = reader.clone();
         reader.finish("specification")?;
         Self::new(fields).map_err(|error| {
@@ -95,13 +110,11 @@ impl ChainSpec {
     }
 }
 
-fn decode(reader: &mut Reader<'_>) -> Result<SpecFields, DecodeError> {
-    let start = reader.clone();
-    let version = reader.u8("version")?;
-    if version != VERSION {
-        return Err(start.error("version", DecodeProblem::Version(version.into())));
-    }
+fn decode(reader: &mut Reader<'_>, predecessors: usize) -> Result<SpecFields, DecodeError> {
+    let version = reader.version()?;
+    let has_terms = version >= FormatVersion::V2;
     Ok(SpecFields {
+        version,
         name: reader.name("name")?.to_owned(),
         genesis_time: reader.u64("genesis_time")?,
         consensus: Consensus::decode(reader)?,
@@ -114,8 +127,16 @@ fn decode(reader: &mut Reader<'_>) -> Result<SpecFields, DecodeError> {
             witnesses_max: reader.u8("witnesses_max")?,
         },
         rules: decode_rules(reader)?,
+        terms: match has_terms {
+            true => Terms::decode(reader)?,
+            false => Terms::default(),
+        },
         accounts: decode_accounts(reader)?,
         import: decode_import(reader)?,
+        predecessor: match has_terms && reader.flag("predecessor")? {
+            true => Some(Predecessor::decode(reader, predecessors.checked_sub(1))?),
+            false => None,
+        },
     })
 }
 

@@ -10,12 +10,15 @@
 mod authority;
 mod check;
 mod encoding;
+mod predecessor;
+mod terms;
 mod toml;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::format::FormatVersion;
 use crate::format::codec::{DecodeError, DecodeProblem, FieldError, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::format::merkle;
@@ -25,10 +28,18 @@ use crate::format::signature::PublicKey;
 pub use self::authority::{Authority, ProofOfAuthority};
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
+pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};
+pub use self::terms::{Finality, Nonces, Parameter, Terms};
 pub use self::toml::SpecFileError;
 use self::toml::{ConsensusToml, Kind};
 
-const HASH_TAG: &[u8] = b"hubledger/chain/v1";
+/// What stands before the specification in the hash.
+const fn hash_tag(version: FormatVersion) -> &'static [u8] {
+    match version {
+        FormatVersion::V1 => b"hubledger/chain/v1",
+        FormatVersion::V2 => b"hubledger/chain/v2",
+    }
+}
 
 /// The most authorities, and the most initial balances, that a specification can list.
 pub const SPEC_ENTRIES_MAX: usize = 100_000;
@@ -36,6 +47,8 @@ pub const SPEC_ENTRIES_MAX: usize = 100_000;
 /// The fields of a chain specification, as plain data: what a [`ChainSpec`] is built from and derefs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecFields {
+    /// The version of the format, of the specification and of its blocks' headers.
+    pub version: FormatVersion,
     /// Name of the chain, for people and in records of the source; the [`ChainId`] is what binds.
     pub name: String,
     /// Timestamp of genesis in microseconds since the Unix epoch; at most
@@ -47,10 +60,14 @@ pub struct SpecFields {
     pub limits: Limits,
     /// What transactions must obey.
     pub rules: Rules,
+    /// What version 2 adds; [`Terms::default`] in version 1.
+    pub terms: Terms,
     /// Accounts that exist from genesis on, by name.
     pub accounts: BTreeMap<String, InitialAccount>,
     /// The chain of another system whose record this chain begins with.
     pub import: Option<Import>,
+    /// The chain that this one goes on from; none in version 1.
+    pub predecessor: Option<Predecessor>,
 }
 
 impl SpecFields {
@@ -87,6 +104,13 @@ impl Consensus {
     /// have such a name and another key, and no transaction can pin one.
     pub fn bound(&self) -> impl Iterator<Item = (&str, PublicKey)> {
         (0..).map_while(|index| self.bound_at(index))
+    }
+
+    /// RFC 9162 root over the members: the hashes of name, key and weight, in turn order.
+    fn members_root(&self) -> Digest {
+        match self {
+            Self::ProofOfAuthority(parameters) => parameters.members_root(),
+        }
     }
 
     /// The bound name at an index in that order.
@@ -269,6 +293,8 @@ pub struct ChainSpec {
     by_name: Arc<[u32]>,
     bytes: Arc<[u8]>,
     id: ChainId,
+    /// Computed when it is asked for first: it takes two hashes for each member, and no chain of version 1 asks.
+    members_root: Arc<OnceLock<Digest>>,
 }
 
 impl ChainSpec {
@@ -291,12 +317,13 @@ impl ChainSpec {
             );
             return Err(Problem::new("specification", problem));
         }
-        let id = ChainId(sha256(&[HASH_TAG, &bytes]));
+        let id = ChainId(sha256(&[hash_tag(fields.version), &bytes]));
         Ok(Self {
             by_name: indexes_by_name(&fields.consensus),
             fields: Arc::new(fields),
             bytes,
             id,
+            members_root: Arc::default(),
         })
     }
 
@@ -306,7 +333,7 @@ impl ChainSpec {
         &self.bytes
     }
 
-    /// `SHA-256("hubledger/chain/v1" ‖ specification)`.
+    /// `SHA-256("hubledger/chain/v1" ‖ specification)`, with the number of its version.
     #[must_use]
     pub const fn id(&self) -> ChainId {
         self.id
@@ -320,16 +347,36 @@ impl ChainSpec {
         Some(self.by_name[found] as usize)
     }
 
-    /// Block 0, which follows from the specification alone.
+    /// The RFC 9162 root over the members that the specification lists. The leaf data of each are
+    /// `bytes(name) ‖ key ‖ weight u64`. O(members) when it is asked for first.
+    #[must_use]
+    pub fn members_root(&self) -> Digest {
+        *self
+            .members_root
+            .get_or_init(|| self.consensus.members_root())
+    }
+
+    /// Block 0, which follows from the specification alone: that of the chain that this one goes on from, where there is one.
     #[must_use]
     pub fn genesis(&self) -> Block {
+        self.at(0).own_genesis()
+    }
+
+    fn own_genesis(&self) -> Block {
         let header = Header::new(HeaderFields {
+            version: self.version,
             chain: self.id,
             height: 0,
             previous_hash: BlockHash::ZERO,
             merkle_root: merkle::empty_root(),
             history_root: merkle::empty_root(),
             state_root: Digest::ZERO,
+            members_root: match self.version {
+                FormatVersion::V1 => Digest::ZERO,
+                FormatVersion::V2 => self.members_root(),
+            },
+            weight: 0,
+            transactions: 0,
             transaction_count: 0,
             body_size: 0,
             vector_clock: VectorClock::empty(),
@@ -345,22 +392,26 @@ impl ChainSpec {
     /// Whether the block at `height` is part of the imported record.
     #[must_use]
     pub fn is_imported(&self, height: u64) -> bool {
-        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
-        (1..=blocks).contains(&height)
+        let import = self.at(height).import.as_ref();
+        import.is_some_and(|import| (1..=import.blocks).contains(&height))
     }
 
     /// How many blocks of the imported record a chain that ends at `height` still lacks. Until there are none, nothing vouches
     /// for those that it has: the evidence is in the last one.
     #[must_use]
     pub fn record_missing(&self, height: u64) -> u64 {
-        let blocks = self.import.as_ref().map_or(0, |import| import.blocks);
-        blocks.saturating_sub(height)
+        let import = self.at(0).import.as_ref();
+        import.map_or(0, |import| import.blocks.saturating_sub(height))
     }
 
     /// The longest encoding of a block that this chain can accept, in bytes.
     #[must_use]
     pub fn block_bytes_max(&self) -> usize {
-        Block::encoded_bytes_max(self.limits.body_bytes_max as usize)
+        let own = Block::encoded_bytes_max(self.limits.body_bytes_max as usize);
+        let before = self.predecessor();
+        before.map_or(own, |before| {
+            own.max(before.specification.block_bytes_max())
+        })
     }
 }
 

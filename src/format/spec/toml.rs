@@ -1,7 +1,7 @@
 //! Chain specifications as people write them: TOML files in which every unknown field is an error, and so is every
 //! contradiction, for what is written begins a chain. Errors name the place in the text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,17 @@ use hubledger_storage::opening::open_regular_or_given;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Problem, Step, contradictions};
-use super::{Authority, ChainSpec, Consensus, Import, InitialAccount, Limits, Rules, SpecFields};
+use super::predecessor::PredecessorToml;
+use super::terms::distinct;
+use super::{
+    Authority, ChainSpec, Consensus, Finality, Import, InitialAccount, Limits, Nonces, Parameter,
+    Rules, SpecFields, Terms,
+};
+use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
+
+/// Every block commits to the state, unless the text says otherwise.
+const ROOT_INTERVAL: u32 = 1;
 
 /// The longest specification file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -50,8 +59,29 @@ pub enum SpecFileError {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SpecToml {
+    /// The version of the format. A text without it is of version 1, so that the ids of older texts stay.
+    #[serde(default, skip_serializing_if = "is_version_1")]
+    format: FormatVersion,
     name: String,
     genesis_time: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonces: Option<Nonces>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stake_min: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root_interval: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    block_time_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    finality: Option<Finality>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "distinct"
+    )]
+    changeable: Option<BTreeSet<Parameter>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload_json: Option<bool>,
     consensus: ConsensusToml,
     #[serde(default)]
     limits: Limits,
@@ -61,6 +91,14 @@ struct SpecToml {
     accounts: BTreeMap<String, InitialAccount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     import: Option<Import>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predecessor: Option<PredecessorToml>,
+}
+
+// By reference, as serde asks it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_version_1(version: &FormatVersion) -> bool {
+    *version == FormatVersion::V1
 }
 
 /// The table `consensus`, with the fields of every kind. Not an enum with its kind as a tag: that would be read in two
@@ -154,14 +192,25 @@ impl ChainSpec {
 /// In the form of the TOML text: the same fields in the same order, with every default written out.
 impl Serialize for SpecFields {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A text of version 1 has none of these, and nothing is lost: they are what they always were.
+        let terms = (self.version >= FormatVersion::V2).then_some(&self.terms);
         let spec = SpecToml {
+            format: self.version,
             name: self.name.clone(),
             genesis_time: self.genesis_time,
+            nonces: terms.map(|terms| terms.nonces),
+            stake_min: terms.map(|terms| terms.stake_min),
+            root_interval: terms.map(|terms| terms.root_interval),
+            block_time_us: terms.map(|terms| terms.block_time_us),
+            finality: terms.map(|terms| terms.finality),
+            changeable: terms.map(|terms| terms.changeable.clone()),
+            payload_json: terms.map(|terms| terms.payload_json),
             consensus: self.consensus.to_toml(),
             limits: self.limits.clone(),
             rules: self.rules.clone(),
             accounts: self.accounts.clone(),
             import: self.import.clone(),
+            predecessor: self.predecessor.as_ref().map(PredecessorToml::of),
         };
         spec.serialize(serializer)
     }
@@ -169,8 +218,9 @@ impl Serialize for SpecFields {
 
 fn parse(text: &str) -> Result<SpecFields, String> {
     let spec: Result<SpecToml, _> = ::toml::from_str(text);
-    spec.map(SpecFields::from)
-        .map_err(|error| one_line(text, &error))
+    let spec = spec.map_err(|error| one_line(text, &error))?;
+    spec.fields()
+        .map_err(|problem| placed(problem, text).to_string())
 }
 
 /// What is wrong and where, without the picture of the place that [`::toml`] draws over several lines.
@@ -273,16 +323,36 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-impl From<SpecToml> for SpecFields {
-    fn from(spec: SpecToml) -> Self {
-        Self {
-            name: spec.name,
-            genesis_time: spec.genesis_time,
-            consensus: Consensus::from_toml(spec.consensus),
-            limits: spec.limits,
-            rules: spec.rules,
-            accounts: spec.accounts,
-            import: spec.import,
-        }
+impl SpecToml {
+    /// The fields, of which those that the text leaves out have the version's own values.
+    fn fields(self) -> Result<SpecFields, Problem> {
+        let plain = Terms {
+            root_interval: match self.format {
+                FormatVersion::V1 => 0,
+                FormatVersion::V2 => ROOT_INTERVAL,
+            },
+            ..Terms::default()
+        };
+        let terms = Terms {
+            nonces: self.nonces.unwrap_or(plain.nonces),
+            stake_min: self.stake_min.unwrap_or(plain.stake_min),
+            root_interval: self.root_interval.unwrap_or(plain.root_interval),
+            block_time_us: self.block_time_us.unwrap_or(plain.block_time_us),
+            finality: self.finality.unwrap_or(plain.finality),
+            changeable: self.changeable.unwrap_or(plain.changeable),
+            payload_json: self.payload_json.unwrap_or(plain.payload_json),
+        };
+        Ok(SpecFields {
+            version: self.format,
+            name: self.name,
+            genesis_time: self.genesis_time,
+            consensus: Consensus::from_toml(self.consensus),
+            limits: self.limits,
+            rules: self.rules,
+            terms,
+            accounts: self.accounts,
+            import: self.import,
+            predecessor: self.predecessor.map(PredecessorToml::read).transpose()?,
+        })
     }
 }

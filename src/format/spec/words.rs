@@ -3,8 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Consensus, Identity, Limits, ProofOfAuthority, Rules, SpecFields};
+use super::{
+    Consensus, Finality, Identity, Limits, Nonces, Parameter, Predecessor, ProofOfAuthority, Rules,
+    SpecFields, Terms,
+};
 use crate::clock::TIME_US_MAX;
+use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 
 /// A genesis before this moment of 2001 is more likely in seconds or milliseconds than meant.
@@ -19,7 +23,15 @@ impl SpecFields {
     /// Every field, by its path in TOML, with a sentence that says what it means for the chain. O(accounts).
     #[must_use]
     pub fn in_words(&self) -> Vec<(&'static str, String)> {
-        let mut words = vec![
+        let mut words = Vec::new();
+        if self.version >= FormatVersion::V2 {
+            let text = format!(
+                "The chain is written down in version {} of the format.",
+                self.version
+            );
+            words.push(("format", text));
+        }
+        words.extend([
             (
                 "name",
                 format!(
@@ -34,8 +46,11 @@ impl SpecFields {
                     time(self.genesis_time)
                 ),
             ),
-            ("consensus", consensus(&self.consensus)),
-        ];
+        ]);
+        if self.version >= FormatVersion::V2 {
+            words.extend(terms(&self.terms));
+        }
+        words.push(("consensus", consensus(&self.consensus)));
         words.extend(limits(&self.limits));
         words.extend(rules(&self.rules));
         words.push(("accounts", accounts(self)));
@@ -46,6 +61,7 @@ impl SpecFields {
             );
             words.push(("import", text));
         }
+        words.extend(self.predecessor.as_ref().map(predecessor));
         words
     }
 
@@ -91,6 +107,75 @@ fn count(number: u64, one: &str, many: &str) -> String {
         1 => format!("1 {one}"),
         number => format!("{number} {many}"),
     }
+}
+
+fn terms(terms: &Terms) -> [(&'static str, String); 7] {
+    let nonces = match terms.nonces {
+        Nonces::Growing => "Each of a sender's nonces is above the last one.",
+        Nonces::Consecutive => "Each of a sender's nonces is one more than the last one.",
+    };
+    let stake = terms.stake_min;
+    let roots = match terms.root_interval {
+        0 => "No block commits to the state.".to_owned(),
+        1 => "Every block commits to the state after it.".to_owned(),
+        interval => format!(
+            "Every block whose height is divisible by {interval} commits to the state after it."
+        ),
+    };
+    let pace = match terms.block_time_us {
+        0 => "Blocks are made when they are asked for.".to_owned(),
+        us => format!("A block is made every {}.", duration(us)),
+    };
+    let finality = match terms.finality {
+        Finality::Immediate => "A block is final at once.".to_owned(),
+        Finality::Depth(depth) => {
+            let blocks = count(depth.into(), "block comes", "blocks come");
+            format!("A block is final once {blocks} after it.")
+        }
+    };
+    let words: Vec<_> = terms.changeable.iter().map(|one| one.word()).collect();
+    let changeable = match words.len() {
+        0 => "The chain can't change its own parameters.".to_owned(),
+        all if all == Parameter::ALL.len() => {
+            "The chain can change every one of its parameters.".to_owned()
+        }
+        _ => format!(
+            "The chain can change of its parameters: {}.",
+            words.join(", ")
+        ),
+    };
+    let payloads = match terms.payload_json {
+        true => "A payload that has a meaning may be written as JSON.",
+        false => "A payload has a meaning in its binary form only.",
+    };
+    [
+        ("nonces", nonces.to_owned()),
+        (
+            "stake_min",
+            format!("Whoever has a stake in the consensus has at least {stake}."),
+        ),
+        ("root_interval", roots),
+        ("block_time_us", pace),
+        ("finality", finality),
+        ("changeable", changeable),
+        ("payload_json", payloads.to_owned()),
+    ]
+}
+
+fn predecessor(predecessor: &Predecessor) -> (&'static str, String) {
+    let Predecessor {
+        specification,
+        height,
+        head,
+        ..
+    } = predecessor;
+    let text = format!(
+        "The chain goes on from the chain {} ({:?}), behind its block {height} with the hash {head}; blocks up to there are \
+         under that specification.",
+        specification.id(),
+        specification.name
+    );
+    ("predecessor", text)
 }
 
 fn consensus(consensus: &Consensus) -> String {
@@ -206,6 +291,9 @@ fn accounts(fields: &SpecFields) -> String {
     // Within the format's limits the sum fits.
     let balances = fields.accounts.values().map(|account| account.balance);
     let total = balances.fold(0, u64::saturating_add);
+    if fields.predecessor.is_some() {
+        return "The accounts are those of the chain that this one goes on from.".to_owned();
+    }
     match (fields.accounts.len() as u64, fields.rules.balances) {
         (0, _) => "No account exists from genesis on.".to_owned(),
         (listed, false) => {
@@ -263,6 +351,9 @@ fn warn_of_fees(fields: &SpecFields) -> Warning {
         let problem =
             format!("a fee of {fee} is asked for, but rules.balances is off and nobody pays it");
         return Some(("rules.fee_min", problem));
+    }
+    if fields.predecessor.is_some() {
+        return None;
     }
     let nobody_holds = fields.accounts.values().all(|account| account.balance == 0);
     let problem = "balances are kept, but no account holds anything: nothing can ever be moved";

@@ -410,6 +410,8 @@ impl<'a> Walk<'a> {
             hash: self.last,
             timestamp: before.map(|before| before.timestamp),
             clock: before.map(|before| &before.vector_clock),
+            weight: before.and_then(|before| before.chain_weight()),
+            transactions: before.and_then(|before| before.chain_transactions()),
             history: self.history.as_ref(),
         };
         headers::check(spec, &parent, header, None)

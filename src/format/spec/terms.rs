@@ -1,0 +1,233 @@
+//! What a specification says since version 2: how nonces are counted, when a block commits to the state, when blocks are made
+//! and final, and what of all this the chain itself may change. Their encoding and their words.
+
+use std::collections::BTreeSet;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::check::{Problem, check_number};
+use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
+
+/// The terms of a chain. A specification of version 1 has those of [`Terms::default`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// How a sender's nonces follow each other.
+    pub nonces: Nonces,
+    /// The smallest stake that somebody may have in the consensus.
+    pub stake_min: u64,
+    /// Every block whose height this divides names the state root; 0: none does.
+    pub root_interval: u32,
+    /// The time between two blocks, in microseconds; 0: blocks are made when asked for.
+    pub block_time_us: u64,
+    /// When a block is final.
+    pub finality: Finality,
+    /// What the chain may change while it runs.
+    pub changeable: BTreeSet<Parameter>,
+    /// Whether the JSON form of a payload counts where a payload has a meaning.
+    pub payload_json: bool,
+}
+
+/// How a sender's nonces follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nonces {
+    /// Each is above the last one. A lost transaction can't hold up those behind it.
+    #[default]
+    Growing,
+    /// Each is one more than the last one. Nothing can be left out.
+    Consecutive,
+}
+
+/// When a block is final, where the consensus doesn't decide that itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Finality {
+    /// At once.
+    #[default]
+    Immediate,
+    /// Once this many blocks come after it; at least 1.
+    Depth(u32),
+}
+
+macro_rules! parameters {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $word:literal;)+) => {
+        /// A parameter that a chain may be allowed to change while it runs. In the order of their numbers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Parameter {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Parameter {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The number that stands for it in the encoding.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self {
+                    $(Self::$variant => $number,)+
+                }
+            }
+
+            /// The word that stands for it in the TOML text.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+parameters! {
+    /// [`Terms::block_time_us`].
+    BlockTimeUs = 1, "block_time_us";
+    /// [`Limits::transactions_max`](super::Limits::transactions_max).
+    TransactionsMax = 2, "transactions_max";
+    /// [`Limits::body_bytes_max`](super::Limits::body_bytes_max).
+    BodyBytesMax = 3, "body_bytes_max";
+    /// [`Limits::payload_bytes_max`](super::Limits::payload_bytes_max).
+    PayloadBytesMax = 4, "payload_bytes_max";
+    /// [`Limits::name_bytes_max`](super::Limits::name_bytes_max).
+    NameBytesMax = 5, "name_bytes_max";
+    /// [`Limits::clock_entries_max`](super::Limits::clock_entries_max).
+    ClockEntriesMax = 6, "clock_entries_max";
+    /// [`Limits::witnesses_max`](super::Limits::witnesses_max).
+    WitnessesMax = 7, "witnesses_max";
+    /// [`Rules::fee_min`](super::Rules::fee_min).
+    FeeMin = 8, "fee_min";
+    /// [`Rules::clock_drift_max_us`](super::Rules::clock_drift_max_us).
+    ClockDriftMaxUs = 9, "clock_drift_max_us";
+    /// [`Rules::clock_advance_max`](super::Rules::clock_advance_max).
+    ClockAdvanceMax = 10, "clock_advance_max";
+    /// [`Rules::witnesses_min`](super::Rules::witnesses_min).
+    WitnessesMin = 11, "witnesses_min";
+    /// [`Terms::stake_min`].
+    StakeMin = 12, "stake_min";
+    /// Who takes part in the consensus.
+    Members = 13, "members";
+}
+
+impl Serialize for Parameter {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let found = Self::ALL.iter().find(|one| one.word() == word);
+        found.copied().ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|one| one.word()).collect();
+            let known = words.join(", ");
+            D::Error::custom(format!(
+                "{word:?} is no parameter that a chain may change; these are: {known}"
+            ))
+        })
+    }
+}
+
+/// Reads a list of parameters in any order, none of them twice.
+pub(super) fn distinct<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeSet<Parameter>>, D::Error> {
+    let mut found = BTreeSet::new();
+    for parameter in Vec::<Parameter>::deserialize(deserializer)? {
+        if !found.insert(parameter) {
+            let word = parameter.word();
+            return Err(D::Error::custom(format!("{word:?} is listed twice")));
+        }
+    }
+    Ok(Some(found))
+}
+
+impl Terms {
+    /// That every field is within the limits of the format.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        check_number("stake_min", self.stake_min, "")?;
+        check_number("block_time_us", self.block_time_us, " µs")?;
+        if self.finality == Finality::Depth(0) {
+            let problem = "a depth of 0 blocks is \"immediate\", a depth is at least 1";
+            return Err(Problem::new("finality", problem));
+        }
+        Ok(())
+    }
+
+    /// The first field that isn't what a specification of version 1 has.
+    pub(super) fn first_beyond_version_1(&self) -> Option<&'static str> {
+        let plain = Self::default();
+        let fields = [
+            ("nonces", self.nonces == plain.nonces),
+            ("stake_min", self.stake_min == plain.stake_min),
+            ("root_interval", self.root_interval == plain.root_interval),
+            ("block_time_us", self.block_time_us == plain.block_time_us),
+            ("finality", self.finality == plain.finality),
+            ("changeable", self.changeable == plain.changeable),
+            ("payload_json", self.payload_json == plain.payload_json),
+        ];
+        let found = fields.into_iter().find(|(_, is_plain)| !is_plain);
+        found.map(|(field, _)| field)
+    }
+
+    /// Appends the canonical encoding.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(match self.nonces {
+            Nonces::Growing => 0,
+            Nonces::Consecutive => 1,
+        });
+        codec::put_u64(out, self.stake_min);
+        codec::put_u32(out, self.root_interval);
+        codec::put_u64(out, self.block_time_us);
+        match self.finality {
+            Finality::Immediate => out.push(0),
+            Finality::Depth(blocks) => {
+                out.push(1);
+                codec::put_u32(out, blocks);
+            }
+        }
+        codec::put_count(out, self.changeable.len());
+        out.extend(self.changeable.iter().map(|parameter| parameter.number()));
+        out.push(self.payload_json.into());
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            nonces: match reader.flag("nonces")? {
+                false => Nonces::Growing,
+                true => Nonces::Consecutive,
+            },
+            stake_min: reader.u64("stake_min")?,
+            root_interval: reader.u32("root_interval")?,
+            block_time_us: reader.u64("block_time_us")?,
+            finality: match reader.flag("finality")? {
+                false => Finality::Immediate,
+                true => Finality::Depth(reader.u32("finality")?),
+            },
+            changeable: decode_changeable(reader)?,
+            payload_json: reader.flag("payload_json")?,
+        })
+    }
+}
+
+fn decode_changeable(reader: &mut Reader<'_>) -> Result<BTreeSet<Parameter>, DecodeError> {
+    const FIELD: &str = "changeable";
+    let count = reader.count(FIELD, Parameter::ALL.len(), 1)?;
+    let mut found = BTreeSet::new();
+    for _ in 0..count {
+        let start = reader.clone();
+        let number = reader.u8(FIELD)?;
+        let parameter = Parameter::ALL.iter().find(|one| one.number() == number);
+        let Some(&parameter) = parameter else {
+            return Err(start.error(FIELD, DecodeProblem::Tag(number)));
+        };
+        if found.last().is_some_and(|last| *last >= parameter) {
+            return Err(start.error(FIELD, DecodeProblem::Order));
+        }
+        found.insert(parameter);
+    }
+    Ok(found)
+}
