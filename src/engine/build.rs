@@ -158,11 +158,12 @@ impl Engine {
             signatures.merge(found);
         }
         // The state comes last, so that the verdict is about the chain as it is now.
-        let validator = self.validator(state_request::copy(shared, &permit)?);
+        let mut validator = self.validator(state_request::copy(shared, &permit)?);
         let now_us = shared.clock.now_us();
-        let verdict = validator
-            .rule(&prepared, Depth::Full { now_us })
-            .settle(signatures);
+        let mut ruling = validator.rule(&prepared, Depth::Full { now_us });
+        let mut journal = validator.state().journal();
+        validator.apply_unsettled(&mut ruling, &mut journal);
+        let verdict = ruling.settle(signatures);
         if verdict.is_ok() {
             shared.verified.insert(prepared.leaves().iter().copied());
         }

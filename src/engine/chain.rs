@@ -203,10 +203,10 @@ impl Chain {
                 _ => Judged::Held(block.height()),
             });
         }
-        let ruling = self.validator.rule(prepared, Depth::Full { now_us });
+        let mut ruling = self.validator.rule(prepared, Depth::Full { now_us });
+        // Signatures may still be unchecked: rules don't wait for them, and the journal takes the block back if one is bad.
+        self.validator.apply_unsettled(&mut ruling, journal);
         if ruling.is_sound() {
-            // Signatures may still be unchecked: rules don't wait for them, and the journal takes the block back if one is bad.
-            self.validator.apply_unsettled(&ruling, journal);
             self.recent.push_back(block.hash());
         }
         Ok(Judged::Ruled(ruling))

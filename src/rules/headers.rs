@@ -119,11 +119,13 @@ pub(super) fn check_block(
     in_order(spec, &parent, header, now_us, Some((state, prepared)))
 }
 
-/// Whether the block at `height` names the root over the state after it.
+/// Whether the block at `height` names the root over the state after it. Genesis doesn't, whose state the specification
+/// tells, nor do blocks of an imported record, which are made without a state.
 #[must_use]
 pub fn state_root_due(spec: &ChainSpec, height: u64) -> bool {
-    let interval = u64::from(spec.at(height).terms.root_interval);
-    interval > 0 && height.is_multiple_of(interval)
+    let spec = spec.at(height);
+    let interval = u64::from(spec.terms.root_interval);
+    height > 0 && interval > 0 && height.is_multiple_of(interval) && !spec.is_imported(height)
 }
 
 /// Checks the state root of a header that has to name one, given the root over the state `after` its block. Asked when

@@ -9,7 +9,8 @@
 //!    root, weight, timestamp, vector clock;
 //! 2. the seal, its signature last;
 //! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty
-//!    transaction is reported, by the first rule that it breaks.
+//!    transaction is reported, by the first rule that it breaks;
+//! 4. the root over the state after the block, where one is due.
 //!
 //! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
 //! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
@@ -106,7 +107,13 @@ impl Validator {
     /// The first rule that the block breaks, in the order given in the [module's](self) description.
     pub fn check(&self, block: &Block, depth: Depth) -> Result<ValidBlock, Rejected> {
         let prepared = Prepared::new(&self.spec, block.clone());
-        let ruling = self.rule(&prepared, depth);
+        let mut ruling = self.rule(&prepared, depth);
+        if let Ok(changes) = &ruling.outcome
+            && headers::state_root_due(&self.spec, block.height())
+        {
+            let after = self.state.root_after(block.header().version, changes);
+            ruling.compare_state_root(&self.spec, after);
+        }
         let is_decided = matches!(ruling.fault_at(), Some(FaultAt::Header | FaultAt::Seal));
         // A fault of header or seal is reported before any signature, so that such a block costs no check of signatures.
         if depth == Depth::Replay || is_decided {
@@ -117,7 +124,8 @@ impl Validator {
         ruling.settle(claims.verify_block(&self.verifier))
     }
 
-    /// Judges the next block by every rule but those about signatures. Changes nothing. O(transactions).
+    /// Judges the next block by every rule but those about signatures and the root over the state after it, which
+    /// [`Validator::apply_unsettled`] compares. Changes nothing. O(transactions).
     ///
     /// # Panics
     /// If `prepared` was prepared for another chain: its seal was judged by that chain's consensus.
@@ -172,15 +180,28 @@ impl Validator {
         self.state.apply(valid.block.header(), &valid.changes);
     }
 
-    /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back.
-    /// Nothing happens if a rule is broken.
+    /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back. If its header names
+    /// another root than that over the state after it, the ruling takes that up, and the state stays. Nothing happens if a rule
+    /// is broken.
     ///
     /// # Panics
     /// As [`Validator::apply`].
-    pub fn apply_unsettled(&mut self, ruling: &Ruling, journal: &mut Journal) {
-        if let Ok(changes) = &ruling.outcome {
-            self.state.note(changes, journal);
-            self.state.apply(ruling.block.header(), changes);
+    pub fn apply_unsettled(&mut self, ruling: &mut Ruling, journal: &mut Journal) {
+        let Ok(changes) = &ruling.outcome else { return };
+        let header = ruling.block.header();
+        if !headers::state_root_due(&self.spec, header.height) {
+            self.state.note(header.version, changes, journal);
+            self.state.apply(header, changes);
+            return;
+        }
+        let mut own = self.state.journal();
+        self.state.note(header.version, changes, &mut own);
+        self.state.apply(header, changes);
+        let after = self.state.root();
+        ruling.compare_state_root(&self.spec, after);
+        match ruling.outcome {
+            Ok(_) => journal.append(own),
+            Err(_) => self.state.rewind(own),
         }
     }
 

@@ -9,7 +9,9 @@ use crate::format::merkle;
 use crate::format::model::{Block, Header, HeaderFields, Seal, Transaction};
 use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
-use crate::state::State;
+use crate::rules::headers::state_root_due;
+use crate::rules::{Accounts, At};
+use crate::state::{Changes, State};
 
 /// Seals the block after `state` with `transactions`, as the `producer` that holds `key`. The timestamp is
 /// `now_us`, or one microsecond after the block before if that is later. Whether the block is valid is for the
@@ -93,7 +95,32 @@ pub(crate) fn next_header(
     };
     let before = Sums::of_state(state);
     commit_to_chain(spec, Some(state), before, &mut fields)?;
+    if state_root_due(spec, height) {
+        // What the transactions change doesn't depend on the root, so it can be worked out before the header is whole.
+        let changes = changes(spec, state, &fields, transactions);
+        let after = state.root_after(fields.version, &changes);
+        fields.state_root = after.unwrap_or_default();
+    }
     Header::new(fields)
+}
+
+/// What the block changes in the state: nothing of transactions that break a rule, by which no block with them is valid.
+fn changes(
+    spec: &ChainSpec,
+    state: &State,
+    header: &HeaderFields,
+    transactions: &[Transaction],
+) -> Changes {
+    let mut accounts = Accounts::new(spec, state, At::header(header));
+    for (index, transaction) in transactions.iter().enumerate() {
+        if accounts.check(transaction, &transactions[..index]).is_err() {
+            break;
+        }
+    }
+    Changes {
+        accounts: accounts.into_changes(),
+        ..Changes::default()
+    }
 }
 
 /// What a header of version 2 sums up over the whole chain.

@@ -1,7 +1,7 @@
 //! A block on its way to validity: [`Prepared`] from its bytes alone, [`Ruling`] by every rule but signatures,
 //! [`ValidBlock`] when those are settled too. The three types are the hand-offs; there is no other way from bytes to a store.
 
-use super::SignatureFindings;
+use super::{SignatureFindings, headers};
 use crate::consensus;
 use crate::format::digest::{ChainId, Digest};
 use crate::format::merkle;
@@ -19,6 +19,8 @@ pub enum FaultAt {
     Seal,
     /// The transaction at this index.
     Transaction(u32),
+    /// The root over the state that the block leads to: told only of a block that has no other fault.
+    StateRoot,
 }
 
 /// A decoded block with what follows from its bytes and the specification alone: the hashes of its body, and what is wrong
@@ -97,6 +99,14 @@ impl Ruling {
         self.outcome.is_ok()
     }
 
+    /// Takes up what the header's state root is against that over the state after the block; `None` where a chain has none.
+    pub(super) fn compare_state_root(&mut self, spec: &ChainSpec, after: Option<Digest>) {
+        let Some(after) = after else { return };
+        if let Err(fault) = headers::check_state_root(spec, self.block.header(), &after) {
+            self.outcome = Err((FaultAt::StateRoot, fault));
+        }
+    }
+
     /// Where the broken rule is: signatures from there on don't matter any more.
     pub(super) fn fault_at(&self) -> Option<FaultAt> {
         self.outcome.as_ref().err().map(|(at, _)| *at)
@@ -120,7 +130,7 @@ impl Ruling {
         };
         let transaction = match at {
             FaultAt::Transaction(index) => Some(index),
-            FaultAt::Header | FaultAt::Seal => None,
+            FaultAt::Header | FaultAt::Seal | FaultAt::StateRoot => None,
         };
         Err(Rejected {
             height: self.block.height(),

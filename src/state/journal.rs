@@ -1,12 +1,28 @@
 //! How to go back to an earlier state, without a copy of it: the tip, and what the accounts were that changed since.
 
+use std::collections::HashMap;
+
+use super::rows::Rows;
 use super::{Account, Changes, ConsensusChanges, State, Tip};
+use crate::format::FormatVersion;
 
 /// How to go back to an earlier state: what the accounts changed since then were before.
 #[derive(Debug)]
 pub struct Journal {
     tip: Tip,
     accounts: Vec<(Box<str>, Option<Account>)>,
+    /// The accounts as they were, where they moved from a table into a tree since then.
+    table: Option<Rows>,
+}
+
+impl Journal {
+    /// Adds what a journal noted that began where this one ends.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.accounts.extend(later.accounts);
+        if self.table.is_none() {
+            self.table = later.table;
+        }
+    }
 }
 
 impl State {
@@ -16,13 +32,18 @@ impl State {
         Journal {
             tip: self.tip.clone(),
             accounts: Vec::new(),
+            table: None,
         }
     }
 
-    /// Notes what the accounts are before `changes`.
-    pub(crate) fn note(&self, changes: &Changes, journal: &mut Journal) {
+    /// Notes what the accounts are before a block of this version with these changes.
+    pub(crate) fn note(&self, version: FormatVersion, changes: &Changes, journal: &mut Journal) {
+        if version >= FormatVersion::V2 && self.accounts.tree().is_none() {
+            // Once in the life of a chain; a copy shares what it is of.
+            journal.table = Some(self.accounts.clone());
+        }
         let before = changes.accounts.iter();
-        let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name).copied()));
+        let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name)));
         journal.accounts.extend(before);
         // A variant that changes something notes here what that was before, and `rewind` puts it back.
         match changes.consensus {
@@ -33,12 +54,14 @@ impl State {
     /// Goes back to where `journal` began. O(changes since then).
     pub(crate) fn rewind(&mut self, journal: Journal) {
         self.tip = journal.tip;
-        // Backwards, so that a name that changed twice ends as it was first.
-        for (name, account) in journal.accounts.into_iter().rev() {
-            match account {
-                Some(account) => self.accounts.insert(&name, account),
-                None => self.accounts.remove(&name),
-            }
+        // Of a name that changed several times, what it was first. Before the table is put back, none had changed but in it.
+        let mut first = HashMap::with_capacity(journal.accounts.len());
+        for (name, account) in &journal.accounts {
+            first.entry(&**name).or_insert(*account);
         }
+        if let Some(table) = journal.table {
+            self.accounts = table;
+        }
+        self.accounts.change(first.into_iter());
     }
 }

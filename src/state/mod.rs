@@ -5,8 +5,8 @@ mod accounts;
 mod identities;
 mod journal;
 mod snapshot;
-mod table;
 mod rows;
+mod table;
 mod tree;
 
 pub(crate) use self::accounts::Changes;
@@ -15,22 +15,24 @@ pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 pub(crate) use self::rows::TABLE_ACCOUNTS;
-pub use self::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
+use self::rows::Rows;
 use self::table::AccountTable;
+pub use self::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
+use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};
 use crate::format::model::{Header, VectorClock};
 use crate::format::spec::{ChainSpec, Identity};
 
 /// Everything about the blocks so far that decides about the next one. Memory: O(log blocks) and about 100 bytes
-/// a name that ever sent or received.
+/// a name that ever sent or received; in version 2, 200.
 ///
-/// A clone costs microseconds, whatever the number of names: it shares them, until either changes some (see `table`).
+/// A clone costs microseconds, whatever the number of names: it shares them, until either changes some (see `table` and `tree`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pub(crate) chain: ChainId,
     tip: Tip,
-    accounts: AccountTable,
+    accounts: Rows,
 }
 
 /// The part of the state that is not about names.
@@ -65,27 +67,29 @@ impl State {
                 history,
                 source: String::new(),
             },
-            accounts: AccountTable::default(),
+            accounts: Rows::for_version(spec.at(0).version),
         };
         // A chain that goes on from another began with that one's accounts.
         let spec = spec.at(0);
-        for (name, initial) in &spec.accounts {
-            let keys = initial.key.map(|key| keys_digest(&[key]));
+        let initial = spec.accounts.iter().map(|(name, initial)| {
             let account = Account {
                 nonce: 0,
                 balance: initial.balance,
-                keys,
+                keys: initial.key.map(|key| keys_digest(&[key])),
             };
-            state.accounts.insert(name, account);
-        }
+            (name.as_str(), Some(account))
+        });
+        state.accounts.change(initial);
         if spec.rules.identity == Identity::Pinned {
-            for (name, key) in spec.consensus.bound() {
+            let bound = spec.consensus.bound().map(|(name, key)| {
                 let account = Account {
                     keys: Some(keys_digest(&[key])),
                     ..state.account(name)
                 };
-                state.accounts.insert(name, account);
-            }
+                (name, Some(account))
+            });
+            let bound: Vec<_> = bound.collect();
+            state.accounts.change(bound.into_iter());
         }
         state
     }
@@ -147,7 +151,7 @@ impl State {
     /// What is known about `name`; the default for a name never seen.
     #[must_use]
     pub fn account(&self, name: &str) -> Account {
-        self.accounts.get(name).copied().unwrap_or_default()
+        self.accounts.get(name).unwrap_or_default()
     }
 
     /// Number of names known.
@@ -185,8 +189,39 @@ impl State {
         match changes.consensus {
             ConsensusChanges::None => {}
         }
-        for (name, account) in &changes.accounts {
-            self.accounts.insert(name, *account);
+        self.move_rows(header.version);
+        let accounts = changes.accounts.iter();
+        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
+        self.accounts.change(accounts);
+    }
+
+    /// Where a chain of version 1 goes on in version 2, its accounts move into the tree.
+    fn move_rows(&mut self, version: FormatVersion) {
+        if version >= FormatVersion::V2 && self.accounts.tree().is_none() {
+            self.accounts = std::mem::take(&mut self.accounts).into_tree();
         }
+    }
+
+    /// The root over the rows of the state (`FORMAT.md`, "State"); `None` in version 1, which has none. As many hashes as there
+    /// are nodes above what changed since it was last asked for.
+    pub fn root(&mut self) -> Option<Digest> {
+        self.accounts.root()
+    }
+
+    /// The root over the state after a block of this version with these changes. O(names) where a chain of version 1 goes on
+    /// in version 2.
+    pub(crate) fn root_after(&self, version: FormatVersion, changes: &Changes) -> Option<Digest> {
+        let mut after = self.clone();
+        after.move_rows(version);
+        let accounts = changes.accounts.iter();
+        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
+        after.accounts.change(accounts);
+        after.accounts.root()
+    }
+
+    /// The tree over the rows; `None` in version 1.
+    #[must_use]
+    pub const fn tree(&self) -> Option<&StateTree> {
+        self.accounts.tree()
     }
 }

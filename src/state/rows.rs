@@ -3,7 +3,8 @@
 use super::Account;
 use super::table::AccountTable;
 use super::tree::{Put, StateTree};
-use crate::format::codec::{DecodeError, DecodeProblem, Reader};
+use crate::format::FormatVersion;
+use crate::format::codec::{DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
 use crate::format::digest::Digest;
 
 /// The number of the table of accounts: of each its name, and [`Account::encode`].
@@ -18,7 +19,21 @@ pub(super) enum Rows {
     Tree(StateTree),
 }
 
+impl Default for Rows {
+    fn default() -> Self {
+        Self::Table(AccountTable::default())
+    }
+}
+
 impl Rows {
+    /// None yet, of a chain of this version.
+    pub(super) fn for_version(version: FormatVersion) -> Self {
+        match version {
+            FormatVersion::V1 => Self::default(),
+            FormatVersion::V2 => Self::Tree(StateTree::default()),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Table(table) => table.len(),
@@ -152,5 +167,20 @@ impl Account {
             return Err(Reader::new(bytes).error(FIELD, DecodeProblem::Value("nothing is known")));
         }
         Ok(account)
+    }
+}
+
+/// Checks a row that comes from outside: that its table is known, and its key and value are of that table.
+pub(super) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
+    if table != TABLE_ACCOUNTS {
+        return Err(DecodeProblem::Tag(table));
+    }
+    let name = std::str::from_utf8(key).unwrap_or_default();
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(DecodeProblem::Value("not a name"));
+    }
+    match Account::decode(value) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.problem),
     }
 }

@@ -1,13 +1,19 @@
 //! The state as bytes (`FORMAT.md`, "Validator state"): canonical, with a checksum.
 
+use super::rows::Rows;
 use super::table::AccountTable;
+use super::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
 use super::{Account, State, Tip};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::format::merkle::Frontier;
 use crate::format::model::VectorClock;
+use crate::format::sparse;
 
-const MAGIC: &[u8; 8] = b"HLSTATE1";
+/// Accounts in a table.
+const MAGIC_TABLE: &[u8; 8] = b"HLSTATE1";
+/// Rows of the tree, and the weight of the chain.
+const MAGIC_TREE: &[u8; 8] = b"HLSTATE2";
 
 /// Two digests in hexadecimal.
 const SOURCE_BYTES_MAX: usize = 128;
@@ -17,29 +23,27 @@ impl State {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + 64 * self.accounts.len());
-        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(match self.accounts {
+            Rows::Table(_) => MAGIC_TABLE,
+            Rows::Tree(_) => MAGIC_TREE,
+        });
         out.extend_from_slice(&self.chain.0);
         codec::put_u64(&mut out, self.tip.height);
         out.extend_from_slice(&self.tip.hash.0);
         codec::put_u64(&mut out, self.tip.timestamp);
         codec::put_u64(&mut out, self.tip.transactions);
+        if let Rows::Tree(_) = self.accounts {
+            codec::put_u128(&mut out, self.tip.weight);
+        }
         self.tip.clock.encode(&mut out);
         codec::put_u64(&mut out, self.tip.history.size());
         codec::put_count(&mut out, self.tip.history.peaks().len());
         for peak in self.tip.history.peaks() {
             out.extend_from_slice(&peak.0);
         }
-        let mut accounts: Vec<_> = self.accounts.iter().collect();
-        accounts.sort_unstable_by_key(|(name, _)| *name);
-        codec::put_count(&mut out, accounts.len());
-        for (name, account) in accounts {
-            codec::put_bytes(&mut out, name.as_bytes());
-            codec::put_u64(&mut out, account.nonce);
-            codec::put_u64(&mut out, account.balance);
-            out.push(account.keys.is_some().into());
-            if let Some(keys) = account.keys {
-                out.extend_from_slice(&keys.0);
-            }
+        match &self.accounts {
+            Rows::Table(table) => encode_table(table, &mut out),
+            Rows::Tree(tree) => encode_tree(tree, &mut out),
         }
         codec::put_bytes(&mut out, self.tip.source.as_bytes());
         // A snapshot takes the place of replayed blocks: a flipped bit in a balance would go unnoticed without it.
@@ -54,17 +58,27 @@ impl State {
     /// Anything but a canonical snapshot with the right checksum.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        if reader.take("magic", 8)? != MAGIC {
-            return Err(Reader::new(bytes).error("magic", DecodeProblem::Value("not a state")));
-        }
+        let is_tree = match reader.take("magic", 8)? {
+            magic if magic == MAGIC_TABLE => false,
+            magic if magic == MAGIC_TREE => true,
+            _ => return Err(Reader::new(bytes).error("magic", DecodeProblem::Value("not a state"))),
+        };
         let chain = ChainId(reader.array("chain")?);
         let height = reader.u64("height")?;
         let hash = BlockHash(reader.array("hash")?);
         let timestamp = reader.u64("timestamp")?;
         let transactions = reader.u64("transactions")?;
+        let weight = match is_tree {
+            true => reader.u128("weight")?,
+            // Every block of version 1 weighs 1.
+            false => height.into(),
+        };
         let clock = VectorClock::decode(&mut reader)?;
         let history = decode_history(&mut reader, height)?;
-        let accounts = decode_accounts(&mut reader)?;
+        let accounts = match is_tree {
+            true => Rows::Tree(decode_tree(&mut reader)?),
+            false => Rows::Table(decode_table(&mut reader)?),
+        };
         let source = reader.text("source", SOURCE_BYTES_MAX)?.to_owned();
         let end = reader.clone();
         if reader.array::<32>("checksum")? != sha256(&[&bytes[..end.position()]]) {
@@ -76,8 +90,7 @@ impl State {
             hash,
             timestamp,
             transactions,
-            // Every block of every consensus there is weighs 1: a kind of which that isn't true writes the weight down.
-            weight: height.into(),
+            weight,
             clock,
             history,
             source,
@@ -107,7 +120,62 @@ fn decode_history(reader: &mut Reader<'_>, height: u64) -> Result<Frontier, Deco
         .ok_or_else(|| start.error("history", DecodeProblem::Value("peaks don't fit the size")))
 }
 
-fn decode_accounts(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError> {
+fn encode_table(table: &AccountTable, out: &mut Vec<u8>) {
+    let mut accounts: Vec<_> = table.iter().collect();
+    accounts.sort_unstable_by_key(|(name, _)| *name);
+    codec::put_count(out, accounts.len());
+    for (name, account) in accounts {
+        codec::put_bytes(out, name.as_bytes());
+        out.extend_from_slice(account.encode().as_bytes());
+    }
+}
+
+fn encode_tree(tree: &StateTree, out: &mut Vec<u8>) {
+    codec::put_u64(out, tree.len() as u64);
+    for (table, key, value) in tree.rows() {
+        out.push(table);
+        codec::put_bytes(out, key);
+        codec::put_bytes(out, value);
+    }
+}
+
+/// Rows are put into the tree this many at a time.
+const ROWS_AT_ONCE: usize = 4096;
+
+fn decode_tree(reader: &mut Reader<'_>) -> Result<StateTree, DecodeError> {
+    const FIELD: &str = "rows";
+    let start = reader.clone();
+    let mut left = reader.u64(FIELD)?;
+    let (mut tree, mut last) = (StateTree::default(), None);
+    while left > 0 {
+        let mut rows = Vec::new();
+        while left > 0 && rows.len() < ROWS_AT_ONCE {
+            let start = reader.clone();
+            let table = reader.u8(FIELD)?;
+            let key = reader.bytes(FIELD, KEY_BYTES_MAX)?;
+            let value = reader.bytes(FIELD, VALUE_BYTES_MAX)?;
+            super::rows::check(table, key, value).map_err(|problem| start.error(FIELD, problem))?;
+            rows.push(Put {
+                table,
+                key,
+                value: Some(value),
+            });
+            left -= 1;
+        }
+        for row in &rows {
+            let place = sparse::place(row.table, row.key);
+            // Strictly ascending: one state has one byte string, and no key has two rows.
+            if last.is_some_and(|last| last >= place) {
+                return Err(start.error(FIELD, DecodeProblem::Order));
+            }
+            last = Some(place);
+        }
+        tree.change(&rows);
+    }
+    Ok(tree)
+}
+
+fn decode_table(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError> {
     const FIELD: &str = "accounts";
     let count = reader.count(FIELD, u32::MAX as usize, 22)?;
     let mut accounts = AccountTable::default();
