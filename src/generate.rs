@@ -36,6 +36,8 @@ pub struct Recipe {
     pub per_block: u32,
     /// Everything follows from it.
     pub seed: u64,
+    /// The version of the chain's format, where it has a specification of its own. In version 2 each block names a state root.
+    pub version: FormatVersion,
 }
 
 impl Default for Recipe {
@@ -46,6 +48,7 @@ impl Default for Recipe {
             payload_bytes: 200,
             per_block: 1000,
             seed: 0,
+            version: FormatVersion::V2,
         }
     }
 }
@@ -70,7 +73,7 @@ impl Generator {
         let seal_key = key(recipe.seed, "authority", 0);
         let limits = limits_for(&recipe)?;
         let spec = ChainSpec::new(SpecFields {
-            version: FormatVersion::V1,
+            version: recipe.version,
             name: format!("generated-{}", recipe.seed),
             genesis_time: GENESIS_TIME,
             consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
@@ -82,7 +85,10 @@ impl Generator {
             }),
             limits,
             rules: Rules::default(),
-            terms: Terms::default(),
+            terms: match recipe.version {
+                FormatVersion::V1 => Terms::default(),
+                FormatVersion::V2 => Terms::of_new_chains(),
+            },
             accounts: BTreeMap::new(),
             import: None,
             predecessor: None,

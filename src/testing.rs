@@ -183,7 +183,7 @@ impl Chain {
             specification: self.spec().clone(),
             height: self.state().height(),
             head: self.state().head(),
-            state_root: Digest::ZERO,
+            state_root: self.state().pinned_root(),
         });
         change(&mut fields);
         let mut chain = Self::of(ChainSpec::new(fields).unwrap());

@@ -163,6 +163,7 @@ fn in_order(
         merkle_root(prepared, header)?;
     }
     roots(spec, parent, header)?;
+    pinned_state(spec, state)?;
     members_root(spec, state, header)?;
     weight(spec, parent, header)?;
     timestamp(spec, parent, header, now_us)?;
@@ -298,6 +299,23 @@ fn roots(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result
         return fault(Reason::StateRoot, detail);
     }
     Ok(())
+}
+
+/// Where the specification takes over from another, it says itself what was known of names there. Each block of the chain would
+/// follow from another state than the specification's author had.
+fn pinned_state(spec: &ChainSpec, state: Option<&State>) -> Result<(), Fault> {
+    let (Some(pinned), Some(state)) = (spec.predecessor(), state) else {
+        return Ok(());
+    };
+    if pinned.height != state.height() {
+        return Ok(());
+    }
+    let (named, found) = (pinned.state_root, state.pinned_root());
+    if named == found {
+        return Ok(());
+    }
+    let detail = format!("the specification goes on from state {named}, this is {found}");
+    fault(Reason::StateRoot, detail)
 }
 
 /// Not checked where only the state could tell, and it isn't known.

@@ -26,6 +26,7 @@ mod transactions;
 use std::sync::Arc;
 
 use crate::consensus::{self, Weight};
+use crate::format::FormatVersion;
 use crate::format::model::Block;
 use crate::format::rejection::{Fault, Rejected};
 use crate::format::signature::Verifier;
@@ -61,7 +62,8 @@ impl Validator {
     /// A validator that stands after genesis.
     #[must_use]
     pub fn new(spec: ChainSpec) -> Self {
-        let state = State::genesis(&spec);
+        let mut state = State::genesis(&spec);
+        state.prepare_for(spec.at(1).version);
         Self {
             spec,
             state,
@@ -77,11 +79,14 @@ impl Validator {
         if state.chain() != spec.id() {
             return Err(Box::new(state));
         }
-        Ok(Self {
+        let mut resumed = Self {
             spec,
             state,
             verifier: Arc::default(),
-        })
+        };
+        let next = resumed.version_after(resumed.state.height());
+        resumed.state.prepare_for(next);
+        Ok(resumed)
     }
 
     /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.
@@ -111,7 +116,7 @@ impl Validator {
         if let Ok(changes) = &ruling.outcome
             && headers::state_root_due(&self.spec, block.height())
         {
-            let after = self.state.root_after(block.header().version, changes);
+            let after = self.state.root_after(changes);
             ruling.compare_state_root(&self.spec, after);
         }
         let is_decided = matches!(ruling.fault_at(), Some(FaultAt::Header | FaultAt::Seal));
@@ -177,7 +182,9 @@ impl Validator {
     /// # Panics
     /// If `valid` was checked against another state than this: blocks are applied in the order they were checked.
     pub fn apply(&mut self, valid: &ValidBlock) {
-        self.state.apply(valid.block.header(), &valid.changes);
+        let header = valid.block.header();
+        self.state.apply(header, &valid.changes);
+        self.state.prepare_for(self.version_after(header.height));
     }
 
     /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back. If its header names
@@ -188,21 +195,29 @@ impl Validator {
     /// As [`Validator::apply`].
     pub fn apply_unsettled(&mut self, ruling: &mut Ruling, journal: &mut Journal) {
         let Ok(changes) = &ruling.outcome else { return };
-        let header = ruling.block.header();
-        if !headers::state_root_due(&self.spec, header.height) {
-            self.state.note(header.version, changes, journal);
-            self.state.apply(header, changes);
-            return;
+        let header = ruling.block.header().clone();
+        let next = self.version_after(header.height);
+        let is_due = headers::state_root_due(&self.spec, header.height);
+        let mut own = is_due.then(|| self.state.journal());
+        self.state
+            .note(next, changes, own.as_mut().unwrap_or(journal));
+        self.state.apply(&header, changes);
+        if let Some(own) = own {
+            let after = self.state.root();
+            ruling.compare_state_root(&self.spec, after);
+            if ruling.is_sound() {
+                journal.append(own);
+            } else {
+                self.state.rewind(own);
+                return;
+            }
         }
-        let mut own = self.state.journal();
-        self.state.note(header.version, changes, &mut own);
-        self.state.apply(header, changes);
-        let after = self.state.root();
-        ruling.compare_state_root(&self.spec, after);
-        match ruling.outcome {
-            Ok(_) => journal.append(own),
-            Err(_) => self.state.rewind(own),
-        }
+        self.state.prepare_for(next);
+    }
+
+    /// The version of the block after the one at `height`.
+    fn version_after(&self, height: u64) -> FormatVersion {
+        self.spec.at(height.saturating_add(1)).version
     }
 
     /// Goes back to where the state was when `journal` began.

@@ -98,7 +98,7 @@ pub(crate) fn next_header(
     if state_root_due(spec, height) {
         // What the transactions change doesn't depend on the root, so it can be worked out before the header is whole.
         let changes = changes(spec, state, &fields, transactions);
-        let after = state.root_after(fields.version, &changes);
+        let after = state.root_after(&changes);
         fields.state_root = after.unwrap_or_default();
     }
     Header::new(fields)

@@ -36,9 +36,10 @@ impl State {
         }
     }
 
-    /// Notes what the accounts are before a block of this version with these changes.
-    pub(crate) fn note(&self, version: FormatVersion, changes: &Changes, journal: &mut Journal) {
-        if version >= FormatVersion::V2 && self.accounts.tree().is_none() {
+    /// Notes what the accounts are before `changes` of a block, and before they are where a `next` block of this version wants
+    /// them.
+    pub(crate) fn note(&self, next: FormatVersion, changes: &Changes, journal: &mut Journal) {
+        if journal.table.is_none() && self.is_before_move(next) {
             // Once in the life of a chain; a copy shares what it is of.
             journal.table = Some(self.accounts.clone());
         }
@@ -54,7 +55,7 @@ impl State {
     /// Goes back to where `journal` began. O(changes since then).
     pub(crate) fn rewind(&mut self, journal: Journal) {
         self.tip = journal.tip;
-        // Of a name that changed several times, what it was first. Before the table is put back, none had changed but in it.
+        // Of a name that changed several times, what it was first. A table that is put back may have changes in it, too.
         let mut first = HashMap::with_capacity(journal.accounts.len());
         for (name, account) in &journal.accounts {
             first.entry(&**name).or_insert(*account);

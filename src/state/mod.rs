@@ -14,14 +14,14 @@ pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
-pub(crate) use self::rows::TABLE_ACCOUNTS;
+pub use self::rows::TABLE_ACCOUNTS;
 use self::rows::Rows;
-use self::table::AccountTable;
 pub use self::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};
 use crate::format::model::{Header, VectorClock};
+use crate::format::sparse::EMPTY;
 use crate::format::spec::{ChainSpec, Identity};
 
 /// Everything about the blocks so far that decides about the next one. Memory: O(log blocks) and about 100 bytes
@@ -189,16 +189,22 @@ impl State {
         match changes.consensus {
             ConsensusChanges::None => {}
         }
-        self.move_rows(header.version);
         let accounts = changes.accounts.iter();
         let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
         self.accounts.change(accounts);
     }
 
-    /// Where a chain of version 1 goes on in version 2, its accounts move into the tree.
-    fn move_rows(&mut self, version: FormatVersion) {
-        if version >= FormatVersion::V2 && self.accounts.tree().is_none() {
+    /// Whether the accounts are elsewhere than a next block of this version wants them.
+    pub(crate) fn is_before_move(&self, next: FormatVersion) -> bool {
+        next >= FormatVersion::V2 && self.accounts.tree().is_none()
+    }
+
+    /// Where the next block of a chain of version 1 is one of version 2, its accounts move into the tree, once: O(names). Done
+    /// before that block comes, so that nobody's blocks can ask for it again and again.
+    pub(crate) fn prepare_for(&mut self, next: FormatVersion) {
+        if self.is_before_move(next) {
             self.accounts = std::mem::take(&mut self.accounts).into_tree();
+            self.accounts.root();
         }
     }
 
@@ -208,11 +214,17 @@ impl State {
         self.accounts.root()
     }
 
-    /// The root over the state after a block of this version with these changes. O(names) where a chain of version 1 goes on
-    /// in version 2.
-    pub(crate) fn root_after(&self, version: FormatVersion, changes: &Changes) -> Option<Digest> {
+    /// The root over what is known of names, as a chain of version 2 that goes on from here has to pin it. O(names) in version 1.
+    #[must_use]
+    pub fn pinned_root(&self) -> Digest {
+        let mut moved = self.clone();
+        moved.prepare_for(FormatVersion::V2);
+        moved.accounts.root().unwrap_or(EMPTY)
+    }
+
+    /// The root over the state after a block with these changes; `None` in version 1.
+    pub(crate) fn root_after(&self, changes: &Changes) -> Option<Digest> {
         let mut after = self.clone();
-        after.move_rows(version);
         let accounts = changes.accounts.iter();
         let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
         after.accounts.change(accounts);

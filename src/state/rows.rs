@@ -8,7 +8,7 @@ use crate::format::codec::{DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
 use crate::format::digest::Digest;
 
 /// The number of the table of accounts: of each its name, and [`Account::encode`].
-pub(crate) const TABLE_ACCOUNTS: u8 = 1;
+pub const TABLE_ACCOUNTS: u8 = 1;
 
 /// The accounts by name. A copy costs microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]

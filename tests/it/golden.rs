@@ -357,6 +357,7 @@ fn the_head_of_a_generated_chain() {
         payload_bytes: 5,
         per_block: 4,
         seed: 1,
+        version: FormatVersion::V1,
     };
     let mut generator = Generator::new(recipe).unwrap();
     let mut validator = Validator::new(generator.spec().clone());

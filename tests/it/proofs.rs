@@ -79,6 +79,7 @@ fn accepts(chain: &Chain, old: u64, proof: Proof) -> bool {
         Proof::Extension(proof) => proof
             .verify(&chain.blocks[old as usize].hash(), &head)
             .is_ok(),
+        Proof::State(proof) => proof.verify(&head).is_ok(),
     }
 }
 

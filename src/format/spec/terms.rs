@@ -28,6 +28,18 @@ pub struct Terms {
     pub payload_json: bool,
 }
 
+impl Terms {
+    /// Those of a new chain of version 2 unless somebody says otherwise: a state root in every block, so that whoever knows a
+    /// head can be shown what the chain knows.
+    #[must_use]
+    pub fn of_new_chains() -> Self {
+        Self {
+            root_interval: 1,
+            ..Self::default()
+        }
+    }
+}
+
 /// How a sender's nonces follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@
 
 use super::StateTree;
 use super::leaves::{Row, subtree_of};
-use super::page::{BITS, Branch, Page, Walk};
+use super::page::{Branch, Page, Walk};
 use crate::format::digest::Digest;
 use crate::format::sparse::{
     Part, Path, PathEnd, RangeProof, Region, Relation, Subtree, bit, value_hash,
