@@ -16,7 +16,9 @@ pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 pub use self::rows::TABLE_ACCOUNTS;
 use self::rows::Rows;
-pub use self::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
+pub use self::tree::{
+    KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX,
+};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};

@@ -2,6 +2,7 @@
 //!
 //!     row:  place [32]  leaf hash [32]  table u8  key length u16  value length u32  key  value
 
+use super::page::Mark;
 use crate::format::digest::Digest;
 use crate::format::sparse::{Subtree, bit};
 
@@ -11,10 +12,11 @@ pub(super) const ROWS_MAX: usize = 20;
 const HEAD_BYTES: usize = 32 + 32 + 1 + 2 + 4;
 
 /// Packed rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Leaves {
     count: usize,
     bytes: Vec<u8>,
+    pub(super) mark: Mark,
 }
 
 /// A row of them.
@@ -86,6 +88,35 @@ impl Leaves {
         self.count
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of memory, roughly.
+    pub(super) fn memory(&self) -> u64 {
+        (self.bytes.capacity() + size_of::<Self>() + 32) as u64
+    }
+
+    /// The rows that [`Leaves::bytes`] gave; `None` if they aren't rows in order.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut rest, mut count, mut last) = (bytes, 0, None);
+        while !rest.is_empty() {
+            let (row, behind) = Row::split(rest)?;
+            let place = row.place();
+            if last.is_some_and(|last| last >= place) {
+                return None;
+            }
+            last = Some(place);
+            count += 1;
+            rest = behind;
+        }
+        Some(Self {
+            count,
+            bytes: bytes.to_vec(),
+            mark: Mark::saved(),
+        })
+    }
+
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows { rest: &self.bytes }
     }
@@ -102,8 +133,8 @@ impl Leaves {
             .map(|row| HEAD_BYTES + row.key.len() + row.value.len())
             .sum();
         let mut merged = Self {
-            count: 0,
             bytes: Vec::with_capacity(self.bytes.len() + room),
+            ..Self::default()
         };
         let mut changes = changes.iter().peekable();
         for row in self.rows() {

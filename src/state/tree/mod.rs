@@ -8,12 +8,21 @@ mod leaves;
 mod page;
 mod plan;
 mod prove;
+mod store;
+mod walk;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
 
 use self::leaves::{Change, NewRow, Row};
-use self::page::Page;
+use self::page::{Page, Slot};
 use self::plan::Plan;
+use self::store::Pages;
+pub use self::store::{PageSource, StateFailure};
+use self::walk::Walk;
 use crate::format::digest::Digest;
 use crate::format::sparse::{self, EMPTY, Subtree};
 
@@ -47,32 +56,68 @@ pub struct Put<'a> {
 /// ```
 #[derive(Clone, Default)]
 pub struct StateTree {
-    page: Option<Page>,
+    top: Slot,
+    /// Rows in all.
+    count: usize,
     /// The whole as it was hashed last, unless something changed since.
     whole: Option<Subtree>,
+    pages: Pages,
 }
 
 impl StateTree {
+    /// A tree whose pages are read from `source` when they are needed: that of `count` rows and of this root, as it was when
+    /// its pages were taken.
+    #[must_use]
+    pub fn stored(source: Arc<dyn PageSource>, count: usize, root: Digest) -> Self {
+        let whole = match count {
+            0 => Subtree::Empty,
+            1 => Subtree::Leaf(root),
+            _ => Subtree::Node(root),
+        };
+        Self {
+            top: match count {
+                0 => Slot::default(),
+                _ => Slot::stored(),
+            },
+            count,
+            whole: Some(whole),
+            pages: Pages {
+                source: Some(source),
+                ..Pages::default()
+            },
+        }
+    }
+
+    /// What failed when a page was read, of this tree or a copy of it: what was read from them since is worth nothing.
+    #[must_use]
+    pub fn failure(&self) -> Option<&StateFailure> {
+        self.pages.failure()
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.page.as_ref().map_or(0, Page::count)
+        self.count
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.page.is_none()
+        self.count == 0
     }
 
-    /// The value of a key. One hash, and O(log rows).
+    fn page(&self) -> Option<&Page> {
+        self.top.get(&self.pages, &Digest::ZERO, 0)
+    }
+
+    /// The value of a key. One hash, and O(log rows); where pages are not in memory, at most one read a page on the way.
     #[must_use]
     pub fn get(&self, table: u8, key: &[u8]) -> Option<&[u8]> {
         self.at(&sparse::place(table, key)).map(|row| row.value())
     }
 
     fn at(&self, place: &Digest) -> Option<Row<'_>> {
-        self.page.as_ref()?.get(place)
+        self.page()?.get(&self.pages, place)
     }
 
     /// Puts and removes rows; of several for one key, the last counts. O(rows · log(rows in all)), three hashes each.
@@ -118,7 +163,10 @@ impl StateTree {
             }
         });
         let changes: Vec<Change<'_>> = changes.collect();
-        self.page = Page::change(self.page.take(), 0, &changes);
+        let page = self.top.take(&self.pages, &Digest::ZERO, 0);
+        let page = Page::change(page, 0, &changes, &self.pages);
+        self.count = page.as_ref().map_or(0, Page::count);
+        self.top = Slot::of(page);
         self.whole = None;
     }
 
@@ -127,7 +175,8 @@ impl StateTree {
         if let Some(whole) = self.whole {
             return whole.hash();
         }
-        let Some(page) = &mut self.page else {
+        // What changed is in memory.
+        let Some(page) = self.top.loaded_mut() else {
             return EMPTY;
         };
         let (mut plan, mut noted) = (Plan::default(), Vec::new());
@@ -140,9 +189,70 @@ impl StateTree {
     }
 
     /// All rows, in the order of their places: table, key, value.
-    #[must_use]
     pub fn rows(&self) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
-        page::Walk::over(self.page.as_ref()).map(|row| (row.table(), row.key(), row.value()))
+        let rows = Walk::from(&self.top, &self.pages, Digest::ZERO);
+        rows.map(|row| (row.table(), row.key(), row.value()))
+    }
+
+    /// The rows with places from `first` on, in that order: place, table, key, value.
+    pub fn rows_from(&self, first: &Digest) -> impl Iterator<Item = (Digest, u8, &[u8], &[u8])> {
+        let rows = Walk::from(&self.top, &self.pages, *first);
+        rows.map(|row| (row.place(), row.table(), row.key(), row.value()))
+    }
+
+    /// Bytes of pages that changed since they were last written down, roughly.
+    #[must_use]
+    pub fn unsaved_bytes(&self) -> u64 {
+        self.pages.shared.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of pages in memory, roughly; those that copies changed count, too.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.pages.shared.resident.load(Ordering::Relaxed)
+    }
+
+    /// The pages that changed since they were last written down, in ascending order of their keys; the root has been asked for since
+    /// the last change. O(what changed). Pages of which nothing is left by now may still be where they were written to:
+    /// no page leads to them.
+    #[must_use]
+    pub fn unsaved(&self) -> Vec<(Bytes, Bytes)> {
+        let mut found = Vec::new();
+        if let Some(page) = self.top.loaded() {
+            page.unsaved(&Digest::ZERO, 0, &mut |place, depth, page| {
+                found.push((Bytes::from(store::key(place, depth)), store::encode(page)));
+            });
+        }
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+
+    /// Notes that all pages of this copy, which [`StateTree::unsaved`] gave, are written down now. Every tree that shares them knows it
+    /// from now on.
+    pub fn saved(&self) {
+        if let Some(page) = self.top.loaded() {
+            page.save();
+        }
+    }
+
+    /// From now on reads pages from `source`, in which all that is [saved](StateTree::saved) has been written down, and gives up
+    /// pages of memory until at most `resident_max` bytes are left, as far as pages aren't changed, nor shared with a copy. Those that were
+    /// read or changed since the last time stay longest. O(pages looked at).
+    pub fn adopt(&mut self, source: Arc<dyn PageSource>, resident_max: u64) {
+        self.pages.source = Some(source);
+        let now = self.pages.now;
+        for is_all in [false, true] {
+            if self.resident_bytes() <= resident_max {
+                break;
+            }
+            if let Some(page) = self.top.loaded_mut() {
+                let freed = page.give_up(now, is_all);
+                let less = |bytes: u64| Some(bytes.saturating_sub(freed));
+                let resident = &self.pages.shared.resident;
+                let _ = resident.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+        }
+        self.pages.now = now.wrapping_add(1);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Pages of the tree: rows, or sixteen pages below. Copies share them, until one changes.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use super::leaves::{Change, Leaves, ROWS_MAX, Row, Rows};
+use super::leaves::{Change, Leaves, ROWS_MAX, Row};
 use super::plan::{Plan, Planned};
+use super::store::Pages;
 use crate::format::digest::Digest;
 use crate::format::sparse::{Subtree, bit};
 
@@ -14,6 +16,50 @@ const GATHERED_MAX: usize = ROWS_MAX / 2;
 /// Bits of a place that a branch decides.
 pub(super) const BITS: usize = 4;
 
+/// What is said of a page itself, by whoever has it: a page that is shared never changes in anything else.
+#[derive(Debug, Default)]
+pub(super) struct Mark {
+    /// Whether it is written down, with all that is below it.
+    is_saved: AtomicBool,
+    /// When it was last read or changed.
+    touched: AtomicU32,
+}
+
+impl Mark {
+    pub(super) fn saved() -> Self {
+        Self {
+            is_saved: AtomicBool::new(true),
+            touched: AtomicU32::new(0),
+        }
+    }
+
+    fn at(now: u32) -> Self {
+        Self {
+            is_saved: AtomicBool::new(false),
+            touched: AtomicU32::new(now),
+        }
+    }
+
+    pub(super) fn is_saved(&self) -> bool {
+        self.is_saved.load(Ordering::Acquire)
+    }
+
+    fn save(&self) {
+        self.is_saved.store(true, Ordering::Release);
+    }
+
+    fn touch(&self, now: u32) {
+        // Read first: pages that everybody reads would else go from one processor's cache to another's.
+        if self.touched.load(Ordering::Relaxed) != now {
+            self.touched.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn is_old(&self, now: u32) -> bool {
+        self.touched.load(Ordering::Relaxed) != now
+    }
+}
+
 /// Rows whose places begin with as many bits as the page is deep.
 #[derive(Debug, Clone)]
 pub(super) enum Page {
@@ -21,8 +67,15 @@ pub(super) enum Page {
     Branch(Arc<Branch>),
 }
 
-/// Sixteen pages, by the next four bits, and the nodes above them.
+/// Where a page is: in memory, only written down, or nowhere because it has no rows.
 #[derive(Debug, Clone, Default)]
+pub(super) struct Slot {
+    page: OnceLock<Page>,
+    is_stored: bool,
+}
+
+/// Sixteen pages, by the next four bits, and the nodes above them.
+#[derive(Debug, Default)]
 pub(super) struct Branch {
     /// Rows below.
     count: usize,
@@ -30,17 +83,96 @@ pub(super) struct Branch {
     stale: u16,
     /// A binary tree: subtree n is over 2n and 2n + 1, subtree 16 + n is page n. Number 0 is nothing, and 1 all of it.
     subtrees: [Subtree; 32],
-    pages: [Option<Page>; 16],
+    slots: [Slot; 16],
+    mark: Mark,
+}
+
+impl Clone for Branch {
+    /// One that is about to be changed, and so isn't saved.
+    fn clone(&self) -> Self {
+        Self {
+            count: self.count,
+            stale: self.stale,
+            subtrees: self.subtrees,
+            slots: self.slots.clone(),
+            mark: Mark::at(self.mark.touched.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// The four bits of a place behind `depth` others, which are a multiple of four.
-fn nibble(place: &Digest, depth: usize) -> usize {
+pub(super) fn nibble(place: &Digest, depth: usize) -> usize {
     let byte = place.0[depth / 8];
     usize::from(if depth.is_multiple_of(8) {
         byte >> 4
     } else {
         byte & 0xf
     })
+}
+
+/// The lowest place with another nibble at this depth than `place`, and nothing behind it.
+pub(super) fn with_nibble(place: &Digest, depth: usize, nibble: usize) -> Digest {
+    let mut first = Digest::ZERO;
+    first.0[..depth / 8].copy_from_slice(&place.0[..depth / 8]);
+    first.0[depth / 8] = if depth.is_multiple_of(8) {
+        (nibble as u8) << 4
+    } else {
+        place.0[depth / 8] & 0xf0 | nibble as u8
+    };
+    first
+}
+
+impl Slot {
+    pub(super) fn of(page: Option<Page>) -> Self {
+        let slot = Self::default();
+        if let Some(page) = page {
+            // Nobody else has it yet.
+            let _ = slot.page.set(page);
+        }
+        slot
+    }
+
+    pub(super) fn stored() -> Self {
+        Self {
+            is_stored: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn loaded(&self) -> Option<&Page> {
+        self.page.get()
+    }
+
+    pub(super) fn loaded_mut(&mut self) -> Option<&mut Page> {
+        self.page.get_mut()
+    }
+
+    /// Whether there are rows.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_stored || self.page.get().is_some()
+    }
+
+    /// The page, read if it has to be.
+    pub(super) fn get(&self, pages: &Pages, place: &Digest, depth: usize) -> Option<&Page> {
+        if let Some(page) = self.page.get() {
+            return Some(page);
+        }
+        if !self.is_stored {
+            return None;
+        }
+        let page = pages.load(place, depth)?;
+        Some(self.page.get_or_init(|| page))
+    }
+
+    /// Takes the page out, read if it has to be.
+    pub(super) fn take(&mut self, pages: &Pages, place: &Digest, depth: usize) -> Option<Page> {
+        let taken = match self.page.take() {
+            None if self.is_stored => pages.load(place, depth),
+            taken => taken,
+        };
+        self.is_stored = false;
+        taken
+    }
 }
 
 impl Page {
@@ -51,28 +183,69 @@ impl Page {
         }
     }
 
-    /// The row at a place. O(log rows).
-    pub(super) fn get(&self, place: &Digest) -> Option<Row<'_>> {
+    fn mark(&self) -> &Mark {
+        match self {
+            Self::Leaves(leaves) => &leaves.mark,
+            Self::Branch(branch) => &branch.mark,
+        }
+    }
+
+    pub(super) fn touch(&self, now: u32) {
+        self.mark().touch(now);
+    }
+
+    /// Bytes of memory of the page itself, roughly.
+    pub(super) fn memory(&self) -> u64 {
+        match self {
+            Self::Leaves(leaves) => leaves.memory(),
+            Self::Branch(_) => size_of::<Branch>() as u64 + 32,
+        }
+    }
+
+    /// The row at a place, in the page at `depth`. O(log rows).
+    pub(super) fn get(&self, pages: &Pages, place: &Digest) -> Option<Row<'_>> {
         let (mut page, mut depth) = (self, 0);
         loop {
             match page {
-                Self::Leaves(leaves) => return leaves.get(place),
-                Self::Branch(branch) => page = branch.pages[nibble(place, depth)].as_ref()?,
+                Self::Leaves(leaves) => {
+                    leaves.mark.touch(pages.now);
+                    return leaves.get(place);
+                }
+                Self::Branch(branch) => {
+                    let slot = &branch.slots[nibble(place, depth)];
+                    depth += BITS;
+                    page = slot.get(pages, place, depth)?;
+                }
             }
-            depth += BITS;
         }
     }
 
     /// The page at `depth` after changes, which are in strictly ascending order; `None` if no row is left.
-    pub(super) fn change(page: Option<Self>, depth: usize, changes: &[Change<'_>]) -> Option<Self> {
+    pub(super) fn change(
+        page: Option<Self>,
+        depth: usize,
+        changes: &[Change<'_>],
+        pages: &Pages,
+    ) -> Option<Self> {
         let changed = match page {
-            None => Self::of(Leaves::default().with(changes), depth),
-            Some(Self::Leaves(leaves)) => Self::of(leaves.with(changes), depth),
+            None => Self::of(Leaves::default().with(changes), depth, pages),
+            Some(Self::Leaves(leaves)) => {
+                pages.replaced(&Self::Leaves(Arc::clone(&leaves)));
+                Self::of(leaves.with(changes), depth, pages)
+            }
             Some(Self::Branch(mut branch)) => {
                 // Copied here if a copy of the tree still shares it, so that the copy stays as it was.
-                Arc::make_mut(&mut branch).change(depth, changes);
+                let own = Arc::make_mut(&mut branch);
+                if own.mark.is_saved() {
+                    pages.count_unsaved(size_of::<Branch>() as u64);
+                }
+                own.mark = Mark::at(pages.now);
+                own.change(depth, changes, pages);
                 match branch.count {
-                    0..=GATHERED_MAX => Self::Leaves(Arc::new(branch.gather())),
+                    0..=GATHERED_MAX => {
+                        let place = changes.first().map_or(Digest::ZERO, |change| change.place);
+                        Self::leaves(branch.gather(depth, &place, pages), pages)
+                    }
                     _ => Self::Branch(branch),
                 }
             }
@@ -80,20 +253,28 @@ impl Page {
         (changed.count() > 0).then_some(changed)
     }
 
+    fn leaves(leaves: Leaves, pages: &Pages) -> Self {
+        leaves.mark.touch(pages.now);
+        pages.count_new(leaves.memory());
+        Self::Leaves(Arc::new(leaves))
+    }
+
     /// A page of rows, split as often as they are too many.
-    fn of(leaves: Leaves, depth: usize) -> Self {
+    fn of(leaves: Leaves, depth: usize, pages: &Pages) -> Self {
         if leaves.len() <= ROWS_MAX {
-            return Self::Leaves(Arc::new(leaves));
+            return Self::leaves(leaves, pages);
         }
         let mut branch = Branch {
             count: leaves.len(),
             stale: u16::MAX,
+            mark: Mark::at(pages.now),
             ..Branch::default()
         };
         let parts = leaves.by_nibble(|place| nibble(place, depth));
-        for (slot, part) in branch.pages.iter_mut().zip(parts) {
-            *slot = (part.len() > 0).then(|| Self::of(part, depth + BITS));
+        for (slot, part) in branch.slots.iter_mut().zip(parts) {
+            *slot = Slot::of((part.len() > 0).then(|| Self::of(part, depth + BITS, pages)));
         }
+        pages.count_new(size_of::<Branch>() as u64);
         Self::Branch(Arc::new(branch))
     }
 
@@ -115,6 +296,101 @@ impl Page {
             let branch = Arc::make_mut(branch);
             branch.settle(1, plan, noted);
             branch.stale = 0;
+        }
+    }
+
+    /// Shows all pages that aren't saved, with their places and depths, those above first.
+    pub(super) fn unsaved(
+        &self,
+        place: &Digest,
+        depth: usize,
+        show: &mut impl FnMut(&Digest, usize, &Self),
+    ) {
+        if self.mark().is_saved() {
+            return;
+        }
+        show(place, depth, self);
+        if let Self::Branch(branch) = self {
+            for (number, slot) in branch.slots.iter().enumerate() {
+                if let Some(page) = slot.loaded() {
+                    let place = with_nibble(place, depth, number);
+                    page.unsaved(&place, depth + BITS, show);
+                }
+            }
+        }
+    }
+
+    /// Marks the page and all below it as saved.
+    pub(super) fn save(&self) {
+        if self.mark().is_saved() {
+            return;
+        }
+        if let Self::Branch(branch) = self {
+            let loaded = branch.slots.iter().filter_map(Slot::loaded);
+            loaded.for_each(Self::save);
+        }
+        self.mark().save();
+    }
+
+    /// Gives up what is saved below this page and wasn't touched since `now` began, or all that is saved if `is_all`; says how many bytes of memory
+    /// that were. The page itself stays.
+    pub(super) fn give_up(&mut self, now: u32, is_all: bool) -> u64 {
+        let Self::Branch(branch) = self else { return 0 };
+        let may_go = |page: &Self| page.mark().is_saved() && (is_all || page.mark().is_old(now));
+        // Looked at first: changing a branch that a copy shares copies it.
+        let is_worth = |slot: &Slot| match slot.loaded() {
+            Some(Self::Branch(_)) => true,
+            Some(page) => may_go(page),
+            None => false,
+        };
+        if !branch.slots.iter().any(is_worth) {
+            return 0;
+        }
+        let Some(branch) = Arc::get_mut(branch) else {
+            return 0;
+        };
+        let mut freed = 0;
+        for slot in &mut branch.slots {
+            let Some(page) = slot.page.get_mut() else {
+                continue;
+            };
+            freed += page.give_up(now, is_all);
+            let is_bare = match page {
+                Self::Leaves(_) => true,
+                Self::Branch(below) => below.slots.iter().all(|slot| slot.loaded().is_none()),
+            };
+            if is_bare && may_go(page) {
+                freed += page.memory();
+                *slot = Slot::stored();
+            }
+        }
+        freed
+    }
+}
+
+impl Pages {
+    /// Counts a page that came to be.
+    fn count_new(&self, bytes: u64) {
+        self.shared.resident.fetch_add(bytes, Ordering::Relaxed);
+        self.count_unsaved(bytes);
+    }
+
+    fn count_unsaved(&self, bytes: u64) {
+        self.shared.unsaved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a page that another one comes in place of.
+    fn replaced(&self, page: &Page) {
+        let bytes = page.memory();
+        let less = |count: u64| Some(count.saturating_sub(bytes));
+        let shared = &self.shared;
+        let _ = shared
+            .resident
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if !page.mark().is_saved() {
+            let _ = shared
+                .unsaved
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 }
@@ -142,15 +418,40 @@ const fn below(number: usize) -> u16 {
 }
 
 impl Branch {
-    fn change(&mut self, depth: usize, mut changes: &[Change<'_>]) {
+    /// One whose pages are all written down, with what is said of them.
+    pub(super) fn stored(count: usize, subtrees: &[Subtree; 16]) -> Self {
+        let mut all = [Subtree::Empty; 32];
+        all[16..].copy_from_slice(subtrees);
+        for number in (1..16).rev() {
+            all[number] = Subtree::over(all[2 * number], all[2 * number + 1]);
+        }
+        let slot = |number: usize| match subtrees[number] {
+            Subtree::Empty => Slot::default(),
+            _ => Slot::stored(),
+        };
+        Self {
+            count,
+            stale: 0,
+            subtrees: all,
+            slots: std::array::from_fn(slot),
+            mark: Mark::saved(),
+        }
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    fn change(&mut self, depth: usize, mut changes: &[Change<'_>], pages: &Pages) {
         while let Some(first) = changes.first() {
             let slot = nibble(&first.place, depth);
             let end = changes.partition_point(|change| nibble(&change.place, depth) <= slot);
             let (here, rest) = changes.split_at(end);
-            let page = self.pages[slot].take();
-            self.count -= page.as_ref().map_or(0, Page::count);
-            self.pages[slot] = Page::change(page, depth + BITS, here);
-            self.count += self.pages[slot].as_ref().map_or(0, Page::count);
+            let page = self.slots[slot].take(pages, &first.place, depth + BITS);
+            self.count = self.count.saturating_sub(page.as_ref().map_or(0, Page::count));
+            let page = Page::change(page, depth + BITS, here, pages);
+            self.count += page.as_ref().map_or(0, Page::count);
+            self.slots[slot] = Slot::of(page);
             self.stale |= 1 << slot;
             changes = rest;
         }
@@ -169,7 +470,8 @@ impl Branch {
         let at = noted.len();
         noted.push(Planned::Known(Subtree::Empty));
         let planned = match number.checked_sub(16) {
-            Some(slot) => match &self.pages[slot] {
+            // Stale ones are in memory: they were changed there, and aren't saved.
+            Some(slot) => match self.slots[slot].loaded() {
                 Some(page) => page.plan(depth + BITS, plan, noted),
                 None => Planned::Known(Subtree::Empty),
             },
@@ -192,7 +494,7 @@ impl Branch {
         }
         match number.checked_sub(16) {
             Some(slot) => {
-                if let Some(page) = &mut self.pages[slot] {
+                if let Some(page) = self.slots[slot].page.get_mut() {
                     page.settle(plan, noted);
                 }
             }
@@ -204,17 +506,25 @@ impl Branch {
     }
 
     /// All rows below, which are few.
-    fn gather(&self) -> Leaves {
-        let mut pages = Vec::new();
-        self.collect(&mut pages);
-        Leaves::gather(pages.into_iter())
+    fn gather(&self, depth: usize, place: &Digest, pages: &Pages) -> Leaves {
+        let mut found = Vec::new();
+        self.collect(depth, place, pages, &mut found);
+        Leaves::gather(found.into_iter())
     }
 
-    fn collect<'a>(&'a self, into: &mut Vec<&'a Leaves>) {
-        for page in self.pages.iter().flatten() {
-            match page {
-                Page::Leaves(leaves) => into.push(leaves),
-                Page::Branch(branch) => branch.collect(into),
+    fn collect<'a>(
+        &'a self,
+        depth: usize,
+        place: &Digest,
+        pages: &Pages,
+        into: &mut Vec<&'a Leaves>,
+    ) {
+        for (number, slot) in self.slots.iter().enumerate() {
+            let place = with_nibble(place, depth, number);
+            match slot.get(pages, &place, depth + BITS) {
+                Some(Page::Leaves(leaves)) => into.push(leaves),
+                Some(Page::Branch(branch)) => branch.collect(depth + BITS, &place, pages, into),
+                None => {}
             }
         }
     }
@@ -224,58 +534,7 @@ impl Branch {
         self.subtrees[number]
     }
 
-    pub(super) const fn page(&self, slot: usize) -> Option<&Page> {
-        self.pages[slot].as_ref()
-    }
-}
-
-/// All rows below a page, in the order of their places.
-pub(super) struct Walk<'a> {
-    /// Pages that are still to come, the next one last.
-    pages: Vec<&'a Page>,
-    rows: Option<Rows<'a>>,
-}
-
-impl<'a> Walk<'a> {
-    pub(super) fn over(page: Option<&'a Page>) -> Self {
-        Self {
-            pages: page.into_iter().collect(),
-            rows: None,
-        }
-    }
-
-    /// Those whose places are `first` or behind it.
-    pub(super) fn from(page: Option<&'a Page>, first: &Digest) -> impl Iterator<Item = Row<'a>> {
-        let (mut walk, mut depth) = (Self::over(page), 0);
-        // Down to the page that `first` is in; what is to the right of the way stays to come.
-        while let Some(Page::Branch(branch)) = walk.pages.last() {
-            walk.pages.pop();
-            let slot = nibble(first, depth);
-            let behind = branch.pages[slot + 1..].iter().rev().flatten();
-            walk.pages.extend(behind);
-            match &branch.pages[slot] {
-                Some(page) => walk.pages.push(page),
-                None => break,
-            }
-            depth += BITS;
-        }
-        let first = *first;
-        walk.skip_while(move |row| row.place() < first)
-    }
-}
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = Row<'a>;
-
-    fn next(&mut self) -> Option<Row<'a>> {
-        loop {
-            if let Some(row) = self.rows.as_mut().and_then(Iterator::next) {
-                return Some(row);
-            }
-            match self.pages.pop()? {
-                Page::Leaves(leaves) => self.rows = Some(leaves.rows()),
-                Page::Branch(branch) => self.pages.extend(branch.pages.iter().rev().flatten()),
-            }
-        }
+    pub(super) const fn slot(&self, number: usize) -> &Slot {
+        &self.slots[number]
     }
 }

@@ -2,7 +2,8 @@
 
 use super::StateTree;
 use super::leaves::{Row, subtree_of};
-use super::page::{Branch, Page, Walk};
+use super::page::{BITS, Branch, Page, Slot, with_nibble};
+use super::store::Pages;
 use crate::format::digest::Digest;
 use crate::format::sparse::{
     Part, Path, PathEnd, RangeProof, Region, Relation, Subtree, bit, value_hash,
@@ -17,6 +18,9 @@ enum Node<'a> {
         branch: &'a Branch,
         number: usize,
         depth: usize,
+        /// The bits that the branch's page is at.
+        place: Digest,
+        pages: &'a Pages,
     },
     Rows {
         rows: Vec<Row<'a>>,
@@ -25,8 +29,8 @@ enum Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn of_page(page: Option<&'a Page>, depth: usize) -> Self {
-        match page {
+    fn of_slot(slot: &'a Slot, place: Digest, depth: usize, pages: &'a Pages) -> Self {
+        match slot.get(pages, &place, depth) {
             None => Self::Empty,
             Some(Page::Leaves(leaves)) => Self::Rows {
                 rows: leaves.rows().collect(),
@@ -36,6 +40,8 @@ impl<'a> Node<'a> {
                 branch,
                 number: 1,
                 depth,
+                place,
+                pages,
             },
         }
     }
@@ -56,14 +62,21 @@ impl<'a> Node<'a> {
                 branch,
                 number,
                 depth,
+                place,
+                pages,
             } => {
                 let depth = depth + 1;
                 let below = |number: usize| match number.checked_sub(16) {
-                    Some(slot) => Self::of_page(branch.page(slot), depth),
+                    Some(slot) => {
+                        let place = with_nibble(place, depth - BITS, slot);
+                        Self::of_slot(branch.slot(slot), place, depth, pages)
+                    }
                     None => Self::Within {
                         branch,
                         number,
                         depth,
+                        place: *place,
+                        pages,
                     },
                 };
                 (below(2 * number), below(2 * number + 1))
@@ -101,9 +114,12 @@ impl<'a> Node<'a> {
 
 impl StateTree {
     /// The tree with its hashes made, which proofs are taken from.
-    fn top(&self) -> Option<Node<'_>> {
+    fn whole_node(&self) -> Option<Node<'_>> {
+        if self.is_empty() {
+            return Some(Node::Empty);
+        }
         self.whole?;
-        Some(Node::of_page(self.page.as_ref(), 0))
+        Some(Node::of_slot(&self.top, Digest::ZERO, 0, &self.pages))
     }
 
     /// The path to the place of a key, and the value that is there; `None` if something changed since the root was asked for.
@@ -111,10 +127,7 @@ impl StateTree {
     #[must_use]
     pub fn prove(&self, table: u8, key: &[u8]) -> Option<(Path, Option<&[u8]>)> {
         let place = crate::format::sparse::place(table, key);
-        let mut node = match &self.page {
-            Some(_) => self.top()?,
-            None => Node::Empty,
-        };
+        let mut node = self.whole_node()?;
         let mut siblings = Vec::new();
         loop {
             match node.subtree() {
@@ -150,22 +163,10 @@ impl StateTree {
     /// What proves all rows with places from `first` to `last`, both included; `None` as with [`StateTree::prove`].
     #[must_use]
     pub fn prove_range(&self, first: &Digest, last: &Digest) -> Option<RangeProof> {
-        let node = match &self.page {
-            Some(_) => self.top()?,
-            None => Node::Empty,
-        };
+        let node = self.whole_node()?;
         let mut parts = Vec::new();
         put_parts(&node, Region::all(), &(*first, *last), &mut parts)?;
         Some(RangeProof { parts })
-    }
-
-    /// The rows with places from `first` on, in that order: place, table, key, value.
-    pub(crate) fn rows_from(
-        &self,
-        first: &Digest,
-    ) -> impl Iterator<Item = (Digest, u8, &[u8], &[u8])> {
-        let rows = Walk::from(self.page.as_ref(), first);
-        rows.map(|row| (row.place(), row.table(), row.key(), row.value()))
     }
 }
 

@@ -205,3 +205,129 @@ fn nothing_is_proved_of_a_tree_that_changed_since_its_root() {
     tree.root();
     assert!(tree.prove(1, b"ab").is_some());
 }
+
+/// Pages written down, of one moment.
+#[derive(Clone, Default)]
+struct Written(std::sync::Arc<BTreeMap<Bytes, Bytes>>);
+
+impl PageSource for Written {
+    fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+/// Writes down what isn't, and has the tree read from there.
+fn save(tree: &mut StateTree, written: &mut Written, resident_max: u64) {
+    tree.root();
+    let mut all = (*written.0).clone();
+    all.extend(tree.unsaved());
+    *written = Written(std::sync::Arc::new(all));
+    tree.saved();
+    tree.adopt(std::sync::Arc::new(written.clone()), resident_max);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// However little of it is in memory, and whenever it was read anew, a tree is what it was; copies stay as they were.
+    #[test]
+    fn a_tree_whose_pages_come_and_go_is_the_same_tree(
+        history in histories(),
+        limits in prop::collection::vec(prop::option::of(0_u64..20_000), 12),
+        reopened in prop::collection::vec(any::<bool>(), 12),
+    ) {
+        let (mut tree, mut model, mut written) = (StateTree::default(), Model::default(), Written::default());
+        let mut copies = Vec::new();
+        for (number, (batch, _, is_copied)) in history.iter().enumerate() {
+            let keys: Vec<[u8; 2]> = batch.iter().map(|change| change.1.to_le_bytes()).collect();
+            let puts = batch.iter().zip(&keys).map(|((table, _, value), key)| Put {
+                table: *table,
+                key,
+                value: value.as_deref(),
+            });
+            let puts: Vec<Put<'_>> = puts.collect();
+            tree.change(&puts);
+            puts.iter().for_each(|put| model.change(put));
+            if let Some(limit) = limits[number] {
+                save(&mut tree, &mut written, limit);
+                if reopened[number] {
+                    let source = std::sync::Arc::new(written.clone());
+                    tree = StateTree::stored(source, tree.len(), tree.root());
+                }
+            }
+            prop_assert_eq!(tree.root(), model.root());
+            if *is_copied {
+                copies.push((tree.clone(), model.clone()));
+            }
+        }
+        copies.push((tree, model));
+        for (mut tree, model) in copies {
+            prop_assert_eq!(tree.root(), model.root());
+            for key in (0..400_u16).step_by(13) {
+                let key = key.to_le_bytes();
+                let held = model.rows.get(&place(1, &key)).map(|row| row.2.as_slice());
+                let (path, value) = tree.prove(1, &key).expect("the root was asked for");
+                prop_assert_eq!(value, held);
+                prop_assert_eq!(path.verify(&place(1, &key), value, &model.root()), Ok(()));
+            }
+            let rows: Vec<_> = tree.rows().map(|(table, key, value)| (table, key.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(rows, model.rows.values().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(tree.failure(), None);
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_missing_or_damaged_is_told_by_every_copy() {
+    for damage in [false, true] {
+        let (mut tree, mut written) = (filled(0..500), Written::default());
+        save(&mut tree, &mut written, u64::MAX);
+        let mut pages = (*written.0).clone();
+        let key = pages.keys().nth(7).expect("there are more").clone();
+        match damage {
+            true => drop(pages.insert(key, Bytes::from_static(b"\x00no page"))),
+            false => drop(pages.remove(&key)),
+        }
+        let source = Written(std::sync::Arc::new(pages));
+        let stored = StateTree::stored(std::sync::Arc::new(source), tree.len(), tree.root());
+        let copy = stored.clone();
+        assert_eq!(copy.failure(), None, "nothing was read yet");
+        let found = stored.rows().count();
+        assert!(found < tree.len());
+        assert!(copy.failure().is_some() && stored.failure().is_some());
+    }
+}
+
+#[test]
+fn memory_is_given_up_down_to_the_limit_and_pages_in_use_stay_longest() {
+    let (mut tree, mut written) = (filled(0..5000), Written::default());
+    save(&mut tree, &mut written, u64::MAX);
+    let all = tree.resident_bytes();
+    assert!(all > 300_000, "{all}");
+    save(&mut tree, &mut written, u64::MAX);
+    for key in 0..20_u16 {
+        assert!(tree.get(1, &key.to_le_bytes()).is_some());
+    }
+    save(&mut tree, &mut written, all / 2);
+    let left = tree.resident_bytes();
+    assert!(left < all / 2, "{left}");
+    let reads = Counted::default();
+    let counter = std::sync::Arc::clone(&reads.0);
+    tree.adopt(std::sync::Arc::new(Counted(counter, written.clone())), u64::MAX);
+    for key in 0..20_u16 {
+        assert!(tree.get(1, &key.to_le_bytes()).is_some());
+    }
+    assert_eq!(reads.0.load(std::sync::atomic::Ordering::Relaxed), 0);
+    save(&mut tree, &mut written, 0);
+    assert!(tree.resident_bytes() < 5000, "{}", tree.resident_bytes());
+}
+
+#[derive(Default)]
+struct Counted(std::sync::Arc<std::sync::atomic::AtomicU64>, Written);
+
+impl PageSource for Counted {
+    fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.1.page(key)
+    }
+}

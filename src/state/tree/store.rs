@@ -1,0 +1,172 @@
+//! Pages that aren't in memory: where they are read from, and how they are written down.
+//!
+//! A page is read when somebody needs it and stays in memory until its tree [gives it up](super::StateTree::adopt). Whoever reads rows
+//! gets no error with each: a page that can't be read is noted as the [`StateFailure`] of its tree and all copies, and what was read since is
+//! worth nothing. Rules stay functions of values in this way, and whoever runs them asks once.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::leaves::Leaves;
+use super::page::{Branch, Page};
+use crate::format::digest::Digest;
+use crate::format::sparse::Subtree;
+
+/// Where pages are read from: one moment of them, which doesn't change.
+pub trait PageSource: Send + Sync {
+    /// The page of a key, as [`StateTree::unsaved`](super::StateTree::unsaved) gave it.
+    ///
+    /// # Errors
+    /// Why it can't be read, for people.
+    fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String>;
+}
+
+/// A page of a state that couldn't be read: nothing that was decided since can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("page {key} of the state: {problem}")]
+pub struct StateFailure {
+    /// The page's key, in hexadecimal digits.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What all copies of a tree share about their pages.
+#[derive(Default)]
+pub(super) struct Shared {
+    failure: OnceLock<StateFailure>,
+    /// Bytes of pages in memory, roughly: copies count pages that they share and change each for itself.
+    pub(super) resident: AtomicU64,
+    /// Bytes of pages that were changed since they were last written down.
+    pub(super) unsaved: AtomicU64,
+}
+
+/// Where a tree's pages are read from. Each copy keeps the moment that it was copied at.
+#[derive(Clone, Default)]
+pub(super) struct Pages {
+    pub(super) source: Option<Arc<dyn PageSource>>,
+    pub(super) shared: Arc<Shared>,
+    /// Counts the moments that were adopted: who touches a page notes it.
+    pub(super) now: u32,
+}
+
+impl Pages {
+    pub(super) fn failure(&self) -> Option<&StateFailure> {
+        self.shared.failure.get()
+    }
+
+    /// Reads the page of a place at a depth; `None` if that fails, which is noted.
+    pub(super) fn load(&self, place: &Digest, depth: usize) -> Option<Page> {
+        let key = key(place, depth);
+        let read = match &self.source {
+            Some(source) => source.page(&key),
+            None => Err("there is no store to read it from".to_owned()),
+        };
+        let page = match read {
+            Ok(Some(bytes)) => decode(&bytes).ok_or_else(|| "is not a page".to_owned()),
+            Ok(None) => Err("is missing".to_owned()),
+            Err(problem) => Err(problem),
+        };
+        match page {
+            Ok(page) => {
+                let bytes = page.memory();
+                self.shared.resident.fetch_add(bytes, Ordering::Relaxed);
+                page.touch(self.now);
+                Some(page)
+            }
+            Err(problem) => {
+                // The first one is kept: what comes after it may only follow from it.
+                let _ = self.shared.failure.set(StateFailure {
+                    key: hex::encode(&key),
+                    problem,
+                });
+                None
+            }
+        }
+    }
+}
+
+/// The key of a page: the bytes that its place begins with, the bits behind its depth zero, then the depth in fours of bits.
+pub(super) fn key(place: &Digest, depth: usize) -> Vec<u8> {
+    let mut key = place.0[..depth.div_ceil(8)].to_vec();
+    if !depth.is_multiple_of(8)
+        && let Some(last) = key.last_mut()
+    {
+        *last &= 0xf0;
+    }
+    // At most 64.
+    key.push((depth / super::page::BITS) as u8);
+    key
+}
+
+const TAG_LEAVES: u8 = 0;
+const TAG_BRANCH: u8 = 1;
+
+/// The bytes of a page whose hashes are made: a tag, then the rows as they are packed, or of a branch the number of rows as u64 and each
+/// subtree (0 no row; 1 one row, 2 several, and the hash).
+pub(super) fn encode(page: &Page) -> Bytes {
+    let mut out;
+    match page {
+        Page::Leaves(leaves) => {
+            out = Vec::with_capacity(1 + leaves.bytes().len());
+            out.push(TAG_LEAVES);
+            out.extend_from_slice(leaves.bytes());
+        }
+        Page::Branch(branch) => {
+            out = Vec::with_capacity(1 + 8 + 16 * 33);
+            out.push(TAG_BRANCH);
+            out.extend_from_slice(&(branch.count() as u64).to_le_bytes());
+            for slot in 0..16 {
+                let subtree = branch.subtree(16 + slot);
+                match subtree {
+                    Subtree::Empty => {
+                        out.push(0);
+                        continue;
+                    }
+                    Subtree::Leaf(_) => out.push(1),
+                    Subtree::Node(_) => out.push(2),
+                }
+                out.extend_from_slice(&subtree.hash().0);
+            }
+        }
+    }
+    out.into()
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Option<Page> {
+    let (tag, rest) = bytes.split_first()?;
+    match *tag {
+        TAG_LEAVES => Leaves::from_bytes(rest).map(|leaves| Page::Leaves(Arc::new(leaves))),
+        TAG_BRANCH => {
+            let (count, mut rest) = rest.split_first_chunk::<8>()?;
+            let mut subtrees = [Subtree::Empty; 16];
+            for subtree in &mut subtrees {
+                let (kind, behind) = rest.split_first()?;
+                rest = behind;
+                if *kind == 0 {
+                    continue;
+                }
+                let (hash, behind) = rest.split_first_chunk::<32>()?;
+                rest = behind;
+                *subtree = match *kind {
+                    1 => Subtree::Leaf(Digest(*hash)),
+                    2 => Subtree::Node(Digest(*hash)),
+                    _ => return None,
+                };
+            }
+            let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+            rest.is_empty()
+                .then(|| Page::Branch(Arc::new(Branch::stored(count, &subtrees))))
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}
