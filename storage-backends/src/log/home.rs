@@ -17,6 +17,7 @@ use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{LogContext, Shared, open_to_read};
+use super::tables::NoTables;
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
@@ -293,8 +294,13 @@ fn site_of_any_file(directory: &Path) -> Result<LogContext> {
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     let reader = Arc::new(LogReader::new(Arc::clone(hold.home())));
+    let tables = Box::new(NoTables(reader.directory().to_owned()));
     let writer = Box::new(LogWriter::new(hold, disk)?);
-    Ok(Store { reader, writer })
+    Ok(Store {
+        reader,
+        writer,
+        tables,
+    })
 }
 
 /// Reads the file `store`, on which the lock is taken.

@@ -11,10 +11,11 @@ use super::read_file::ReadFile;
 use super::record::Record;
 use super::segment::Segment;
 use super::state::{LogState, StoredValue};
+use super::tables::NoTables;
 use super::values::read_value;
 use crate::{
     BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
-    StoredBlock, StoredHeader, Usage,
+    StoredBlock, StoredHeader, TableReader, Usage,
 };
 
 /// Reads one open store; keeps it open in this process.
@@ -202,5 +203,9 @@ impl BlockReader for LogReader {
             blocks,
             index_entries,
         })
+    }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        Arc::new(NoTables(self.directory().to_owned()))
     }
 }
