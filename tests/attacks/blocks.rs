@@ -9,11 +9,12 @@ use hubledger::rejection::Reason;
 use hubledger::signature::Signature;
 use hubledger::spec::Consensus;
 
+use super::in_version;
 use crate::common::{Chain, entries, fields, key, rewritten, sealed};
 
 /// A chain of two authorities and three blocks, and the next block with two transactions.
 fn chain_and_next() -> (Chain, Block) {
-    let mut chain = Chain::new(2, |_| {});
+    let mut chain = in_version(2, |_| {});
     for nonce in 1..4 {
         chain.extend(&[chain.message("alice", nonce), chain.message("bob", nonce)]);
     }
@@ -359,7 +360,7 @@ fn a_transactions_or_another_kinds_signature_is_no_seal() {
 
 #[test]
 fn out_of_turn_under_round_robin() {
-    let mut chain = Chain::new(3, |fields| {
+    let mut chain = in_version(3, |fields| {
         let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
             unreachable!()
         };
@@ -378,7 +379,7 @@ fn out_of_turn_under_round_robin() {
         chain.push(chain.block_by(&format!("hub-{turn}"), &[]));
     }
     // Without turns the same authority may go on.
-    let mut chain = Chain::new(3, |_| {});
+    let mut chain = in_version(3, |_| {});
     for _ in 0..3 {
         chain.push(chain.block_by("hub-2", &[]));
     }
@@ -387,7 +388,7 @@ fn out_of_turn_under_round_robin() {
 #[test]
 fn a_clock_entry_at_its_end_stays_no_longer_an_advance() {
     const FAR: u64 = i64::MAX as u64;
-    let mut chain = Chain::new(2, |fields| fields.rules.clock_advance_max = FAR);
+    let mut chain = in_version(2, |fields| fields.rules.clock_advance_max = FAR);
     let by = |chain: &Chain, producer: &str, clock: &[(&str, u64)]| {
         let mut fields = fields(&chain.block(&[]));
         fields.producer = producer.to_owned();
@@ -405,7 +406,7 @@ fn a_clock_entry_at_its_end_stays_no_longer_an_advance() {
 #[test]
 fn a_seal_on_a_block_at_height_zero() {
     for round_robin in [false, true] {
-        let chain = Chain::new(2, |fields| {
+        let chain = in_version(2, |fields| {
             let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
                 unreachable!("the only consensus");
             };

@@ -7,6 +7,7 @@ use hubledger::model::{Block, Draft, Kind, Operation, Scheme, Transaction};
 use hubledger::original::Original;
 use hubledger::rejection::{Reason, Rejected};
 
+use super::in_version;
 use crate::common::{Chain, corrupt_signature, fields, key, merkle_root, witness};
 
 /// A block whose header is the honest one's and whose body is another.
@@ -36,7 +37,7 @@ fn rejected(chain: &Chain, bytes: &[u8]) -> (Option<u32>, Reason) {
 
 #[test]
 fn replaced_witness_of_a_stored_transaction() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let transaction = chain.message("alice", 1);
     let honest = chain.block(std::slice::from_ref(&transaction));
     chain.check(&honest).expect("honest");
@@ -56,7 +57,7 @@ fn replaced_witness_of_a_stored_transaction() {
 
 #[test]
 fn delimiter_ambiguity_between_names() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     // Under MPREG's rules both pairs below have the same signed bytes.
     let make = |sender: &str, timestamp: &str| {
         let original = Original {
@@ -93,7 +94,7 @@ fn delimiter_ambiguity_between_names() {
 
 #[test]
 fn padding_never_gives_two_bodies_one_root() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     for count in 1..9u64 {
         let transactions: Vec<_> = (1..=count)
             .map(|nonce| chain.message("alice", nonce))
@@ -125,7 +126,7 @@ fn padding_never_gives_two_bodies_one_root() {
 
 #[test]
 fn counts_and_sizes_that_are_off_by_one() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let transactions = [chain.message("alice", 1), chain.message("bob", 1)];
     let honest = chain.block(&transactions);
     let forge = |change: fn(&mut hubledger::model::HeaderFields)| {
@@ -164,7 +165,7 @@ fn counts_and_sizes_that_are_off_by_one() {
 
 #[test]
 fn every_limit_of_the_specification_holds() {
-    let chain = Chain::new(1, |fields| {
+    let chain = in_version(1, |fields| {
         fields.limits.transactions_max = 2;
         fields.limits.body_bytes_max = 1500;
         fields.limits.payload_bytes_max = 1000;
@@ -208,7 +209,7 @@ fn every_limit_of_the_specification_holds() {
 
 #[test]
 fn an_imported_transaction_has_no_place_in_a_native_chain() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let mut draft = chain.draft("alice", 1);
     draft.kind = Kind::Mpreg;
     let mut by_mpreg = witness(&key("alice"), b"whatever MPREG signs");

@@ -2,10 +2,11 @@
 
 use hubledger::rejection::Reason;
 
+use super::in_version;
 use crate::common::{Chain, Numbers, account};
 
 fn chain() -> Chain {
-    Chain::new(1, |fields| {
+    in_version(1, |fields| {
         fields.rules.balances = true;
         fields.rules.fee_min = 1;
         fields

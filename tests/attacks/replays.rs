@@ -3,11 +3,12 @@
 use hubledger::ledger::Staging;
 use hubledger::rejection::{Reason, Rejected};
 
-use crate::common::{Chain, corrupt_signature, fields, key, sealed};
+use super::in_version;
+use crate::common::{corrupt_signature, fields, key, sealed};
 
 #[test]
 fn replay_of_a_transaction_in_a_later_block() {
-    let mut chain = Chain::new(1, |_| {});
+    let mut chain = in_version(1, |_| {});
     let transaction = chain.message("alice", 1);
     chain.extend(std::slice::from_ref(&transaction));
     let other = chain.message("bob", 1);
@@ -25,7 +26,7 @@ fn replay_of_a_transaction_in_a_later_block() {
 
 #[test]
 fn the_same_transaction_twice_in_one_block() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let transaction = chain.message("alice", 1);
     let between = chain.message("bob", 1);
     let twice = chain.block(&[transaction.clone(), between, transaction]);
@@ -34,7 +35,7 @@ fn the_same_transaction_twice_in_one_block() {
 
 #[test]
 fn the_same_transaction_twice_with_another_witness() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let draft = chain.draft("alice", 1);
     let one = draft.sign(&[&key("alice")]).unwrap();
     let other = draft.sign(&[&key("alice"), &key("bob")]).unwrap();
@@ -46,7 +47,7 @@ fn the_same_transaction_twice_with_another_witness() {
 
 #[test]
 fn a_nonce_equal_to_or_below_the_last_one() {
-    let mut chain = Chain::new(1, |_| {});
+    let mut chain = in_version(1, |_| {});
     chain.extend(&[chain.message("alice", 5)]);
     for nonce in [1, 4, 5] {
         let block = chain.block(&[chain.signed("alice", nonce, |draft| draft.payload.clear())]);
@@ -73,7 +74,7 @@ fn a_nonce_equal_to_or_below_the_last_one() {
 
 #[test]
 fn nonces_out_of_order_within_a_block() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let block = chain.block(&[chain.message("alice", 2), chain.message("alice", 1)]);
     assert_eq!(chain.refusal(&block), (Some(1), Reason::Nonce));
     let ordered = chain.block(&[chain.message("alice", 1), chain.message("alice", 2)]);
@@ -82,7 +83,7 @@ fn nonces_out_of_order_within_a_block() {
 
 #[test]
 fn nonce_zero() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let mut draft = chain.draft("alice", 1);
     draft.nonce = 0;
     assert_eq!(
@@ -110,9 +111,9 @@ fn nonce_zero() {
 
 #[test]
 fn a_transaction_for_another_chain() {
-    let here = Chain::new(1, |_| {});
+    let here = in_version(1, |_| {});
     // The twin differs in one rule only.
-    let twin = Chain::new(1, |fields| fields.rules.fee_min = 1);
+    let twin = in_version(1, |fields| fields.rules.fee_min = 1);
     let foreign = twin.message("alice", 1);
     let block = here.block(&[here.message("bob", 1), foreign.clone()]);
     assert_eq!(here.refusal(&block), (Some(1), Reason::Chain));
@@ -122,8 +123,8 @@ fn a_transaction_for_another_chain() {
 
 #[test]
 fn a_block_for_another_chain() {
-    let here = Chain::new(1, |_| {});
-    let twin = Chain::new(1, |fields| fields.rules.clock_drift_max_us += 1);
+    let here = in_version(1, |_| {});
+    let twin = in_version(1, |fields| fields.rules.clock_drift_max_us += 1);
     assert_ne!(here.spec().id(), twin.spec().id());
     assert_ne!(here.spec().genesis().hash(), twin.spec().genesis().hash());
     for transactions in [vec![], vec![twin.message("alice", 1)]] {
@@ -141,8 +142,8 @@ fn a_block_for_another_chain() {
 
 #[test]
 fn genesis_of_another_specification() {
-    let here = Chain::new(1, |_| {});
-    let twin = Chain::new(1, |fields| fields.name.push('s'));
+    let here = in_version(1, |_| {});
+    let twin = in_version(1, |fields| fields.name.push('s'));
     let Staging::Rejected(rejected) = here.offer(&twin.spec().genesis().encode()) else {
         panic!("another genesis was accepted");
     };
@@ -152,7 +153,7 @@ fn genesis_of_another_specification() {
 
 #[test]
 fn another_block_at_a_held_height() {
-    let mut chain = Chain::new(2, |_| {});
+    let mut chain = in_version(2, |_| {});
     let rival = chain.block_by("hub-1", &[chain.message("alice", 1)]);
     for _ in 0..3 {
         chain.extend(&[]);
@@ -173,7 +174,7 @@ fn another_block_at_a_held_height() {
 
 #[test]
 fn another_genesis_with_this_chain_id() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let mut forged = fields(&chain.spec().genesis());
     forged.timestamp += 1;
     let block = sealed(forged, &key("hub-0"), &[]);
@@ -190,7 +191,7 @@ fn another_genesis_with_this_chain_id() {
 #[test]
 fn a_corrupted_copy_does_not_shadow_the_transaction_it_copies() {
     // Whoever relays a transaction with a broken witness first must not keep the good one out.
-    let mut chain = Chain::new(1, |_| {});
+    let mut chain = in_version(1, |_| {});
     let good = chain.message("alice", 1);
     let bad = chain.block(&[corrupt_signature(&good)]);
     assert_eq!(chain.refusal(&bad), (Some(0), Reason::Signature));

@@ -3,11 +3,12 @@
 use hubledger::rejection::Reason;
 use hubledger::spec::{Identity, InitialAccount};
 
-use crate::common::{Chain, corrupt_signature, key, witness};
+use super::in_version;
+use crate::common::{corrupt_signature, key, witness};
 
 #[test]
 fn signature_by_another_key_for_a_sender() {
-    let mut chain = Chain::new(1, |_| {});
+    let mut chain = in_version(1, |_| {});
     chain.extend(&[chain.message("alice", 1)]);
     let stolen = chain.draft("alice", 2).sign(&[&key("mallory")]).unwrap();
     assert_eq!(
@@ -27,7 +28,7 @@ fn signature_by_another_key_for_a_sender() {
 
 #[test]
 fn a_second_signer_within_the_same_block() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let stolen = chain.draft("alice", 2).sign(&[&key("mallory")]).unwrap();
     let block = chain.block(&[chain.message("alice", 1), stolen]);
     assert_eq!(chain.refusal(&block), (Some(1), Reason::Identity));
@@ -35,7 +36,7 @@ fn a_second_signer_within_the_same_block() {
 
 #[test]
 fn the_first_signer_cannot_take_an_authoritys_or_a_listed_accounts_name() {
-    let chain = Chain::new(2, |fields| {
+    let chain = in_version(2, |fields| {
         let owner = InitialAccount {
             key: Some(key("owner").public_key()),
             balance: 0,
@@ -55,7 +56,7 @@ fn the_first_signer_cannot_take_an_authoritys_or_a_listed_accounts_name() {
 
 #[test]
 fn a_name_that_is_a_key_is_signed_for_by_that_key_alone() {
-    let chain = Chain::new(1, |fields| fields.rules.identity = Identity::Key);
+    let chain = in_version(1, |fields| fields.rules.identity = Identity::Key);
     let name = key("alice").public_key().to_string();
     let own = chain.draft(&name, 1).sign(&[&key("alice")]).unwrap();
     chain.check(&chain.block(&[own])).expect("its own key");
@@ -81,14 +82,14 @@ fn a_name_that_is_a_key_is_signed_for_by_that_key_alone() {
 
 #[test]
 fn an_unsigned_transaction() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let unsigned = chain.draft("alice", 1).with_witnesses(Vec::new()).unwrap();
     assert_eq!(
         chain.refusal(&chain.block(&[unsigned])),
         (Some(0), Reason::SignatureMissing)
     );
     // Where a chain allows it, it still can't speak for a name that has keys.
-    let mut chain = Chain::new(1, |fields| fields.rules.witnesses_min = 0);
+    let mut chain = in_version(1, |fields| fields.rules.witnesses_min = 0);
     chain.extend(&[chain
         .draft("anybody", 1)
         .with_witnesses(Vec::new())
@@ -103,7 +104,7 @@ fn an_unsigned_transaction() {
 
 #[test]
 fn a_corrupted_signature_is_named_by_the_first_faulty_transaction() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let good = |nonce| chain.message("alice", nonce);
     let bad = |nonce| corrupt_signature(&good(nonce));
     let of = |transactions: &[_]| chain.refusal(&chain.block(transactions));
@@ -122,7 +123,7 @@ fn a_corrupted_signature_is_named_by_the_first_faulty_transaction() {
 
 #[test]
 fn a_signature_over_anything_but_this_id() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let transaction = chain.message("alice", 1);
     let other = chain.message("alice", 2);
     let body =
@@ -148,7 +149,7 @@ fn a_signature_over_anything_but_this_id() {
 
 #[test]
 fn every_one_of_several_witnesses_has_to_verify() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let draft = chain.draft("alice", 1);
     let message = draft.sign(&[&key("alice")]).unwrap().signed_message();
     let mut second = witness(&key("bob"), b"something else");

@@ -2,11 +2,12 @@
 
 use hubledger::rejection::Reason;
 
-use crate::common::{Chain, SECOND, entries};
+use super::in_version;
+use crate::common::{SECOND, entries};
 
 #[test]
 fn a_block_not_after_the_one_before() {
-    let mut chain = Chain::new(1, |_| {});
+    let mut chain = in_version(1, |_| {});
     chain.extend(&[]);
     let last = chain.state().timestamp();
     for timestamp in [0, last - 1, last] {
@@ -20,7 +21,7 @@ fn a_block_not_after_the_one_before() {
 
 #[test]
 fn a_block_too_far_ahead_of_this_machines_clock() {
-    let chain = Chain::new(1, |fields| fields.rules.clock_drift_max_us = 5 * SECOND);
+    let chain = in_version(1, |fields| fields.rules.clock_drift_max_us = 5 * SECOND);
     let now = chain.now();
     let border = chain.forged(&[], |header| header.timestamp = now + 5 * SECOND);
     chain.check_at(&border, now).expect("exactly at the border");
@@ -40,7 +41,7 @@ fn a_block_too_far_ahead_of_this_machines_clock() {
 
 #[test]
 fn a_transaction_too_far_ahead_of_its_block() {
-    let chain = Chain::new(1, |fields| fields.rules.clock_drift_max_us = 5 * SECOND);
+    let chain = in_version(1, |fields| fields.rules.clock_drift_max_us = 5 * SECOND);
     let at = chain.now() + 5 * SECOND;
     let border = chain.signed("alice", 1, |draft| draft.timestamp = at);
     chain
@@ -55,7 +56,7 @@ fn a_transaction_too_far_ahead_of_its_block() {
 
 #[test]
 fn an_expired_transaction() {
-    let chain = Chain::new(1, |_| {});
+    let chain = in_version(1, |_| {});
     let now = chain.now();
     let alive = chain.signed("alice", 1, |draft| draft.expiry = now + 1);
     chain
@@ -72,7 +73,7 @@ fn an_expired_transaction() {
 
 #[test]
 fn a_vector_clock_that_does_not_advance_as_it_must() {
-    let mut chain = Chain::new(3, |fields| fields.rules.clock_advance_max = 10);
+    let mut chain = in_version(3, |fields| fields.rules.clock_advance_max = 10);
     chain.extend(&[]);
     chain.push(chain.block_by("hub-1", &[]));
     let refuse = |clock: &[(&str, u64)]| {

@@ -1,6 +1,8 @@
 //! Which of two chains is the better one, and what is final.
 
 use hubledger::consensus::{self, Weight};
+use hubledger::format::FormatVersion;
+use hubledger::spec::Finality;
 use hubledger::tree::{Branch, may_replace};
 
 use crate::common::{Chain, hub};
@@ -22,6 +24,7 @@ fn every_block_has_weight_and_what_is_final_stays_so() {
             let longer = branch.with(spec, header);
             assert!(longer > branch, "a chain outweighs its beginnings");
             assert_eq!((longer.head, longer.height), (header.hash(), height));
+            assert_eq!(chain.state().weight(), longer.weight.0);
             branch = longer;
             let settled = consensus::final_height(spec, chain.state());
             assert!((final_before..=height).contains(&settled));
@@ -42,4 +45,18 @@ fn rivals_at_one_height_have_one_better() {
     let [a, b] = rivals.map(|block| genesis.with(chain.spec(), block.header()));
     assert_eq!(a.weight, b.weight);
     assert_eq!(a > b, a.head < b.head);
+}
+
+#[test]
+fn a_chain_with_a_depth_is_final_so_far_below_its_head() {
+    for depth in [1, 3, u32::MAX] {
+        let mut chain = Chain::in_version(FormatVersion::V2, 1, |fields| {
+            fields.terms.finality = Finality::Depth(depth);
+        });
+        for height in 1..6u64 {
+            chain.extend(&[]);
+            let settled = consensus::final_height(chain.spec(), chain.state());
+            assert_eq!(settled, height.saturating_sub(depth.into()));
+        }
+    }
 }

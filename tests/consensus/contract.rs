@@ -1,6 +1,9 @@
 //! What everybody relies on who asks the consensus, whatever its kind.
 
+use std::collections::HashSet;
+
 use hubledger::consensus::{self, SEAL_CLAIMS_MAX};
+use hubledger::format::FormatVersion;
 use hubledger::model::{Block, Seal};
 use hubledger::rejection::Reason;
 use hubledger::rules::{Claims, Depth, Prepared, Validator};
@@ -10,20 +13,23 @@ use hubledger::state::ConsensusChanges;
 
 use crate::common::{Chain, hub, key};
 
-/// The chains of every kind there is, each with the keys that may produce.
+/// The chains of every kind there is, in every version of the format; their authorities are called `hub-0`, `hub-1`, ….
 pub(crate) fn chains() -> Vec<Chain> {
-    let authority = |authorities, turns| {
-        Chain::new(authorities, |fields| match &mut fields.consensus {
+    let authority = |version, authorities, turns| {
+        Chain::in_version(version, authorities, |fields| match &mut fields.consensus {
             Consensus::ProofOfAuthority(consensus) => consensus.round_robin = turns,
             other => panic!("{other:?} has a chain of its own here"),
         })
     };
-    vec![
-        authority(1, false),
-        authority(1, true),
-        authority(3, false),
-        authority(3, true),
-    ]
+    let of_version = |&version| {
+        [
+            authority(version, 1, false),
+            authority(version, 1, true),
+            authority(version, 3, false),
+            authority(version, 3, true),
+        ]
+    };
+    FormatVersion::ALL.iter().flat_map(of_version).collect()
 }
 
 type Claim = (PublicKey, Vec<u8>, Signature);
@@ -143,4 +149,23 @@ fn only_those_enter_the_clock_whom_the_consensus_knows() {
             assert_eq!(fault.reason, Reason::VectorClock);
         }
     }
+}
+
+#[test]
+fn the_members_root_is_told_with_and_without_a_state_and_commits_to_names_and_order() {
+    let mut seen = HashSet::new();
+    for chain in chains() {
+        let spec = chain.spec();
+        let root = consensus::members_root(spec, 1, Some(chain.state()));
+        assert_eq!(root, consensus::members_root(spec, 1, None));
+        assert_eq!(root, Some(spec.members_root()));
+        seen.insert(root);
+    }
+    // One of one authority, one of three: turns and versions make no members.
+    assert_eq!(seen.len(), 2);
+    let turned = Chain::new(3, |fields| match &mut fields.consensus {
+        Consensus::ProofOfAuthority(consensus) => consensus.authorities.reverse(),
+        other => panic!("{other:?} has a chain of its own here"),
+    });
+    assert!(seen.insert(Some(turned.spec().members_root())));
 }

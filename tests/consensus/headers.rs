@@ -1,5 +1,6 @@
 //! A client that has headers and seals and no bodies: it follows a chain, and refuses what doesn't belong to it.
 
+use hubledger::format::FormatVersion;
 use hubledger::merkle::{Frontier, history_leaf};
 use hubledger::model::{Block, Header, HeaderFields, OriginalHeader, Seal, VectorClock};
 use hubledger::rejection::{Fault, Reason};
@@ -56,7 +57,11 @@ impl Client {
 
 /// A chain of two authorities that take turns, and the client that followed it.
 fn followed(blocks: u64) -> (Chain, Client) {
-    let mut chain = Chain::new(2, |fields| {
+    followed_in(FormatVersion::V1, blocks)
+}
+
+fn followed_in(version: FormatVersion, blocks: u64) -> (Chain, Client) {
+    let mut chain = Chain::in_version(version, 2, |fields| {
         let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
             unreachable!("the only consensus");
         };
@@ -120,9 +125,22 @@ const FORGERIES: &[Forgery] = &[
     (|header| header.nonce = 1, Reason::Difficulty),
 ];
 
+/// Those of fields that only version 2 has.
+const FORGERIES_OF_SUMS: &[Forgery] = &[
+    (|header| header.weight -= 1, Reason::Weight),
+    (|header| header.transactions += 1, Reason::TransactionCount),
+    (|header| header.members_root.0[0] ^= 1, Reason::MembersRoot),
+];
+
 #[test]
 fn a_client_follows_headers_and_refuses_each_forged_field() {
-    let (chain, client) = followed(BLOCKS);
+    for &version in FormatVersion::ALL {
+        refuses_each_forged_field(version);
+    }
+}
+
+fn refuses_each_forged_field(version: FormatVersion) {
+    let (chain, client) = followed_in(version, BLOCKS);
     assert_eq!(client.last.height, BLOCKS);
     assert_eq!(client.history.root(), chain.state().history_root());
     let honest = chain.block_by("hub-0", &[chain.message("alice", BLOCKS + 1)]);
@@ -132,7 +150,11 @@ fn a_client_follows_headers_and_refuses_each_forged_field() {
         change(&mut fields);
         Header::new(fields).unwrap()
     };
-    for (number, &(change, reason)) in FORGERIES.iter().enumerate() {
+    let sums = match version {
+        FormatVersion::V1 => &[],
+        FormatVersion::V2 => FORGERIES_OF_SUMS,
+    };
+    for (number, &(change, reason)) in FORGERIES.iter().chain(sums).enumerate() {
         let header = forged(change);
         let again = Seal::by_authority(&key("hub-0"), &header.hash());
         for seal in [honest.seal(), &again] {
@@ -147,7 +169,11 @@ fn a_client_follows_headers_and_refuses_each_forged_field() {
     // What commits to the body, and what is within the rules: only the seal tells.
     let within: [fn(&mut HeaderFields); 4] = [
         |header| header.merkle_root.0[7] ^= 1,
-        |header| header.transaction_count += 1,
+        |header| {
+            header.transaction_count += 1;
+            // Where the header sums them up, one who forges keeps the sum right.
+            header.transactions += u64::from(header.version >= FormatVersion::V2);
+        },
         |header| header.body_size += 1,
         |header| header.timestamp += 1,
     ];

@@ -150,7 +150,7 @@ fn a_chain_specification_with_a_record() {
     assert_eq!(ChainSpec::from_toml(&with.to_toml()).unwrap(), with);
 }
 
-fn draft(operation: Operation) -> Draft {
+pub(crate) fn draft(operation: Operation) -> Draft {
     Draft {
         kind: Kind::Native,
         chain: spec().id(),

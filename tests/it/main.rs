@@ -5,7 +5,10 @@ use hubledger::testing as common;
 
 mod codec;
 mod golden;
+mod golden_v2;
 mod ledger;
 mod merkle_oracle;
 mod proofs;
 mod spec;
+mod spec_v2;
+mod succession;

@@ -9,12 +9,12 @@ mod header;
 mod seal;
 mod transaction;
 mod vector_clock;
+mod witness;
 
 pub use block::{BODY_BYTES_MAX, Block, TRANSACTION_BYTES_MIN};
 pub use header::{HEADER_BYTES_MAX, Header, HeaderFields};
 pub use seal::{OriginalHeader, SEAL_BYTES_MAX, Seal};
 pub(crate) use transaction::transaction_bytes_max;
-pub use transaction::{
-    Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Scheme, Transaction, WITNESSES_MAX, Witness,
-};
+pub use transaction::{Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Transaction, WITNESSES_MAX};
 pub use vector_clock::{CLOCK_ENTRIES_MAX, Causality, VectorClock};
+pub use witness::{Scheme, Witness};

@@ -9,12 +9,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::witness::{self, WITNESS_BYTES, Witness, Witnesses};
 use crate::format::codec::{self, DecodeError, DecodeProblem, FieldError, NAME_BYTES_MAX, Reader};
 use crate::format::digest::many::hash_many;
 use crate::format::digest::pair::Message;
 use crate::format::digest::{ChainId, Digest, TransactionId, sha256};
 use crate::format::merkle;
-use crate::format::signature::{KeyPair, PublicKey, Signature};
+use crate::format::signature::KeyPair;
 
 /// The longest payload that the format allows, in bytes; a chain may set less.
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -23,7 +24,6 @@ pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const WITNESSES_MAX: usize = 255;
 
 const BODY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 2 * NAME_BYTES_MAX + 128;
-const WITNESS_BYTES: usize = 97;
 const ID_TAG: &[u8] = b"hubledger/tx/v1";
 const MESSAGE_TAG: &[u8; 7] = b"hl/tx/1";
 
@@ -112,37 +112,6 @@ operations! {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
-    }
-}
-
-/// What a witness's signature is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// `"hl/tx/1" ‖ transaction id`.
-    Native = 1,
-    /// MPREG's signing bytes of the original transaction.
-    Mpreg = 2,
-}
-
-/// One key's signature on a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Witness {
-    /// What the signature is over.
-    pub scheme: Scheme,
-    /// The key that signed.
-    pub key: PublicKey,
-    /// The signature.
-    pub signature: Signature,
-}
-
-impl Witness {
-    /// The native witness of whoever holds `key`.
-    fn by(key: &KeyPair, message: &[u8]) -> Self {
-        Self {
-            scheme: Scheme::Native,
-            key: key.public_key(),
-            signature: key.sign(message),
-        }
     }
 }
 
@@ -486,17 +455,7 @@ impl Transaction {
 
     /// The witnesses in their order.
     pub fn witnesses(&self) -> impl ExactSizeIterator<Item = Witness> {
-        self.witness_bytes()[1..]
-            .chunks_exact(WITNESS_BYTES)
-            .map(|entry| {
-                let (scheme, entry) = (entry[0], &entry[1..]);
-                let (key, signature) = entry.split_at(32);
-                Witness {
-                    scheme: scheme_from_tag(scheme).expect("tags were checked when decoding"),
-                    key: PublicKey::from_bytes(key.try_into().expect("32 of 96 bytes")),
-                    signature: Signature::from_bytes(signature.try_into().expect("64 of 96 bytes")),
-                }
-            })
+        Witnesses::new(self.witness_bytes())
     }
 
     /// What a native witness signs: `"hl/tx/1" ‖ id`.
@@ -560,14 +519,6 @@ fn has_amount(kind: Kind, operation: Operation) -> bool {
     kind == Kind::Native && operation == Operation::Transfer
 }
 
-const fn scheme_from_tag(tag: u8) -> Option<Scheme> {
-    match tag {
-        1 => Some(Scheme::Native),
-        2 => Some(Scheme::Mpreg),
-        _ => None,
-    }
-}
-
 fn assemble(body: &[u8], mut witnesses: Vec<Witness>) -> Result<Transaction, FieldError> {
     FieldError::check_length("witness", witnesses.len(), WITNESSES_MAX)?;
     witnesses.sort_by_key(|witness| (witness.scheme, witness.key));
@@ -578,11 +529,9 @@ fn assemble(body: &[u8], mut witnesses: Vec<Witness>) -> Result<Transaction, Fie
     let mut out = Vec::with_capacity(4 + body.len() + 1 + witnesses.len() * WITNESS_BYTES);
     codec::put_bytes(&mut out, body);
     out.push(witnesses.len() as u8);
-    for witness in &witnesses {
-        out.push(witness.scheme as u8);
-        out.extend_from_slice(witness.key.as_bytes());
-        out.extend_from_slice(witness.signature.as_bytes());
-    }
+    witnesses
+        .iter()
+        .for_each(|witness| witness.encode(&mut out));
     let transaction = Transaction::decode(out.into());
     Ok(transaction.expect("every limit of the decoder was checked above"))
 }
@@ -607,7 +556,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Layout, DecodeError> {
     if reader.position() != body_end {
         return Err(reader.error("body", DecodeProblem::Value("the length is not the body's")));
     }
-    read_witness(reader)?;
+    witness::read(reader)?;
     Ok(layout)
 }
 
@@ -645,26 +594,6 @@ fn read_body(reader: &mut Reader<'_>, witness: usize) -> Result<Layout, DecodeEr
         payload: payload as u32,
         witness: witness as u32,
     })
-}
-
-fn read_witness(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    const FIELD: &str = "witness";
-    let count = reader.u8(FIELD)?;
-    let mut last: Option<&[u8]> = None;
-    for _ in 0..count {
-        let start = reader.clone();
-        let entry = reader.take(FIELD, WITNESS_BYTES)?;
-        if scheme_from_tag(entry[0]).is_none() {
-            return Err(start.error(FIELD, DecodeProblem::Tag(entry[0])));
-        }
-        let order = &entry[..33];
-        // Strictly ascending: one set of witnesses has one encoding, and a key that signs twice doesn't count as two witnesses.
-        if last.is_some_and(|last| last >= order) {
-            return Err(start.error(FIELD, DecodeProblem::Order));
-        }
-        last = Some(order);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
