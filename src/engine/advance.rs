@@ -77,10 +77,24 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
             }
             hand_out(shared, &mut chain);
         }
+        let written = lock(&shared.written).take();
+        if let Some(pages) = written {
+            chain.adopt(pages, shared.settings.state_bytes);
+            shared
+                .unsaved
+                .store(chain.unsaved_bytes(), Ordering::Relaxed);
+        }
+        // Looked at again when that is done: whoever writes it down brings news.
+        if shared.has_all_unsaved() {
+            return Ok(());
+        }
         let Some(parcel) = chain.next_to_rule() else {
             return Ok(());
         };
         chain.rule(&parcel, now_us, shared.committed_end())?;
+        shared
+            .unsaved
+            .store(chain.unsaved_bytes(), Ordering::Relaxed);
         let meters = &shared.meters;
         meters.stage(Stage::Validate, started, Load::default());
     }

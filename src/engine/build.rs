@@ -11,6 +11,7 @@ use crate::consensus;
 use crate::format::model::{Block, HEADER_BYTES_MAX, SEAL_BYTES_MAX, Transaction};
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
+use crate::ledger::LedgerError;
 use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, produce};
 use crate::state::State;
 
@@ -163,6 +164,8 @@ impl Engine {
         let mut ruling = validator.rule(&prepared, Depth::Full { now_us });
         let mut journal = validator.state().journal();
         validator.apply_unsettled(&mut ruling, &mut journal);
+        let failed = validator.state().refuse_failed();
+        failed.map_err(LedgerError::from)?;
         let verdict = ruling.settle(signatures);
         if verdict.is_ok() {
             shared.verified.insert(prepared.leaves().iter().copied());
@@ -224,6 +227,7 @@ impl Engine {
         let now_us = self.believable_time(steady_us, state.timestamp())?;
         let in_time = candidates.iter().take_while(|_| !is_over());
         let (chosen, refused) = validator.choose(producer, now_us, in_time);
+        state.refuse_failed().map_err(LedgerError::from)?;
         if !refused.is_empty() {
             let mut pool = lock(&shared.pool);
             refused

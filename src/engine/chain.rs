@@ -17,7 +17,7 @@ use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
 use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
-use crate::state::Journal;
+use crate::state::{Journal, PageSource};
 
 /// See the [module](self).
 pub(super) struct Chain {
@@ -102,6 +102,16 @@ impl Chain {
 
     pub(super) fn validator(&self) -> &Validator {
         &self.validator
+    }
+
+    /// Bytes of the state's pages that changed since they were last written down.
+    pub(super) fn unsaved_bytes(&self) -> u64 {
+        self.validator.state().unsaved_bytes()
+    }
+
+    /// From now on reads the state's pages from there.
+    pub(super) fn adopt(&mut self, pages: std::sync::Arc<dyn PageSource>, resident_max: u64) {
+        self.validator.adopt(pages, resident_max);
     }
 
     /// Puts a parcel last.
@@ -206,6 +216,11 @@ impl Chain {
         let mut ruling = self.validator.rule(prepared, Depth::Full { now_us });
         // Signatures may still be unchecked: rules don't wait for them, and the journal takes the block back if one is bad.
         self.validator.apply_unsettled(&mut ruling, journal);
+        // What was read of a state that can't be read is no ground for a verdict.
+        self.validator
+            .state()
+            .refuse_failed()
+            .map_err(LedgerError::from)?;
         if ruling.is_sound() {
             self.recent.push_back(block.hash());
         }

@@ -21,6 +21,7 @@ use super::parcel::{Committed, Outcome};
 use super::registry::Claim;
 use super::shared::Shared;
 use super::subscription::Event;
+use super::sync::lock;
 use super::ticket::Promise;
 use crate::ledger::{LedgerError, StateAt};
 
@@ -84,7 +85,8 @@ pub(super) fn run(shared: &Shared, mut end: End, commands: &Receiver<Command>) {
                     positions_put = Instant::now();
                     put_positions(shared, &mut end)?;
                 }
-                if end.wants_snapshot() || end.is_pruning_due() && !end.expects_snapshot() {
+                let is_due = end.is_pruning_due() || shared.has_much_unsaved();
+                if end.wants_snapshot() || is_due && !end.expects_snapshot() {
                     ask_for_snapshot(shared, &mut end);
                 }
                 Ok(())
@@ -128,6 +130,11 @@ fn obey(
             // Pruning goes by what the store says of followers, so that no crash finds one below the floor.
             put_positions(shared, end)?;
             end.put_snapshot(state.clone())?;
+            if let Some(pages) = end.take_written() {
+                *lock(&shared.written) = Some(pages);
+                // Rules may wait for it, if what is unsaved had become too much.
+                let _ = shared.lane.try_push_urgent(Job::Advance);
+            }
             let state = StateAt::Encoded(&state);
             // It stays in its place until it is done: if pruning panics, the promise must outlive the noting of the reason.
             if let Some(pruning) = &mut asked.pruning

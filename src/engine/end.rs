@@ -1,6 +1,8 @@
 //! The end of the pipeline: what its last thread does with groups of valid blocks. A hub's engine commits them; one that goes
 //! through a store again compares what the store holds of them beside, such as its index, and writes nothing.
 
+use std::sync::Arc;
+
 use hubledger_storage::{Durability, Receipt};
 
 use super::message::Pruning;
@@ -8,6 +10,7 @@ use crate::ledger::{
     Checker, Committer, EncodedState, Followers, LedgerError, PruneReport, StateAt,
 };
 use crate::rules::ValidBlock;
+use crate::state::PageSource;
 
 /// See the [module](self).
 pub(super) enum End {
@@ -59,6 +62,14 @@ impl End {
 
     pub(super) fn has_news(&self) -> bool {
         matches!(self, Self::Commit(committer) if committer.has_news())
+    }
+
+    /// Where the state's pages can be read from, if that changed.
+    pub(super) fn take_written(&mut self) -> Option<Arc<dyn PageSource>> {
+        match self {
+            Self::Commit(committer) => committer.take_written(),
+            Self::Check(_) => None,
+        }
     }
 
     pub(super) fn put_snapshot(&mut self, state: EncodedState) -> Result<(), LedgerError> {

@@ -30,6 +30,8 @@ pub struct Settings {
     pub durability: Durability,
     /// Bytes of memory for blocks in flight, decoded and not yet committed. A single larger block is let through alone.
     pub memory_bytes: u64,
+    /// Bytes of memory for a state that is kept in tables, roughly; the rest of it is read when it is needed.
+    pub state_bytes: u64,
     /// Blocks go through the stages in parcels of about this many encoded bytes …
     pub parcel_bytes: usize,
     /// … and at most this many blocks.
@@ -64,6 +66,7 @@ impl Default for Settings {
             threads: 0,
             durability: Durability::Disk,
             memory_bytes: 128 << 20,
+            state_bytes: 512 << 20,
             parcel_bytes: 1 << 20,
             parcel_blocks: 512,
             batch_signatures: 8192,

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use hubledger_storage::Durability;
 
@@ -28,7 +28,7 @@ use crate::ledger::{ChainReader, Followers};
 use crate::pool::Pool;
 use crate::pool::Verified;
 use crate::rules::ValidBlock;
-use crate::state::State;
+use crate::state::{PageSource, State};
 
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
@@ -56,6 +56,10 @@ pub(super) struct Shared {
     /// Parcels without an answer.
     pub(super) parcels: AtomicUsize,
     pub(super) snapshot_is_due: AtomicBool,
+    /// Where the state's pages can be read from, until whoever rules takes it up.
+    pub(super) written: Mutex<Option<Arc<dyn PageSource>>>,
+    /// Bytes of the state's pages that changed since they were last written down.
+    pub(super) unsaved: AtomicU64,
     /// Those who wait for a copy of the state, each with a permit.
     pub(super) state_requests: Mutex<Vec<StateRequest>>,
     /// Whether one of them can be answered. Written while they are locked.
@@ -84,7 +88,20 @@ pub(super) struct Parts {
     pub(super) submissions: Sender<Option<Submission>>,
 }
 
+/// Once more of what may stay in memory is unsaved than one part in so many, it is written down …
+const UNSAVED_SHARE: u64 = 4;
+
 impl Shared {
+    /// Whether so much of the state changed since it was last written down that it should be again.
+    pub(super) fn has_much_unsaved(&self) -> bool {
+        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes / UNSAVED_SHARE
+    }
+
+    /// Whether it is as much as may stay in memory at all: nothing more is ruled until it is written down.
+    pub(super) fn has_all_unsaved(&self) -> bool {
+        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes
+    }
+
     /// The timer's reading. One that panics stops the engine, for which any time will do. Not under a lock.
     pub(super) fn steady_us(&self) -> u64 {
         // The caller's timer is not asked again after it panicked.
@@ -123,6 +140,8 @@ impl Shared {
             turn: Turn::default(),
             parcels: AtomicUsize::new(0),
             snapshot_is_due: AtomicBool::new(false),
+            written: Mutex::default(),
+            unsaved: AtomicU64::new(0),
             state_requests: Mutex::default(),
             is_state_wanted: AtomicBool::new(false),
             lane: parts.lane,

@@ -1,14 +1,17 @@
 //! Committing valid blocks, now and then a snapshot of the state, and pruning by a policy: the one place that writes to a
 //! store that is open.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use hubledger_storage::{BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt};
+use hubledger_storage::{BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter};
 
 use super::keep::Retention;
+use super::state_set::WrittenState;
 use super::values::VALUE_STATE;
 use super::{ChainReader, LedgerError, record};
 use crate::rules::ValidBlock;
-use crate::state::State;
+use crate::state::{PageSource, State};
 
 /// A snapshot is due when this many blocks …
 const SNAPSHOT_BLOCKS_MIN: u64 = 256;
@@ -28,11 +31,34 @@ pub(super) struct SinceSnapshot {
     asked_at: Option<(u64, u64)>,
 }
 
-/// A state, encoded, and the block that it stands after. Clones share the bytes.
+/// A state as it is written down. Clones share the bytes.
 #[derive(Clone)]
-pub(crate) struct EncodedState {
-    pub(crate) height: u64,
-    pub(crate) bytes: Bytes,
+pub(crate) enum EncodedState {
+    /// Whole, as one named value: of version 1.
+    Value {
+        /// The block that it stands after.
+        height: u64,
+        bytes: Bytes,
+    },
+    /// What changed of its rows, for the tables.
+    Rows(WrittenState),
+}
+
+impl EncodedState {
+    /// The block that it stands after.
+    pub(crate) fn height(&self) -> u64 {
+        match self {
+            Self::Value { height, .. } => *height,
+            Self::Rows(rows) => rows.height(),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Value { bytes, .. } => bytes.len() as u64,
+            Self::Rows(rows) => rows.bytes,
+        }
+    }
 }
 
 /// The state after a committed block, for whoever may need it as a snapshot.
@@ -49,7 +75,7 @@ impl StateAt<'_> {
     pub(crate) fn height(self) -> u64 {
         match self {
             Self::Tip(state) => state.height(),
-            Self::Encoded(state) => state.height,
+            Self::Encoded(state) => state.height(),
         }
     }
 
@@ -63,9 +89,12 @@ impl StateAt<'_> {
 
 impl From<&State> for EncodedState {
     fn from(state: &State) -> Self {
-        Self {
-            height: state.height(),
-            bytes: state.encode().into(),
+        match WrittenState::of(state) {
+            Some(rows) => Self::Rows(rows),
+            None => Self::Value {
+                height: state.height(),
+                bytes: state.encode().into(),
+            },
         }
     }
 }
@@ -73,6 +102,9 @@ impl From<&State> for EncodedState {
 /// The writing half of a ledger.
 pub(crate) struct Committer {
     pub(super) writer: Box<dyn BlockWriter>,
+    tables: Box<dyn TableWriter>,
+    /// Where the state's pages can be read from since the last snapshot, until somebody takes it.
+    written: Option<Arc<dyn PageSource>>,
     pub(super) chain: ChainReader,
     durability: Durability,
     pub(super) snapshot: SinceSnapshot,
@@ -82,11 +114,14 @@ pub(crate) struct Committer {
 impl Committer {
     pub(super) fn new(
         writer: Box<dyn BlockWriter>,
+        tables: Box<dyn TableWriter>,
         chain: ChainReader,
         snapshot: SinceSnapshot,
     ) -> Self {
         Self {
             writer,
+            tables,
+            written: None,
             chain,
             durability: Durability::Disk,
             snapshot,
@@ -141,8 +176,8 @@ impl Committer {
         &mut self,
         state: impl Into<EncodedState>,
     ) -> Result<(), LedgerError> {
-        let EncodedState { height, bytes } = state.into();
-        let size = bytes.len() as u64;
+        let state = state.into();
+        let (height, size) = (state.height(), state.bytes());
         // Blocks that were committed while the state was being encoded are not in it, and count for the next one.
         let (blocks, in_bytes) = match self.snapshot.asked_at.take() {
             Some(asked_at) => asked_at,
@@ -151,7 +186,9 @@ impl Committer {
         let blocks_since = self.snapshot.blocks_since - blocks;
         let bytes_since = self.snapshot.bytes_since - in_bytes;
         // Too large is no failure: the chain goes on, and its opening takes longer.
-        if bytes.len() > NAMED_VALUE_BYTES_MAX {
+        if let EncodedState::Value { bytes, .. } = &state
+            && bytes.len() > NAMED_VALUE_BYTES_MAX
+        {
             tracing::warn!(
                 bytes = size,
                 "state too large for a snapshot; opening will replay"
@@ -170,8 +207,17 @@ impl Committer {
         if self.durability < Durability::Disk && self.chain.extent()?.body_floor > 0 {
             self.writer.sync()?;
         }
-        self.writer
-            .put_named_value(VALUE_STATE, &bytes, Durability::Os)?;
+        match &state {
+            EncodedState::Value { bytes, .. } => {
+                self.writer
+                    .put_named_value(VALUE_STATE, bytes, Durability::Os)?;
+            }
+            EncodedState::Rows(rows) => {
+                let tables = &mut *self.tables;
+                let written = rows.write(&self.chain, tables, Durability::Os)?;
+                self.written = written.or(self.written.take());
+            }
+        }
         self.snapshot = SinceSnapshot {
             height,
             blocks_since,
@@ -182,9 +228,16 @@ impl Committer {
         Ok(())
     }
 
+    /// Where the state's pages can be read from, if that changed since this was asked last.
+    pub(crate) fn take_written(&mut self) -> Option<Arc<dyn PageSource>> {
+        self.written.take()
+    }
+
     /// Makes everything committed as durable as the store can.
     pub(crate) fn sync(&mut self) -> Result<Receipt, LedgerError> {
-        Ok(self.writer.sync()?)
+        let receipt = self.writer.sync()?;
+        self.tables.sync()?;
+        Ok(receipt)
     }
 
     /// Takes a last snapshot where blocks were committed since the one before, and makes all of it durable.

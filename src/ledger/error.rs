@@ -6,6 +6,7 @@ use super::missing::{Losses, LostPart};
 use crate::format::codec::DecodeError;
 use crate::format::digest::{BlockHash, ChainId};
 use crate::ledger::archive::ArchiveError;
+use crate::state::StateFailure;
 
 /// Why the ledger couldn't do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,9 @@ pub enum LedgerError {
         /// What is wrong.
         problem: DecodeError,
     },
+    /// A part of the state can't be read from the store's tables.
+    #[error("damaged store: {0}")]
+    State(#[from] StateFailure),
     /// No sound state snapshot is at or above the floor of bodies, and the blocks below it can't be replayed.
     #[error(
         "damaged store: bodies were pruned below block {floor}, and no sound state snapshot reaches it; \
@@ -170,6 +174,7 @@ impl LedgerError {
             Self::Archive(error) => error.is_corrupt(),
             Self::Damaged { .. }
             | Self::DamagedValue { .. }
+            | Self::State(_)
             | Self::NoState { .. }
             | Self::Lost { .. }
             | Self::CantTell { .. }

@@ -17,6 +17,7 @@ mod missing;
 mod prove;
 mod reader;
 mod record;
+mod state_set;
 pub(crate) mod step;
 mod values;
 mod verify;
@@ -54,6 +55,12 @@ use crate::state::State;
 const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// … or this many blocks.
 const RUN_BLOCKS_MAX: usize = 1024;
+
+/// How many bytes of a state's pages stay in memory by themselves.
+pub(crate) const STATE_BYTES_MAX: u64 = 512 << 20;
+/// How many bytes of pages may have changed since they were last written down, so that memory stays bounded and opening doesn't take
+/// long.
+pub(crate) const UNSAVED_BYTES_MAX: u64 = 128 << 20;
 
 /// What became of a block that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,13 +133,17 @@ impl Ledger {
     /// # Errors
     /// The store failed, holds no chain, or is damaged.
     pub fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
-        let Store { reader, writer, .. } = store;
+        let Store {
+            reader,
+            writer,
+            tables,
+        } = store;
         let chain = ChainReader::open(Arc::clone(&reader))?;
         let (validator, snapshot) = restore(&chain, &*reader)?;
         Ok(Self {
             validator,
             store: reader,
-            committer: Committer::new(writer, chain, snapshot),
+            committer: Committer::new(writer, tables, chain, snapshot),
             clock,
             staged: Vec::new(),
             staged_bytes: 0,
@@ -205,7 +216,9 @@ impl Ledger {
         let depth = Depth::Full {
             now_us: self.clock.now_us(),
         };
-        let valid = match self.validator.check(block, depth) {
+        let verdict = self.validator.check(block, depth);
+        self.validator.state().refuse_failed()?;
+        let valid = match verdict {
             Ok(valid) => valid,
             Err(rejected) => return Ok(Staging::Rejected(rejected)),
         };
@@ -236,8 +249,12 @@ impl Ledger {
         let receipt = self.committer.commit(&self.staged)?;
         self.staged.clear();
         self.staged_bytes = 0;
-        if self.committer.wants_snapshot() {
+        let unsaved = self.state().unsaved_bytes();
+        if self.committer.wants_snapshot() || unsaved > UNSAVED_BYTES_MAX {
             self.committer.put_snapshot(self.validator.state())?;
+            if let Some(pages) = self.committer.take_written() {
+                self.validator.adopt(pages, STATE_BYTES_MAX);
+            }
         }
         Ok(receipt)
     }
@@ -376,7 +393,9 @@ fn restore(
     let mut snapshot = commit::SinceSnapshot::default();
     let mut validator = None;
     // Never trusted more than the blocks: a snapshot that doesn't fit the headers is ignored, and blocks are replayed.
-    if let Some(bytes) = store.named_value(VALUE_STATE)? {
+    if let Some(state) = state_set::read(chain, store)? {
+        validator = Validator::resume(chain.spec().clone(), state).ok();
+    } else if let Some(bytes) = store.named_value(VALUE_STATE)? {
         validator = resume(chain, &bytes)?;
         snapshot.size = bytes.len() as u64;
     }
@@ -400,8 +419,9 @@ fn restore(
         let block = chain
             .block(height)?
             .ok_or_else(|| damaged("missing below the tip".into()))?;
-        let valid = validator
-            .check(&block, Depth::Replay)
+        let verdict = validator.check(&block, Depth::Replay);
+        validator.state().refuse_failed()?;
+        let valid = verdict
             .map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
         validator.apply(&valid);
         snapshot.blocks_since += 1;

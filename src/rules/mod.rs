@@ -36,7 +36,7 @@ pub use self::claims::{Claims, SignatureFindings};
 pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
 pub use self::transactions::check_by_specification;
 pub(crate) use self::transactions::{Accounts, At};
-use crate::state::{Changes, ConsensusChanges, Journal, State};
+use crate::state::{Changes, ConsensusChanges, Journal, PageSource, State};
 
 /// How much of a block is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +219,11 @@ impl Validator {
     /// The version of the block after the one at `height`.
     fn version_after(&self, height: u64) -> FormatVersion {
         self.spec.at(height.saturating_add(1)).version
+    }
+
+    /// From now on reads the state's pages from there: see [`State::adopt`].
+    pub(crate) fn adopt(&mut self, pages: Arc<dyn PageSource>, resident_max: u64) {
+        self.state.adopt(pages, resident_max);
     }
 
     /// Goes back to where the state was when `journal` began.

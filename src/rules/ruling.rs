@@ -101,8 +101,8 @@ impl Ruling {
 
     /// Takes up what the header's state root is against that over the state after the block; `None` where a chain has none.
     pub(super) fn compare_state_root(&mut self, spec: &ChainSpec, after: Option<Digest>) {
-        let Some(after) = after else { return };
-        if let Err(fault) = headers::check_state_root(spec, self.block.header(), &after) {
+        let header = self.block.header();
+        if let Err(fault) = headers::check_state_root(spec, header, after.as_ref()) {
             self.outcome = Err((FaultAt::StateRoot, fault));
         }
     }

@@ -9,6 +9,8 @@ mod rows;
 mod table;
 mod tree;
 
+use std::sync::Arc;
+
 pub(crate) use self::accounts::Changes;
 pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
@@ -231,6 +233,35 @@ impl State {
         let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
         after.accounts.change(accounts);
         after.accounts.root()
+    }
+
+    /// What failed when a part of the state was read that isn't in memory: whatever was decided since is worth nothing. Always
+    /// `None` in version 1, whose state is in memory whole.
+    #[must_use]
+    pub fn failure(&self) -> Option<&StateFailure> {
+        self.accounts.tree().and_then(StateTree::failure)
+    }
+
+    /// That nothing [failed](State::failure).
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn refuse_failed(&self) -> Result<(), StateFailure> {
+        self.failure().map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// Bytes of pages that changed since they were last written down, roughly; 0 in version 1.
+    #[must_use]
+    pub fn unsaved_bytes(&self) -> u64 {
+        self.accounts.tree().map_or(0, StateTree::unsaved_bytes)
+    }
+
+    /// From now on reads what isn't in memory from `pages`, and keeps at most about `resident_max` bytes in memory of what was
+    /// written down. Nothing happens in version 1.
+    pub fn adopt(&mut self, pages: Arc<dyn PageSource>, resident_max: u64) {
+        if let Rows::Tree(tree) = &mut self.accounts {
+            tree.adopt(pages, resident_max);
+        }
     }
 
     /// The tree over the rows; `None` in version 1.

@@ -1,8 +1,10 @@
 //! The state as bytes (`FORMAT.md`, "Validator state"): canonical, with a checksum.
 
+use std::sync::Arc;
+
 use super::rows::Rows;
 use super::table::AccountTable;
-use super::tree::{KEY_BYTES_MAX, Put, StateTree, VALUE_BYTES_MAX};
+use super::tree::{KEY_BYTES_MAX, PageSource, Put, StateTree, VALUE_BYTES_MAX};
 use super::{Account, State, Tip};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
@@ -14,6 +16,8 @@ use crate::format::sparse;
 const MAGIC_TABLE: &[u8; 8] = b"HLSTATE1";
 /// Rows of the tree, and the weight of the chain.
 const MAGIC_TREE: &[u8; 8] = b"HLSTATE2";
+/// The root instead of rows, which are in pages.
+const MAGIC_TIP: &[u8; 8] = b"HLSTTIP2";
 
 /// Two digests in hexadecimal.
 const SOURCE_BYTES_MAX: usize = 128;
@@ -22,34 +26,55 @@ impl State {
     /// The snapshot (`FORMAT.md`, "Validator state"). O(names), sorted, so equal states have equal bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let (magic, has_weight) = match self.accounts {
+            Rows::Table(_) => (MAGIC_TABLE, false),
+            Rows::Tree(_) => (MAGIC_TREE, true),
+        };
         let mut out = Vec::with_capacity(512 + 64 * self.accounts.len());
-        out.extend_from_slice(match self.accounts {
-            Rows::Table(_) => MAGIC_TABLE,
-            Rows::Tree(_) => MAGIC_TREE,
-        });
-        out.extend_from_slice(&self.chain.0);
-        codec::put_u64(&mut out, self.tip.height);
-        out.extend_from_slice(&self.tip.hash.0);
-        codec::put_u64(&mut out, self.tip.timestamp);
-        codec::put_u64(&mut out, self.tip.transactions);
-        if let Rows::Tree(_) = self.accounts {
-            codec::put_u128(&mut out, self.tip.weight);
-        }
-        self.tip.clock.encode(&mut out);
-        codec::put_u64(&mut out, self.tip.history.size());
-        codec::put_count(&mut out, self.tip.history.peaks().len());
-        for peak in self.tip.history.peaks() {
-            out.extend_from_slice(&peak.0);
-        }
+        self.encode_head(magic, has_weight, &mut out);
         match &self.accounts {
             Rows::Table(table) => encode_table(table, &mut out),
             Rows::Tree(tree) => encode_tree(tree, &mut out),
         }
-        codec::put_bytes(&mut out, self.tip.source.as_bytes());
-        // A snapshot takes the place of replayed blocks: a flipped bit in a balance would go unnoticed without it.
-        let checksum = sha256(&[&out]);
-        out.extend_from_slice(&checksum);
+        self.encode_end(&mut out);
         out
+    }
+
+    /// The snapshot without its rows, which lead to the root that it has instead (`FORMAT.md`, "State in tables"). `None` in
+    /// version 1, and unless the root was asked for since the last change.
+    pub(crate) fn encode_tip(&self) -> Option<Vec<u8>> {
+        let tree = self.accounts.tree()?;
+        let mut out = Vec::with_capacity(1024);
+        self.encode_head(MAGIC_TIP, true, &mut out);
+        codec::put_u64(&mut out, tree.len() as u64);
+        out.extend_from_slice(&tree.known_root()?.0);
+        self.encode_end(&mut out);
+        Some(out)
+    }
+
+    fn encode_head(&self, magic: &[u8; 8], has_weight: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(magic);
+        out.extend_from_slice(&self.chain.0);
+        codec::put_u64(out, self.tip.height);
+        out.extend_from_slice(&self.tip.hash.0);
+        codec::put_u64(out, self.tip.timestamp);
+        codec::put_u64(out, self.tip.transactions);
+        if has_weight {
+            codec::put_u128(out, self.tip.weight);
+        }
+        self.tip.clock.encode(out);
+        codec::put_u64(out, self.tip.history.size());
+        codec::put_count(out, self.tip.history.peaks().len());
+        for peak in self.tip.history.peaks() {
+            out.extend_from_slice(&peak.0);
+        }
+    }
+
+    fn encode_end(&self, out: &mut Vec<u8>) {
+        codec::put_bytes(out, self.tip.source.as_bytes());
+        // A snapshot takes the place of replayed blocks: a flipped bit in a balance would go unnoticed without it.
+        let checksum = sha256(&[out]);
+        out.extend_from_slice(&checksum);
     }
 
     /// Reads a snapshot. O(length).
@@ -61,46 +86,79 @@ impl State {
         let is_tree = match reader.take("magic", 8)? {
             magic if magic == MAGIC_TABLE => false,
             magic if magic == MAGIC_TREE => true,
-            _ => return Err(Reader::new(bytes).error("magic", DecodeProblem::Value("not a state"))),
+            _ => return Err(not_a_state(bytes)),
         };
-        let chain = ChainId(reader.array("chain")?);
-        let height = reader.u64("height")?;
-        let hash = BlockHash(reader.array("hash")?);
-        let timestamp = reader.u64("timestamp")?;
-        let transactions = reader.u64("transactions")?;
-        let weight = match is_tree {
-            true => reader.u128("weight")?,
-            // Every block of version 1 weighs 1.
-            false => height.into(),
-        };
-        let clock = VectorClock::decode(&mut reader)?;
-        let history = decode_history(&mut reader, height)?;
+        let (chain, tip) = decode_head(&mut reader, is_tree)?;
         let accounts = match is_tree {
             true => Rows::Tree(decode_tree(&mut reader)?),
             false => Rows::Table(decode_table(&mut reader)?),
         };
-        let source = reader.text("source", SOURCE_BYTES_MAX)?.to_owned();
-        let end = reader.clone();
-        if reader.array::<32>("checksum")? != sha256(&[&bytes[..end.position()]]) {
-            return Err(end.error("checksum", DecodeProblem::Value("does not match")));
-        }
-        reader.finish("state")?;
-        let tip = Tip {
-            height,
-            hash,
-            timestamp,
-            transactions,
-            weight,
-            clock,
-            history,
-            source,
-        };
+        let source = decode_end(bytes, reader)?;
         Ok(Self {
             chain,
-            tip,
+            tip: Tip { source, ..tip },
             accounts,
         })
     }
+
+    /// Reads what [`State::encode_tip`] gave; the rows are read from `pages` when they are needed.
+    ///
+    /// # Errors
+    /// As [`State::decode`].
+    pub(crate) fn decode_tip(
+        bytes: &[u8],
+        pages: Arc<dyn PageSource>,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        if reader.take("magic", 8)? != MAGIC_TIP {
+            return Err(not_a_state(bytes));
+        }
+        let (chain, tip) = decode_head(&mut reader, true)?;
+        let count = reader.u64("rows")?;
+        let root = Digest(reader.array("root")?);
+        let source = decode_end(bytes, reader)?;
+        Ok(Self {
+            chain,
+            tip: Tip { source, ..tip },
+            accounts: Rows::Tree(StateTree::stored(pages, count as usize, root)),
+        })
+    }
+}
+
+fn not_a_state(bytes: &[u8]) -> DecodeError {
+    Reader::new(bytes).error("magic", DecodeProblem::Value("not a state"))
+}
+
+/// The chain, and the tip but for its source, which is at the end.
+fn decode_head(reader: &mut Reader<'_>, has_weight: bool) -> Result<(ChainId, Tip), DecodeError> {
+    let chain = ChainId(reader.array("chain")?);
+    let height = reader.u64("height")?;
+    let tip = Tip {
+        height,
+        hash: BlockHash(reader.array("hash")?),
+        timestamp: reader.u64("timestamp")?,
+        transactions: reader.u64("transactions")?,
+        weight: match has_weight {
+            true => reader.u128("weight")?,
+            // Every block of version 1 weighs 1.
+            false => height.into(),
+        },
+        clock: VectorClock::decode(reader)?,
+        history: decode_history(reader, height)?,
+        source: String::new(),
+    };
+    Ok((chain, tip))
+}
+
+/// The source; behind it are the checksum and nothing else.
+fn decode_end(bytes: &[u8], mut reader: Reader<'_>) -> Result<String, DecodeError> {
+    let source = reader.text("source", SOURCE_BYTES_MAX)?.to_owned();
+    let end = reader.clone();
+    if reader.array::<32>("checksum")? != sha256(&[&bytes[..end.position()]]) {
+        return Err(end.error("checksum", DecodeProblem::Value("does not match")));
+    }
+    reader.finish("state")?;
+    Ok(source)
 }
 
 /// The tree over the hashes of all blocks up to `height`.

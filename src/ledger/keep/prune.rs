@@ -216,7 +216,7 @@ impl Committer {
             return Err(LedgerError::StateTooLarge(self.snapshot.size));
         }
         // The snapshot, and the followers' positions that were put before it, are on the disk before any body goes.
-        self.writer.sync()?;
+        self.sync()?;
         Ok(())
     }
 }

@@ -8,7 +8,6 @@ mod index;
 mod parts;
 mod seen;
 
-use hubledger_storage::BlockReader;
 
 pub(crate) use self::index::{Checker, Findings};
 pub(crate) use self::parts::{Stretch, Walk};
@@ -16,6 +15,7 @@ use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;
 use crate::ledger::missing::Missing;
+use crate::ledger::state_set;
 use crate::ledger::values::VALUE_STATE;
 use crate::ledger::{ChainReader, LedgerError};
 use crate::state::State;
@@ -44,7 +44,11 @@ pub struct StoreReport {
     pub missing: Missing,
 }
 
-fn read_snapshot(store: &dyn BlockReader) -> Result<Option<State>, LedgerError> {
+fn read_snapshot(chain: &ChainReader) -> Result<Option<State>, LedgerError> {
+    let store = chain.store();
+    if let Some(state) = state_set::read(chain, store)? {
+        return Ok(Some(state));
+    }
     let snapshot = store.named_value(VALUE_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
     snapshot.map_err(|problem| LedgerError::DamagedValue {

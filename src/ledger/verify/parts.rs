@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
     /// A walk that begins at genesis.
     pub(crate) fn begin(chain: &'a ChainReader) -> Result<Self, LedgerError> {
         let mut losses = Losses::default();
-        let snapshot = match read_snapshot(chain.store()) {
+        let snapshot = match read_snapshot(chain) {
             Err(error) if error.is_corrupt() => {
                 losses.note_value(VALUE_STATE, &error.to_string());
                 None
