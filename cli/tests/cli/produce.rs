@@ -434,7 +434,8 @@ fn a_chain_of_version_2_says_its_sums_and_lets_a_gap_wait() {
     assert_eq!(block["members_root"].as_str().unwrap().len(), 64);
     // Of version 1 there is nothing of this.
     let old = own_chain("");
-    ok(old.path(), &produce(&["--out", "b.hlb"]));
+    send(old.path(), "alice", "1.bin", &[]);
+    ok(old.path(), &produce(&["1.bin", "--out", "b.hlb"]));
     let block = ok(old.path(), &["show", "b.hlb", "--height", "1"]);
     assert_eq!(block["version"], 1);
     assert_eq!(block.get("weight"), None);
@@ -470,17 +471,11 @@ fn a_chain_goes_on_under_another_specification() {
     ];
     let imported = ok(folder, &new);
     assert_eq!(imported["head"], block["hash"]);
-    let next = [
-        "produce",
-        "--store",
-        "sqlite:new.db",
-        "--key",
-        "hub.pem",
-        "--at",
-        THEN,
-        "--out",
-        "new.hlb",
-    ];
+    let into = ["--store", "sqlite:new.db", "--out", "b.bin"];
+    let sent = ok(folder, &message(folder, "alice", "alice.pem", &into));
+    assert_eq!(sent["nonce"], 2, "the account went on");
+    let mut next = produce(&["b.bin", "--out", "new.hlb"]);
+    next[2] = "sqlite:new.db";
     let next = ok(folder, &next);
     assert_eq!(next["height"], 2);
     let shown = ok(folder, &["show", "new.hlb", "--height", "2"]);
