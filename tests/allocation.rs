@@ -62,6 +62,7 @@ fn samples() -> Vec<(&'static str, Decode, Bytes)> {
     let late = Proof::Transaction(reader.prove(2, 1, None).unwrap());
     let growth = reader.prove_extends(&chain.blocks[2].hash(), None).unwrap();
     let growth = Proof::Extension(growth);
+    let next = chain.succeeded(|_| {}).succeeded(|_| {});
     let original = Original {
         transaction_id: "id",
         timestamp: "1.5",
@@ -92,6 +93,16 @@ fn samples() -> Vec<(&'static str, Decode, Bytes)> {
             "specification",
             |b| ChainSpec::decode(b).is_ok(),
             chain.spec().bytes().to_vec().into(),
+        ),
+        (
+            "specification with predecessors",
+            |b| ChainSpec::decode(b).is_ok(),
+            next.spec().bytes().to_vec().into(),
+        ),
+        (
+            "header of version 2",
+            header,
+            next.block(&[]).header().bytes().clone(),
         ),
         (
             "state",

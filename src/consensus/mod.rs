@@ -30,7 +30,7 @@
 //! 1. `format/model/seal.rs`: a variant of [`Seal`] with its tag, if none fits, in both `encode` and `decode`; its form in
 //!    `FORMAT.md` ("Block") and in what the command line prints (`cli/src/describe.rs`). A seal of many signatures is as
 //!    long as it has to be, but no longer than [`SEAL_BYTES_MAX`].
-//! 2. `format/spec/stake.rs`: the parameters as a struct with `bound`, `check`, `contradictions`, `encode`, `decode`,
+//! 2. `format/spec/stake.rs`: the parameters as a struct with `bound`, `members_root`, `check`, `contradictions`, `encode`, `decode`,
 //!    `to_toml` and `from_toml`, as in `authority.rs` there.
 //! 3. `format/spec/mod.rs`: a variant of [`Consensus`], its tag, and an arm in each match
 //!    of `impl Consensus` and of `format/spec/words.rs`; `format/spec/toml.rs`: a word in `Kind`, and the fields in
@@ -38,7 +38,8 @@
 //!    `FORMAT.md`: "Chain specification".
 //! 4. If it keeps anything in the state: a variant of [`ConsensusChanges`] in `state/accounts.rs`, the value in
 //!    [`State`], its arm in `State::apply` and in `State::note` and `rewind` (`state/journal.rs`), and a section in
-//!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state").
+//!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state"). The weight of the chain has to be written there too if a
+//!    block can weigh anything but 1.
 //! 5. `consensus/stake.rs`: one function for each of this module's, and the arms here. `BLOCK_MEMORY` in
 //!    `engine/settings.rs` has room for a few claims of a seal, each of about 200 bytes; seals of many have to be counted.
 //! 6. Tests: `tests/it/codec.rs` and `tests/it/golden.rs` (encoding), `tests/it/spec.rs` (limits and contradictions),

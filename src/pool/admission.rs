@@ -26,6 +26,14 @@ impl Validator {
         accounts.with_gaps().check(transaction, &[])
     }
 
+    /// Whether others of its sender have to come before `transaction`, because its nonce leaves a gap where none may be. Then
+    /// it can be in no block yet, and nothing is wrong with it.
+    #[must_use]
+    pub fn has_to_wait(&self, transaction: &Transaction) -> bool {
+        let at = self.next("", self.state().timestamp());
+        Accounts::new(self.spec(), self.state(), at).leaves_gap(transaction)
+    }
+
     /// Those of `candidates` that the next block can hold together, made now by `producer`, as many as the chain's limits
     /// allow and in their order; and those that break a rule. Their signatures are not checked.
     ///

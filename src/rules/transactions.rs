@@ -110,8 +110,13 @@ impl<'a> Accounts<'a> {
 
     /// Whether others have to come before this transaction, because its nonce leaves a gap where none may be.
     pub(crate) fn leaves_gap(&mut self, transaction: &'a Transaction) -> bool {
-        let used = self.get(transaction.sender()).account.nonce;
-        self.nonces == Nonces::Consecutive && transaction.nonce() > used.saturating_add(1)
+        match self.nonces {
+            Nonces::Growing => false,
+            Nonces::Consecutive => {
+                let used = self.get(transaction.sender()).account.nonce;
+                transaction.nonce() > used.saturating_add(1)
+            }
+        }
     }
 
     /// Binds the names that the consensus binds, where a specification takes over from another. Somebody may have pinned such

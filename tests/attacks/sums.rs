@@ -182,6 +182,7 @@ fn a_transaction_behind_a_gap_waits_and_is_not_chosen() {
         validator.admit(&alice(3), now).unwrap_err().reason,
         Reason::Nonce
     );
+    assert!(validator.has_to_wait(&alice(6)) && !validator.has_to_wait(&alice(4)));
     let candidates = [
         alice(4),
         alice(6),

@@ -224,4 +224,12 @@ fn specifications_follow_each_other_more_than_once() {
         .map(|block| block.header().chain)
         .collect();
     assert_eq!(ids.len(), 4);
+    let last = chain.spec();
+    assert!(
+        chain
+            .blocks
+            .iter()
+            .all(|block| last.includes(last.at(block.height())))
+    );
+    assert!(!last.at(0).includes(last), "but not the other way round");
 }

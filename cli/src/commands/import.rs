@@ -44,20 +44,19 @@ fn import_mpreg(_args: &Import, _source: &Path, _output: &Output) -> Result {
 fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
     let stop = output.stop();
     let file = BlockFileReader::open_through(path, |file| Stoppable::new(file, stop.clone()))?;
-    if let Some(pinned) = &args.spec {
-        let pinned = read_spec(pinned)?;
-        if pinned != *file.spec() {
-            let detail = format!(
-                "{} is of chain {}, the specification says {}",
-                path.display(),
-                file.spec().id(),
-                pinned.id()
-            );
-            return Err(Failure::invalid(Rejected::block(0, Reason::Chain, detail)));
-        }
+    let pinned = args.spec.as_deref().map(read_spec).transpose()?;
+    // A chain can go on from that of the file, whose blocks are then its own.
+    if let Some(pinned) = pinned.as_ref().filter(|spec| !spec.includes(file.spec())) {
+        let detail = format!(
+            "{} is of chain {}, the specification says {}",
+            path.display(),
+            file.spec().id(),
+            pinned.id()
+        );
+        return Err(Failure::invalid(Rejected::block(0, Reason::Chain, detail)));
     }
     stop.in_order();
-    let engine = open(args, file.spec())?;
+    let engine = open(args, pinned.as_ref().unwrap_or(file.spec()))?;
     let started = Instant::now();
     let mut progress = Progress::new("import", Some(file.length()));
     let source = Source::new(file, stop);

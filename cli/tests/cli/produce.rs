@@ -399,3 +399,104 @@ fn a_signal_while_transactions_are_waited_for_leaves_the_chain_as_it_was() {
     assert_eq!(output.status.code(), Some(143), "{output:?}");
     assert_eq!(head(folder)["height"], 0);
 }
+
+#[test]
+fn a_chain_of_version_2_says_its_sums_and_lets_a_gap_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    specification(folder, &["hub"], "", "");
+    let rest = fs::read_to_string(folder.join("own.toml")).unwrap();
+    let terms =
+        "format = 2\nroot_interval = 0\nnonces = \"consecutive\"\nfinality = { depth = 2 }\n";
+    fs::write(folder.join("own.toml"), format!("{terms}{rest}")).unwrap();
+    let report = ok(folder, &["spec", "check", "own.toml"]);
+    let meaning = &report["meaning"];
+    assert_eq!(meaning["root_interval"], "No block commits to the state.");
+    let words = "A block is final once 2 blocks come after it.";
+    assert_eq!(meaning["finality"], words);
+    ok(folder, &["init", "--store", OWN, "--spec", "own.toml"]);
+    send(folder, "alice", "1.bin", &[]);
+    send(folder, "bob", "3.bin", &["--nonce", "3"]);
+    let made = run(folder, &produce(&["1.bin", "3.bin", "--out", "b.hlb"]));
+    let left_out = made.json["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1);
+    assert_eq!(left_out[0]["reason"], "nonce");
+    assert_eq!(left_out[0]["file"], "3.bin");
+    let block = ok(folder, &["show", "b.hlb", "--height", "1"]);
+    assert_eq!(
+        (&block["version"], &block["height"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(
+        (&block["weight"], &block["transactions_total"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(block["members_root"].as_str().unwrap().len(), 64);
+    // Of version 1 there is nothing of this.
+    let old = own_chain("");
+    send(old.path(), "alice", "1.bin", &[]);
+    ok(old.path(), &produce(&["1.bin", "--out", "b.hlb"]));
+    let block = ok(old.path(), &["show", "b.hlb", "--height", "1"]);
+    assert_eq!(block["version"], 1);
+    assert_eq!(block.get("weight"), None);
+}
+
+#[test]
+fn a_chain_goes_on_under_another_specification() {
+    let old = own_chain("");
+    let folder = old.path();
+    send(folder, "alice", "a.bin", &[]);
+    let block = ok(folder, &produce(&["a.bin", "--out", "old.hlb"]));
+    let encoded = hubledger::spec::ChainSpec::read_toml(&folder.join("own.toml")).unwrap();
+    let text = fs::read_to_string(folder.join("own.toml")).unwrap();
+    let digits: String = encoded
+        .bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let head = block["hash"].as_str().unwrap();
+    let zero = "0".repeat(64);
+    let successor = format!(
+        "format = 2\nroot_interval = 0\n{text}\n[predecessor]\nspecification = \"{digits}\"\nheight = 1\nhead = \"{head}\"\n\
+         state_root = \"{zero}\"\n"
+    );
+    fs::write(folder.join("next.toml"), successor).unwrap();
+    let new = [
+        "import",
+        "old.hlb",
+        "--store",
+        "sqlite:new.db",
+        "--spec",
+        "next.toml",
+    ];
+    let imported = ok(folder, &new);
+    assert_eq!(imported["head"], block["hash"]);
+    let into = ["--store", "sqlite:new.db", "--out", "b.bin"];
+    let sent = ok(folder, &message(folder, "alice", "alice.pem", &into));
+    assert_eq!(sent["nonce"], 2, "the account went on");
+    let mut next = produce(&["b.bin", "--out", "new.hlb"]);
+    next[2] = "sqlite:new.db";
+    let next = ok(folder, &next);
+    assert_eq!(next["height"], 2);
+    let shown = ok(folder, &["show", "new.hlb", "--height", "2"]);
+    assert_eq!(
+        (&shown["version"], &shown["previous_hash"]),
+        (&2.into(), &block["hash"])
+    );
+    let verified = ok(folder, &["verify", "--store", "sqlite:new.db"]);
+    assert_eq!(verified["blocks"], 3);
+    // What is of neither chain is refused, and so is the new one's where the old one is asked for.
+    let other = [
+        "import",
+        "new.hlb",
+        "--store",
+        "sqlite:third.db",
+        "--spec",
+        "own.toml",
+    ];
+    let refused = run(folder, &other);
+    assert_eq!(
+        (refused.code, &refused.json["reason"]),
+        (3, &"chain".into())
+    );
+}

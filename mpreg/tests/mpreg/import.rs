@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hubledger::clock::FixedClock;
 use hubledger::digest::sha256;
+use hubledger::format::FormatVersion;
 use hubledger::ledger::{Ledger, Staging};
 use hubledger::model::{
     self, Draft, Header, HeaderFields, OriginalHeader, Scheme, Seal, Transaction, Witness,
@@ -14,6 +15,7 @@ use hubledger::original::Original;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
+use hubledger::spec::{ChainSpec, SpecFields};
 use hubledger::state::State;
 use hubledger_mpreg::{Block, Converter, Source, convert, plan};
 use hubledger_storage::StoreUrl;
@@ -23,6 +25,11 @@ use crate::support::{Chain, NOW, key, sign, spelled, verify};
 
 /// Imports the chain into a store in memory, at the tests' present.
 fn import(chain: &Chain) -> Ledger {
+    import_before(chain, None)
+}
+
+/// The same, as the record of a chain that goes on as `after` says.
+fn import_before(chain: &Chain, after: Option<&ChainSpec>) -> Ledger {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), chain.to_json()).expect("written");
     let source = Source::open(file.path()).expect("opens");
@@ -31,7 +38,7 @@ fn import(chain: &Chain) -> Ledger {
         &chain.id,
         NOW,
         NonZero::<usize>::MIN,
-        None,
+        after,
         &mut |_, _| ControlFlow::Continue(()),
     )
     .expect("readable");
@@ -53,11 +60,42 @@ fn import(chain: &Chain) -> Ledger {
     ledger
 }
 
+/// What the import of a chain makes of its specification, in version 2 of the format.
+fn in_version_2(chain: &Chain) -> ChainSpec {
+    let fields = SpecFields {
+        version: FormatVersion::V2,
+        ..(**import(chain).spec()).clone()
+    };
+    ChainSpec::new(fields).expect("as sound as in version 1")
+}
+
+#[test]
+fn a_record_in_a_chain_of_version_2_has_its_sums() {
+    let chain = Chain::valid(9, 3, true);
+    let ledger = import_before(&chain, Some(&in_version_2(&chain)));
+    let head = ledger
+        .reader()
+        .block(9)
+        .expect("readable")
+        .expect("imported");
+    let header = head.header();
+    assert_eq!(header.version, FormatVersion::V2);
+    assert_eq!(header.weight, 9);
+    assert_eq!(header.transactions, ledger.state().transaction_count());
+    assert_eq!(header.members_root, ledger.spec().members_root());
+}
+
 #[test]
 fn a_converter_gives_what_the_state_before_each_block_gives_wherever_it_begins() {
-    for (signed, transactions) in [(true, 3), (false, 0), (false, 7)] {
+    for (signed, transactions, is_of_version_2) in [
+        (true, 3, false),
+        (false, 0, false),
+        (false, 7, false),
+        (true, 3, true),
+    ] {
         let chain = Chain::valid(9, transactions, signed);
-        let ledger = import(&chain);
+        let after = is_of_version_2.then(|| in_version_2(&chain));
+        let ledger = import_before(&chain, after.as_ref());
         let reader = ledger.reader();
         let mut validator = Validator::new(ledger.spec().clone());
         for start in 0..9_u64 {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{
     ChainSpec, Consensus, Identity, Import, InitialAccount, Limits, PREDECESSORS_MAX, Predecessor,
-    Rules, SPEC_ENTRIES_MAX, SpecFields, Terms,
+    Rules, SPEC_ENTRIES_MAX, SpecFields, Terms, check,
 };
 use crate::format::FormatVersion;
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
@@ -91,26 +93,33 @@ impl ChainSpec {
     /// # Errors
     /// Anything but the canonical encoding of a valid specification.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::decode_within(bytes, PREDECESSORS_MAX)
+        Self::decode_within(&Bytes::copy_from_slice(bytes), PREDECESSORS_MAX)
     }
 
-    /// The same of one that goes on from at most so many others, one behind the other.
-    pub(super) fn decode_within(bytes: &[u8], predecessors: usize) -> Result<Self, DecodeError> {
+    /// The same of one that goes on from at most so many others, one behind the other. All of them share the bytes.
+    pub(super) fn decode_within(bytes: &Bytes, predecessors: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let fields = decode(&mut reader, predecessors)?;
+        let fields = decode(&mut reader, bytes, predecessors)?;
         let end = reader.clone();
         reader.finish("specification")?;
-        Self::new(fields).map_err(|error| {
+        let checked = check::check(&fields);
+        let spec = checked.and_then(|()| Self::of_encoded(fields, bytes.clone()));
+        spec.map_err(|problem| {
             // An encoded specification may be anybody's: its fields are checked as those of a file that people wrote.
             end.error(
-                error.field,
+                problem.error.field,
                 DecodeProblem::Value("the specification contradicts itself"),
             )
         })
     }
 }
 
-fn decode(reader: &mut Reader<'_>, predecessors: usize) -> Result<SpecFields, DecodeError> {
+/// Reads the fields from the front of `bytes`, which `reader` is over.
+fn decode(
+    reader: &mut Reader<'_>,
+    bytes: &Bytes,
+    predecessors: usize,
+) -> Result<SpecFields, DecodeError> {
     let version = reader.version()?;
     let has_terms = version >= FormatVersion::V2;
     Ok(SpecFields {
@@ -134,7 +143,11 @@ fn decode(reader: &mut Reader<'_>, predecessors: usize) -> Result<SpecFields, De
         accounts: decode_accounts(reader)?,
         import: decode_import(reader)?,
         predecessor: match has_terms && reader.flag("predecessor")? {
-            true => Some(Predecessor::decode(reader, predecessors.checked_sub(1))?),
+            true => Some(Predecessor::decode(
+                reader,
+                bytes,
+                predecessors.checked_sub(1),
+            )?),
             false => None,
         },
     })

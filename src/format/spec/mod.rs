@@ -18,6 +18,8 @@ mod words;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use crate::format::FormatVersion;
 use crate::format::codec::{DecodeError, DecodeProblem, FieldError, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
@@ -291,7 +293,7 @@ pub struct ChainSpec {
     fields: Arc<SpecFields>,
     /// Places of the names that the consensus binds, sorted by name.
     by_name: Arc<[u32]>,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     id: ChainId,
     /// Computed when it is asked for first: it takes two hashes for each member, and no chain of version 1 asks.
     members_root: Arc<OnceLock<Digest>>,
@@ -309,7 +311,12 @@ impl ChainSpec {
 
     fn build(fields: SpecFields) -> Result<Self, Problem> {
         check::check(&fields)?;
-        let bytes: Arc<[u8]> = encoding::encode(&fields).into();
+        let bytes = encoding::encode(&fields).into();
+        Self::of_encoded(fields, bytes)
+    }
+
+    /// The specification of checked fields that have this encoding.
+    fn of_encoded(fields: SpecFields, bytes: Bytes) -> Result<Self, Problem> {
         if bytes.len() > SPEC_BYTES_MAX {
             let problem = format!(
                 "encoded it is {} bytes long, at most {SPEC_BYTES_MAX} bytes are allowed",

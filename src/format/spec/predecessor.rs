@@ -2,6 +2,8 @@
 //! version of the format, other limits or other authorities, and keep its blocks, which stay under the rules that they were
 //! made by.
 
+use bytes::Bytes;
+
 use super::check::{Problem, check_number};
 use super::encoding::SPEC_BYTES_MAX;
 use super::{ChainSpec, SpecFields};
@@ -71,9 +73,10 @@ impl Predecessor {
         out.extend_from_slice(&self.state_root.0);
     }
 
-    /// Reads one behind which at most `deeper` others may be.
+    /// Reads one behind which at most `deeper` others may be; `reader` is over `whole`.
     pub(super) fn decode(
         reader: &mut Reader<'_>,
+        whole: &Bytes,
         deeper: Option<usize>,
     ) -> Result<Self, DecodeError> {
         let start = reader.clone();
@@ -81,10 +84,11 @@ impl Predecessor {
         let Some(deeper) = deeper else {
             return Err(start.error(SPECIFICATION, DecodeProblem::Value(TOO_DEEP)));
         };
-        let bytes = reader.bytes(SPECIFICATION, SPEC_BYTES_MAX)?;
-        let base = reader.position() - bytes.len();
-        let specification =
-            ChainSpec::decode_within(bytes, deeper).map_err(|error| error.at_base(base))?;
+        let length = reader.bytes(SPECIFICATION, SPEC_BYTES_MAX)?.len();
+        let end = reader.position();
+        let base = end - length;
+        let specification = ChainSpec::decode_within(&whole.slice(base..end), deeper)
+            .map_err(|error| error.at_base(base))?;
         Ok(Self {
             specification,
             height: reader.u64(HEIGHT)?,
@@ -167,6 +171,12 @@ impl ChainSpec {
         };
         // Within 2^63, as every number of a specification is.
         before + 1
+    }
+
+    /// Whether blocks under `other` can be this chain's: it is this specification, or one that this goes on from.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        std::iter::successors(Some(self), |spec| spec.before()).any(|spec| spec == other)
     }
 
     fn before(&self) -> Option<&Self> {

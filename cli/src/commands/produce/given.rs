@@ -17,6 +17,7 @@ use crate::transactions;
 /// The most that is read of all files together: as much as the largest block holds, in hexadecimal digits.
 const FILES_BYTES_MAX: u64 = 2 * BODY_BYTES_MAX as u64;
 
+const GAP: &str = "others of its sender have to come first, one for each nonce";
 const NO_ROOM: &str = "no room behind those with higher fees; it can be in a later block";
 
 /// A transaction that was given, and where it was.
@@ -71,7 +72,10 @@ pub(super) fn all_left_out<'a>(
         let verdict = validator.admit(&given.transaction, block.header().timestamp);
         let can_wait = verdict.is_ok();
         let fault = verdict.err();
-        let fault = fault.unwrap_or_else(|| Fault::new(Reason::Limit, NO_ROOM));
+        let fault = fault.unwrap_or_else(|| match validator.has_to_wait(&given.transaction) {
+            true => Fault::new(Reason::Nonce, GAP),
+            false => Fault::new(Reason::Limit, NO_ROOM),
+        });
         refused.push(LeftOut {
             given,
             fault,
