@@ -1,74 +1,58 @@
-//! Rows whose places begin alike, packed into one piece of memory, sorted by place.
+//! Rows whose places begin alike, packed into one piece of memory, sorted by place, with the nodes above them.
 //!
-//!     row:  place [32]  leaf hash [32]  table u8  key length u16  value length u32  key  value
+//!     page:  places [32] each  leaf hashes [32] each  node hashes [32] each  ends u32 each  rows
+//!     row:   table u8  key length u16  key  value
+//!
+//! A node is between two rows: that with the number n is over rows on both sides of the border behind row n. Its hash is that of the
+//! whole subtree, from the depth on at which no more rows begin with the same bits, or from that of the page.
 
 use super::page::Mark;
+use super::plan::{Plan, Planned};
 use crate::format::digest::Digest;
-use crate::format::sparse::{Subtree, bit};
+use crate::format::sparse::{Subtree, bit, shared_bits};
 
-/// A page with more rows is split. Small, so that little has to be copied, hashed and written for one row that changes.
+/// A page with more rows is split. Few, so that little has to be copied and written for one row that changes; at most 32, since what
+/// changed is noted in as many bits.
 pub(super) const ROWS_MAX: usize = 20;
 
-const HEAD_BYTES: usize = 32 + 32 + 1 + 2 + 4;
+const PLACE: usize = 32;
+const HASH: usize = 32;
+const END: usize = 4;
+const ROW_HEAD: usize = 3;
 
 /// Packed rows.
 #[derive(Debug, Default)]
 pub(super) struct Leaves {
     count: usize,
+    /// Bit n: row n changed, and the nodes above it are those of before.
+    stale: u32,
     bytes: Vec<u8>,
     pub(super) mark: Mark,
 }
 
-/// A row of them.
+impl Clone for Leaves {
+    /// One that is about to be changed, and so isn't saved.
+    fn clone(&self) -> Self {
+        Self {
+            count: self.count,
+            stale: self.stale,
+            bytes: self.bytes.clone(),
+            mark: Mark::default(),
+        }
+    }
+}
+
+/// A row of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
-    packed: &'a [u8],
+    leaves: &'a Leaves,
+    number: usize,
 }
 
-impl<'a> Row<'a> {
-    /// The row at the beginning of `bytes`, and what is behind it.
-    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let head = bytes.first_chunk::<HEAD_BYTES>()?;
-        let key = usize::from(u16::from_le_bytes([head[65], head[66]]));
-        let value = u32::from_le_bytes([head[67], head[68], head[69], head[70]]) as usize;
-        let (packed, rest) = bytes.split_at_checked(HEAD_BYTES + key + value)?;
-        Some((Self { packed }, rest))
-    }
-
-    fn digest(&self, at: usize) -> Digest {
-        let mut digest = Digest::ZERO;
-        digest.0.copy_from_slice(&self.packed[at..at + 32]);
-        digest
-    }
-
-    pub(super) fn place(&self) -> Digest {
-        self.digest(0)
-    }
-
-    pub(super) fn leaf(&self) -> Digest {
-        self.digest(32)
-    }
-
-    pub(super) const fn table(&self) -> u8 {
-        self.packed[64]
-    }
-
-    fn key_bytes(&self) -> usize {
-        usize::from(u16::from_le_bytes([self.packed[65], self.packed[66]]))
-    }
-
-    pub(super) fn key(&self) -> &'a [u8] {
-        &self.packed[HEAD_BYTES..HEAD_BYTES + self.key_bytes()]
-    }
-
-    pub(super) fn value(&self) -> &'a [u8] {
-        &self.packed[HEAD_BYTES + self.key_bytes()..]
-    }
-}
-
-/// A row as it is put.
+/// A row by itself.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NewRow<'a> {
+pub(super) struct Parts<'a> {
+    pub(super) place: Digest,
     pub(super) leaf: Digest,
     pub(super) table: u8,
     pub(super) key: &'a [u8],
@@ -80,7 +64,86 @@ pub(super) struct NewRow<'a> {
 pub(super) struct Change<'a> {
     pub(super) place: Digest,
     /// What it is from now on; `None` if there is none.
-    pub(super) row: Option<NewRow<'a>>,
+    pub(super) row: Option<Parts<'a>>,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn place(&self) -> Digest {
+        self.leaves.place(self.number)
+    }
+
+    pub(super) fn leaf(&self) -> Digest {
+        self.leaves.digest(self.leaves.leaf_at(self.number))
+    }
+
+    fn packed(&self) -> &'a [u8] {
+        self.leaves.row(self.number)
+    }
+
+    pub(super) fn table(&self) -> u8 {
+        self.packed()[0]
+    }
+
+    fn key_end(&self) -> usize {
+        let packed = self.packed();
+        ROW_HEAD + usize::from(u16::from_le_bytes([packed[1], packed[2]]))
+    }
+
+    pub(super) fn key(&self) -> &'a [u8] {
+        &self.packed()[ROW_HEAD..self.key_end()]
+    }
+
+    pub(super) fn value(&self) -> &'a [u8] {
+        &self.packed()[self.key_end()..]
+    }
+
+    fn parts(&self) -> Parts<'a> {
+        Parts {
+            place: self.place(),
+            leaf: self.leaf(),
+            table: self.table(),
+            key: self.key(),
+            value: self.value(),
+        }
+    }
+}
+
+/// Where the sections of a page begin.
+impl Leaves {
+    fn leaf_at(&self, row: usize) -> usize {
+        (PLACE * self.count) + HASH * row
+    }
+
+    fn node_at(&self, node: usize) -> usize {
+        (PLACE + HASH) * self.count + HASH * node
+    }
+
+    fn end_at(&self, row: usize) -> usize {
+        self.node_at(self.count.saturating_sub(1)) + END * row
+    }
+
+    /// Where the row of a number ends, from the first one's beginning on.
+    fn end(&self, row: usize) -> usize {
+        let at = self.end_at(row);
+        let bytes = &self.bytes[at..at + END];
+        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize
+    }
+
+    fn row(&self, number: usize) -> &[u8] {
+        let rows = self.end_at(self.count);
+        let start = number.checked_sub(1).map_or(0, |before| self.end(before));
+        &self.bytes[rows + start..rows + self.end(number)]
+    }
+
+    fn digest(&self, at: usize) -> Digest {
+        let mut digest = Digest::ZERO;
+        digest.0.copy_from_slice(&self.bytes[at..at + HASH]);
+        digest
+    }
+
+    fn place(&self, row: usize) -> Digest {
+        self.digest(PLACE * row)
+    }
 }
 
 impl Leaves {
@@ -88,8 +151,100 @@ impl Leaves {
         self.count
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// A page of rows, which are in strictly ascending order of their places.
+    pub(super) fn new(rows: &[Parts<'_>]) -> Self {
+        let count = rows.len();
+        let packed = rows
+            .iter()
+            .map(|row| ROW_HEAD + row.key.len() + row.value.len());
+        let head = (PLACE + HASH + END) * count + HASH * count.saturating_sub(1);
+        let mut bytes = Vec::with_capacity(head + packed.sum::<usize>());
+        for row in rows {
+            bytes.extend_from_slice(&row.place.0);
+        }
+        for row in rows {
+            bytes.extend_from_slice(&row.leaf.0);
+        }
+        bytes.resize(bytes.len() + HASH * count.saturating_sub(1), 0);
+        let mut end = 0;
+        for row in rows {
+            end += ROW_HEAD + row.key.len() + row.value.len();
+            // Keys and values are bounded, and so are the rows of a page.
+            bytes.extend_from_slice(&(end as u32).to_le_bytes());
+        }
+        for row in rows {
+            bytes.push(row.table);
+            bytes.extend_from_slice(&(row.key.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(row.key);
+            bytes.extend_from_slice(row.value);
+        }
+        Self {
+            count,
+            stale: u32::MAX,
+            bytes,
+            mark: Mark::default(),
+        }
+    }
+
+    /// The page as it is written down: the number of rows as u16, then all but the nodes, which follow.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.count as u16).to_le_bytes());
+        out.extend_from_slice(&self.bytes[..self.node_at(0)]);
+        out.extend_from_slice(&self.bytes[self.end_at(0)..]);
+    }
+
+    /// The page that [`Leaves::encode`] wrote, at a depth; `None` if it isn't one.
+    pub(super) fn decode(bytes: &[u8], depth: usize) -> Option<Self> {
+        let (count, rest) = bytes.split_first_chunk::<2>()?;
+        let count = usize::from(u16::from_le_bytes(*count));
+        if count == 0 || count > ROWS_MAX || rest.len() < (PLACE + HASH + END) * count {
+            return None;
+        }
+        let (before, behind) = rest.split_at((PLACE + HASH) * count);
+        let nodes = HASH * (count - 1);
+        let mut all = Vec::with_capacity(rest.len() + nodes);
+        all.extend_from_slice(before);
+        all.resize(all.len() + nodes, 0);
+        all.extend_from_slice(behind);
+        let mut read = Self {
+            count,
+            stale: u32::MAX,
+            bytes: all,
+            mark: Mark::saved(),
+        };
+        read.is_sound().then_some(())?;
+        let mut plan = Plan::default();
+        let mut noted = Vec::new();
+        read.plan(depth, &mut plan, &mut noted);
+        plan.run();
+        read.settle(&plan, &mut noted.into_iter());
+        Some(read)
+    }
+
+    /// Whether places ascend and rows are within the bytes.
+    fn is_sound(&self) -> bool {
+        let rows = self.bytes.len() - self.end_at(self.count);
+        let mut start = 0;
+        for number in 0..self.count {
+            let end = self.end(number);
+            if end < start + ROW_HEAD || end > rows {
+                return false;
+            }
+            let packed = self.row(number);
+            if ROW_HEAD + usize::from(u16::from_le_bytes([packed[1], packed[2]])) > packed.len() {
+                return false;
+            }
+            if number > 0 && self.place(number - 1) >= self.place(number) {
+                return false;
+            }
+            start = end;
+        }
+        start == rows
+    }
+
+    /// Looks at every part of its memory.
+    pub(super) fn look_at(&self) -> u64 {
+        self.bytes.iter().step_by(64).map(|byte| u64::from(*byte)).sum()
     }
 
     /// Bytes of memory, roughly.
@@ -97,116 +252,178 @@ impl Leaves {
         (self.bytes.capacity() + size_of::<Self>() + 32) as u64
     }
 
-    /// The rows that [`Leaves::bytes`] gave; `None` if they aren't rows in order.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (mut rest, mut count, mut last) = (bytes, 0, None);
-        while !rest.is_empty() {
-            let (row, behind) = Row::split(rest)?;
-            let place = row.place();
-            if last.is_some_and(|last| last >= place) {
-                return None;
-            }
-            last = Some(place);
-            count += 1;
-            rest = behind;
+    pub(super) const fn rows(&self) -> Rows<'_> {
+        Rows {
+            leaves: self,
+            next: 0,
         }
-        Some(Self {
-            count,
-            bytes: bytes.to_vec(),
-            mark: Mark::saved(),
+    }
+
+    /// The number of the row at a place, or that which it would have.
+    fn find(&self, place: &Digest) -> Result<usize, usize> {
+        let places = self.bytes[..PLACE * self.count].as_chunks::<PLACE>().0;
+        places.binary_search(&place.0)
+    }
+
+    /// The row at a place. O(log rows).
+    pub(super) fn get(&self, place: &Digest) -> Option<Row<'_>> {
+        let number = self.find(place).ok()?;
+        Some(Row {
+            leaves: self,
+            number,
         })
     }
 
-    pub(super) fn rows(&self) -> Rows<'_> {
-        Rows { rest: &self.bytes }
-    }
-
-    /// The row at a place. O(rows).
-    pub(super) fn get(&self, place: &Digest) -> Option<Row<'_>> {
-        self.rows().find(|row| row.packed[..32] == place.0)
+    /// Changes rows in their places, if all are there and stay as long as they were. O(changes · log rows).
+    pub(super) fn change_in_place(&mut self, changes: &[Change<'_>]) -> bool {
+        let numbers = changes.iter().map(|change| {
+            let row = change.row?;
+            let number = self.find(&change.place).ok()?;
+            (self.row(number).len() == ROW_HEAD + row.key.len() + row.value.len())
+                .then_some(number)
+        });
+        let Some(numbers) = numbers.collect::<Option<Vec<usize>>>() else {
+            return false;
+        };
+        for (number, change) in numbers.into_iter().zip(changes) {
+            let Some(row) = change.row else { continue };
+            let leaf = self.leaf_at(number);
+            self.bytes[leaf..leaf + HASH].copy_from_slice(&row.leaf.0);
+            // The key stays: a place is of one key.
+            let end = self.end_at(self.count) + self.end(number);
+            self.bytes[end - row.value.len()..end].copy_from_slice(row.value);
+            self.stale |= 1 << number;
+        }
+        self.mark = Mark::default();
+        true
     }
 
     /// These rows with changes, which are in strictly ascending order. O(rows + changes).
-    pub(super) fn with(&self, changes: &[Change<'_>]) -> Self {
-        let room = changes.iter().filter_map(|change| change.row);
-        let room: usize = room
-            .map(|row| HEAD_BYTES + row.key.len() + row.value.len())
-            .sum();
-        let mut merged = Self {
-            bytes: Vec::with_capacity(self.bytes.len() + room),
-            ..Self::default()
-        };
+    pub(super) fn merged<'a>(&'a self, changes: &[Change<'a>]) -> Vec<Parts<'a>> {
+        let mut merged = Vec::with_capacity(self.count + changes.len());
         let mut changes = changes.iter().peekable();
         for row in self.rows() {
             let place = row.place();
             while let Some(change) = changes.next_if(|change| change.place < place) {
-                merged.put(change);
+                merged.extend(change.row);
             }
             match changes.next_if(|change| change.place == place) {
-                Some(change) => merged.put(change),
-                None => merged.keep(row),
+                Some(change) => merged.extend(change.row),
+                None => merged.push(row.parts()),
             }
         }
-        changes.for_each(|change| merged.put(change));
+        changes.for_each(|change| merged.extend(change.row));
         merged
     }
 
-    fn keep(&mut self, row: Row<'_>) {
-        self.count += 1;
-        self.bytes.extend_from_slice(row.packed);
+    pub(super) fn all_parts(&self) -> impl Iterator<Item = Parts<'_>> {
+        self.rows().map(|row| row.parts())
     }
 
-    fn put(&mut self, change: &Change<'_>) {
-        let Some(row) = change.row else { return };
-        self.count += 1;
-        self.bytes.extend_from_slice(&change.place.0);
-        self.bytes.extend_from_slice(&row.leaf.0);
-        self.bytes.push(row.table);
-        // Both are within the bounds that the tree checks.
-        self.bytes
-            .extend_from_slice(&(row.key.len() as u16).to_le_bytes());
-        self.bytes
-            .extend_from_slice(&(row.value.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(row.key);
-        self.bytes.extend_from_slice(row.value);
+    /// Plans the nodes above rows that changed, and notes each: in the order of [`Leaves::settle`].
+    pub(super) fn plan(&self, depth: usize, plan: &mut Plan, noted: &mut Vec<Planned>) -> Planned {
+        self.plan_range((0, self.count), depth, plan, noted)
     }
 
-    /// Takes rows of pages that follow each other into one page.
-    pub(super) fn gather<'a>(pages: impl Iterator<Item = &'a Self>) -> Self {
-        let mut all = Self::default();
-        for page in pages {
-            all.count += page.count;
-            all.bytes.extend_from_slice(&page.bytes);
+    fn plan_range(
+        &self,
+        (first, end): (usize, usize),
+        depth: usize,
+        plan: &mut Plan,
+        noted: &mut Vec<Planned>,
+    ) -> Planned {
+        match end - first {
+            0 => return Planned::Known(Subtree::Empty),
+            1 => return Planned::Known(Subtree::Leaf(self.digest(self.leaf_at(first)))),
+            _ => {}
         }
-        all
+        let (branching, border) = self.border(first, end);
+        let node = border - 1;
+        if !self.is_stale(first, end) {
+            return Planned::Known(Subtree::Node(self.digest(self.node_at(node))));
+        }
+        let at = noted.len();
+        noted.push(Planned::Known(Subtree::Empty));
+        let left = self.plan_range((first, border), branching + 1, plan, noted);
+        let right = self.plan_range((border, end), branching + 1, plan, noted);
+        let mut planned = plan.join(left, right);
+        // Above it are nodes with nothing on their other side.
+        let place = self.place(first);
+        for depth in (depth..branching).rev() {
+            let empty = Planned::Known(Subtree::Empty);
+            planned = match bit(&place, depth) {
+                false => plan.join(planned, empty),
+                true => plan.join(empty, planned),
+            };
+        }
+        noted[at] = planned;
+        planned
     }
 
-    /// The rows by the four bits of their places from a depth on.
-    pub(super) fn by_nibble(&self, nibble: impl Fn(&Digest) -> usize) -> [Self; 16] {
-        let mut parts: [Self; 16] = std::array::from_fn(|_| Self::default());
-        for row in self.rows() {
-            parts[nibble(&row.place())].keep(row);
+    /// Takes over what was planned, once it is made.
+    pub(super) fn settle(&mut self, plan: &Plan, noted: &mut impl Iterator<Item = Planned>) {
+        self.settle_range((0, self.count), plan, noted);
+        self.stale = 0;
+    }
+
+    fn settle_range(
+        &mut self,
+        (first, end): (usize, usize),
+        plan: &Plan,
+        noted: &mut impl Iterator<Item = Planned>,
+    ) {
+        if end - first < 2 || !self.is_stale(first, end) {
+            return;
         }
-        for part in &mut parts {
-            part.bytes.shrink_to_fit();
+        let (_, border) = self.border(first, end);
+        if let Some(planned) = noted.next() {
+            let at = self.node_at(border - 1);
+            self.bytes[at..at + HASH].copy_from_slice(&plan.made(planned).hash().0);
         }
-        parts
+        self.settle_range((first, border), plan, noted);
+        self.settle_range((border, end), plan, noted);
+    }
+
+    /// Where the places of several rows first differ, and the first row that has a 1 there.
+    fn border(&self, first: usize, end: usize) -> (usize, usize) {
+        let depth = shared_bits(&self.place(first), &self.place(end - 1));
+        let (byte, mask) = (depth / 8, 0x80_u8 >> (depth % 8));
+        let mut border = first + 1;
+        while self.bytes[PLACE * border + byte] & mask == 0 {
+            border += 1;
+        }
+        (depth, border)
+    }
+
+    pub(super) const fn is_any_stale(&self) -> bool {
+        self.stale != 0
+    }
+
+    fn is_stale(&self, first: usize, end: usize) -> bool {
+        let rows = (1_u64 << end) - (1_u64 << first);
+        u64::from(self.stale) & rows != 0
     }
 }
 
 /// The rows of a page, in the order of their places.
 #[derive(Clone)]
 pub(super) struct Rows<'a> {
-    rest: &'a [u8],
+    leaves: &'a Leaves,
+    next: usize,
 }
 
 impl<'a> Iterator for Rows<'a> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
-        let (row, rest) = Row::split(self.rest)?;
-        self.rest = rest;
-        Some(row)
+        let number = self.next;
+        (number < self.leaves.count).then(|| {
+            self.next += 1;
+            Row {
+                leaves: self.leaves,
+                number,
+            }
+        })
     }
 }
 

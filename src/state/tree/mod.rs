@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use self::leaves::{Change, NewRow, Row};
+use self::leaves::{Change, Parts, Row};
 use self::page::{Page, Slot};
 use self::plan::Plan;
 use self::store::Pages;
@@ -154,7 +154,8 @@ impl StateTree {
             let Put { table, key, value } = puts[*at];
             Change {
                 place: places[*at],
-                row: value.map(|value| NewRow {
+                row: value.map(|value| Parts {
+                    place: places[*at],
                     leaf,
                     table,
                     key,
@@ -163,6 +164,9 @@ impl StateTree {
             }
         });
         let changes: Vec<Change<'_>> = changes.collect();
+        if let Some(page) = self.top.loaded() {
+            std::hint::black_box(page.look_ahead(changes.iter().map(|change| change.place)));
+        }
         let page = self.top.take(&self.pages, &Digest::ZERO, 0);
         let page = Page::change(page, 0, &changes, &self.pages);
         self.count = page.as_ref().map_or(0, Page::count);

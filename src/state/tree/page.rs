@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::leaves::{Change, Leaves, ROWS_MAX, Row};
+use super::leaves::{Change, Leaves, Parts, ROWS_MAX, Row};
 use super::plan::{Plan, Planned};
 use super::store::Pages;
 use crate::format::digest::Digest;
-use crate::format::sparse::{Subtree, bit};
+use crate::format::sparse::Subtree;
 
 /// A branch with no more rows becomes a page of rows again. Well below what splits one, so that a row that comes and goes
 /// doesn't split and gather each time.
@@ -48,7 +48,7 @@ impl Mark {
         self.is_saved.store(true, Ordering::Release);
     }
 
-    fn touch(&self, now: u32) {
+    pub(super) fn touch(&self, now: u32) {
         // Read first: pages that everybody reads would else go from one processor's cache to another's.
         if self.touched.load(Ordering::Relaxed) != now {
             self.touched.store(now, Ordering::Relaxed);
@@ -220,6 +220,36 @@ impl Page {
         }
     }
 
+    /// Looks at all that changes of these places will need, as far as it is in memory: many at a time, so that the processor waits for
+    /// many parts of memory at once. One after the other, changes of a large tree would be nothing but waiting.
+    pub(super) fn look_ahead(&self, places: impl Iterator<Item = Digest>) -> u64 {
+        let mut ways: Vec<(&Self, Digest)> = places.map(|place| (self, place)).collect();
+        let (mut depth, mut seen) = (0, 0);
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = false;
+            for (page, place) in &mut ways {
+                let Self::Branch(branch) = *page else {
+                    continue;
+                };
+                let slot = nibble(place, depth);
+                seen += u64::from(branch.stale) + u64::from(branch.subtrees[16 + slot].hash().0[0]);
+                seen += u64::from(branch.subtrees[8 + slot / 2].hash().0[0]);
+                if let Some(next) = branch.slots[slot].loaded() {
+                    *page = next;
+                    goes_on = true;
+                }
+            }
+            depth += BITS;
+        }
+        for (page, _) in ways {
+            if let Self::Leaves(leaves) = page {
+                seen += leaves.look_at();
+            }
+        }
+        seen
+    }
+
     /// The page at `depth` after changes, which are in strictly ascending order; `None` if no row is left.
     pub(super) fn change(
         page: Option<Self>,
@@ -228,10 +258,20 @@ impl Page {
         pages: &Pages,
     ) -> Option<Self> {
         let changed = match page {
-            None => Self::of(Leaves::default().with(changes), depth, pages),
-            Some(Self::Leaves(leaves)) => {
-                pages.replaced(&Self::Leaves(Arc::clone(&leaves)));
-                Self::of(leaves.with(changes), depth, pages)
+            None => Self::of(&Leaves::default().merged(changes), depth, pages),
+            Some(Self::Leaves(mut leaves)) => {
+                let was_saved = leaves.mark.is_saved();
+                if let Some(own) = Arc::get_mut(&mut leaves)
+                    && own.change_in_place(changes)
+                {
+                    own.mark.touch(pages.now);
+                    if was_saved {
+                        pages.count_unsaved(own.memory());
+                    }
+                    return Some(Self::Leaves(leaves));
+                }
+                pages.replaced(leaves.memory(), was_saved);
+                Self::of(&leaves.merged(changes), depth, pages)
             }
             Some(Self::Branch(mut branch)) => {
                 // Copied here if a copy of the tree still shares it, so that the copy stays as it was.
@@ -244,7 +284,9 @@ impl Page {
                 match branch.count {
                     0..=GATHERED_MAX => {
                         let place = changes.first().map_or(Digest::ZERO, |change| change.place);
-                        Self::leaves(branch.gather(depth, &place, pages), pages)
+                        let mut rows = Vec::new();
+                        branch.collect(depth, &place, pages, &mut rows);
+                        Self::leaves(Leaves::new(&rows), pages)
                     }
                     _ => Self::Branch(branch),
                 }
@@ -259,20 +301,20 @@ impl Page {
         Self::Leaves(Arc::new(leaves))
     }
 
-    /// A page of rows, split as often as they are too many.
-    fn of(leaves: Leaves, depth: usize, pages: &Pages) -> Self {
-        if leaves.len() <= ROWS_MAX {
-            return Self::leaves(leaves, pages);
+    /// A page of rows in the order of their places, split as often as they are too many.
+    fn of(rows: &[Parts<'_>], depth: usize, pages: &Pages) -> Self {
+        if rows.len() <= ROWS_MAX {
+            return Self::leaves(Leaves::new(rows), pages);
         }
         let mut branch = Branch {
-            count: leaves.len(),
+            count: rows.len(),
             stale: u16::MAX,
             mark: Mark::at(pages.now),
             ..Branch::default()
         };
-        let parts = leaves.by_nibble(|place| nibble(place, depth));
-        for (slot, part) in branch.slots.iter_mut().zip(parts) {
-            *slot = Slot::of((part.len() > 0).then(|| Self::of(part, depth + BITS, pages)));
+        for same in rows.chunk_by(|a, b| nibble(&a.place, depth) == nibble(&b.place, depth)) {
+            let page = Self::of(same, depth + BITS, pages);
+            branch.slots[nibble(&same[0].place, depth)] = Slot::of(Some(page));
         }
         pages.count_new(size_of::<Branch>() as u64);
         Self::Branch(Arc::new(branch))
@@ -281,21 +323,25 @@ impl Page {
     /// Plans what is stale, and notes for each stale subtree of a branch what it will be: in the order of [`Page::settle`].
     pub(super) fn plan(&self, depth: usize, plan: &mut Plan, noted: &mut Vec<Planned>) -> Planned {
         match self {
-            Self::Leaves(leaves) => {
-                let rows: Vec<Row<'_>> = leaves.rows().collect();
-                plan_rows(depth, &rows, plan)
-            }
+            Self::Leaves(leaves) => leaves.plan(depth, plan, noted),
             Self::Branch(branch) => branch.plan(1, depth, plan, noted),
         }
     }
 
     /// Takes over what was planned, once it is made.
     pub(super) fn settle(&mut self, plan: &Plan, noted: &mut impl Iterator<Item = Planned>) {
-        let Self::Branch(branch) = self else { return };
-        if branch.stale != 0 {
-            let branch = Arc::make_mut(branch);
-            branch.settle(1, plan, noted);
-            branch.stale = 0;
+        match self {
+            Self::Leaves(leaves) if leaves.is_any_stale() => {
+                // Pages that are stale came to be since the last root. If a copy was taken since, it has hashes of its own to make.
+                let own = Arc::make_mut(leaves);
+                own.settle(plan, noted);
+            }
+            Self::Branch(branch) if branch.stale != 0 => {
+                let branch = Arc::make_mut(branch);
+                branch.settle(1, plan, noted);
+                branch.stale = 0;
+            }
+            _ => {}
         }
     }
 
@@ -380,31 +426,16 @@ impl Pages {
     }
 
     /// Counts a page that another one comes in place of.
-    fn replaced(&self, page: &Page) {
-        let bytes = page.memory();
+    fn replaced(&self, bytes: u64, was_saved: bool) {
         let less = |count: u64| Some(count.saturating_sub(bytes));
         let shared = &self.shared;
         let _ = shared
             .resident
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        if !page.mark().is_saved() {
+        if !was_saved {
             let _ = shared
                 .unsaved
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        }
-    }
-}
-
-fn plan_rows(depth: usize, rows: &[Row<'_>], plan: &mut Plan) -> Planned {
-    match rows {
-        [] => Planned::Known(Subtree::Empty),
-        [row] => Planned::Known(Subtree::Leaf(row.leaf())),
-        _ => {
-            let middle = rows.partition_point(|row| !bit(&row.place(), depth));
-            let (left, right) = rows.split_at(middle);
-            let left = plan_rows(depth + 1, left, plan);
-            let right = plan_rows(depth + 1, right, plan);
-            plan.join(left, right)
         }
     }
 }
@@ -506,23 +537,17 @@ impl Branch {
     }
 
     /// All rows below, which are few.
-    fn gather(&self, depth: usize, place: &Digest, pages: &Pages) -> Leaves {
-        let mut found = Vec::new();
-        self.collect(depth, place, pages, &mut found);
-        Leaves::gather(found.into_iter())
-    }
-
     fn collect<'a>(
         &'a self,
         depth: usize,
         place: &Digest,
         pages: &Pages,
-        into: &mut Vec<&'a Leaves>,
+        into: &mut Vec<Parts<'a>>,
     ) {
         for (number, slot) in self.slots.iter().enumerate() {
             let place = with_nibble(place, depth, number);
             match slot.get(pages, &place, depth + BITS) {
-                Some(Page::Leaves(leaves)) => into.push(leaves),
+                Some(Page::Leaves(leaves)) => into.extend(leaves.all_parts()),
                 Some(Page::Branch(branch)) => branch.collect(depth + BITS, &place, pages, into),
                 None => {}
             }

@@ -66,7 +66,7 @@ impl Pages {
             None => Err("there is no store to read it from".to_owned()),
         };
         let page = match read {
-            Ok(Some(bytes)) => decode(&bytes).ok_or_else(|| "is not a page".to_owned()),
+            Ok(Some(bytes)) => decode(&bytes, depth).ok_or_else(|| "is not a page".to_owned()),
             Ok(None) => Err("is missing".to_owned()),
             Err(problem) => Err(problem),
         };
@@ -105,15 +105,15 @@ pub(super) fn key(place: &Digest, depth: usize) -> Vec<u8> {
 const TAG_LEAVES: u8 = 0;
 const TAG_BRANCH: u8 = 1;
 
-/// The bytes of a page whose hashes are made: a tag, then the rows as they are packed, or of a branch the number of rows as u64 and each
-/// subtree (0 no row; 1 one row, 2 several, and the hash).
+/// The bytes of a page whose hashes are made: a tag, then the rows as [`Leaves::encode`] writes them, or of a branch the number of rows as
+/// u64 and each subtree (0 no row; 1 one row, 2 several, and the hash).
 pub(super) fn encode(page: &Page) -> Bytes {
     let mut out;
     match page {
         Page::Leaves(leaves) => {
-            out = Vec::with_capacity(1 + leaves.bytes().len());
+            out = Vec::with_capacity(leaves.memory() as usize);
             out.push(TAG_LEAVES);
-            out.extend_from_slice(leaves.bytes());
+            leaves.encode(&mut out);
         }
         Page::Branch(branch) => {
             out = Vec::with_capacity(1 + 8 + 16 * 33);
@@ -136,10 +136,10 @@ pub(super) fn encode(page: &Page) -> Bytes {
     out.into()
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Option<Page> {
+pub(super) fn decode(bytes: &[u8], depth: usize) -> Option<Page> {
     let (tag, rest) = bytes.split_first()?;
     match *tag {
-        TAG_LEAVES => Leaves::from_bytes(rest).map(|leaves| Page::Leaves(Arc::new(leaves))),
+        TAG_LEAVES => Leaves::decode(rest, depth).map(|leaves| Page::Leaves(Arc::new(leaves))),
         TAG_BRANCH => {
             let (count, mut rest) = rest.split_first_chunk::<8>()?;
             let mut subtrees = [Subtree::Empty; 16];
