@@ -15,8 +15,9 @@ use hubledger::model::{Block, Header, Seal, Transaction};
 use hubledger::proof::Proof;
 use hubledger::rejection::Fault;
 use hubledger::rules::headers::{self, Parent};
-use hubledger::signature::Verifier;
+use hubledger::signature::{KeyPair, Verifier};
 use hubledger::spec::ChainSpec;
+use hubledger::state::Account;
 use hubledger_storage::StoreUrl;
 
 /// What the client keeps, however long the chain: the last header, and the edge of the tree over all block hashes.
@@ -59,6 +60,41 @@ impl Client {
         let proven = proof.verify(&self.last.hash())?;
         Ok(proven.id == transaction.id())
     }
+
+    /// What is known of the name that a proof is about, if anything is, by the proof that somebody sent.
+    fn account(&self, proof: &Bytes) -> anyhow::Result<Option<Account>> {
+        let Proof::State(proof) = Proof::decode(proof)? else {
+            bail!("a proof of something else");
+        };
+        let proven = proof.verify(&self.last.hash())?;
+        ensure!(proven.height == self.last.height, "a proof of former times");
+        let account = proven.value.map(|value| Account::decode(&value));
+        Ok(account.transpose()?)
+    }
+}
+
+/// A chain of version 2 names the root over its state in every block, so that whoever knows a head can be shown what the chain knows.
+fn specification(authority: &KeyPair) -> anyhow::Result<ChainSpec> {
+    let text = format!(
+        r#"
+        format = 2
+        name = "a chain with balances"
+        genesis_time = 1_700_000_000_000_000
+
+        [consensus]
+        kind = "proof_of_authority"
+        authorities = [{{ name = "hub-0", key = "{key}" }}]
+
+        [rules]
+        balances = true
+
+        [accounts.treasury]
+        key = "{key}"
+        balance = 1_000_000
+        "#,
+        key = authority.public_key()
+    );
+    Ok(ChainSpec::from_toml(&text)?)
 }
 
 fn main() -> anyhow::Result<()> {
@@ -68,7 +104,9 @@ fn main() -> anyhow::Result<()> {
         per_block: 100,
         ..Recipe::default()
     };
-    let mut generator = Generator::new(recipe)?;
+    let authority = KeyPair::generate()?;
+    let spec = specification(&authority)?;
+    let mut generator = Generator::for_spec(recipe, spec, authority)?;
     let hub = Hub::with_chain_of(&mut generator)?;
 
     let mut client = Client::new(generator.spec().clone());
@@ -99,6 +137,19 @@ fn main() -> anyhow::Result<()> {
         transaction.id(),
         proof.len()
     );
+
+    // What the chain knows of a name, and that it knows nothing of another: against the same head.
+    let treasury = client.account(&hub.prove_account("treasury")?)?;
+    let treasury = treasury.context("the treasury is known")?;
+    println!(
+        "the treasury holds {}, and keys of digest {} speak for it",
+        treasury.balance,
+        treasury.keys.unwrap_or_default()
+    );
+    ensure!(treasury.balance == 1_000_000, "nothing was spent");
+    let nobody = client.account(&hub.prove_account("nobody")?)?;
+    ensure!(nobody.is_none(), "nothing is known of nobody");
+    println!("nothing is known of a name that never was");
 
     // A header under the seal of another block is refused.
     let mut newcomer = Client::new(generator.spec().clone());
@@ -141,5 +192,10 @@ impl Hub {
         let transaction = self.block(height)?.transactions()[index as usize].clone();
         let proof = self.0.prove(height, index, None)?;
         Ok((transaction, proof.encode().into()))
+    }
+
+    fn prove_account(&self, name: &str) -> anyhow::Result<Bytes> {
+        let proof = self.0.prove_account(&self.0.state()?, name, None)?;
+        Ok(proof.encode().into())
     }
 }

@@ -192,6 +192,9 @@ pub(crate) struct Generate {
     /// The same seed gives the same file
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// The version of the chain's format: 2, in which each block names the root over the state after it, or 1, which has none
+    #[arg(long, value_name = "1|2", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2), conflicts_with = "spec")]
+    pub(crate) format: u8,
     /// The block file to write; - writes it to standard output, and the report to standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

@@ -47,6 +47,11 @@ pub enum LedgerError {
     /// A part of the state can't be read from the store's tables.
     #[error("damaged store: {0}")]
     State(#[from] StateFailure),
+    /// The block names no root over the state after it, so that nothing of that state can be proved.
+    #[error(
+        "block {0} names no state root: chains of version 1 have none, and the specification says at which heights others do"
+    )]
+    NoStateRoot(u64),
     /// No sound state snapshot is at or above the floor of bodies, and the blocks below it can't be replayed.
     #[error(
         "damaged store: bodies were pruned below block {floor}, and no sound state snapshot reaches it; \

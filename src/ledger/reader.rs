@@ -13,9 +13,10 @@ use crate::format::merkle::history_leaf;
 use crate::format::merkle::{self, Chunks};
 use crate::format::model::{Block, Header, Transaction};
 use crate::format::original::Original;
-use crate::format::proof::{ExtensionProof, TransactionProof};
+use crate::format::proof::{ExtensionProof, StateProof, TransactionProof};
 use crate::format::spec::ChainSpec;
-use crate::state::State;
+use crate::rules::headers::state_root_due;
+use crate::state::{State, TABLE_ACCOUNTS};
 
 /// Reads one chain. Clones are cheap; every answer is about committed blocks only.
 #[derive(Clone)]
@@ -353,6 +354,62 @@ impl ChainReader {
             false => None,
         };
         Ok(TransactionProof::new(head, later, index, transaction, path))
+    }
+
+    /// Proves what `state`, that after a block of this chain which names a state root, holds at a key of a table, or that it holds
+    /// nothing there, to whoever trusts `head` (the last block if `None`). O(log blocks + log rows) hashes, after a first proof of
+    /// O(blocks).
+    ///
+    /// # Errors
+    /// [`LedgerError::NoStateRoot`] if the block names none; a state of another chain, of a block that isn't held, or above the head; a failed
+    /// store.
+    pub fn prove_row(
+        &self,
+        state: &State,
+        table: u8,
+        key: &[u8],
+        head: Option<&BlockHash>,
+    ) -> Result<StateProof, LedgerError> {
+        let head = self.resolve_head(head)?;
+        let height = state.height();
+        if self.hash_at(height)? != Some(state.head()) {
+            return Err(LedgerError::UnknownBlock(state.head()));
+        }
+        if height > head.height {
+            return Err(LedgerError::AboveHead {
+                height,
+                head: head.height,
+            });
+        }
+        if !state_root_due(self.spec(), height) {
+            return Err(LedgerError::NoStateRoot(height));
+        }
+        let mut state = state.clone();
+        state.root();
+        let proven = state.tree().and_then(|tree| tree.prove(table, key));
+        state.refuse_failed()?;
+        let (path, value) = proven.ok_or(LedgerError::NoStateRoot(height))?;
+        let later = match height < head.height {
+            true => {
+                let block = self.header(height)?.ok_or(LedgerError::Uninitialised)?;
+                Some((block, self.history_path(height, head.height)?))
+            }
+            false => None,
+        };
+        Ok(StateProof::new(head, later, (table, key), value, path))
+    }
+
+    /// Proves what is known of a name after the last block: [`ChainReader::prove_row`] of the table of accounts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prove_account(
+        &self,
+        state: &State,
+        name: &str,
+        head: Option<&BlockHash>,
+    ) -> Result<StateProof, LedgerError> {
+        self.prove_row(state, TABLE_ACCOUNTS, name.as_bytes(), head)
     }
 
     /// Proves that the chain that ends in `new` (the last block if `None`) extends the one that ends in `old`.

@@ -61,7 +61,7 @@ impl FromStr for BlockName {
 }
 
 #[derive(Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tx", "extends", "carry", "transaction"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["tx", "account", "extends", "carry", "transaction"]))]
 pub(crate) struct Prove {
     /// The store
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
@@ -69,6 +69,9 @@ pub(crate) struct Prove {
     /// The transaction, by its id or its original id in MPREG
     #[arg(long, value_name = "ID", value_parser = text::<String>())]
     pub(crate) tx: Option<String>,
+    /// What is known of this name after the last block: its balance, last nonce and keys, or that nothing is
+    #[arg(long, value_name = "NAME", value_parser = text::<String>())]
+    pub(crate) account: Option<String>,
     /// Prove that the chain extends this earlier head
     #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) extends: Option<BlockHash>,
@@ -102,6 +105,9 @@ pub(crate) struct VerifyProof {
     /// The transaction that the proof must be about
     #[arg(long, value_name = "ID", value_parser = text::<String>(), conflicts_with = "extends")]
     pub(crate) tx: Option<String>,
+    /// The name that the proof must be about
+    #[arg(long, value_name = "NAME", value_parser = text::<String>(), conflicts_with_all = ["extends", "tx"])]
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Subcommand)]

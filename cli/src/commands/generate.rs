@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use hubledger::blockfile::{BlockFileWriter, BlockStream};
+use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::Block;
 use hubledger::signature::KeyPair;
@@ -24,6 +25,7 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         payload_bytes: args.payload,
         per_block: args.per_block,
         seed: args.seed,
+        version: FormatVersion::try_from(args.format).map_err(Failure::message)?,
     };
     let mut generator = match (&args.spec, &args.key) {
         (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,

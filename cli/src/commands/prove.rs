@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
-use hubledger::proof::{PROOF_BYTES_MAX, Proof, TransactionProof};
-use serde_json::json;
+use hubledger::proof::{PROOF_BYTES_MAX, Proof, ProvenRow, TransactionProof};
+use hubledger::state::{Account, TABLE_ACCOUNTS};
+use serde_json::{Value, json};
 
 use super::read_file;
 use crate::args::{Prove, VerifyProof};
@@ -22,6 +23,12 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         let proof = reader.prove_extends(old, head)?;
         let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
         (Proof::Extension(proof), about)
+    } else if let Some(name) = &args.account {
+        let proof = reader.prove_account(&reader.state()?, name, head)?;
+        let proven = proof.verify(&proof.head()).map_err(Failure::message)?;
+        let mut about = row(&proven);
+        about["head"] = json!(proof.head());
+        (Proof::State(proof), about)
     } else {
         let proof = prove_transaction(args, &reader)?;
         let place = proof.verify(&proof.head()).map_err(Failure::message)?;
@@ -56,7 +63,7 @@ fn prove_transaction(args: &Prove, reader: &ChainReader) -> Result<TransactionPr
     if let Some(path) = &args.carry {
         let proof = match read(path)? {
             Ok(Proof::Transaction(proof)) => proof,
-            Ok(Proof::Extension(_)) => {
+            Ok(Proof::Extension(_) | Proof::State(_)) => {
                 let problem = "is not about a transaction; make a new one with --extends";
                 return Err(Failure::message(format!("{}: {problem}", path.display())));
             }
@@ -97,6 +104,22 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
         Err(reason) => return refused(&args.file, &reason, output),
     };
     let verdict = match (&proof, &args.extends) {
+        (Proof::State(proof), None) => match proof.verify(&head) {
+            Ok(proven) => match wrong_subject(args, &proven) {
+                Some(problem) => Err(problem),
+                None => {
+                    let mut about = row(&proven);
+                    about["verdict"] = "valid".into();
+                    about["head"] = json!(head);
+                    Ok(about)
+                }
+            },
+            Err(error) => Err(error.to_string()),
+        },
+        (Proof::State(_), Some(_)) => Err("it is about the state".to_owned()),
+        (Proof::Transaction(_), None) if args.account.is_some() => {
+            Err("it is about a transaction".to_owned())
+        }
         (Proof::Transaction(proof), None) => match proof.verify(&head) {
             Ok(proven)
                 if args
@@ -133,6 +156,47 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
         }
         Err(reason) => refused(&args.file, &reason, output),
     }
+}
+
+/// What a proven row says, with the meaning that its table gives it.
+fn row(proven: &ProvenRow) -> Value {
+    let mut about = json!({
+        "height": proven.height,
+        "block": proven.block,
+        "timestamp": proven.timestamp,
+        "table": proven.table,
+        "present": proven.value.is_some(),
+    });
+    let name = std::str::from_utf8(&proven.key).ok();
+    match (proven.table, name) {
+        (TABLE_ACCOUNTS, Some(name)) => {
+            about["account"] = name.into();
+            let account = proven.value.as_deref().map(Account::decode);
+            if let Some(Ok(account)) = account {
+                about["nonce"] = account.nonce.into();
+                about["balance"] = account.balance.into();
+                about["keys"] = json!(account.keys);
+            }
+        }
+        _ => {
+            about["key"] = hex::encode(&proven.key).into();
+            about["value"] = json!(proven.value.as_deref().map(hex::encode));
+        }
+    }
+    about
+}
+
+/// What is wrong if a proof is about something else than was asked.
+fn wrong_subject(args: &VerifyProof, proven: &ProvenRow) -> Option<String> {
+    if args.tx.is_some() {
+        return Some("it is about the state".to_owned());
+    }
+    let wanted = args.account.as_deref()?;
+    let is_it = proven.table == TABLE_ACCOUNTS && proven.key == wanted.as_bytes();
+    (!is_it).then(|| {
+        let key = String::from_utf8_lossy(&proven.key);
+        format!("it is about row {key:?} of table {}", proven.table)
+    })
 }
 
 fn refused(path: &Path, reason: &str, output: &Output) -> Result {

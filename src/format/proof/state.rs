@@ -67,6 +67,12 @@ impl StateProof {
         }
     }
 
+    /// The table and the key that the proof is about.
+    #[must_use]
+    pub fn row(&self) -> (u8, &[u8]) {
+        (self.table, &self.key)
+    }
+
     /// The head that the proof ends in; whether to trust it is the verifier's to say.
     #[must_use]
     pub fn head(&self) -> BlockHash {
