@@ -58,6 +58,7 @@ mod sqlite;
 #[cfg(feature = "_files")]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
 mod entry_table;
+pub mod tables;
 mod toolbox;
 mod url;
 
@@ -81,4 +82,9 @@ pub use rocks::RocksOptions;
 pub use rows::IndexOptions;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteOptions;
+pub use tables::{
+    KeyRange, Position, RangeLimit, Row, TABLE_COMMIT_BYTES_MAX, TABLE_KEY_BYTES_MAX,
+    TABLE_SET_NAME_BYTES_MAX, TABLE_SETS_MAX, TABLE_VALUE_BYTES_MAX, TableChange, TableCommit,
+    TableReader, TableReceipt, TableView, TableWriter, Tables,
+};
 pub use url::StoreUrl;

@@ -17,6 +17,7 @@ use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{LogContext, Shared, open_to_read};
+use super::tables::TableShared;
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
@@ -27,6 +28,7 @@ use crate::{BlockReader, DamageAt, Error, Result, Store};
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
+    pub(super) tables: Arc<TableShared>,
     /// None where a test stands in for the file system.
     lock: Option<StoreLock>,
     /// [`WRITTEN`], or how many [`Unwritten`] there are.
@@ -39,6 +41,7 @@ const WRITTEN: u32 = u32::MAX;
 impl Home {
     pub(super) fn new(shared: Shared, lock: Option<StoreLock>) -> Self {
         Self {
+            tables: Arc::new(TableShared::new(&shared.context)),
             shared: Arc::new(shared),
             lock,
             holds: AtomicU32::new(0),
@@ -59,7 +62,7 @@ impl Home {
     pub(super) fn bytes_on_disk(&self) -> Result<u64> {
         let context = &self.shared.context;
         let fault = |source| Error::system("measure", &context.directory, source);
-        let mut sum = 0;
+        let mut sum = self.tables.bytes_on_disk().map_err(fault)?;
         for name in context.files.list(&context.directory).map_err(fault)? {
             if Named::of(&name) == Named::Other {
                 continue;

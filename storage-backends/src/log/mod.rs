@@ -71,6 +71,7 @@ mod simulated;
 mod slots;
 mod state;
 mod strip;
+mod tables;
 mod values;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -98,19 +98,19 @@ impl<W: Unguarded> Drop for Guarded<W> {
 
 /// Remembers the mutation that failed.
 #[derive(Debug)]
-struct Latch {
+pub(crate) struct Latch {
     path: PathBuf,
     failed: Option<&'static str>,
 }
 
 impl Latch {
     /// A latch for the writer of the store at `path`, which is for error messages only.
-    fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, failed: None }
     }
 
     /// Runs a mutation unless an earlier one failed.
-    fn guard<T>(
+    pub(crate) fn guard<T>(
         &mut self,
         operation: &'static str,
         mutation: impl FnOnce() -> Result<T>,
