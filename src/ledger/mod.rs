@@ -88,7 +88,11 @@ impl Ledger {
         spec: &ChainSpec,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
-        let Store { reader, mut writer } = store;
+        let Store {
+            reader,
+            mut writer,
+            tables,
+        } = store;
         // An interrupted copy has empty parts that are not marked as pruned yet; a reader would take them for contents.
         refuse_incomplete(&*reader)?;
         match reader.named_value(VALUE_SPEC)? {
@@ -108,7 +112,12 @@ impl Ledger {
             let genesis = record::encode(&spec.genesis());
             writer.append(&[genesis], Durability::Disk)?;
         }
-        Self::open(Store { reader, writer }, clock)
+        let store = Store {
+            reader,
+            writer,
+            tables,
+        };
+        Self::open(store, clock)
     }
 
     /// Opens the chain in `store` and rebuilds the state after its last block: from the last snapshot if there is one,
@@ -117,7 +126,7 @@ impl Ledger {
     /// # Errors
     /// The store failed, holds no chain, or is damaged.
     pub fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
-        let Store { reader, writer } = store;
+        let Store { reader, writer, .. } = store;
         let chain = ChainReader::open(Arc::clone(&reader))?;
         let (validator, snapshot) = restore(&chain, &*reader)?;
         Ok(Self {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Error, Result};
+use crate::{Error, Result, TableReader, TableWriter};
 
 /// A block's id, or a key of the index. The store never interprets it.
 pub type Id = [u8; 32];
@@ -372,6 +372,9 @@ pub trait BlockReader: Send + Sync {
     /// To be correct, `bytes_on_disk` counts every file of the store, journals included, and stays the same while
     /// nobody writes and no work is left over: the diary of a database engine, which it keeps as it likes, doesn't count.
     fn usage(&self) -> Result<Usage>;
+
+    /// The store's tables, to be read. O(1).
+    fn tables(&self) -> Arc<dyn TableReader>;
 }
 
 /// The writing half of a store. There is one at a time, across all processes.
@@ -432,12 +435,15 @@ pub trait BlockWriter: Send {
     fn sync(&mut self) -> Result<Receipt>;
 }
 
-/// An open store: its two halves. Dropping the writer lets another writer in; the reader lives on.
+/// An open store: its readers and its two writers, of blocks and of tables, which may be used at the same time. Dropping both writers
+/// lets others in; readers live on.
 pub struct Store {
-    /// Cloned freely.
+    /// Cloned freely; its [`tables`](BlockReader::tables) are read through it too.
     pub reader: Arc<dyn BlockReader>,
-    /// The one writer.
+    /// The one writer of blocks.
     pub writer: Box<dyn BlockWriter>,
+    /// The one writer of tables.
+    pub tables: Box<dyn TableWriter>,
 }
 
 impl fmt::Debug for Store {

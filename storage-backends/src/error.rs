@@ -210,6 +210,8 @@ pub enum DamageAt {
     Index,
     /// The named values.
     NamedValues,
+    /// The tables beside the blocks.
+    Tables,
     /// The record of floor and end.
     Extent,
     /// A byte of the file.
@@ -224,6 +226,7 @@ impl fmt::Display for DamageAt {
             Self::Height(height) => write!(f, "height {height}"),
             Self::Index => f.write_str("the index"),
             Self::NamedValues => f.write_str("the named values"),
+            Self::Tables => f.write_str("the tables"),
             Self::Extent => f.write_str("the extent"),
             Self::Offset(offset) => write!(f, "byte {offset}"),
             Self::Structure => f.write_str("the file's structure"),

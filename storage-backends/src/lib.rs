@@ -54,11 +54,11 @@ mod rocks;
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod tables;
 // Only the append-log takes single entries out again.
 #[cfg(feature = "_files")]
 #[cfg_attr(not(feature = "log"), allow(dead_code))]
 mod entry_table;
-pub mod tables;
 mod toolbox;
 mod url;
 
@@ -85,6 +85,6 @@ pub use sqlite::SqliteOptions;
 pub use tables::{
     KeyRange, Position, RangeLimit, Row, TABLE_COMMIT_BYTES_MAX, TABLE_KEY_BYTES_MAX,
     TABLE_SET_NAME_BYTES_MAX, TABLE_SETS_MAX, TABLE_VALUE_BYTES_MAX, TableChange, TableCommit,
-    TableReader, TableReceipt, TableView, TableWriter, Tables,
+    TableReader, TableReceipt, TableView, TableWriter,
 };
 pub use url::StoreUrl;

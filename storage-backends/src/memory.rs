@@ -5,6 +5,8 @@
 //! follows can't fail; so a run is atomic, and a reader, which holds the read lock for one call, sees one
 //! moment.
 
+mod tables;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -16,12 +18,14 @@ use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::check::Report;
+use crate::tables::guarded::GuardedTables;
 use crate::toolbox::guarded::{Guarded, Unguarded};
 use crate::{
     Block, BlockReader, BlockWriter, Durability, Error, Extent, Held, INDEX_ENTRY_BYTES, Id,
     IndexEntry, Location, Part, PruneReceipt, Receipt, Repaired, Result, Store, StoreUrl,
-    StoredBlock, StoredHeader, Usage, arguments,
+    StoredBlock, StoredHeader, TableReader, Usage, arguments,
 };
+use tables::{MemoryTableReader, MemoryTableWriter, Sets};
 
 const NAME: &str = "memory:";
 
@@ -34,6 +38,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Shared {
     chain: RwLock<Chain>,
+    sets: RwLock<Sets>,
     written: AtomicBool,
 }
 
@@ -71,12 +76,15 @@ impl MemoryStore {
                 path: PathBuf::from(NAME),
             });
         }
-        let writer = MemoryWriter {
-            shared: Arc::clone(&self.shared),
-        };
+        let hold = Arc::new(Hold(Arc::clone(&self.shared)));
+        let writer = MemoryWriter(Arc::clone(&hold));
         Ok(Store {
             reader: Arc::new(self.clone()),
             writer: Box::new(Guarded::over(PathBuf::from(NAME), writer)),
+            tables: Box::new(GuardedTables::over(
+                PathBuf::from(NAME),
+                MemoryTableWriter(hold),
+            )),
         })
     }
 }
@@ -256,6 +264,10 @@ impl BlockReader for MemoryStore {
             index_entries: chain.index_entries(),
         })
     }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        Arc::new(MemoryTableReader(Arc::clone(&self.shared)))
+    }
 }
 
 /// The backend `memory:`. Of such a URL nothing can be opened.
@@ -313,24 +325,26 @@ fn missing() -> Error {
     }
 }
 
-struct MemoryWriter {
-    shared: Arc<Shared>,
+/// Keeps other writers out, until both writers of a store are gone.
+#[derive(Debug)]
+struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.written.store(false, Ordering::Release);
+    }
 }
+
+struct MemoryWriter(Arc<Hold>);
 
 impl MemoryWriter {
     /// Runs a mutation under the lock, so that a reader sees all of it or nothing.
     fn mutate<T>(&mut self, mutation: impl FnOnce(&mut Chain) -> Result<T>) -> Result<T> {
-        mutation(&mut self.shared.write())
+        mutation(&mut self.0.0.write())
     }
 }
 
 impl Unguarded for MemoryWriter {}
-
-impl Drop for MemoryWriter {
-    fn drop(&mut self) {
-        self.shared.written.store(false, Ordering::Release);
-    }
-}
 
 impl BlockWriter for MemoryWriter {
     fn append(&mut self, run: &[Block], _: Durability) -> Result<Receipt> {

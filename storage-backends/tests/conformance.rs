@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use hubledger_storage::conformance::Fixture;
 use hubledger_storage::{
     IndexOptions, LogOptions, MemoryStore, Result, SqliteOptions, Store, conformance_suite,
+    table_conformance_suite,
 };
 use tempfile::TempDir;
 
@@ -20,9 +21,14 @@ impl Fixture for InMemory {
     fn break_appends(&self) -> Option<Box<dyn FnOnce()>> {
         None
     }
+
+    fn break_table_commits(&self) -> Option<Box<dyn FnOnce()>> {
+        None
+    }
 }
 
 conformance_suite!(memory, || InMemory(MemoryStore::new()));
+table_conformance_suite!(memory_tables, || InMemory(MemoryStore::new()));
 
 /// Few entries in memory, and runs that are merged often.
 const SMALL_INDEX: IndexOptions = IndexOptions {
@@ -72,9 +78,22 @@ impl Fixture for InSqlite {
             other.execute_batch("DROP TRIGGER fault").unwrap()
         }))
     }
+
+    fn break_table_commits(&self) -> Option<Box<dyn FnOnce()>> {
+        let other = rusqlite::Connection::open(self.file()).unwrap();
+        other
+            .execute_batch(
+                "CREATE TRIGGER fault BEFORE INSERT ON table_rows BEGIN SELECT RAISE(ABORT, 'fault'); END",
+            )
+            .unwrap();
+        Some(Box::new(move || {
+            other.execute_batch("DROP TRIGGER fault").unwrap()
+        }))
+    }
 }
 
 conformance_suite!(sqlite, || InSqlite::with(IndexOptions::default()));
+table_conformance_suite!(sqlite_tables, || InSqlite::with(IndexOptions::default()));
 conformance_suite!(sqlite_with_small_runs, || InSqlite::with(SMALL_INDEX));
 
 #[cfg(feature = "rocksdb")]
@@ -113,10 +132,16 @@ impl Fixture for InRocksdb {
     fn break_appends(&self) -> Option<Box<dyn FnOnce()>> {
         None
     }
+
+    fn break_table_commits(&self) -> Option<Box<dyn FnOnce()>> {
+        None
+    }
 }
 
 #[cfg(feature = "rocksdb")]
 conformance_suite!(rocksdb, || InRocksdb::with(IndexOptions::default()));
+#[cfg(feature = "rocksdb")]
+table_conformance_suite!(rocksdb_tables, || InRocksdb::with(IndexOptions::default()));
 #[cfg(feature = "rocksdb")]
 conformance_suite!(rocksdb_with_small_runs, || InRocksdb::with(SMALL_INDEX));
 
@@ -165,9 +190,45 @@ impl Fixture for InLog {
         std::fs::create_dir(&taken).unwrap();
         Some(Box::new(move || std::fs::remove_dir(taken).unwrap()))
     }
+
+    // Where commits are written at once, a directory takes the name of the file that they begin with. Kept in memory, they
+    // can't fail.
+    fn break_table_commits(&self) -> Option<Box<dyn FnOnce()>> {
+        if self.options.table_memory_bytes > 0 {
+            return None;
+        }
+        let taken = self.directory().join("tables/set.new");
+        std::fs::create_dir(&taken).unwrap();
+        Some(Box::new(move || std::fs::remove_dir(taken).unwrap()))
+    }
 }
 
 conformance_suite!(log, || InLog::with(LogOptions::default()));
+table_conformance_suite!(log_tables, || InLog::with(LogOptions::default()));
+
+/// Every commit to tables is written at once.
+fn without_table_memory() -> InLog {
+    InLog::with(LogOptions {
+        index_fanout: 2,
+        table_memory_bytes: 0,
+        table_cache_bytes: 0,
+        ..LogOptions::default()
+    })
+}
+
+table_conformance_suite!(log_tables_written_at_once, without_table_memory);
+
+/// Tables are often written and merged.
+fn with_little_table_memory() -> InLog {
+    InLog::with(LogOptions {
+        index_fanout: 3,
+        table_memory_bytes: 8000,
+        table_cache_bytes: 1 << 16,
+        ..LogOptions::default()
+    })
+}
+
+table_conformance_suite!(log_tables_in_little_memory, with_little_table_memory);
 
 /// Segments of a few blocks, index files that are merged often.
 fn small_segments() -> InLog {

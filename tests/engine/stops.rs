@@ -97,7 +97,11 @@ fn a_failing_store_is_an_error_for_everybody_and_loses_nothing_acknowledged() {
     let blocks = encoded(&blocks);
     for appends_left in [1, 2, 5] {
         let store = reopenable();
-        let Store { reader, writer } = store.open().unwrap();
+        let Store {
+            reader,
+            writer,
+            tables,
+        } = store.open().unwrap();
         let writer = Box::new(Failing {
             writer,
             appends_left,
@@ -110,7 +114,14 @@ fn a_failing_store_is_an_error_for_everybody_and_loses_nothing_acknowledged() {
         });
         let engine = builder
             .clock(clock(chain.now()))
-            .create(Store { reader, writer }, chain.spec())
+            .create(
+                Store {
+                    reader,
+                    writer,
+                    tables,
+                },
+                chain.spec(),
+            )
             .unwrap();
         let mut acknowledged = 0;
         let mut failed = false;
@@ -237,7 +248,11 @@ fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
     let (chain, blocks) = messages(3, 2);
     let store = reopenable();
-    let Store { reader, writer } = store.open().unwrap();
+    let Store {
+        reader,
+        writer,
+        tables,
+    } = store.open().unwrap();
     let is_broken = Arc::new(AtomicBool::new(false));
     let writer = Box::new(Failing {
         writer,
@@ -248,7 +263,14 @@ fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
     let engine = Engine::builder()
         .threads(1)
         .clock(clock(chain.now()))
-        .create(Store { reader, writer }, chain.spec())
+        .create(
+            Store {
+                reader,
+                writer,
+                tables,
+            },
+            chain.spec(),
+        )
         .unwrap();
     assert_eq!(outcomes(&engine, &encoded(&blocks)).len(), 3);
     is_broken.store(true, Ordering::SeqCst);
@@ -260,7 +282,11 @@ fn a_store_that_breaks_before_the_last_words_is_an_error_and_the_end() {
 #[test]
 fn a_pruning_that_panics_tells_whoever_waits_for_it() {
     let (chain, blocks) = messages(3, 2);
-    let Store { reader, writer } = reopenable().open().unwrap();
+    let Store {
+        reader,
+        writer,
+        tables,
+    } = reopenable().open().unwrap();
     let writer = Box::new(Failing {
         writer,
         appends_left: usize::MAX,
@@ -270,7 +296,14 @@ fn a_pruning_that_panics_tells_whoever_waits_for_it() {
     let engine = Engine::builder()
         .threads(1)
         .clock(clock(chain.now()))
-        .create(Store { reader, writer }, chain.spec())
+        .create(
+            Store {
+                reader,
+                writer,
+                tables,
+            },
+            chain.spec(),
+        )
         .unwrap();
     assert_eq!(outcomes(&engine, &encoded(&blocks)).len(), 3);
     let policy = PrunePolicy {

@@ -245,7 +245,11 @@ impl BlockWriter for Counting {
 fn acknowledging_every_block_costs_no_sync_each_and_no_follower_no_write() {
     let whole = chain(200);
     let place = Place::new("memory").unwrap();
-    let Store { reader, writer } = place.open();
+    let Store {
+        reader,
+        writer,
+        tables,
+    } = place.open();
     let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
     let counted = || [0, 1].map(|index: usize| counts[index].load(Ordering::SeqCst));
     let writer = Box::new(Counting {
@@ -253,7 +257,11 @@ fn acknowledging_every_block_costs_no_sync_each_and_no_follower_no_write() {
         counts: Arc::clone(&counts),
     });
     let builder = Engine::builder().threads(1).clock(clock(whole.now()));
-    let store = Store { reader, writer };
+    let store = Store {
+        reader,
+        writer,
+        tables,
+    };
     let engine = builder.create(store, whole.spec()).unwrap();
     let started = Instant::now();
     for block in &whole.blocks[1..101] {

@@ -12,7 +12,7 @@ use hubledger::rejection::Reason;
 use hubledger::state::State;
 use hubledger_storage::{
     BlockReader, Durability, Extent, Held, Id, IndexEntry, Location, MemoryStore, Result,
-    StoredBlock, StoredHeader, Usage,
+    StoredBlock, StoredHeader, TableReader, Usage,
 };
 
 fn chain(blocks: u64) -> Chain {
@@ -204,6 +204,10 @@ impl BlockReader for Tampered {
     }
     fn usage(&self) -> Result<Usage> {
         self.store.usage()
+    }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        self.store.tables()
     }
 }
 

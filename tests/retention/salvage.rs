@@ -101,6 +101,10 @@ impl BlockReader for Faulty {
     fn usage(&self) -> storage::Result<Usage> {
         self.inner.usage()
     }
+
+    fn tables(&self) -> Arc<dyn storage::TableReader> {
+        self.inner.tables()
+    }
 }
 
 /// A store in memory of the first `end` blocks, with a state snapshot after the block at `snapshot`.

@@ -213,7 +213,9 @@ impl<'a> Copy<'a> {
         let compared = compare(self.source, &copy, self.plan, skip_damage, &mut |height| {
             self.step(progress, Phase::Compare, height)
         })?;
-        let Store { reader, mut writer } = self.target;
+        let Store {
+            reader, mut writer, ..
+        } = self.target;
         // All of the copy is on the disk before the marker goes: without it the store is a chain to everybody.
         writer.sync()?;
         writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;

@@ -1,12 +1,13 @@
 //! The conformance suite: what the contract states, as tests that every backend runs.
 //!
-//! [`conformance_suite!`](crate::conformance_suite) makes one named `#[test]` per case. A backend brings a
-//! [`Fixture`]. Cases use only the contract, so they hold for any backend; what is particular to one
-//! (its files, its damage, its crashes) is tested beside it.
+//! [`conformance_suite!`](crate::conformance_suite) makes one named `#[test]` per case about blocks,
+//! [`table_conformance_suite!`](crate::table_conformance_suite) one per case about tables. A backend brings a
+//! [`Fixture`]. Cases use only the contract, so they hold for any backend; what is particular to one (its files, its
+//! damage, its crashes) is tested beside it.
 //!
-//! Exclusions: a fixture that can't make writes fail returns `None` from [`Fixture::break_appends`], and
-//! the case about poisoning then ends early. Those are the memory backend, `rocksdb:`, and `log:` in one large
-//! segment; in small segments it runs the case.
+//! Exclusions: a fixture that can't make writes fail returns `None` from [`Fixture::break_appends`] or
+//! [`Fixture::break_table_commits`], and the case about poisoning then ends early. Those are the memory backend,
+//! `rocksdb:`, and `log:` in one large segment; in small segments it runs the case.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,6 +16,10 @@ mod lifetime;
 mod replace;
 mod sample;
 mod shrink;
+mod table_history;
+mod table_sample;
+mod table_undo;
+mod tables;
 
 use crate::{Result, Store};
 
@@ -29,10 +34,13 @@ pub trait Fixture {
     /// Makes each append fail from now on, in the open store too, until the function that it returns is
     /// called. `None` if nothing can make this backend fail.
     fn break_appends(&self) -> Option<Box<dyn FnOnce()>>;
+
+    /// Makes each commit to tables fail from now on, as [`break_appends`](Self::break_appends) does with appends.
+    fn break_table_commits(&self) -> Option<Box<dyn FnOnce()>>;
 }
 
 macro_rules! suite {
-    ($dollar:tt $($file:ident: $($case:ident)+;)+) => {
+    ($dollar:tt $(#[doc = $doc:literal])+ $suite:ident: $($file:ident: $($case:ident)+;)+) => {
         $($(
             #[doc(hidden)]
             pub fn $case(fixture: &dyn Fixture) {
@@ -40,10 +48,9 @@ macro_rules! suite {
             }
         )+)+
 
-        /// Makes a module of tests, one per case of the suite: `conformance_suite!(name, factory)`, where
-        /// `factory` is called for each case and returns a [`Fixture`](crate::conformance::Fixture).
+        $(#[doc = $doc])+
         #[macro_export]
-        macro_rules! conformance_suite {
+        macro_rules! $suite {
             ($dollar module:ident, $dollar factory:expr) => {
                 mod $dollar module {
                     #[allow(unused_imports)]
@@ -61,6 +68,9 @@ macro_rules! suite {
 }
 
 suite! { $
+    /// Makes a module of tests, one per case about blocks: `conformance_suite!(name, factory)`, where
+    /// `factory` is called for each case and returns a [`Fixture`](crate::conformance::Fixture).
+    conformance_suite:
     append:
         an_empty_store_answers
         what_was_appended_reads_back
@@ -116,4 +126,36 @@ suite! { $
         readers_never_see_part_of_a_replacement
         a_failed_append_poisons_the_writer
         a_failed_replacement_poisons_the_writer;
+}
+
+suite! { $
+    /// Makes a module of tests, one per case about tables: `table_conformance_suite!(name, factory)`, as
+    /// [`conformance_suite!`](crate::conformance_suite) does about blocks.
+    table_conformance_suite:
+    tables:
+        an_unknown_set_is_empty
+        committed_rows_read_back
+        rows_at_the_limits_read_back
+        wrong_commits_are_refused
+        so_many_sets_and_no_more
+        ranges_are_ordered_bounded_and_limited
+        tables_and_sets_are_apart
+        a_view_never_changes
+        a_set_that_is_being_loaded_has_no_position
+        a_removed_set_is_gone_and_begins_anew
+        reopening_sees_every_table_commit
+        table_receipts_reach_what_the_backend_can
+        both_writers_write_at_once
+        others_wait_for_both_writers
+        readers_never_see_part_of_a_table_commit
+        a_failed_table_commit_poisons_the_writer;
+    table_undo:
+        undo_gives_contents_and_position_back
+        all_of_a_set_may_be_undone
+        undo_ends_at_its_floor
+        undo_reaches_over_reopening
+        large_commits_are_undone
+        a_load_is_not_undone;
+    table_history:
+        random_histories_give_what_a_map_gives;
 }

@@ -17,12 +17,12 @@ use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{LogContext, Shared, open_to_read};
-use super::tables::TableShared;
+use super::tables::{LogTableReader, LogTableWriter, TableShared};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
 use crate::toolbox::open_stores::OpenStores;
-use crate::{BlockReader, DamageAt, Error, Result, Store};
+use crate::{BlockReader, DamageAt, Error, Result, Store, TableReader};
 
 /// One open store.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ impl Home {
     #[cfg(test)]
     pub(super) fn lock(&self) -> Option<&StoreLock> {
         self.lock.as_ref()
+    }
+
+    /// What reads the tables.
+    pub(super) fn table_reader(self: &Arc<Self>) -> Arc<dyn TableReader> {
+        let check = |home: &Arc<Self>| home.check_lock();
+        Arc::new(LogTableReader::new(&self.tables, Arc::clone(self), check))
     }
 
     /// Fails if another process may be writing.
@@ -296,8 +302,15 @@ fn site_of_any_file(directory: &Path) -> Result<LogContext> {
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     let reader = Arc::new(LogReader::new(Arc::clone(hold.home())));
+    let hold = Arc::new(hold);
+    let tables = LogTableWriter::new(&hold.home().tables, Arc::clone(&hold));
+    let tables = Box::new(tables);
     let writer = Box::new(LogWriter::new(hold, disk)?);
-    Ok(Store { reader, writer })
+    Ok(Store {
+        reader,
+        writer,
+        tables,
+    })
 }
 
 /// Reads the file `store`, on which the lock is taken.

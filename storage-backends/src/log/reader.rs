@@ -14,7 +14,7 @@ use super::state::{LogState, StoredValue};
 use super::values::read_value;
 use crate::{
     BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
-    StoredBlock, StoredHeader, Usage,
+    StoredBlock, StoredHeader, TableReader, Usage,
 };
 
 /// Reads one open store; keeps it open in this process.
@@ -202,5 +202,9 @@ impl BlockReader for LogReader {
             blocks,
             index_entries,
         })
+    }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        self.home.table_reader()
     }
 }

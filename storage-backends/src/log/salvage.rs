@@ -29,7 +29,7 @@ use super::values::decode_value;
 use crate::check::Report;
 use crate::{
     BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
-    StoredBlock, StoredHeader, Usage,
+    StoredBlock, StoredHeader, TableReader, Usage,
 };
 
 /// Opens what there is of a store that is not open, and reports what is damaged there. Until the reader is gone nobody writes to it.
@@ -331,6 +331,10 @@ impl BlockReader for DamagedReader {
 
     fn usage(&self) -> Result<Usage> {
         self.reader.usage()
+    }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        self.reader.tables()
     }
 }
 

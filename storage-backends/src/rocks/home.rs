@@ -68,10 +68,11 @@ fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB
     database.create_if_missing(create);
     database.create_missing_column_families(create);
     let cache = options.cache();
-    // RocksDB has this family in any case.
+    // RocksDB has this family in any case; so a version that knows of no rows by keys opens the store too, which it would refuse to with
+    // a family more.
     let default = std::iter::once(ColumnFamilyDescriptor::new(
         rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
-        rocksdb::Options::default(),
+        options.keyed(&cache),
     ));
     let families = Table::ALL
         .iter()
@@ -94,6 +95,15 @@ impl Home {
 pub(super) fn family<'a>(database: &'a DB, path: &Path, table: Table) -> Result<&'a ColumnFamily> {
     database.cf_handle(table.name()).ok_or_else(|| {
         let reason = format!("the column family {} is missing", table.name());
+        Error::corrupt(path, DamageAt::Structure, reason)
+    })
+}
+
+/// The column family of rows by keys.
+pub(super) fn keyed_family<'a>(database: &'a DB, path: &Path) -> Result<&'a ColumnFamily> {
+    let name = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+    database.cf_handle(name).ok_or_else(|| {
+        let reason = format!("the column family {name} is missing");
         Error::corrupt(path, DamageAt::Structure, reason)
     })
 }

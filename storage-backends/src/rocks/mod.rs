@@ -1,4 +1,5 @@
-//! The backend `rocksdb:DIR`: a RocksDB database, with a column family for each table of `rows`.
+//! The backend `rocksdb:DIR`: a RocksDB database, with a column family for each table of `rows`; the rows by keys are in the one that
+//! every database has.
 //!
 //! DIR has the file `store`, which says what the directory is and carries the lock, and the directory `db`, which
 //! belongs to RocksDB. Invariants:
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
-use crate::rows::{Remembering, RowReader, RowWriter};
+use crate::rows::{Remembering, RowReader, RowTableWriter, RowWriter};
 use crate::{BlockReader, Damage, DamageAt, Result, Store};
 use home::Home;
 use rows::{RocksDatabase, RocksRows};
@@ -41,11 +42,13 @@ fn create(directory: &Path, options: RocksOptions) -> Result<Store> {
 fn open(directory: &Path, options: RocksOptions) -> Result<Store> {
     let home = home::open(&directory::existing(directory)?, options)?;
     let engine = RocksDatabase::begin(&home)?;
+    let tables = RowTableWriter::new(engine.other())?;
     let writer = RowWriter::new(engine, Arc::clone(&home.index), options.index)?;
     let reader = reader(home)?;
     Ok(Store {
         reader: Arc::new(reader),
         writer: Box::new(writer),
+        tables: Box::new(tables),
     })
 }
 

@@ -31,10 +31,10 @@ use crate::{BlockReader, IndexOptions, Result, Store};
 pub struct RocksOptions {
     /// Mebibytes of blocks of files that are kept in memory. 64 by default.
     pub cache_mib: u32,
-    /// Mebibytes that are collected in memory before they become a file: for bodies; other tables take a quarter. Up
+    /// Mebibytes that are collected in memory before they become a file: for bodies, and for tables beside the blocks; all else takes a quarter. Up
     /// to three times as much is in use. 64 by default.
     pub write_buffer_mib: u32,
-    /// Whether headers and bodies are compressed with LZ4. False by default: hashes, keys and signatures don't shrink,
+    /// Whether headers, bodies and tables beside the blocks are compressed with LZ4. False by default: hashes, keys and signatures don't shrink,
     /// so that it pays only for payloads that do.
     pub compression: bool,
     /// Most files that are open at a time. 512 by default.
@@ -136,21 +136,37 @@ impl RocksOptions {
     /// Options of a table. Rows come by ascending numbers, so files hardly ever overlap, and compaction moves them
     /// without rewriting.
     pub(super) fn table(&self, table: Table, cache: &Cache) -> Options {
+        let share = if table == Table::Bodies { 1 } else { 4 };
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(cache);
+        let mut options = self.family(&blocks, share);
+        if self.compression && matches!(table, Table::Bodies | Table::Headers) {
+            options.set_compression_type(DBCompressionType::Lz4);
+        }
+        options
+    }
+
+    /// Options of the rows by keys, which come in any order and are asked for whether they are there or not.
+    pub(super) fn keyed(&self, cache: &Cache) -> Options {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(cache);
+        blocks.set_bloom_filter(10.0, false);
+        let mut options = self.family(&blocks, 1);
+        if self.compression {
+            options.set_compression_type(DBCompressionType::Lz4);
+        }
+        options
+    }
+
+    /// Options of a column family with a share of the write buffer.
+    fn family(&self, blocks: &BlockBasedOptions, share: u64) -> Options {
         let mut options = Options::default();
-        options.set_block_based_table_factory(&blocks);
-        let is_large = table == Table::Bodies;
-        let share = if is_large { 1 } else { 4 };
+        options.set_block_based_table_factory(blocks);
         let buffer = (u64::from(self.write_buffer_mib) * MIB / share).max(MIB);
         options.set_write_buffer_size(usize::try_from(buffer).unwrap_or(usize::MAX));
         options.set_max_write_buffer_number(3);
         options.set_target_file_size_base(buffer);
-        let shrinks = self.compression && matches!(table, Table::Bodies | Table::Headers);
-        options.set_compression_type(match shrinks {
-            true => DBCompressionType::Lz4,
-            false => DBCompressionType::None,
-        });
+        options.set_compression_type(DBCompressionType::None);
         options
     }
 

@@ -10,11 +10,12 @@ use rocksdb::{
     BottommostLevelCompaction, CompactOptions, DB, FlushOptions, IteratorMode, ReadOptions,
     Snapshot, WaitForCompactOptions, WriteBatch, WriteOptions,
 };
+use self_cell::self_cell;
 
 use super::directory;
 use super::fault::fault;
-use super::home::{Home, family};
-use crate::rows::{Batch, Database, Rows, Table, View, initialise};
+use super::home::{Home, family, keyed_family};
+use crate::rows::{Batch, Database, KeySpan, Rows, Table, View, VisitKeyed, initialise};
 use crate::{DamageAt, Durability, Error, Result};
 
 /// What reads rows: as of a snapshot, or as they are now.
@@ -22,6 +23,17 @@ pub(super) struct RocksView<'a> {
     database: &'a DB,
     path: &'a Path,
     snapshot: Option<Snapshot<'a>>,
+}
+
+impl<'a> RocksView<'a> {
+    /// This moment.
+    fn of_now(home: &'a Home) -> Self {
+        Self {
+            database: &home.database,
+            path: &home.directory,
+            snapshot: Some(home.database.snapshot()),
+        }
+    }
 }
 
 impl View for RocksView<'_> {
@@ -55,6 +67,71 @@ impl View for RocksView<'_> {
         }
         Ok(())
     }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let family = keyed_family(self.database, self.path)?;
+        let row = match &self.snapshot {
+            Some(snapshot) => snapshot.get_pinned_cf(family, key),
+            None => self.database.get_pinned_cf(family, key),
+        };
+        let row = row.map_err(fault(self.path, "read", DamageAt::Tables))?;
+        Ok(row.map(|row| Bytes::copy_from_slice(&row)))
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        let family = keyed_family(self.database, self.path)?;
+        let mut reading = ReadOptions::default();
+        if let Some(snapshot) = &self.snapshot {
+            reading.set_snapshot(snapshot);
+        }
+        // Without bounds, an iterator goes on to the next row that there is, over whatever was removed in between.
+        reading.set_iterate_lower_bound(keys.from);
+        reading.set_iterate_upper_bound(keys.below);
+        let mut rows = self.database.raw_iterator_cf_opt(family, reading);
+        match keys.is_descending {
+            false => rows.seek_to_first(),
+            true => rows.seek_to_last(),
+        }
+        while let Some((key, row)) = rows.item() {
+            if !visit(Ok((key, Bytes::copy_from_slice(row))))? {
+                return Ok(());
+            }
+            match keys.is_descending {
+                false => rows.next(),
+                true => rows.prev(),
+            }
+        }
+        // It ends where there are no more rows, and also where one can't be read.
+        rows.status()
+            .map_err(fault(self.path, "read", DamageAt::Tables))
+    }
+}
+
+self_cell! {
+    /// A snapshot that keeps its store open.
+    pub(super) struct RocksMoment {
+        owner: Arc<Home>,
+        #[covariant]
+        dependent: RocksView,
+    }
+}
+
+impl View for RocksMoment {
+    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
+        self.borrow_dependent().get(table, number)
+    }
+
+    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        self.borrow_dependent().numbers(table, visit)
+    }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.borrow_dependent().keyed(key)
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.borrow_dependent().scan(keys, visit)
+    }
 }
 
 /// The reading half.
@@ -64,13 +141,15 @@ pub(super) struct RocksRows {
 
 impl Rows for RocksRows {
     type View<'a> = RocksView<'a>;
+    type Moment = RocksMoment;
 
     fn view(&self) -> Result<Self::View<'_>> {
-        Ok(RocksView {
-            database: &self.home.database,
-            path: &self.home.directory,
-            snapshot: Some(self.home.database.snapshot()),
-        })
+        Ok(RocksView::of_now(&self.home))
+    }
+
+    fn moment(&self) -> Result<Self::Moment> {
+        let home = Arc::clone(&self.home);
+        Ok(RocksMoment::new(home, |home| RocksView::of_now(home)))
     }
 
     fn path(&self) -> &Path {
@@ -96,6 +175,14 @@ impl View for RocksBatch<'_> {
     fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
         self.view.numbers(table, visit)
     }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.view.keyed(key)
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.view.scan(keys, visit)
+    }
 }
 
 impl Batch for RocksBatch<'_> {
@@ -109,6 +196,28 @@ impl Batch for RocksBatch<'_> {
         let family = family(self.view.database, self.view.path, table)?;
         let (start, end) = (numbers.start.to_be_bytes(), numbers.end.to_be_bytes());
         self.batch.delete_range_cf(family, start, end);
+        Ok(())
+    }
+
+    fn begin_keyed(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn put_keyed(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
+        let family = keyed_family(self.view.database, self.view.path)?;
+        self.batch.put_cf(family, key, row);
+        Ok(())
+    }
+
+    fn remove_keyed(&mut self, key: &[u8]) -> Result<()> {
+        let family = keyed_family(self.view.database, self.view.path)?;
+        self.batch.delete_cf(family, key);
+        Ok(())
+    }
+
+    fn remove_span(&mut self, from: &[u8], below: &[u8]) -> Result<()> {
+        let family = keyed_family(self.view.database, self.view.path)?;
+        self.batch.delete_range_cf(family, from, below);
         Ok(())
     }
 }
@@ -139,8 +248,9 @@ fn synced() -> WriteOptions {
 fn flush(database: &DB, path: &Path, operation: &'static str) -> Result<()> {
     let mut flushing = FlushOptions::default();
     flushing.set_wait(true);
-    for table in Table::ALL {
-        let family = family(database, path, table)?;
+    let families = Table::ALL.map(|table| family(database, path, table));
+    for family in families.into_iter().chain([keyed_family(database, path)]) {
+        let family = family?;
         database.flush_cf_opt(family, &flushing).map_err(fault(
             path,
             operation,
@@ -150,9 +260,14 @@ fn flush(database: &DB, path: &Path, operation: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// The writing half; there is one at a time.
-pub(super) struct RocksDatabase {
+/// What both writers share: it keeps others out until both are gone.
+struct Hold {
     home: Arc<Home>,
+}
+
+/// A writing half.
+pub(super) struct RocksDatabase {
+    hold: Arc<Hold>,
 }
 
 impl RocksDatabase {
@@ -163,13 +278,25 @@ impl RocksDatabase {
                 path: home.directory.clone(),
             });
         }
+        let home = Arc::clone(home);
         Ok(Self {
-            home: Arc::clone(home),
+            hold: Arc::new(Hold { home }),
         })
+    }
+
+    /// The other writing half.
+    pub(super) fn other(&self) -> Self {
+        Self {
+            hold: Arc::clone(&self.hold),
+        }
+    }
+
+    fn home(&self) -> &Home {
+        &self.hold.home
     }
 }
 
-impl Drop for RocksDatabase {
+impl Drop for Hold {
     fn drop(&mut self) {
         if let Err(error) = flush(&self.home.database, &self.home.directory, "close") {
             tracing::warn!(%error, "closing with rows in the write-ahead log");
@@ -184,8 +311,8 @@ impl Database for RocksDatabase {
 
     fn view(&self) -> Result<Self::View<'_>> {
         Ok(RocksView {
-            database: &self.home.database,
-            path: &self.home.directory,
+            database: &self.home().database,
+            path: &self.home().directory,
             snapshot: None,
         })
     }
@@ -205,20 +332,24 @@ impl Database for RocksDatabase {
             Durability::Disk => (synced(), Durability::Disk),
             Durability::Memory | Durability::Os => (WriteOptions::default(), Durability::Os),
         };
-        self.home
+        self.home()
             .database
             .write_opt(batch.batch, &writing)
-            .map_err(fault(&self.home.directory, operation, DamageAt::Structure))?;
+            .map_err(fault(
+                &self.home().directory,
+                operation,
+                DamageAt::Structure,
+            ))?;
         Ok((outcome, reached))
     }
 
     fn path(&self) -> &Path {
-        &self.home.directory
+        &self.home().directory
     }
 
     fn settle(&mut self) -> Result<u64> {
-        flush(&self.home.database, &self.home.directory, "prune")?;
-        directory::bytes(&self.home.directory)
+        flush(&self.home().database, &self.home().directory, "prune")?;
+        directory::bytes(&self.home().directory)
     }
 
     /// Whole files of what was removed are unlinked; of the rest, what was removed is compacted away.
@@ -227,7 +358,7 @@ impl Database for RocksDatabase {
             database,
             directory,
             ..
-        } = &*self.home;
+        } = self.home();
         let fault = fault(directory, "prune", DamageAt::Structure);
         let mut compacting = CompactOptions::default();
         compacting.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
@@ -237,7 +368,7 @@ impl Database for RocksDatabase {
             if numbers.is_empty() {
                 continue;
             }
-            let family = self.home.family(*table)?;
+            let family = self.home().family(*table)?;
             let (first, last) = (numbers.start.to_be_bytes(), (numbers.end - 1).to_be_bytes());
             // Files that hold nothing else are unlinked without being read; compaction would rewrite them first. Snapshots of
             // before lose them too, so a reader that misses a row asks again.
@@ -251,5 +382,22 @@ impl Database for RocksDatabase {
             .wait_for_compact(&WaitForCompactOptions::default())
             .map_err(&fault)?;
         directory::bytes(directory)
+    }
+
+    fn give_back_keyed(&mut self, from: &[u8], below: &[u8]) -> Result<()> {
+        let Home {
+            database,
+            directory,
+            ..
+        } = self.home();
+        flush(database, directory, "remove")?;
+        let mut compacting = CompactOptions::default();
+        compacting.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let family = keyed_family(database, directory)?;
+        // Not by unlinking files: views of before would lose their rows.
+        database.compact_range_cf_opt(family, Some(from), Some(below), &compacting);
+        database
+            .wait_for_compact(&WaitForCompactOptions::default())
+            .map_err(fault(directory, "remove", DamageAt::Structure))
     }
 }

@@ -7,6 +7,7 @@ use super::index::insert_block;
 use super::index_run::{IndexRunMaker, IndexRunShape, entries, run_rows};
 use super::record::{IdRow, key_rows, names};
 use super::state::{Identity, RowState};
+use super::tables::check_tables;
 use super::writer::Inner;
 use super::{
     Batch, Database, IndexOptions, Remembering, RowContext, RowReader, Rows, Table, View, catalogue,
@@ -50,6 +51,8 @@ pub(crate) fn check<R: Rows>(
     let outcome = check_runs(&view, context, &state, report);
     report.sound(outcome)?;
     let outcome = check_values(&view, context, report);
+    report.sound(outcome)?;
+    let outcome = check_tables(&view, context, report);
     report.sound(outcome)?;
     Ok(())
 }

@@ -12,7 +12,8 @@
 //!    which are made and merged beside the commits, a bounded share with each. An entry proves nothing: it counts if
 //!    its height is held and the key there is the one asked for. So entries of blocks that were truncated, replaced or
 //!    pruned, or are not committed yet, do no harm.
-//! 4. Rows of a run that is being made belong to nobody until the catalogue names it; the next writer removes
+//! 4. Tables beside the blocks are rows by keys, for which the table of states has a list of sets: see `tables`.
+//! 5. Rows of a run that is being made belong to nobody until the catalogue names it; the next writer removes
 //!    what was left.
 
 mod catalogue;
@@ -29,6 +30,7 @@ mod record;
 mod remember;
 mod shrink;
 mod state;
+mod tables;
 mod upkeep;
 mod writer;
 
@@ -43,6 +45,7 @@ pub use options::IndexOptions;
 pub(crate) use reader::RowReader;
 pub(crate) use remember::Remembering;
 pub(crate) use state::initialise;
+pub(crate) use tables::RowTableWriter;
 pub(crate) use writer::RowWriter;
 
 use crate::toolbox::key_hash::KeyHash;
@@ -110,6 +113,24 @@ pub(crate) trait View {
 
     /// Calls `visit` with the number of each row of a table, in ascending order.
     fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()>;
+
+    /// The row of a key, as it was put. `None` only where it is certain that there is none.
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// Calls `visit` with the rows of some keys, in their order, until it answers false. Where rows are missing it is called with that as
+    /// an error, and may answer true to go on behind.
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()>;
+}
+
+/// Is given a key and its row, or what is wrong before the next.
+pub(crate) type VisitKeyed<'a> = dyn FnMut(Result<(&[u8], Bytes)>) -> Result<bool> + 'a;
+
+/// Keys from one up to, and without, another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeySpan<'a> {
+    pub(crate) from: &'a [u8],
+    pub(crate) below: &'a [u8],
+    pub(crate) is_descending: bool,
 }
 
 /// A commit that is being put together. What it is to change may or may not be seen through it before.
@@ -119,6 +140,18 @@ pub(crate) trait Batch: View {
 
     /// Removes rows.
     fn remove(&mut self, table: Table, numbers: Range<u64>) -> Result<()>;
+
+    /// Called before the first row by key that a store ever gets.
+    fn begin_keyed(&mut self) -> Result<()>;
+
+    /// Puts the row of a key in place of any earlier one.
+    fn put_keyed(&mut self, key: &[u8], row: &[u8]) -> Result<()>;
+
+    /// Removes the row of a key, if there is one.
+    fn remove_keyed(&mut self, key: &[u8]) -> Result<()>;
+
+    /// Removes the rows of keys, from one up to another, also where they are damaged.
+    fn remove_span(&mut self, from: &[u8], below: &[u8]) -> Result<()>;
 }
 
 /// The reading half of an engine.
@@ -126,9 +159,14 @@ pub(crate) trait Rows: Send + Sync + 'static {
     type View<'a>: View
     where
         Self: 'a;
+    /// A view that belongs to nobody.
+    type Moment: View + Send + Sync + 'static;
 
     /// This moment, for as long as the view lives.
     fn view(&self) -> Result<Self::View<'_>>;
+
+    /// The same, for as long as anybody likes.
+    fn moment(&self) -> Result<Self::Moment>;
 
     /// The file or directory, for messages.
     fn path(&self) -> &Path;
@@ -168,9 +206,23 @@ pub(crate) trait Database: Send {
     /// Gives the space of rows that were removed back to the file system, also what an interrupted call left; gives the
     /// bytes as [`settle`](Self::settle) does.
     fn give_back(&mut self, removed: &[(Table, Range<u64>)]) -> Result<u64>;
+
+    /// The same for rows by keys, as far as no view is in the way.
+    fn give_back_keyed(&mut self, from: &[u8], below: &[u8]) -> Result<()>;
 }
 
 const SEAL_BYTES: usize = 4;
+
+/// What stands for a table in the checksum of a row by key, and is no table's.
+const KEYED: u8 = Table::ALL.len() as u8;
+
+/// The checksum of a row by key, which it begins with.
+fn keyed_checksum(salt: Salt, key: &[u8], content: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut head = [KEYED; 5];
+    // Keys have many lengths: without it, bytes could go over from key to content.
+    head[1..].copy_from_slice(&(key.len() as u32).to_le_bytes());
+    salt.checksum_of(&[&head, key, content]).to_le_bytes()
+}
 
 /// The checksum of a row, which it begins with.
 fn checksum(salt: Salt, table: Table, number: u64, content: &[u8]) -> [u8; SEAL_BYTES] {
@@ -225,6 +277,18 @@ impl RowContext<'_> {
         let checksum = checksum(self.salt, table, number, &row[SEAL_BYTES..]);
         row[..SEAL_BYTES].copy_from_slice(&checksum);
         row
+    }
+
+    /// The content of the row of a key, if its checksum matches.
+    fn open_keyed(self, key: &[u8], row: &Bytes) -> Option<Bytes> {
+        let (seal, content) = row.split_at_checked(SEAL_BYTES)?;
+        (keyed_checksum(self.salt, key, content) == seal).then(|| row.slice(SEAL_BYTES..))
+    }
+
+    /// Puts the row of a key.
+    fn put_keyed(self, batch: &mut impl Batch, key: &[u8], content: &[u8]) -> Result<()> {
+        let seal = keyed_checksum(self.salt, key, content);
+        batch.put_keyed(key, &[&seal, content].concat())
     }
 
     /// Puts a row, of content in parts.

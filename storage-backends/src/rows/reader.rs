@@ -7,15 +7,16 @@ use bytes::Bytes;
 use super::index::{find_id, find_key};
 use super::record::{IdRow, names};
 use super::state::{Identity, RowState};
+use super::tables::RowTableReader;
 use super::{RowContext, Rows, SharedIndex, Table, View};
 use crate::{
     BlockReader, DamageAt, Extent, Held, Id, IndexEntry, Location, Result, StoredBlock,
-    StoredHeader, Usage,
+    StoredHeader, TableReader, Usage,
 };
 
 /// Reads the rows of one store.
 pub(crate) struct RowReader<R> {
-    rows: R,
+    rows: Arc<R>,
     identity: Identity,
     index: Arc<SharedIndex>,
 }
@@ -31,7 +32,7 @@ impl<R: Rows> RowReader<R> {
     pub(crate) fn of_damaged(rows: R, index: Arc<SharedIndex>) -> Result<Self> {
         let identity = Identity::read(&rows.view()?, rows.path())?;
         Ok(Self {
-            rows,
+            rows: Arc::new(rows),
             identity,
             index,
         })
@@ -205,5 +206,9 @@ impl<R: Rows> BlockReader for RowReader<R> {
             blocks: state.extent.end - state.extent.body_floor,
             index_entries: state.entries,
         })
+    }
+
+    fn tables(&self) -> Arc<dyn TableReader> {
+        Arc::new(RowTableReader::new(Arc::clone(&self.rows), self.identity))
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Rows, Table, View};
+use super::{KeySpan, Rows, Table, View, VisitKeyed};
 use crate::{DamageAt, Error, Result};
 
 /// Rows that are remembered; further ones are asked for again.
@@ -35,6 +35,11 @@ impl<R: Rows> Remembering<R> {
 
 impl<R: Rows> Rows for Remembering<R> {
     type View<'a> = RememberingView<'a, R::View<'a>>;
+    type Moment = R::Moment;
+
+    fn moment(&self) -> Result<Self::Moment> {
+        self.rows.moment()
+    }
 
     fn view(&self) -> Result<Self::View<'_>> {
         Ok(RememberingView {
@@ -84,6 +89,14 @@ impl<V: View> View for RememberingView<'_, V> {
     fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
         self.view.numbers(table, visit)
     }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.view.keyed(key)
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.view.scan(keys, visit)
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +123,14 @@ mod tests {
         }
 
         fn numbers(&self, _: Table, _: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+            Ok(())
+        }
+
+        fn keyed(&self, _: &[u8]) -> Result<Option<Bytes>> {
+            Ok(None)
+        }
+
+        fn scan(&self, _: KeySpan<'_>, _: &mut VisitKeyed<'_>) -> Result<()> {
             Ok(())
         }
     }

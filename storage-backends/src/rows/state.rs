@@ -17,6 +17,8 @@ const STATE: u64 = 0;
 pub(super) const CATALOGUE: u64 = 1;
 /// Row of [`Identity`]; the only one that isn't salted.
 const IDENTITY: u64 = 2;
+/// Row of the list of table sets; there is none before the first commit to one.
+pub(super) const TABLE_SETS: u64 = 3;
 
 /// The version of rows and tables.
 const VERSION: u32 = 1;

@@ -6,7 +6,7 @@
 //! 1. A store comes into being whole: it is made as `FILE.creating` and renamed. If that or the first opening fails, only
 //!    `FILE.lock` is left.
 //! 2. Tables, rows and commits are those of `rows`; a commit is one SQLite transaction.
-//! 3. One process writes: the writer holds two locks for its life, one by the file's name and one by the file itself; a file
+//! 3. One process writes: its two writers, of blocks and of tables, hold two locks until both are gone, one by the file's name and one by the file itself; a file
 //!    with several names is refused (see `presence`). Readers need no lock.
 //! 4. What is not a store of ours is recognised by its first bytes, before SQLite touches it.
 //! 5. Where nothing can be written, SQLite can't make `FILE-shm`, without which it reads no log. There a store is read as an
@@ -19,6 +19,7 @@
 mod backend;
 mod fault;
 mod files;
+mod keyed;
 mod options;
 mod pool;
 mod presence;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use crate::check::{Repaired, Report};
 use crate::identity::leads_nowhere;
-use crate::rows::{Remembering, RowReader, RowWriter, SharedIndex, initialise};
+use crate::rows::{Remembering, RowReader, RowTableWriter, RowWriter, SharedIndex, initialise};
 use crate::toolbox::names::rename_durably;
 use crate::{BlockReader, DamageAt, Error, Result, Store};
 use fault::DatabaseFile;
@@ -95,13 +96,15 @@ fn open(path: &Path, options: SqliteOptions) -> Result<Store> {
 }
 
 fn assemble(presence: Arc<Presence>, lock: Lock, options: SqliteOptions) -> Result<Store> {
-    let index = Arc::new(SharedIndex::default());
-    let engine = SqliteDatabase::open(DatabaseFile::new(presence.path()), lock, options)?;
-    let writer = RowWriter::new(engine, Arc::clone(&index), options.index)?;
+    let (index, lock) = (Arc::new(SharedIndex::default()), Arc::new(lock));
+    let engine = || SqliteDatabase::open(DatabaseFile::new(presence.path()), lock.clone(), options);
+    let writer = RowWriter::new(engine()?, Arc::clone(&index), options.index)?;
+    let tables = RowTableWriter::new(engine()?)?;
     let rows = SqliteRows::new(Pool::new(presence, Mode::BesideWriter, options));
     Ok(Store {
         reader: Arc::new(RowReader::new(rows, index)?),
         writer: Box::new(writer),
+        tables: Box::new(tables),
     })
 }
 
@@ -173,7 +176,7 @@ fn check(path: &Path, report: &mut Report) -> Result<()> {
 /// Rebuilds the index if it is damaged. See [`StoreUrl::repair`](crate::StoreUrl::repair).
 fn repair(path: &Path, done: &mut dyn FnMut(Repaired)) -> Result<()> {
     let presence = enter(path)?;
-    let lock = presence.lock()?;
+    let lock = Arc::new(presence.lock()?);
     let file = DatabaseFile::new(presence.path());
     crate::rows::repair(
         SqliteDatabase::open(file, lock, SqliteOptions::default())?,

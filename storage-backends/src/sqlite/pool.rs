@@ -9,10 +9,12 @@ use super::fault::DatabaseFile;
 use super::options::SqliteOptions;
 use super::presence::Presence;
 use super::schema;
-use crate::{DamageAt, Result};
+use crate::{DamageAt, Error, Result};
 
 /// Most connections of one reader; further threads wait for one.
 const CONNECTIONS_MAX: usize = 16;
+/// Most connections with a moment of their own. They can't be waited for: whoever holds them may be the one who would wait.
+const MOMENTS_MAX: usize = 256;
 
 /// Whose reader it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,8 @@ pub(super) enum Mode {
     BesideWriter,
 }
 
-/// Connections that rest between calls. At most [`CONNECTIONS_MAX`] exist; a call that finds none waits.
+/// Connections that rest between calls. At most [`CONNECTIONS_MAX`] are used by calls; one that finds none waits. Beside them are those of
+/// moments that somebody holds.
 pub(super) struct Pool {
     file: DatabaseFile,
     mode: Mode,
@@ -41,6 +44,7 @@ pub(super) struct Pool {
 struct Connections {
     idle: Vec<Connection>,
     taken: usize,
+    moments: usize,
 }
 
 impl Pool {
@@ -128,5 +132,73 @@ impl Drop for Taken<'_> {
         shared.idle.extend(self.connection.take());
         drop(shared);
         self.pool.freed.notify_one();
+    }
+}
+
+/// A connection in a read transaction, which goes back to its pool when dropped.
+pub(super) struct OwnedConnection {
+    pool: Arc<Pool>,
+    connection: Option<Connection>,
+}
+
+impl OwnedConnection {
+    /// Takes a connection, which sees this moment from now on.
+    pub(super) fn begin(pool: &Arc<Pool>) -> Result<Self> {
+        let idle = {
+            let mut shared = pool.lock();
+            if shared.moments >= MOMENTS_MAX {
+                return Err(Error::Unusable {
+                    path: pool.file.path.clone(),
+                    reason: format!(
+                        "{MOMENTS_MAX} views of its tables are open, each on a connection of its own; drop some, or share them"
+                    ),
+                });
+            }
+            shared.moments += 1;
+            shared.idle.pop()
+        };
+        // From here on, dropping gives the place back.
+        let mut owned = Self {
+            pool: Arc::clone(pool),
+            connection: None,
+        };
+        let connection = match idle {
+            Some(connection) => connection,
+            None => pool.connect()?,
+        };
+        connection
+            .execute_batch("BEGIN")
+            .map_err(pool.file.fault("read", DamageAt::Structure))?;
+        owned.connection = Some(connection);
+        Ok(owned)
+    }
+
+    pub(super) fn file(&self) -> &DatabaseFile {
+        &self.pool.file
+    }
+}
+
+impl Deref for OwnedConnection {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+            .as_ref()
+            .expect("set before it is handed out")
+    }
+}
+
+impl Drop for OwnedConnection {
+    fn drop(&mut self) {
+        let ended = self.connection.take().and_then(|connection| {
+            let ended = connection.execute_batch("COMMIT");
+            // One that still is in a transaction would show its moment to others.
+            ended.is_ok().then_some(connection)
+        });
+        let mut shared = self.pool.lock();
+        shared.moments -= 1;
+        if shared.idle.len() < CONNECTIONS_MAX {
+            shared.idle.extend(ended);
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::files::{beside, refused};
 use super::schema;
@@ -101,6 +101,7 @@ impl Presence {
         // From here on, dropping gives it back, also if the next lock is refused.
         let lock = Lock {
             presence: Arc::clone(self),
+            turn: Mutex::default(),
             _by_name: by_name,
         };
         let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,11 +140,20 @@ impl Presence {
     }
 }
 
-/// The writer's lock, held until dropped.
+/// The writers' lock, held until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     presence: Arc<Presence>,
+    turn: Mutex<()>,
     _by_name: NameLock,
+}
+
+impl Lock {
+    /// One of those who share the lock writes at a time, as long as it has this.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        // What a panic left undone in the database, SQLite takes back.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The lock on the file beside a database, until it is dropped.

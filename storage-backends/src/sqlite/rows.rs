@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use rusqlite::{
@@ -11,12 +12,13 @@ use rusqlite::{
 
 use super::fault::DatabaseFile;
 use super::files;
+use super::keyed::Keyed;
 use super::options::SqliteOptions;
-use super::pool::{Pool, Taken};
+use super::pool::{OwnedConnection, Pool, Taken};
 use super::presence::Lock;
 use super::schema;
 use crate::opening::sync_name;
-use crate::rows::{Batch, Database, Rows, Table, View};
+use crate::rows::{Batch, Database, KeySpan, Rows, Table, View, VisitKeyed};
 use crate::{DamageAt, Durability, Error, Result};
 
 /// Pages in the log after which a commit also moves them into the file: 16 MiB.
@@ -95,16 +97,72 @@ impl<C: Deref<Target = Connection>> View for SqliteView<'_, C> {
         }
         Ok(())
     }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.by_key().get(key)
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.by_key().scan(keys, visit)
+    }
+}
+
+impl<C: Deref<Target = Connection>> SqliteView<'_, C> {
+    fn by_key(&self) -> Keyed<'_> {
+        Keyed {
+            connection: &self.connection,
+            file: self.file,
+            operation: self.operation,
+        }
+    }
+}
+
+/// A moment that belongs to nobody: a connection of its own, in a read transaction.
+pub(super) struct SqliteMoment {
+    connection: Mutex<OwnedConnection>,
+}
+
+impl SqliteMoment {
+    fn with<T>(&self, ask: impl FnOnce(SqliteView<'_, &Connection>) -> Result<T>) -> Result<T> {
+        let connection = self.connection.lock();
+        let connection = connection.unwrap_or_else(PoisonError::into_inner);
+        ask(SqliteView {
+            connection: &**connection,
+            file: connection.file(),
+            operation: "read",
+            ends: false,
+        })
+    }
+}
+
+impl View for SqliteMoment {
+    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
+        self.with(|view| view.get(table, number))
+    }
+
+    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        self.with(|view| view.numbers(table, visit))
+    }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.with(|view| view.keyed(key))
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.with(|view| view.scan(keys, visit))
+    }
 }
 
 /// The reading half.
 pub(super) struct SqliteRows {
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 impl SqliteRows {
     pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+        Self {
+            pool: Arc::new(pool),
+        }
     }
 
     /// What SQLite itself finds wrong with the file.
@@ -127,6 +185,7 @@ impl SqliteRows {
 
 impl Rows for SqliteRows {
     type View<'a> = SqliteView<'a, Taken<'a>>;
+    type Moment = SqliteMoment;
 
     fn view(&self) -> Result<Self::View<'_>> {
         let connection = self.pool.take()?;
@@ -140,6 +199,13 @@ impl Rows for SqliteRows {
             file,
             operation: "read",
             ends: true,
+        })
+    }
+
+    fn moment(&self) -> Result<Self::Moment> {
+        let connection = OwnedConnection::begin(&self.pool)?;
+        Ok(SqliteMoment {
+            connection: Mutex::new(connection),
         })
     }
 
@@ -182,6 +248,14 @@ impl View for SqliteBatch<'_> {
     fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
         self.view.numbers(table, visit)
     }
+
+    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.view.keyed(key)
+    }
+
+    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
+        self.view.scan(keys, visit)
+    }
 }
 
 impl Batch for SqliteBatch<'_> {
@@ -217,9 +291,26 @@ impl Batch for SqliteBatch<'_> {
             .map(drop)
             .map_err(file.fault(operation, table.damage_at(numbers.start)))
     }
+
+    fn begin_keyed(&mut self) -> Result<()> {
+        self.view.by_key().begin()
+    }
+
+    fn put_keyed(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
+        self.view.by_key().put(key, row)
+    }
+
+    fn remove_keyed(&mut self, key: &[u8]) -> Result<()> {
+        self.view.by_key().remove(key)
+    }
+
+    fn remove_span(&mut self, from: &[u8], below: &[u8]) -> Result<()> {
+        self.view.by_key().remove_span(from, below)
+    }
 }
 
-/// The writing half: one connection, one transaction per commit.
+/// A writing half: one connection, one transaction per commit. That of blocks and that of tables take turns, so that neither finds the
+/// database locked.
 ///
 /// Durability is SQLite's `synchronous`. FULL flushes the log when a transaction commits, and with it all
 /// earlier ones. NORMAL leaves that to the operating system, yet still flushes around a checkpoint, so
@@ -230,11 +321,15 @@ pub(super) struct SqliteDatabase {
     connection: Connection,
     synchronous: Durability,
     // Last, so that the connection is closed before another writer gets in.
-    _lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl SqliteDatabase {
-    pub(super) fn open(file: DatabaseFile, lock: Lock, options: SqliteOptions) -> Result<Self> {
+    pub(super) fn open(
+        file: DatabaseFile,
+        lock: Arc<Lock>,
+        options: SqliteOptions,
+    ) -> Result<Self> {
         let connection = schema::connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let configure = || -> rusqlite::Result<bool> {
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -266,7 +361,7 @@ impl SqliteDatabase {
             file,
             connection,
             synchronous: Durability::Disk,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -363,6 +458,7 @@ impl Database for SqliteDatabase {
         self.set_synchronous(durability)
             .map_err(self.file.fault(operation, DamageAt::Structure))?;
         let fault = self.file.fault(operation, DamageAt::Structure);
+        let _turn = self.lock.turn();
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .map_err(&fault)?;
@@ -377,13 +473,19 @@ impl Database for SqliteDatabase {
 
     fn settle(&mut self) -> Result<u64> {
         // Emptied first: bytes of the log that were to go anyway must not count as freed.
+        let _turn = self.lock.turn();
         self.checkpoint()?;
         files::content_bytes(&self.file.path)
     }
 
     fn give_back(&mut self, _: &[(Table, Range<u64>)]) -> Result<u64> {
+        let _turn = self.lock.turn();
         self.give_back_pages()?;
         files::content_bytes(&self.file.path)
+    }
+
+    fn give_back_keyed(&mut self, _: &[u8], _: &[u8]) -> Result<()> {
+        self.give_back(&[]).map(drop)
     }
 }
 
@@ -421,7 +523,7 @@ mod tests {
         let path = directory.path().canonicalize().unwrap().join("chain.db");
         let options = SqliteOptions::default();
         drop(create(&path, options).unwrap());
-        let lock = Presence::enter(&path).unwrap().lock().unwrap();
+        let lock = Arc::new(Presence::enter(&path).unwrap().lock().unwrap());
         let engine = SqliteDatabase::open(DatabaseFile::new(&path), lock, options).unwrap();
         // SQLite then reports what it does for ENOSPC.
         let limit = |_: &rusqlite::Row<'_>| Ok(());

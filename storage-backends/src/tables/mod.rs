@@ -13,6 +13,9 @@
 //! 2. A [`TableView`] never changes, whatever is committed, undone or dropped meanwhile.
 //! 3. Bytes come back as they were put, or as [`Error::Corrupt`](crate::Error::Corrupt); never otherwise.
 
+pub(crate) mod arguments;
+pub(crate) mod guarded;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,10 +57,11 @@ pub struct TableChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableCommit {
     /// The position afterwards, above the one before; `None` while a set is being loaded by several commits, from which
-    /// nobody can go on until one gives it a position.
+    /// nobody can go on until one gives it a position. Nothing is kept to undo a load, nor what was before it.
     pub position: Option<Position>,
     /// [`TableWriter::undo`] has to be able to go back to any height from this one on, as far as there were commits with
-    /// it in force; it never goes down. The position's height if nothing need ever be undone: then nothing is kept for it.
+    /// it in force; it never goes down. The position's height if nothing need ever be undone: then nothing is kept for it. So it has to
+    /// be with the commit that ends a load.
     pub undo_floor: u64,
     /// Strictly ascending by table and key; [`TABLE_COMMIT_BYTES_MAX`] bytes at most.
     pub changes: Vec<TableChange>,
@@ -94,6 +98,27 @@ pub struct RangeLimit {
 
 /// A key and its value.
 pub type Row = (Bytes, Bytes);
+
+impl RangeLimit {
+    /// Whether a row follows what was taken already: so many rows with so many bytes.
+    pub(crate) fn has_room(self, rows: usize, bytes: usize, row: (&[u8], &[u8])) -> bool {
+        let more = bytes.saturating_add(row.0.len() + row.1.len());
+        rows == 0 || (rows < self.rows && more <= self.bytes)
+    }
+
+    /// The first of some rows, as many as are allowed.
+    pub(crate) fn take(self, rows: impl Iterator<Item = Row>) -> Vec<Row> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        for (key, value) in rows {
+            if !self.has_room(taken.len(), bytes, (&key, &value)) {
+                break;
+            }
+            bytes += key.len() + value.len();
+            taken.push((key, value));
+        }
+        taken
+    }
+}
 
 /// One moment of a table set. It never changes; while it lives, a store may keep on its disk what it needs.
 pub trait TableView: Send + Sync {
@@ -134,8 +159,8 @@ pub trait TableWriter: Send {
     ///
     /// To be correct, after a crash at any moment the set is as after this commit or as after an earlier one, and never
     /// earlier than the last whose receipt states [`Durability::Disk`] (or [`Durability::Os`], if only this process ended). A position
-    /// that isn't above the one before, an undo floor below the one before or above the position's height, or changes out of order, twice or
-    /// too large are argument errors.
+    /// that isn't above the one before, an undo floor below the one before or above the position's height (or, at the end of a load, below
+    /// it), a name that can't be, one set too many, or changes out of order, twice or too large are argument errors.
     fn commit(
         &mut self,
         set: &str,
@@ -144,11 +169,11 @@ pub trait TableWriter: Send {
     ) -> Result<TableReceipt>;
 
     /// Takes back the commits of a set whose position is above `height`, and gives the position that is left: that of the last commit at
-    /// or below it, or `None` (and an empty set) if there was none. Durable at once, as far as the backend can. Without such commits it does
-    /// nothing.
+    /// or below it, or `None` if there was none; then the set is empty, and still there with its undo floor. Durable at once, as far as
+    /// the backend can. Without such commits it does nothing.
     ///
     /// To be correct, contents and position are exactly those after that commit; after a crash at any moment those from before or those from
-    /// after the call. A height below the undo floor is an argument error.
+    /// after the call. A height below the undo floor is an argument error, and so is a set that is being loaded: that is removed instead.
     fn undo(&mut self, set: &str, height: u64) -> Result<Option<Position>>;
 
     /// Removes a set with all that it holds, if there is one. Durable at once, as far as the backend can. Its space comes back as far as
@@ -157,13 +182,4 @@ pub trait TableWriter: Send {
 
     /// Makes all commits as durable as the backend can.
     fn sync(&mut self) -> Result<()>;
-}
-
-/// The tables of an open store: their two halves. Dropping both writers of a store, that of its tables and that of its
-/// blocks, lets others in.
-pub struct Tables {
-    /// Cloned freely.
-    pub reader: Arc<dyn TableReader>,
-    /// The one writer.
-    pub writer: Box<dyn TableWriter>,
 }

@@ -155,7 +155,9 @@ fn read(place: &DamageAt) -> Result<(), Error> {
 
 /// Asks beside a writer, and has it go on.
 fn write(place: &DamageAt) -> Result<(), Error> {
-    let Store { mut writer, reader } = SMALL.open(&place.directory())?;
+    let Store {
+        mut writer, reader, ..
+    } = SMALL.open(&place.directory())?;
     ask(&*reader, extent(), BODY_BYTES)?;
     let run: Vec<Block> = (END..END + 8)
         .map(|height| block(height, BODY_BYTES))

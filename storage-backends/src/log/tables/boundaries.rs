@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::Position;
+use crate::tables::arguments::Progress;
 
 /// A moment of a set: that after a commit, or that before the first, whose number is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +56,9 @@ impl Boundaries {
 
     /// Adds a commit, with the undo floor that is in force from now on.
     pub(super) fn push(&mut self, boundary: Boundary, undo_floor: u64) {
-        // Nobody can go back into the middle of loading.
-        if self.newest().commit > 0 && self.newest().position.is_none() {
-            self.list.pop_back();
+        // Nobody goes back into the middle of loading, nor to what was before it.
+        if boundary.position.is_none() || self.is_loading() {
+            self.list.clear();
         }
         self.list.push_back(boundary);
         self.undo_floor = self.undo_floor.max(undo_floor);
@@ -75,9 +76,18 @@ impl Boundaries {
         self.list.back().copied().unwrap_or(START)
     }
 
-    /// The last position, which that of the next commit has to be above.
-    pub(super) fn last_position(&self) -> Option<Position> {
-        self.list.iter().rev().find_map(|held| held.position)
+    /// How far the set has come.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            position: self.newest().position,
+            undo_floor: self.undo_floor,
+            is_loading: self.is_loading(),
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        let newest = self.newest();
+        newest.commit > 0 && newest.position.is_none()
     }
 
     /// What has to be left when the commits with a position above a height go; nothing if there are none.
@@ -158,7 +168,7 @@ mod tests {
             boundaries.push(Boundary { commit, position }, 0);
         }
         assert_eq!(boundaries.newest().commit, 3);
-        assert_eq!(boundaries.within(0..=9).len(), 2);
+        assert_eq!(boundaries.within(0..=9).len(), 1);
         boundaries.push(at(4, 9), 9);
         assert_eq!(boundaries.within(0..=9), [at(4, 9)]);
     }

@@ -71,13 +71,17 @@ impl History {
         let level = levels[(dice.below(6) as usize).min(2) * usize::from(dice.chance(50))];
         match dice.below(20) {
             0..15 => Step::Commit(self.commit(dice), level),
-            15..18 => {
+            15..18 if !self.is_loading() => {
                 let floor = self.now().undo_floor;
                 Step::Undo(floor + dice.below(self.height().saturating_sub(floor) + 2))
             }
             18 if dice.chance(20) => Step::Remove,
             _ => Step::Sync,
         }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.timeline().len() > 1 && self.now().position.is_none()
     }
 
     /// The last height that the set had.
@@ -95,6 +99,7 @@ impl History {
             id: [dice.next() as u8; 32],
         });
         let undo_floor = match position {
+            Some(_) if self.is_loading() => height,
             Some(_) if dice.chance(70) => floor.max(height.saturating_sub(dice.below(12))),
             _ => floor,
         };
@@ -140,14 +145,11 @@ impl History {
                 });
             }
             Step::Undo(height) => {
+                // After loading the floor is at the end of it, so that nothing before that is gone back to.
                 let is_above = |moment: &Moment| moment.position.is_some_and(|at| at.height > *height);
                 if let Some(first) = timeline.iter().position(is_above) {
                     let floor = self.now().undo_floor;
                     timeline.truncate(first);
-                    // Nobody goes back into the middle of loading.
-                    while timeline.len() > 1 && timeline.last().unwrap().position.is_none() {
-                        timeline.pop();
-                    }
                     // It never goes down.
                     timeline.last_mut().unwrap().undo_floor = floor;
                 }

@@ -16,7 +16,6 @@
 //! 4. What is read from a file is checked before anything of it is given out; what is in memory was checked when it came there.
 //! 5. A view holds the runs it is of; a run's file is removed when nobody holds it any more.
 
-mod arguments;
 mod boundaries;
 mod check;
 mod context;

@@ -125,6 +125,11 @@ impl TableShared {
         }
     }
 
+    /// What tells where the files are.
+    pub(in super::super) const fn context(&self) -> &Arc<TableContext> {
+        &self.context
+    }
+
     /// All sets, read first if that was not done yet.
     pub(super) fn read(&self) -> Result<RwLockReadGuard<'_, State>> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -156,6 +161,13 @@ impl TableShared {
             Some(slot) => slot.sound().cloned(),
             None => Ok(SetState::new(&self.context)),
         }
+    }
+
+    /// How many sets there are, if there is none of this name.
+    pub(super) fn count_others(&self, name: &str) -> Result<Option<usize>> {
+        let state = self.read()?;
+        let is_new = !state.sets.contains_key(name);
+        Ok(is_new.then(|| state.sets.len()))
     }
 
     pub(super) fn snapshot(&self, name: &str) -> Result<Arc<Snapshot>> {

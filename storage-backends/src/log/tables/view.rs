@@ -113,14 +113,13 @@ fn collect(
             return Ok(rows);
         };
         if let Some(value) = version.value {
-            let row_bytes = version.key.len() - 1 + value.len();
-            let is_over = rows.len() >= limit.rows || bytes.saturating_add(row_bytes) > limit.bytes;
-            if is_over && !rows.is_empty() {
+            let own_key = &version.key[1..];
+            if !limit.has_room(rows.len(), bytes, (own_key, value)) {
                 return Ok(rows);
             }
-            bytes = bytes.saturating_add(row_bytes);
+            bytes += own_key.len() + value.len();
             let value = part.value(version).unwrap_or_default();
-            rows.push((Bytes::copy_from_slice(&version.key[1..]), value));
+            rows.push((Bytes::copy_from_slice(own_key), value));
             if rows.len() >= limit.rows {
                 return Ok(rows);
             }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::arguments;
 use super::boundaries::{Boundaries, Boundary};
 use super::install::{Target, install, remove, restate};
 use super::load::list;
@@ -14,8 +13,9 @@ use super::names::Named;
 use super::set_file::sync_names;
 use super::shared::{SetState, Slot, TableShared};
 use super::view::Snapshot;
+use crate::tables::arguments;
 use crate::toolbox::guarded::Latch;
-use crate::{Durability, Error, Position, Result, TableCommit, TableReceipt, TableWriter};
+use crate::{Durability, Position, Result, TableChange, TableCommit, TableReceipt, TableWriter};
 
 /// A commit of a memory's share of so much becomes a run at once.
 const LARGE_SHARE: u64 = 8;
@@ -62,7 +62,7 @@ impl<H: Send> TableWriter for LogTableWriter<H> {
     ) -> Result<TableReceipt> {
         let inner = &mut self.inner;
         self.latch
-            .guard("commit to tables", || inner.commit(set, commit, durability))
+            .guard("commit", || inner.commit(set, commit, durability))
     }
 
     fn undo(&mut self, set: &str, height: u64) -> Result<Option<Position>> {
@@ -72,7 +72,7 @@ impl<H: Send> TableWriter for LogTableWriter<H> {
 
     fn remove(&mut self, set: &str) -> Result<()> {
         let inner = &mut self.inner;
-        self.latch.guard("remove a table set", || {
+        self.latch.guard("remove", || {
             inner.prepare()?;
             remove(&inner.shared, set)
         })
@@ -80,7 +80,7 @@ impl<H: Send> TableWriter for LogTableWriter<H> {
 
     fn sync(&mut self) -> Result<()> {
         let inner = &mut self.inner;
-        self.latch.guard("sync tables", || inner.sync())
+        self.latch.guard("sync", || inner.sync())
     }
 }
 
@@ -88,7 +88,7 @@ impl<H> Drop for LogTableWriter<H> {
     fn drop(&mut self) {
         let inner = &mut self.inner;
         // What is in memory alone would be lost with it.
-        let closed = self.latch.guard("close tables", || inner.sync());
+        let closed = self.latch.guard("close", || inner.sync());
         // The failure that poisoned the writer was returned to its caller already.
         if let Err(error) = closed
             && !error.is_poisoned()
@@ -109,9 +109,13 @@ impl Inner {
     ) -> Result<TableReceipt> {
         let held = self.shared.set(set)?;
         let mut boundaries = held.boundaries.clone();
-        let (before, floor) = (boundaries.last_position(), boundaries.undo_floor);
-        let bytes = arguments::table_commit(set, before, floor, commit)? as u64;
+        let others = self.shared.count_others(set)?;
+        if let Some(others) = others {
+            arguments::new_set(set, others)?;
+        }
+        boundaries.progress().after(commit)?;
         self.prepare()?;
+        let bytes = bytes_of(&commit.changes);
         let made = Boundary {
             commit: boundaries.newest().commit + 1,
             position: commit.position,
@@ -217,7 +221,10 @@ impl Inner {
 
     fn undo(&mut self, name: &str, height: u64) -> Result<Option<Position>> {
         let mut boundaries = self.shared.set(name)?.boundaries;
-        arguments::table_undo(boundaries.undo_floor, height)?;
+        if self.shared.count_others(name)?.is_some() {
+            return Ok(None);
+        }
+        boundaries.progress().check_undo(height)?;
         let Some(left) = boundaries.below(height) else {
             return Ok(boundaries.newest().position);
         };
@@ -291,8 +298,17 @@ impl Inner {
         for file in on_disk.iter().filter(is_nameless) {
             let path = file.path(&context.directory);
             let removed = context.files.remove(&path);
-            removed.map_err(|source| Error::system("remove", &path, source))?;
+            removed.map_err(|source| crate::Error::system("remove", &path, source))?;
         }
         Ok(())
     }
+}
+
+/// Bytes of the keys and values of some changes.
+fn bytes_of(changes: &[TableChange]) -> u64 {
+    let bytes = |change: &TableChange| {
+        let value = change.value.as_ref().map_or(0, |value| value.len());
+        (change.key.len() + value) as u64
+    };
+    changes.iter().map(bytes).sum()
 }
