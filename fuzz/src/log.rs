@@ -23,6 +23,8 @@ pub const LOG_OPTIONS: LogOptions = LogOptions {
     direct_bytes: 500,
     index_in_background: false,
     cache_bytes: 4000,
+    table_memory_bytes: 32 << 20,
+    table_cache_bytes: 1 << 20,
 };
 /// Edits that one input can ask for.
 const EDITS_MAX: usize = 8;

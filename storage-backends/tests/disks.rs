@@ -32,6 +32,8 @@ const SMALL: LogOptions = LogOptions {
     direct_bytes: 100_000,
     index_in_background: true,
     cache_bytes: 40_000,
+    table_memory_bytes: 32 << 20,
+    table_cache_bytes: 1 << 20,
 };
 
 fn run(program: &str, arguments: &[&str]) {

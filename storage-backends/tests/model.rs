@@ -354,6 +354,7 @@ fn log(path: &Path, create: bool) -> Result<Store> {
         direct_bytes: 800,
         index_in_background: false,
         cache_bytes: 3000,
+        ..LogOptions::default()
     };
     if create {
         options.create(path)

@@ -81,6 +81,8 @@ const SEGMENTS: LogOptions = LogOptions {
     direct_bytes: 4 << 20,
     index_in_background: false,
     cache_bytes: 16 << 20,
+    table_memory_bytes: 32 << 20,
+    table_cache_bytes: 1 << 20,
 };
 
 /// The most memory that `verify` of a `log:` store of so many blocks of 300 kB held.

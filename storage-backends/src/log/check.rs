@@ -18,6 +18,7 @@ use super::read_file::{Pieces, ReadFile, Unreadable};
 use super::reader::LogReader;
 use super::scan::{Frame, check_tail, frame_at, next_head, payload_is_sound};
 use super::shared::LogContext;
+use super::tables::{TableShared, check as check_tables};
 use super::values::decode_value;
 use crate::check::{Report, walk};
 use crate::{DamageAt, Error, Result};
@@ -31,6 +32,7 @@ pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Resul
             // meanwhile.
             if let Some(_unwritten) = Unwritten::begin(&home) {
                 check_files(&home.shared.context, Some(&home), report)?;
+                check_tables(home.tables.context(), report)?;
             }
             walk(&LogReader::new(home), path, report)
         }
@@ -41,7 +43,10 @@ pub(super) fn check(directory: &Path, path: &Path, report: &mut Report) -> Resul
         }) => {
             report.damage(&path, damage_at, reason);
             match report.sound(lock_to_read(directory))? {
-                Some((context, _lock)) => check_files(&context, None, report),
+                Some((context, _lock)) => {
+                    check_files(&context, None, report)?;
+                    check_tables(TableShared::new(&context).context(), report)
+                }
                 None => Ok(()),
             }
         }

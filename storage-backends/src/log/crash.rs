@@ -28,6 +28,8 @@ pub(super) const OPTIONS: LogOptions = LogOptions {
     direct_bytes: 400,
     index_in_background: false,
     cache_bytes: 3000,
+    table_memory_bytes: 3000,
+    table_cache_bytes: 3000,
 };
 const NAMES: [&str; 2] = ["a", "b"];
 

@@ -12,6 +12,7 @@ use super::lock::enter_gate;
 use super::mark::{MARK_BYTES, Mark, MarkFile};
 use super::options::LogOptions;
 use super::shared::LogContext;
+use super::tables::DIRECTORY as TABLES;
 use super::values::{ValueFile, sync_directory};
 use crate::identity::count_names;
 use crate::toolbox::directory::{self, Content, Made, is_small_file};
@@ -118,7 +119,8 @@ fn refuse_links(directory: &Path) -> Result<()> {
     let fault = |source| Error::system("open", directory, source);
     for entry in fs::read_dir(directory).map_err(fault)? {
         let entry = entry.map_err(fault)?;
-        if Named::of(&entry.file_name().to_string_lossy()) == Named::Other {
+        let name = entry.file_name();
+        if Named::of(&name.to_string_lossy()) == Named::Other && name != TABLES {
             continue;
         }
         let reason = match entry.metadata() {

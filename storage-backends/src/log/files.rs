@@ -22,6 +22,8 @@ pub(super) const PAGE_BYTES: usize = 4096;
 pub(super) trait Files: Send + Sync + fmt::Debug {
     /// The names in a directory.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+    /// Makes a directory if there is none.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes an empty file, in place of any that is there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>>;
     /// Opens a file to write to it.
@@ -78,6 +80,13 @@ impl Files for SystemFiles {
         fs::read_dir(directory)?
             .map(|entry| Ok(name_of(&entry?.file_name())))
             .collect()
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {

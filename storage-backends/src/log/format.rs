@@ -96,6 +96,8 @@ pub(super) enum FileKind {
     Heads,
     Bodies,
     Index,
+    TableSet,
+    TableRun,
 }
 
 impl FileKind {
@@ -107,6 +109,8 @@ impl FileKind {
             Self::Heads => b"HLHEADS\0",
             Self::Bodies => b"HLBODIES",
             Self::Index => b"HLINDEX\0",
+            Self::TableSet => b"HLTABSET",
+            Self::TableRun => b"HLTABRUN",
         }
     }
 
@@ -114,7 +118,13 @@ impl FileKind {
     const fn newest(self) -> u32 {
         match self {
             Self::Heads => VERSION_REPLACED,
-            Self::Store | Self::Mark | Self::Values | Self::Bodies | Self::Index => VERSION,
+            Self::Store
+            | Self::Mark
+            | Self::Values
+            | Self::Bodies
+            | Self::Index
+            | Self::TableSet
+            | Self::TableRun => VERSION,
         }
     }
 }

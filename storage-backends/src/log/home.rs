@@ -17,17 +17,18 @@ use super::options::LogOptions;
 use super::reader::LogReader;
 use super::recover::recover;
 use super::shared::{LogContext, Shared, open_to_read};
-use super::tables::NoTables;
+use super::tables::{LogTableReader, LogTableWriter, TableShared};
 use super::writer::LogWriter;
 use crate::identity::Identity;
 use crate::opening::open_regular;
 use crate::toolbox::open_stores::OpenStores;
-use crate::{BlockReader, DamageAt, Error, Result, Store};
+use crate::{BlockReader, DamageAt, Error, Result, Store, TableReader};
 
 /// One open store.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
+    pub(super) tables: Arc<TableShared>,
     /// None where a test stands in for the file system.
     lock: Option<StoreLock>,
     /// [`WRITTEN`], or how many [`Unwritten`] there are.
@@ -40,6 +41,7 @@ const WRITTEN: u32 = u32::MAX;
 impl Home {
     pub(super) fn new(shared: Shared, lock: Option<StoreLock>) -> Self {
         Self {
+            tables: Arc::new(TableShared::new(&shared.context)),
             shared: Arc::new(shared),
             lock,
             holds: AtomicU32::new(0),
@@ -51,6 +53,12 @@ impl Home {
         self.lock.as_ref()
     }
 
+    /// What reads the tables.
+    pub(super) fn table_reader(self: &Arc<Self>) -> Arc<dyn TableReader> {
+        let check = |home: &Arc<Self>| home.check_lock();
+        Arc::new(LogTableReader::new(&self.tables, Arc::clone(self), check))
+    }
+
     /// Fails if another process may be writing.
     pub(super) fn check_lock(&self) -> Result<()> {
         self.lock.as_ref().map_or(Ok(()), StoreLock::check)
@@ -60,7 +68,7 @@ impl Home {
     pub(super) fn bytes_on_disk(&self) -> Result<u64> {
         let context = &self.shared.context;
         let fault = |source| Error::system("measure", &context.directory, source);
-        let mut sum = 0;
+        let mut sum = self.tables.bytes_on_disk().map_err(fault)?;
         for name in context.files.list(&context.directory).map_err(fault)? {
             if Named::of(&name) == Named::Other {
                 continue;
@@ -294,7 +302,9 @@ fn site_of_any_file(directory: &Path) -> Result<LogContext> {
 
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     let reader = Arc::new(LogReader::new(Arc::clone(hold.home())));
-    let tables = Box::new(NoTables(reader.directory().to_owned()));
+    let hold = Arc::new(hold);
+    let tables = LogTableWriter::new(&hold.home().tables, Arc::clone(&hold));
+    let tables = Box::new(tables);
     let writer = Box::new(LogWriter::new(hold, disk)?);
     Ok(Store {
         reader,

@@ -174,14 +174,14 @@ impl<'a> Cursor<'a> {
 }
 
 /// Bytes on their way to one position of a file.
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     file: &'a dyn FileHandle,
     at: u64,
     buffer: Vec<u8>,
 }
 
 impl<'a> Stream<'a> {
-    fn new(file: &'a dyn FileHandle, at: u64) -> Self {
+    pub(super) fn new(file: &'a dyn FileHandle, at: u64) -> Self {
         Self {
             file,
             at,
@@ -189,7 +189,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush()?;
@@ -197,7 +197,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    pub(super) fn flush(&mut self) -> std::io::Result<()> {
         self.file.write_at(&self.buffer, self.at)?;
         self.at += self.buffer.len() as u64;
         self.buffer.clear();

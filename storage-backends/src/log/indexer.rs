@@ -102,7 +102,7 @@ impl Indexer {
         });
         match failed {
             None => Ok(()),
-            Some(failure) => Err(failure.error(&self.shared.context.directory)),
+            Some(failure) => Err(failure.error("index", &self.shared.context.directory)),
         }
     }
 }
@@ -126,7 +126,7 @@ struct PanicNotice<'a>(&'a Shared);
 impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.tell(|work| work.failed = Some(Failure::panicked()));
+            self.0.tell(|work| work.failed = Some(Failure::panicked("the indexing thread")));
         }
     }
 }

@@ -30,19 +30,25 @@ pub struct LogOptions {
     /// run is its first. Bounds the memory of the index, at 23 to 46 bytes an entry, and what opening reads. 2^20 by
     /// default.
     pub segment_entries: usize,
-    /// So many index files of one size are merged into one. Bounds how often an entry is written. 8 by default; at least 2.
+    /// So many index files, or runs of a table set, of one size are merged into one. Bounds how often an entry is written. 8 by default; at least 2.
     pub index_fanout: usize,
     /// A run with this many bytes of bodies that is to be on the disk is written past the system's cache, where the file
     /// system can: somebody is catching up, and it would push out what others read. Its bodies then come from the disk when
     /// they are first asked for. 4 MiB by default; `u64::MAX` for never.
     pub direct_bytes: u64,
     /// Whether index files are written by a thread of their own, rather than within the append that ends a
-    /// segment. True by default.
+    /// segment, and tables merged by another, rather than within a commit. True by default.
     pub index_in_background: bool,
     /// Bytes of memory that look-ups may take to keep parts of index files, which have 23 bytes an index entry: what is here
     /// needs no system call. Taken as parts are asked for; with less, look-ups are slower, by a reading of some 0.4 µs each.
     /// 256 MiB by default; 0 for nothing.
     pub cache_bytes: u64,
+    /// Bytes of memory that commits to tables may take until they are written to a file, all sets together; a commit with an eighth
+    /// of it is written at once. With more, less is merged, and a crash takes more that wasn't to be on the disk. 32 MiB by default.
+    pub table_memory_bytes: u64,
+    /// Bytes of memory that look-ups in tables may take to keep blocks of 4 KiB. 64 MiB by default; 0 for nothing. Beside it,
+    /// some 2.5 bytes a row are kept of every file that was looked into, for rows of 100 bytes: filters, and where blocks begin.
+    pub table_cache_bytes: u64,
 }
 
 impl Default for LogOptions {
@@ -54,6 +60,8 @@ impl Default for LogOptions {
             direct_bytes: 4 << 20,
             index_in_background: true,
             cache_bytes: 256 << 20,
+            table_memory_bytes: 32 << 20,
+            table_cache_bytes: 64 << 20,
         }
     }
 }

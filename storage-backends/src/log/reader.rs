@@ -11,7 +11,6 @@ use super::read_file::ReadFile;
 use super::record::Record;
 use super::segment::Segment;
 use super::state::{LogState, StoredValue};
-use super::tables::NoTables;
 use super::values::read_value;
 use crate::{
     BlockReader, DamageAt, Error, Extent, Held, Id, IndexEntry, Location, Part, Result,
@@ -206,6 +205,6 @@ impl BlockReader for LogReader {
     }
 
     fn tables(&self) -> Arc<dyn TableReader> {
-        Arc::new(NoTables(self.directory().to_owned()))
+        self.home.table_reader()
     }
 }

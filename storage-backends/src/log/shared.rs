@@ -80,7 +80,7 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
 }
 
-/// Why indexing ended.
+/// Why work in a thread of its own ended.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     reason: String,
@@ -89,21 +89,22 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn panicked() -> Self {
+    /// `who` is the thread.
+    pub(super) fn panicked(who: &str) -> Self {
         Self {
-            reason: "the indexing thread panicked".to_owned(),
+            reason: format!("{who} panicked"),
             is_full: false,
         }
     }
 
-    /// The error for a caller that waits for the index of a store in a directory.
-    pub(super) fn error(&self, directory: &Path) -> Error {
+    /// The error for a caller that waits for what was done in a directory.
+    pub(super) fn error(&self, operation: &'static str, directory: &Path) -> Error {
         let kind = match self.is_full {
             true => io::ErrorKind::StorageFull,
             false => io::ErrorKind::Other,
         };
         Error::system(
-            "index",
+            operation,
             directory,
             io::Error::new(kind, self.reason.clone()),
         )

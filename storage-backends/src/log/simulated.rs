@@ -99,6 +99,12 @@ enum NameChange {
 }
 
 impl NameChange {
+    /// The directory whose names it changes.
+    fn directory(&self) -> &str {
+        let (Self::Link(name, _) | Self::Rename(_, name) | Self::Unlink(name)) = self;
+        name.rsplit_once('/').map_or("", |(directory, _)| directory)
+    }
+
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Link(name, inode) => {
@@ -120,6 +126,7 @@ impl NameChange {
 struct Inode {
     durable: Vec<u8>,
     pending: Vec<Change>,
+    is_directory: bool,
 }
 
 #[derive(Debug)]
@@ -167,6 +174,7 @@ impl Disk {
 /// The simulated file system of one directory.
 #[derive(Debug, Clone)]
 pub(super) struct SimulatedFiles {
+    root: PathBuf,
     disk: Arc<Mutex<Disk>>,
 }
 
@@ -175,15 +183,28 @@ impl SimulatedFiles {
     pub(super) fn of(directory: &Path, dice: Dice) -> Self {
         let mut inodes = Vec::new();
         let mut names = BTreeMap::new();
-        for entry in fs::read_dir(directory).unwrap() {
-            let entry = entry.unwrap();
-            names.insert(entry.file_name().into_string().unwrap(), inodes.len());
-            inodes.push(Inode {
-                durable: fs::read(entry.path()).unwrap(),
-                pending: Vec::new(),
-            });
+        let mut directories = vec![directory.to_owned()];
+        while let Some(folder) = directories.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let is_directory = path.is_dir();
+                let name = path.strip_prefix(directory).unwrap().to_str().unwrap();
+                names.insert(name.to_owned(), inodes.len());
+                inodes.push(Inode {
+                    durable: match is_directory {
+                        true => Vec::new(),
+                        false => fs::read(&path).unwrap(),
+                    },
+                    pending: Vec::new(),
+                    is_directory,
+                });
+                if is_directory {
+                    directories.push(path);
+                }
+            }
         }
         Self {
+            root: directory.to_owned(),
             disk: Arc::new(Mutex::new(Disk {
                 dice,
                 operations: 0,
@@ -255,13 +276,28 @@ impl SimulatedFiles {
                 change.apply(&mut names);
             }
         }
+        // A directory comes before what is in it.
         for (name, inode) in names {
+            if disk.inodes[inode].is_directory {
+                fs::create_dir(to.join(name)).unwrap();
+                continue;
+            }
+            // Whoever loses the directory loses its files.
+            if !to.join(&name).parent().unwrap().is_dir() {
+                continue;
+            }
             let mut content = disk.inodes[inode].durable.clone();
             for change in disk.inodes[inode].pending.clone() {
                 change.apply_partly(&mut content, &mut disk.dice, percent);
             }
             fs::write(to.join(name), content).unwrap();
         }
+    }
+
+    /// A path within the root.
+    fn name(&self, path: &Path) -> String {
+        let name = path.strip_prefix(&self.root).unwrap_or(path);
+        name.to_str().unwrap().to_owned()
     }
 
     fn handle(&self, inode: usize, file: Box<dyn FileHandle>) -> Box<dyn FileHandle> {
@@ -273,13 +309,28 @@ impl SimulatedFiles {
     }
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_str().unwrap().to_owned()
-}
-
 impl Files for SimulatedFiles {
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         SystemFiles.list(directory)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        if disk.names.contains_key(&self.name(path)) {
+            return Ok(());
+        }
+        if let Turn::Break(error) = disk.turn() {
+            return Err(error);
+        }
+        let inode = disk.inodes.len();
+        disk.inodes.push(Inode {
+            is_directory: true,
+            ..Inode::default()
+        });
+        disk.names.insert(self.name(path), inode);
+        let change = NameChange::Link(self.name(path), inode);
+        disk.pending_names.push(change);
+        SystemFiles.create_directory(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
@@ -288,7 +339,7 @@ impl Files for SimulatedFiles {
             if let Turn::Break(error) = disk.turn() {
                 return Err(error);
             }
-            match disk.names.get(&name(path)).copied() {
+            match disk.names.get(&self.name(path)).copied() {
                 Some(inode) => {
                     disk.inodes[inode].pending.push(Change::Cut(0));
                     inode
@@ -296,8 +347,8 @@ impl Files for SimulatedFiles {
                 None => {
                     let inode = disk.inodes.len();
                     disk.inodes.push(Inode::default());
-                    disk.names.insert(name(path), inode);
-                    disk.pending_names.push(NameChange::Link(name(path), inode));
+                    disk.names.insert(self.name(path), inode);
+                    disk.pending_names.push(NameChange::Link(self.name(path), inode));
                     inode
                 }
             }
@@ -307,7 +358,7 @@ impl Files for SimulatedFiles {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
         let file = SystemFiles.open(path)?;
-        let inode = self.disk().names[&name(path)];
+        let inode = self.disk().names[&self.name(path)];
         Ok(self.handle(inode, file))
     }
 
@@ -331,12 +382,12 @@ impl Files for SimulatedFiles {
             .names
             .keys()
             .filter(is_heads)
-            .any(|held| *held == name(to))
+            .any(|held| *held == self.name(to))
         {
-            let is_open = disk.names.keys().rfind(is_heads) == Some(&name(to));
+            let is_open = disk.names.keys().rfind(is_heads) == Some(&self.name(to));
             disk.stripped[usize::from(is_open)] += 1;
         }
-        let change = NameChange::Rename(name(from), name(to));
+        let change = NameChange::Rename(self.name(from), self.name(to));
         change.apply(&mut disk.names);
         disk.pending_names.push(change);
         SystemFiles.rename(from, to)
@@ -347,20 +398,24 @@ impl Files for SimulatedFiles {
         if let Turn::Break(error) = disk.turn() {
             return Err(error);
         }
-        let change = NameChange::Unlink(name(path));
+        let change = NameChange::Unlink(self.name(path));
         change.apply(&mut disk.names);
         disk.pending_names.push(change);
         SystemFiles.remove(path)
     }
 
-    fn sync_directory(&self, _directory: &Path) -> io::Result<()> {
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         let mut disk = self.disk();
         if let Turn::Break(error) = disk.turn() {
             return Err(error);
         }
         let disk = &mut *disk;
-        for change in disk.pending_names.drain(..) {
-            change.apply(&mut disk.durable_names);
+        let directory = self.name(directory);
+        for change in std::mem::take(&mut disk.pending_names) {
+            match change.directory() == directory {
+                true => change.apply(&mut disk.durable_names),
+                false => disk.pending_names.push(change),
+            }
         }
         Ok(())
     }

@@ -60,6 +60,10 @@ impl Files for WatchedFiles {
         SystemFiles.list(directory)
     }
 
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.create_directory(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileHandle>> {
         self.0.note_change("create", path);
         SystemFiles.create(path)

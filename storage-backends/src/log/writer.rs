@@ -28,11 +28,11 @@ pub(super) struct Inner {
     pub(super) disk: Disk,
     pub(super) indexer: Indexer,
     pub(super) shared: Arc<Shared>,
-    _hold: Hold,
+    _hold: Arc<Hold>,
 }
 
 impl LogWriter {
-    pub(super) fn new(hold: Hold, disk: Disk) -> Result<Self> {
+    pub(super) fn new(hold: Arc<Hold>, disk: Disk) -> Result<Self> {
         let shared = Arc::clone(&hold.home().shared);
         let indexer = Indexer::start(&shared, &disk.context.options)?;
         let path = disk.context.directory.clone();

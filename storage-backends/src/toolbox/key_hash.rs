@@ -33,6 +33,20 @@ impl KeyHash {
         self.hash(id, PI[1])
     }
 
+    /// The hash of a key of any length, with the number of its table before it.
+    #[cfg(feature = "log")]
+    pub(crate) fn of_table_key(&self, key: &[u8]) -> u64 {
+        let [s, t] = self.seed;
+        let mut state = s ^ PI[2];
+        for chunk in key.chunks(16) {
+            // Zeros fill up the last one; the length, which comes in last, tells them from a key's own.
+            let mut words = [0; 16];
+            words[..chunk.len()].copy_from_slice(chunk);
+            state = fold(u64_at(&words, 0) ^ s ^ state, u64_at(&words, 8) ^ t);
+        }
+        fold(state ^ t, s ^ PI[3] ^ key.len() as u64)
+    }
+
     fn hash(&self, bytes: &Id, domain: u64) -> u64 {
         let word = |number: usize| u64_at(bytes, number * 8);
         // The seed goes into all four factors and again into the last product: with a factor that is known, input could be

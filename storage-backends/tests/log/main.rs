@@ -32,6 +32,8 @@ const SMALL: LogOptions = LogOptions {
     direct_bytes: 1000,
     index_in_background: false,
     cache_bytes: 3000,
+    table_memory_bytes: 32 << 20,
+    table_cache_bytes: 1 << 20,
 };
 
 struct DamageAt(TempDir);

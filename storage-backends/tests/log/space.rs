@@ -15,6 +15,8 @@ const MEASURED: LogOptions = LogOptions {
     direct_bytes: 4 << 20,
     index_in_background: false,
     cache_bytes: 256 << 20,
+    table_memory_bytes: 32 << 20,
+    table_cache_bytes: 1 << 20,
 };
 
 #[test]
@@ -246,6 +248,8 @@ fn any_options_open_any_store() {
             direct_bytes: 0,
             index_in_background: true,
             cache_bytes: 3000,
+            table_memory_bytes: 32 << 20,
+            table_cache_bytes: 1 << 20,
         };
         let mut store = options.open(&place.directory()).unwrap();
         let run = [block(end, BODY_BYTES), block(end + 1, BODY_BYTES)];
