@@ -130,12 +130,8 @@ fn obey(
             // Pruning goes by what the store says of followers, so that no crash finds one below the floor.
             put_positions(shared, end)?;
             end.put_snapshot(state.clone())?;
-            if let Some(pages) = end.take_written() {
-                *lock(&shared.written) = Some(pages);
-                // Rules may wait for it, if what is unsaved had become too much.
-                let _ = shared.lane.try_push_urgent(Job::Advance);
-            }
-            let state = StateAt::Encoded(&state);
+            let encoded = state;
+            let state = StateAt::Encoded(&encoded);
             // It stays in its place until it is done: if pruning panics, the promise must outlive the noting of the reason.
             if let Some(pruning) = &mut asked.pruning
                 && pruning.committed <= state.height() + 1
@@ -148,6 +144,13 @@ fn obey(
                 ask_for_snapshot(shared, end);
             }
             end.prune_if_due(now_us, state)?;
+            // Before whoever rules takes that up: pages that a copy shares can't be given up.
+            drop(encoded);
+            if let Some(pages) = end.take_written() {
+                *lock(&shared.written) = Some(pages);
+                // Rules may wait for it, if what is unsaved had become too much.
+                let _ = shared.lane.try_push_urgent(Job::Advance);
+            }
         }
         Command::Prune(pruning) => {
             asked.pruning = Some(Pruning {

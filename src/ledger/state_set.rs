@@ -78,12 +78,10 @@ impl WrittenState {
             id: self.state.head().0,
         };
         match reader.view(SET)?.position() {
-            // The same state again, with nothing new in it.
-            Some(held) if held == position => return Ok(None),
             // What a crash, or a chain that was cut, left of blocks that aren't held: this state was worked out without it.
-            Some(held) if !is_held(chain, held)? || held.height > position.height => {
-                tables.remove(SET)?;
-            }
+            Some(held) if !is_held(chain, held)? => tables.remove(SET)?,
+            // The same state again, or a later one.
+            Some(held) if held.height >= position.height => return Ok(None),
             _ => {}
         }
         let commit = TableCommit {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hubledger::digest::{BlockHash, ChainId, Digest};
+use hubledger::format::FormatVersion;
 use hubledger::model::{Block, Draft, Kind, Transaction, VectorClock};
 use hubledger::rejection::Reason;
 use hubledger::spec::Consensus;
@@ -10,9 +11,13 @@ use crate::common::{Chain, Numbers, SECOND, account, corrupt_signature, fields, 
 
 const SENDERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// A chain on which every native reason can be reached.
-pub(crate) fn chain() -> Chain {
-    Chain::new(2, |fields| {
+/// A chain of a version on which every native reason that the version has can be reached. In version 2 every other block names
+/// a state root.
+pub(crate) fn chain(version: FormatVersion) -> Chain {
+    Chain::in_version(version, 2, |fields| {
+        if version >= FormatVersion::V2 {
+            fields.terms.root_interval = 2;
+        }
         let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
             unreachable!("the only consensus");
         };
@@ -23,6 +28,14 @@ pub(crate) fn chain() -> Chain {
         let accounts = SENDERS.iter().map(|name| account(name, 100_000));
         fields.accounts.extend(accounts);
     })
+}
+
+/// Both versions in turn.
+pub(crate) const fn version(seed: u64) -> FormatVersion {
+    match seed % 2 {
+        0 => FormatVersion::V2,
+        _ => FormatVersion::V1,
+    }
 }
 
 fn turn(chain: &Chain) -> &'static str {
@@ -67,6 +80,11 @@ fn header(chain: &Chain, good: &Block, reason: Reason) -> Option<Block> {
         Reason::MerkleRoot => fields.merkle_root = Digest([7; 32]),
         Reason::HistoryRoot => fields.history_root = Digest([7; 32]),
         Reason::StateRoot => fields.state_root = Digest([7; 32]),
+        // A header of version 1 has neither, and would be none.
+        Reason::MembersRoot if fields.version >= FormatVersion::V2 => {
+            fields.members_root = Digest([7; 32]);
+        }
+        Reason::Weight if fields.version >= FormatVersion::V2 => fields.weight += 1,
         Reason::Limit => fields.producer = "x".repeat(200),
         Reason::VectorClock => fields.vector_clock = VectorClock::empty(),
         Reason::Timestamp => fields.timestamp = chain.state().timestamp(),

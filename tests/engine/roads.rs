@@ -28,7 +28,7 @@ struct Trial {
 
 fn trial(seed: u64, before: usize, fault: Option<Reason>) -> Trial {
     let mut numbers = Numbers(seed);
-    let mut chain = faults::chain();
+    let mut chain = faults::chain(faults::version(seed));
     for _ in 0..before {
         faults::extend(&mut chain, &mut numbers);
     }
