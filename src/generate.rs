@@ -22,6 +22,8 @@ use crate::state::State;
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
 const GENESIS_TIME: u64 = 1_700_000_000_000_000;
 const BLOCK_INTERVAL_US: u64 = 1_000_000;
+/// The most senders: each takes some 200 bytes of memory.
+const KEYS_MAX: usize = 100_000_000;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +134,7 @@ impl Generator {
                 return Err(FieldError::new(field, "at least 1"));
             }
         }
-        FieldError::check_length("keys", recipe.keys as usize, 1_000_000)?;
+        FieldError::check_length("keys", recipe.keys as usize, KEYS_MAX)?;
         if let Some(contradiction) = spec.contradictions().into_iter().next() {
             return Err(contradiction);
         }

@@ -155,5 +155,5 @@ pub mod testing;
 pub mod tree;
 
 pub use self::format::{
-    blockfile, codec, digest, merkle, model, original, proof, rejection, signature, spec,
+    blockfile, codec, digest, merkle, model, original, proof, rejection, signature, sparse, spec,
 };

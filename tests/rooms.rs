@@ -36,6 +36,7 @@ const IN_FORMAT: &[&str] = &[
     "proof",
     "rejection",
     "signature",
+    "sparse",
     "spec",
 ];
 

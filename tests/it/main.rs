@@ -12,3 +12,4 @@ mod proofs;
 mod spec;
 mod spec_v2;
 mod succession;
+mod vectors;
