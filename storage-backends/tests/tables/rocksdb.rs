@@ -68,7 +68,7 @@ fn a_flipped_byte_is_reported_or_harmless() {
     for path in whole.files() {
         let bytes = fs::read(&path).unwrap();
         let name = path.strip_prefix(whole.directory()).unwrap().to_owned();
-        for offset in (flips % 5..bytes.len()).step_by(1 + bytes.len() / 12) {
+        for offset in (flips % 5..bytes.len()).step_by(1 + bytes.len() / 6) {
             flips += 1;
             let place = whole.copy();
             let mut damaged = bytes.clone();

@@ -13,7 +13,7 @@ use crate::sample::{
 };
 
 /// Prime, so that the bytes tried fall on all parts of pages and rows.
-const FLIP_STRIDE_BYTES: usize = 113;
+const FLIP_STRIDE_BYTES: usize = 251;
 
 struct Place(TempDir);
 
