@@ -144,7 +144,7 @@ suite! { $
         a_set_that_is_being_loaded_has_no_position
         a_removed_set_is_gone_and_begins_anew
         reopening_sees_every_table_commit
-        table_receipts_reach_what_the_backend_can
+        table_receipts_state_what_was_reached
         both_writers_write_at_once
         others_wait_for_both_writers
         readers_never_see_part_of_a_table_commit

@@ -65,6 +65,8 @@ impl Dice {
 struct Model {
     contents: Contents,
     position: Option<Position>,
+    /// The same, but of the last commit that had one.
+    last: Option<Position>,
     floor: u64,
     is_loading: bool,
     /// Each moment with a position, oldest first; a load forgets those before it.
@@ -83,8 +85,8 @@ impl Model {
                 changes,
             };
         }
-        let before = self.position.map_or(0, |position| position.height);
-        let height = (before + 1 + dice.roll(3)).max(self.floor);
+        let lowest = self.last.map_or(0, |last| last.height + 1);
+        let height = (lowest + dice.roll(3)).max(self.floor);
         let undo_floor = match dice.roll(4) {
             _ if self.is_loading => height,
             0 => self.floor + dice.roll(height - self.floor + 1),
@@ -100,6 +102,7 @@ impl Model {
     fn commit(&mut self, commit: &TableCommit) {
         apply(&mut self.contents, &commit.changes);
         self.position = commit.position;
+        self.last = commit.position.or(self.last);
         self.floor = commit.undo_floor;
         self.is_loading = commit.position.is_none();
         match commit.position {
@@ -117,6 +120,7 @@ impl Model {
         let last = self.moments.last().cloned();
         assert!(last.is_some() || !self.was_loaded);
         self.position = last.as_ref().map(|(position, _)| *position);
+        self.last = self.position;
         self.contents = last.map(|(_, contents)| contents).unwrap_or_default();
     }
 }

@@ -169,10 +169,10 @@ pub(super) fn a_load_is_not_undone(fixture: &dyn Fixture) {
         let refused = store.tables.undo("state", height).unwrap_err();
         assert!(refused.is_argument(), "{refused}");
     }
-    let lower = store
-        .tables
-        .commit("state", &commit_to(9, 8, vec![]), crate::Durability::Os);
-    assert!(lower.unwrap_err().is_argument());
+    for wrong in [commit_to(9, 8, vec![]), commit_to(2, 2, vec![])] {
+        let refused = store.tables.commit("state", &wrong, crate::Durability::Os);
+        assert!(refused.unwrap_err().is_argument());
+    }
     let mut commits = commits.to_vec();
     for last in [commit_to(9, 9, row("e")), commit_to(10, 9, row("f"))] {
         commit(&mut store, "state", &last);

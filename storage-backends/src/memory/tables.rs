@@ -51,13 +51,14 @@ impl Sets {
         let progress = before.after(commit)?;
         // From here on nothing fails, so that a commit is atomic.
         let set = self.0.entry(name.to_owned()).or_default();
-        match progress.position {
-            Some(Position { height, .. }) if progress.keeps() => set.earlier.push(Earlier {
+        if let Some(Position { height, .. }) = progress.shown()
+            && progress.keeps()
+        {
+            set.earlier.push(Earlier {
                 height,
                 position: before.position,
                 contents: set.contents.clone(),
-            }),
-            _ => {}
+            });
         }
         match progress.is_loading {
             true => set.earlier.clear(),
@@ -68,7 +69,7 @@ impl Sets {
         commit.changes.iter().for_each(|change| set.apply(change));
         set.progress = progress;
         Ok(TableReceipt {
-            position: progress.position,
+            position: progress.shown(),
             durability: Durability::Memory,
         })
     }
@@ -151,7 +152,7 @@ impl TableReader for MemoryTableReader {
         let sets = self.0.sets.read().unwrap_or_else(PoisonError::into_inner);
         let set = sets.0.get(set);
         Ok(Arc::new(MemoryTableView {
-            position: set.and_then(|set| set.progress.position),
+            position: set.and_then(|set| set.progress.shown()),
             contents: set.map(|set| set.contents.clone()).unwrap_or_default(),
         }))
     }

@@ -136,12 +136,32 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Takes the lock that keeps other processes out; it is held until the file is dropped.
-pub(super) fn take_lock(directory: &Path) -> Result<File> {
+/// The lock that keeps other processes out, until it is dropped.
+#[derive(Debug)]
+pub(super) struct StoreLock(File);
+
+#[cfg(test)]
+impl StoreLock {
+    /// Another descriptor of the same, as a process has it that is being started.
+    pub(super) fn inherited(&self) -> File {
+        self.0.try_clone().expect("a descriptor")
+    }
+}
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Not by closing alone: a process that another thread is starting holds the descriptor until it runs its program, and would keep
+        // the lock for as long.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock that keeps other processes out.
+pub(super) fn take_lock(directory: &Path) -> Result<StoreLock> {
     let path = directory.join(STORE);
     let file = open_regular(&path).map_err(|source| Error::system("open", &path, source))?;
     directory::lock(&file, directory)?;
-    Ok(file)
+    Ok(StoreLock(file))
 }
 
 /// Bytes of all files under a directory, but for RocksDB's diaries.

@@ -3,14 +3,13 @@
 //! A store is open once in a process, however many callers open it: its readers and its writer share one [`Home`], and the
 //! options of the first one.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
-use super::directory;
+use super::directory::{self, StoreLock};
 use super::fault::fault;
 use super::options::RocksOptions;
 use super::rows::initialise_rows;
@@ -26,7 +25,7 @@ pub(super) struct Home {
     pub(super) index: Arc<SharedIndex>,
     pub(super) written: AtomicBool,
     // Last, so that the database is closed before another process gets in.
-    _lock: File,
+    _lock: StoreLock,
 }
 
 /// By what their databases are: RocksDB's own lock counts between processes only, and goes by names within one.
@@ -106,4 +105,23 @@ pub(super) fn keyed_family<'a>(database: &'a DB, path: &Path) -> Result<&'a Colu
         let reason = format!("the column family {name} is missing");
         Error::corrupt(path, DamageAt::Structure, reason)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::create;
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_though_a_process_that_is_being_started_has_its_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(create(&folder.path().join("chain"), RocksOptions::default()).unwrap());
+        let lock = directory::take_lock(&folder.path().join("chain")).unwrap();
+        let inherited = lock.inherited();
+        assert!(directory::take_lock(&folder.path().join("chain")).is_err());
+        drop(lock);
+        drop(directory::take_lock(&folder.path().join("chain")).unwrap());
+        drop(inherited);
+    }
 }

@@ -13,7 +13,7 @@ use crate::{DamageAt, Error, Result};
 
 /// Most connections of one reader; further threads wait for one.
 const CONNECTIONS_MAX: usize = 16;
-/// Most connections with a moment of their own. They can't be waited for: whoever holds them may be the one who would wait.
+/// Most connections of a process with a moment of their own. They can't be waited for: whoever holds them may be the one who would wait.
 const MOMENTS_MAX: usize = 256;
 
 /// Whose reader it is.
@@ -37,14 +37,13 @@ pub(super) struct Pool {
     shared: Mutex<Connections>,
     freed: Condvar,
     // Last, so that it outlives the connections.
-    _presence: Arc<Presence>,
+    presence: Arc<Presence>,
 }
 
 #[derive(Default)]
 struct Connections {
     idle: Vec<Connection>,
     taken: usize,
-    moments: usize,
 }
 
 impl Pool {
@@ -55,7 +54,7 @@ impl Pool {
             options,
             shared: Mutex::default(),
             freed: Condvar::new(),
-            _presence: presence,
+            presence,
         }
     }
 
@@ -144,24 +143,20 @@ pub(super) struct OwnedConnection {
 impl OwnedConnection {
     /// Takes a connection, which sees this moment from now on.
     pub(super) fn begin(pool: &Arc<Pool>) -> Result<Self> {
-        let idle = {
-            let mut shared = pool.lock();
-            if shared.moments >= MOMENTS_MAX {
-                return Err(Error::Unusable {
-                    path: pool.file.path.clone(),
-                    reason: format!(
-                        "{MOMENTS_MAX} views of its tables are open, each on a connection of its own; drop some, or share them"
-                    ),
-                });
-            }
-            shared.moments += 1;
-            shared.idle.pop()
-        };
+        if !pool.presence.hold_moment(MOMENTS_MAX) {
+            return Err(Error::Unusable {
+                path: pool.file.path.clone(),
+                reason: format!(
+                    "{MOMENTS_MAX} views of its tables are open, each on a connection of its own; drop some, or share them"
+                ),
+            });
+        }
         // From here on, dropping gives the place back.
         let mut owned = Self {
             pool: Arc::clone(pool),
             connection: None,
         };
+        let idle = pool.lock().idle.pop();
         let connection = match idle {
             Some(connection) => connection,
             None => pool.connect()?,
@@ -195,8 +190,8 @@ impl Drop for OwnedConnection {
             // One that still is in a transaction would show its moment to others.
             ended.is_ok().then_some(connection)
         });
+        self.pool.presence.let_moment_go();
         let mut shared = self.pool.lock();
-        shared.moments -= 1;
         if shared.idle.len() < CONNECTIONS_MAX {
             shared.idle.extend(ended);
         }

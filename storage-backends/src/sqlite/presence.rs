@@ -15,7 +15,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::files::{beside, refused};
@@ -35,6 +35,8 @@ pub(super) struct Presence {
     /// To write: for the writer's lock. Opened with the first writer, and kept, as all descriptors are.
     writable: Mutex<Option<File>>,
     written: AtomicBool,
+    /// Connections of this process that hold on to a moment for as long as somebody likes.
+    moments: AtomicUsize,
 }
 
 static OPEN: OpenStores<Presence> = OpenStores::new();
@@ -66,6 +68,7 @@ impl Presence {
             file,
             writable: Mutex::default(),
             written: AtomicBool::new(false),
+            moments: AtomicUsize::new(0),
         });
         open.add(identity, &presence);
         Ok(presence)
@@ -85,6 +88,19 @@ impl Presence {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Counts one more moment that is held, unless there are as many as there may be.
+    pub(super) fn hold_moment(&self, most: usize) -> bool {
+        let one_more = |held: usize| (held < most).then_some(held + 1);
+        let counted = self
+            .moments
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        counted.is_ok()
+    }
+
+    pub(super) fn let_moment_go(&self) {
+        self.moments.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes the writer's lock.
@@ -153,6 +169,11 @@ impl Lock {
     pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
         // What a panic left undone in the database, SQLite takes back.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody in this process holds on to a moment.
+    pub(super) fn are_moments_held(&self) -> bool {
+        self.presence.moments.load(Ordering::Relaxed) > 0
     }
 }
 

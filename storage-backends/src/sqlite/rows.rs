@@ -4,6 +4,7 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{
@@ -414,11 +415,21 @@ impl SqliteDatabase {
 
     /// Moves the log into the file and cuts it to nothing. False if a reader was in the way.
     fn checkpoint(&self) -> Result<bool> {
-        let busy: i64 = self
+        let fault = self.file.fault("prune", DamageAt::Structure);
+        // Reads of blocks end soon, and are waited for; nobody knows when the view of a table does, and both writers would wait.
+        let wait = match self.lock.are_moments_held() {
+            true => Duration::ZERO,
+            false => schema::BUSY_TIMEOUT,
+        };
+        self.connection.busy_timeout(wait).map_err(&fault)?;
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy = self
             .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(self.file.fault("prune", DamageAt::Structure))?;
-        Ok(busy == 0)
+            .query_row(checkpoint, [], |row| row.get::<_, i64>(0));
+        self.connection
+            .busy_timeout(schema::BUSY_TIMEOUT)
+            .map_err(&fault)?;
+        Ok(busy.map_err(&fault)? == 0)
     }
 }
 

@@ -23,7 +23,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const USER_VERSION_AT: usize = 60;
 const APPLICATION_ID_AT: usize = 68;
 /// How long a connection waits for another one's short lock, for instance while a log is recovered.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a page of the database, chosen by measurement.
 const PAGE_BYTES: u32 = 4096;
 

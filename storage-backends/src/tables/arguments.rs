@@ -8,7 +8,7 @@ use crate::{
 /// How far a set has come: what the next commit is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
-    /// As of the last commit; `None` before the first, while loading, and when all was undone.
+    /// The last that a commit gave; `None` before the first such commit, and when all were undone.
     pub(crate) position: Option<Position>,
     /// As of the last commit.
     pub(crate) undo_floor: u64,
@@ -17,6 +17,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// The position that readers are told.
+    pub(crate) fn shown(&self) -> Option<Position> {
+        self.position.filter(|_| !self.is_loading)
+    }
+
     /// Where a commit leads, if its arguments are right. O(changes).
     pub(crate) fn after(self, commit: &TableCommit) -> Result<Self> {
         let refuse = |reason: String| Err(Error::argument("commit", reason));
@@ -50,7 +55,7 @@ impl Progress {
         }
         changes(&commit.changes)?;
         Ok(Self {
-            position: commit.position,
+            position: commit.position.or(self.position),
             undo_floor: floor,
             is_loading: commit.position.is_none(),
         })
@@ -58,7 +63,7 @@ impl Progress {
 
     /// Whether a commit has to be one that can be undone.
     pub(crate) fn keeps(&self) -> bool {
-        self.position
+        self.shown()
             .is_some_and(|position| position.height > self.undo_floor)
     }
 

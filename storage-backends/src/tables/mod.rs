@@ -72,7 +72,8 @@ pub struct TableCommit {
 pub struct TableReceipt {
     /// The set's position after it.
     pub position: Option<Position>,
-    /// The durability reached by this commit and all before it in its set.
+    /// The durability reached by this commit and all before it in its set. If [`Durability::Disk`] was asked for, it is the most that the
+    /// backend can; else it may be less than was asked for, since what is lost can be worked out again.
     pub durability: Durability,
 }
 
@@ -159,7 +160,7 @@ pub trait TableWriter: Send {
     ///
     /// To be correct, after a crash at any moment the set is as after this commit or as after an earlier one, and never
     /// earlier than the last whose receipt states [`Durability::Disk`] (or [`Durability::Os`], if only this process ended). A position
-    /// that isn't above the one before, an undo floor below the one before or above the position's height (or, at the end of a load, below
+    /// that isn't above the last one before, an undo floor below the one before or above the position's height (or, at the end of a load, below
     /// it), a name that can't be, one set too many, or changes out of order, twice or too large are argument errors.
     fn commit(
         &mut self,

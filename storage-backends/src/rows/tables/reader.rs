@@ -44,7 +44,7 @@ impl<R: Rows> TableReader for RowTableReader<R> {
             identity: self.identity,
             path: self.rows.path().to_owned(),
             keys,
-            position: head.progress.position,
+            position: head.progress.shown(),
         }))
     }
 }

@@ -67,7 +67,7 @@ impl<D: Database> TableWriter for Inner<D> {
             }
             let mut head = Head { progress, ..before };
             forget_due(batch, keys, &mut head)?;
-            if let Some(Position { height, .. }) = progress.position
+            if let Some(Position { height, .. }) = progress.shown()
                 && progress.keeps()
             {
                 let place = (keys, height);
@@ -78,7 +78,7 @@ impl<D: Database> TableWriter for Inner<D> {
             head.write(batch, context, keys)
         })?;
         Ok(TableReceipt {
-            position: progress.position,
+            position: progress.shown(),
             durability,
         })
     }
