@@ -61,6 +61,7 @@ impl MemoryRun {
             Ok(true)
         })?;
         let mut filter = Filter::for_keys(hashes.len() as u64);
+        filter.shrink_to(hashes.len() as u64);
         hashes.iter().for_each(|hash| filter.add(*hash));
         let part = Part::parse(bytes.into(), 0).expect("these are versions");
         Ok(Self {

@@ -7,7 +7,7 @@
 //!                    key of the first version
 //!                    filter: blocks of 64 bytes
 //!                    commits that can be gone back to: number u64, height u64, id [32], 1 if it has a position u32, zero u32
-//!                    trailer (96 bytes): 0 magic "HLTR"   4 checksum u32 over 8..96   8 versions u64   16 offset of the fences u64
+//!                    trailer (88 bytes): 0 magic "HLTR"   4 checksum u32 over 8..88   8 versions u64   16 offset of the fences u64
 //!                    24 blocks u64   32 offset of the filter u64   40 offset of the commits u64   48 base u64
 //!                    56, 64 first and last commit u64   72, 76, 80 checksums of fences, filter, commits u32   84 zero u32
 //! ```

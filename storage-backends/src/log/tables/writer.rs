@@ -122,7 +122,8 @@ impl Inner {
         };
         boundaries.push(made, commit.undo_floor);
         let room = self.shared.context.options.table_memory_bytes;
-        let reached = if durability == Durability::Disk || bytes >= room / LARGE_SHARE {
+        // What is to outlive this process has to be in a file, and a set's file names only what is on the disk; so both cost the same.
+        let reached = if durability >= Durability::Os || bytes >= room / LARGE_SHARE {
             let target = Target {
                 boundaries,
                 changes: &commit.changes,
