@@ -5,11 +5,12 @@
 //! functions ([`headers`], `transactions`, `imported`, [`consensus`]) that return a [`Fault`]; this module fixes their order, so
 //! that every input has one verdict:
 //!
-//! 1. the header: chain, version, height, previous hash, limits, transactions of the chain, Merkle, history, state and members
+//! 1. the header: version, chain, height, previous hash, limits, transactions of the chain, Merkle, history, state and members
 //!    root, weight, timestamp, vector clock;
 //! 2. the seal, its signature last;
 //! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty
-//!    transaction is reported, by the first rule that it breaks.
+//!    transaction is reported, by the first rule that it breaks;
+//! 4. the state root, where one is due: if no rule is broken but it doesn't fit, no signature is asked about.
 //!
 //! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
 //! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
