@@ -308,7 +308,17 @@ pub(crate) fn compare_with_held(
     held: BlockHash,
 ) -> Staging {
     let (header, hash) = (block.header(), block.hash());
-    let (reason, detail) = if header.chain != spec.at(header.height).id() {
+    let spec = spec.at(header.height);
+    let (reason, detail) = if header.version != spec.version {
+        let expected = spec.version;
+        (
+            Reason::Version,
+            format!(
+                "version {}, this chain's is {expected} at this height",
+                header.version
+            ),
+        )
+    } else if header.chain != spec.id() {
         (Reason::Chain, format!("for chain {}", header.chain))
     } else if hash != held {
         let reason = match header.height {

@@ -95,7 +95,10 @@ impl Claims {
         let block = prepared.block();
         let spec = spec.at(block.height());
         // The verdict is decided: checking the signatures of such a block would be work at its sender's will.
-        if block.header().chain != spec.id() || block.header().merkle_root != prepared.merkle_root()
+        let header = block.header();
+        if header.version != spec.version
+            || header.chain != spec.id()
+            || header.merkle_root != prepared.merkle_root()
         {
             return;
         }

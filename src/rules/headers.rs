@@ -71,7 +71,7 @@ impl<'a> Parent<'a> {
 /// `now_us` is this machine's time, or `None` for headers that were believed before. O(clock entries + log blocks).
 ///
 /// # Errors
-/// The first of `chain`, `version`, `height`, `previous_hash`, `limit`, `transaction_count` (of the whole chain), `history_root`,
+/// The first of `version`, `chain`, `height`, `previous_hash`, `limit`, `transaction_count` (of the whole chain), `history_root`,
 /// `state_root`, `members_root`, `weight`, `timestamp` and `vector_clock`.
 pub fn check(
     spec: &ChainSpec,
@@ -182,16 +182,17 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
 }
 
 fn link(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result<(), Fault> {
+    // First, as bytes of a version that isn't known are refused for that before anything else in them is read.
+    if header.version != spec.version {
+        let (found, expected) = (header.version, spec.version);
+        let detail = format!("version {found}, this chain's is {expected} at this height");
+        return fault(Reason::Version, detail);
+    }
     if header.chain != spec.id() {
         return fault(
             Reason::Chain,
             format!("for chain {}, this is {}", header.chain, spec.id()),
         );
-    }
-    if header.version != spec.version {
-        let (found, expected) = (header.version, spec.version);
-        let detail = format!("version {found}, this chain's is {expected} at this height");
-        return fault(Reason::Version, detail);
     }
     let expected = parent.height.saturating_add(1);
     if header.height != expected {

@@ -5,7 +5,7 @@
 //! functions ([`headers`], `transactions`, `imported`, [`consensus`]) that return a [`Fault`]; this module fixes their order, so
 //! that every input has one verdict:
 //!
-//! 1. the header: chain, version, height, previous hash, limits, transactions of the chain, Merkle, history, state and members
+//! 1. the header: version, chain, height, previous hash, limits, transactions of the chain, Merkle, history, state and members
 //!    root, weight, timestamp, vector clock;
 //! 2. the seal, its signature last;
 //! 3. the transactions in their order, each with its rules first and its signatures last. The first faulty

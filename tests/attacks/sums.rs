@@ -9,6 +9,9 @@ use hubledger::spec::{Nonces, SpecFields};
 
 use crate::common::{Chain, rewritten};
 
+/// A change of a header, and the reason for which it is refused.
+type Forgery = (fn(&mut HeaderFields), Reason);
+
 fn chain(change: impl FnOnce(&mut SpecFields)) -> Chain {
     let mut chain = Chain::in_version(FormatVersion::V2, 2, change);
     for nonce in 1..4 {
@@ -28,7 +31,7 @@ fn rewritten_roots_and_sums() {
     chain.check(&honest).expect("honest");
     let other = Chain::in_version(FormatVersion::V2, 3, |_| {});
     assert_ne!(other.spec().members_root(), chain.spec().members_root());
-    let forgeries: [(fn(&mut HeaderFields), Reason); 11] = [
+    let forgeries: [Forgery; 11] = [
         (|header| header.version = FormatVersion::V1, Reason::Version),
         (|header| header.weight += 1, Reason::Weight),
         (|header| header.weight -= 1, Reason::Weight),
@@ -71,7 +74,7 @@ fn rewritten_roots_and_sums() {
 fn faults_of_a_header_are_told_in_their_order() {
     let chain = chain(|_| {});
     // From the last rule to the first: each forgery breaks one more, and that one is told.
-    let changes: [(fn(&mut HeaderFields), Reason); 8] = [
+    let changes: [Forgery; 9] = [
         (|header| header.timestamp = 1, Reason::Timestamp),
         (|header| header.weight = 1, Reason::Weight),
         (|header| header.members_root.0[0] ^= 1, Reason::MembersRoot),
@@ -80,6 +83,7 @@ fn faults_of_a_header_are_told_in_their_order() {
         (|header| header.merkle_root.0[0] ^= 1, Reason::MerkleRoot),
         (|header| header.transactions = 1, Reason::TransactionCount),
         (|header| header.height = 9, Reason::Height),
+        (|header| header.chain.0[0] ^= 1, Reason::Chain),
     ];
     for end in 1..=changes.len() {
         let block = chain.forged(&[], |header| {

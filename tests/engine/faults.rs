@@ -11,12 +11,37 @@ use crate::common::{Chain, Numbers, SECOND, account, corrupt_signature, fields, 
 
 const SENDERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// A chain of a version on which every native reason that the version has can be reached. In version 2 every other block names
-/// a state root.
-pub(crate) fn chain(version: FormatVersion) -> Chain {
+/// A chain of so many blocks: of version 1, of version 2, or of one that went on as the other half-way.
+pub(crate) fn grown(
+    seed: u64,
+    blocks: usize,
+    fault: Option<Reason>,
+    numbers: &mut Numbers,
+) -> Chain {
+    let is_of_version_2 = matches!(fault, Some(Reason::MembersRoot | Reason::Weight));
+    let (version, crosses) = match seed % 3 {
+        0 if !is_of_version_2 => (FormatVersion::V1, false),
+        1 => (FormatVersion::V1, true),
+        _ => (FormatVersion::V2, false),
+    };
+    let mut chain = chain(version);
+    for number in 0..blocks {
+        if crosses && number == blocks / 2 {
+            chain = chain.succeeded(|fields| fields.terms.root_interval = ROOT_INTERVAL);
+        }
+        extend(&mut chain, numbers);
+    }
+    chain
+}
+
+/// Every other block of version 2 names a state root.
+const ROOT_INTERVAL: u32 = 2;
+
+/// A chain on which every native reason can be reached.
+fn chain(version: FormatVersion) -> Chain {
     Chain::in_version(version, 2, |fields| {
         if version >= FormatVersion::V2 {
-            fields.terms.root_interval = 2;
+            fields.terms.root_interval = ROOT_INTERVAL;
         }
         let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
             unreachable!("the only consensus");
@@ -28,14 +53,6 @@ pub(crate) fn chain(version: FormatVersion) -> Chain {
         let accounts = SENDERS.iter().map(|name| account(name, 100_000));
         fields.accounts.extend(accounts);
     })
-}
-
-/// Both versions in turn.
-pub(crate) const fn version(seed: u64) -> FormatVersion {
-    match seed % 2 {
-        0 => FormatVersion::V2,
-        _ => FormatVersion::V1,
-    }
 }
 
 fn turn(chain: &Chain) -> &'static str {
@@ -74,17 +91,15 @@ pub(crate) fn extend(chain: &mut Chain, numbers: &mut Numbers) {
 fn header(chain: &Chain, good: &Block, reason: Reason) -> Option<Block> {
     let mut fields = fields(good);
     match reason {
+        Reason::MembersRoot | Reason::Weight if fields.version == FormatVersion::V1 => return None,
         Reason::Chain => fields.chain = ChainId([7; 32]),
         Reason::Height => fields.height += 3,
         Reason::PreviousHash => fields.previous_hash = BlockHash([7; 32]),
         Reason::MerkleRoot => fields.merkle_root = Digest([7; 32]),
         Reason::HistoryRoot => fields.history_root = Digest([7; 32]),
+        Reason::MembersRoot => fields.members_root = Digest([7; 32]),
+        Reason::Weight => fields.weight = 7,
         Reason::StateRoot => fields.state_root = Digest([7; 32]),
-        // A header of version 1 has neither, and would be none.
-        Reason::MembersRoot if fields.version >= FormatVersion::V2 => {
-            fields.members_root = Digest([7; 32]);
-        }
-        Reason::Weight if fields.version >= FormatVersion::V2 => fields.weight += 1,
         Reason::Limit => fields.producer = "x".repeat(200),
         Reason::VectorClock => fields.vector_clock = VectorClock::empty(),
         Reason::Timestamp => fields.timestamp = chain.state().timestamp(),
@@ -234,8 +249,12 @@ fn with_faults(
 /// The block with a transaction count that is off by one.
 fn miscounted(block: &Block) -> Bytes {
     let mut bytes = block.encode();
-    // Behind the header's length, version, chain, height and four roots.
-    let at = 4 + 1 + 32 + 8 + 4 * 32;
+    // Behind the header's length, version, chain, height and four roots; and what only version 2 has.
+    let sums = match block.header().version {
+        FormatVersion::V1 => 0,
+        FormatVersion::V2 => 32 + 16 + 8,
+    };
+    let at = 4 + 1 + 32 + 8 + 4 * 32 + sums;
     bytes[at] += 1;
     bytes.into()
 }

@@ -28,10 +28,7 @@ struct Trial {
 
 fn trial(seed: u64, before: usize, fault: Option<Reason>) -> Trial {
     let mut numbers = Numbers(seed);
-    let mut chain = faults::chain(faults::version(seed));
-    for _ in 0..before {
-        faults::extend(&mut chain, &mut numbers);
-    }
+    let chain = faults::grown(seed, before, fault, &mut numbers);
     let mut whole = chain.clone();
     for _ in 0..3 {
         faults::extend(&mut whole, &mut numbers);

@@ -153,7 +153,8 @@ fn a_block_with_its_header_and_hash() {
 
     let state = State::genesis(&spec);
     let transaction = transaction(&spec);
-    let block = produce(&spec, &state, "zeta", &key(1), &[transaction.clone()], 1).unwrap();
+    let transactions = std::slice::from_ref(&transaction);
+    let block = produce(&spec, &state, "zeta", &key(1), transactions, 1).unwrap();
     let header = [
         vec![2],
         spec.id().0.to_vec(),

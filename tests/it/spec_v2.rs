@@ -3,7 +3,8 @@
 use hubledger::digest::{BlockHash, Digest};
 use hubledger::format::FormatVersion;
 use hubledger::spec::{
-    ChainSpec, Finality, Import, Nonces, Parameter, Predecessor, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, Finality, Import, Nonces, Parameter, Predecessor, SpecFields,
+    Terms,
 };
 
 use crate::common::{self, Chain};
@@ -102,7 +103,8 @@ fn what_is_wrong_with_the_terms_is_said_with_its_line() {
 
 #[test]
 fn version_1_has_no_terms_and_no_predecessor() {
-    let changes: [(fn(&mut Terms), &str); 7] = [
+    type Change = fn(&mut Terms);
+    let changes: [(Change, &str); 7] = [
         (|terms| terms.nonces = Nonces::Consecutive, "nonces"),
         (|terms| terms.stake_min = 1, "stake_min"),
         (|terms| terms.root_interval = 1, "root_interval"),
@@ -188,6 +190,32 @@ fn a_specification_goes_on_from_another_or_is_refused_by_the_field() {
         "{error}"
     );
     assert!(error.contains("version 3 is not known"), "{error}");
+}
+
+#[test]
+fn a_clock_has_to_hold_the_authorities_of_earlier_specifications_too() {
+    let found = |authorities: [&str; 2], entries, name_bytes_max| {
+        let spec = succession(|fields| {
+            let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
+                unreachable!("the only consensus");
+            };
+            consensus.authorities = authorities
+                .map(|name| Authority {
+                    name: name.to_owned(),
+                    key: common::key(name).public_key(),
+                })
+                .into();
+            fields.limits.clock_entries_max = entries;
+            fields.limits.name_bytes_max = name_bytes_max;
+        });
+        let found = spec.unwrap().contradictions().into_iter();
+        found.map(|one| one.field).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(found(["hub-0", "a"], 2, 5), none);
+    assert_eq!(found(["b", "a"], 3, 5), none);
+    assert_eq!(found(["b", "a"], 2, 5), ["limits.clock_entries_max"]);
+    assert_eq!(found(["b", "a"], 3, 4), ["limits.name_bytes_max"]);
 }
 
 /// What goes on from `spec`, behind its first block.

@@ -67,33 +67,32 @@ fn a_chain_of_version_1_goes_on_under_version_2() {
 fn each_side_refuses_the_blocks_of_the_other() {
     let first = first();
     let chain = first.succeeded(|_| {});
-    // A block of version 1 above the pinned height.
+    // A block of version 1 above the pinned height, and one that only lacks the chain.
     let late = first.block(&[]);
-    assert_eq!(chain.refusal(&late), (None, Reason::Chain));
+    assert_eq!(chain.refusal(&late), (None, Reason::Version));
     let relabelled = first.forged(&[], |header| header.chain = chain.spec().id());
     assert_eq!(chain.refusal(&relabelled), (None, Reason::Version));
+    let of_first = chain.forged(&[], |header| header.chain = first.spec().id());
+    assert_eq!(chain.refusal(&of_first), (None, Reason::Chain));
     // A block of version 2 below it.
     let mut young = Chain::of(chain.spec().clone());
     young.push(first.blocks[1].clone());
-    let early = sealed(
-        hubledger::model::HeaderFields {
-            height: 2,
-            previous_hash: young.state().head(),
-            history_root: young.state().history_root(),
-            ..fields(&chain.block(&[]))
-        },
-        &key("hub-0"),
-        &[],
-    );
-    assert_eq!(young.refusal(&early), (None, Reason::Chain));
-    let early = {
-        let mut fields = fields(&early);
-        fields.chain = first.spec().id();
-        sealed(fields, &key("hub-0"), &[])
-    };
-    assert_eq!(young.refusal(&early), (None, Reason::Version));
-    // Nor does the first chain take what comes after it, or a transaction of the one the other's.
-    assert_eq!(first.refusal(&chain.block(&[])), (None, Reason::Chain));
+    let mut early = fields(&chain.block(&[]));
+    early.height = 2;
+    early.previous_hash = young.state().head();
+    early.history_root = young.state().history_root();
+    for id in [chain.spec().id(), first.spec().id()] {
+        early.chain = id;
+        let early = sealed(early.clone(), &key("hub-0"), &[]);
+        assert_eq!(young.refusal(&early), (None, Reason::Version));
+        // Also where the height is passed.
+        let Staging::Rejected(rejected) = chain.offer(&early.encode()) else {
+            panic!("taken");
+        };
+        assert_eq!(rejected.reason, Reason::Version);
+    }
+    // Nor does the first chain take what comes after it, or the one a transaction of the other's.
+    assert_eq!(first.refusal(&chain.block(&[])), (None, Reason::Version));
     let old = chain.block(&[first.message("alice", 2)]);
     assert_eq!(chain.refusal(&old), (Some(0), Reason::Chain));
     // What is held is known again, whichever side it is of.

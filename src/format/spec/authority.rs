@@ -95,12 +95,19 @@ impl ProofOfAuthority {
         found.into_iter().flatten().collect()
     }
 
-    /// Those that come too late could never seal.
+    /// Those that come too late could never seal. Nobody leaves a clock: who is in it since an earlier specification stays.
     fn more_than_clock_entries(&self, fields: &SpecFields) -> Option<Problem> {
-        let (entries, authorities) = (fields.limits.clock_entries_max, self.authorities.len());
+        let entries = fields.limits.clock_entries_max;
+        let own = self.authorities.iter().map(|one| one.name.as_str());
+        let names: HashSet<&str> = own.chain(fields.bound_before()).collect();
+        let authorities = names.len();
         let problem = || {
+            let before = match fields.predecessor {
+                Some(_) => ", with those of earlier specifications,",
+                None => ",",
+            };
             let problem = format!(
-                "{entries} entries, but there are {authorities} authorities, and each needs one to seal a block"
+                "{entries} entries, but there are {authorities} authorities{before} and each needs one to seal a block"
             );
             Problem::new("limits.clock_entries_max", problem).beside(AUTHORITIES)
         };

@@ -246,6 +246,7 @@ fn check_import(import: &Import) -> Result<(), Problem> {
 /// What contradicts itself: at most one problem of each kind.
 pub(super) fn contradictions(fields: &SpecFields) -> Vec<Problem> {
     let others = [
+        names_too_long_for_the_clock,
         key_that_signs_nothing,
         genesis_out_of_time,
         drift_out_of_time,
@@ -271,6 +272,19 @@ fn body_below_transaction(fields: &SpecFields) -> Option<Problem> {
         Problem::new("limits.body_bytes_max", problem).beside("limits.payload_bytes_max")
     };
     (largest > body.into()).then(problem)
+}
+
+/// A name that is in the clock stays there, and would be above the limit in every block.
+fn names_too_long_for_the_clock(fields: &SpecFields) -> Option<Problem> {
+    let limit = fields.limits.name_bytes_max;
+    let name = fields
+        .bound_before()
+        .find(|name| name.len() > limit as usize)?;
+    let problem = format!(
+        "{limit} bytes, but the vector clock may hold {name:?} of an earlier specification, of {} bytes",
+        name.len()
+    );
+    Some(Problem::new("limits.name_bytes_max", problem).beside("predecessor.specification"))
 }
 
 /// The first of `keys` that no signature can be accepted for, with what is wrong about it and how many others there are.

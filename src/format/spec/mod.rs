@@ -77,7 +77,8 @@ impl SpecFields {
     /// each kind, with the field, its value and what that is against. O(names), and a square root for each key.
     ///
     /// - a body that can't hold every transaction within the other limits;
-    /// - fewer clock entries than authorities, each of which needs one;
+    /// - fewer clock entries than authorities, those of predecessors included, each of which needs one;
+    /// - names that predecessors may have left in the vector clock, above the limit;
     /// - authorities whose keys can seal nothing, and accounts whose keys can sign nothing (see
     ///   [`check_key`](crate::format::signature::check_key));
     /// - a genesis, or what the clock drift allows after it, beyond the year 9999;

@@ -100,6 +100,18 @@ impl Predecessor {
 
 const TOO_DEEP: &str = "a specification goes on from at most 8 others, one behind the other";
 
+impl SpecFields {
+    /// The names that earlier specifications bound, and that may be in the vector clock.
+    pub(super) fn bound_before(&self) -> impl Iterator<Item = &str> {
+        let first = self
+            .predecessor
+            .as_ref()
+            .map(|before| &before.specification);
+        let earlier = std::iter::successors(first, |spec| spec.before());
+        earlier.flat_map(|spec| spec.consensus.bound().map(|(name, _)| name))
+    }
+}
+
 /// The table `predecessor` of the TOML text.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
