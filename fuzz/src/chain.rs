@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use hubledger::format::FormatVersion;
 use hubledger::clock::FixedClock;
 use hubledger::digest::BlockHash;
+use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::ledger::{Ledger, Staging};
 use hubledger::model::{Block, Transaction};
