@@ -9,106 +9,88 @@ use crate::format::sparse::Subtree;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Planned {
     Known(Subtree),
-    /// A node, by its number in the plan.
-    Node(u32),
+    /// A node of the plan.
+    Node(Place),
 }
 
-/// Nodes to be hashed, each after those that it is over.
+/// Where a node of the plan is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    level: u32,
+    number: u32,
+}
+
+/// Nodes to be hashed, by level: a node is one level above the higher of those it is over, and those of a level lie side by side.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    nodes: Vec<Node>,
-    /// How many nodes there are of each level: a node is one level above the higher of those it is over.
-    levels: Vec<u32>,
+    levels: Vec<Level>,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    /// What is hashed: 0x01, and the two hashes as far as they are known.
+    inputs: Vec<[u8; 65]>,
+    /// The node that each is a half of, and whether the right one; none for those that are noted elsewhere only.
+    above: Vec<Option<(Place, bool)>>,
     hashes: Vec<Digest>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    left: Hash,
-    right: Hash,
-    level: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Hash {
-    Known(Digest),
-    Node(u32),
-}
-
 impl Plan {
-    /// What two halves are together.
+    /// What two halves are together. A node is a half of one other at most.
     pub(super) fn join(&mut self, left: Planned, right: Planned) -> Planned {
-        let (left, right) = match (left, right) {
-            (Planned::Known(left), Planned::Known(right)) => match Subtree::join(left, right) {
-                Ok(joined) => return Planned::Known(joined),
-                Err((left, right)) => (Hash::Known(left), Hash::Known(right)),
-            },
-            (left, right) => (Hash::from(left), Hash::from(right)),
-        };
-        let level = self.level_above(left).max(self.level_above(right));
-        if self.levels.len() <= level as usize {
-            self.levels.resize(level as usize + 1, 0);
+        if let (Planned::Known(left), Planned::Known(right)) = (left, right)
+            && let Ok(joined) = Subtree::join(left, right)
+        {
+            return Planned::Known(joined);
         }
-        self.levels[level as usize] += 1;
+        let level = left.level_above().max(right.level_above());
+        while self.levels.len() <= level as usize {
+            self.levels.push(Level::default());
+        }
         // A tree has fewer rows than fit into memory, let alone nodes that change at once.
-        let number = self.nodes.len() as u32;
-        self.nodes.push(Node { left, right, level });
-        Planned::Node(number)
-    }
-
-    fn level_above(&self, hash: Hash) -> u32 {
-        match hash {
-            Hash::Known(_) => 0,
-            Hash::Node(number) => self.nodes[number as usize].level + 1,
+        let number = self.levels[level as usize].inputs.len() as u32;
+        let place = Place { level, number };
+        let mut input = [0x01; 65];
+        for (half, is_right) in [(left, false), (right, true)] {
+            match half {
+                Planned::Known(subtree) => put(&mut input, is_right, &subtree.hash()),
+                Planned::Node(below) => {
+                    let level = &mut self.levels[below.level as usize];
+                    level.above[below.number as usize] = Some((place, is_right));
+                }
+            }
         }
+        let level = &mut self.levels[level as usize];
+        level.inputs.push(input);
+        level.above.push(None);
+        Planned::Node(place)
     }
 
     /// Makes all hashes.
     pub(super) fn run(&mut self) {
-        self.hashes.resize(self.nodes.len(), Digest::ZERO);
-        // Sorted by counting: where the nodes of each level begin.
-        let mut starts: Vec<usize> = Vec::with_capacity(self.levels.len() + 1);
-        let mut start = 0;
-        for count in &self.levels {
-            starts.push(start);
-            start += *count as usize;
-        }
-        let mut sorted = vec![0_u32; self.nodes.len()];
-        let mut next = starts.clone();
-        for (number, node) in self.nodes.iter().enumerate() {
-            let at = &mut next[node.level as usize];
-            sorted[*at] = number as u32;
-            *at += 1;
-        }
-        starts.push(start);
-        let mut inputs: Vec<[u8; 65]> = Vec::new();
-        for bounds in starts.windows(2) {
-            let level = &sorted[bounds[0]..bounds[1]];
-            inputs.clear();
-            inputs.extend(level.iter().map(|number| self.input(*number)));
-            let message = |number: usize| {
-                let (prefix, rest) = inputs[number].split_at(33);
+        for number in 0..self.levels.len() {
+            let (done, higher) = self.levels.split_at_mut(number + 1);
+            let Level {
+                inputs,
+                above,
+                hashes,
+            } = &mut done[number];
+            hashes.reserve_exact(inputs.len());
+            let message = |at: usize| {
+                let (prefix, rest) = inputs[at].split_at(33);
                 Message { prefix, rest }
             };
-            let hashes = &mut self.hashes;
-            hash_many(level.len(), message, |number, hash| {
-                hashes[level[number] as usize] = Digest(hash);
+            hash_many(inputs.len(), message, |at, hash| {
+                hashes.push(Digest(hash));
+                if let Some((place, is_right)) = above[at] {
+                    let level = &mut higher[place.level as usize - number - 1];
+                    put(
+                        &mut level.inputs[place.number as usize],
+                        is_right,
+                        &Digest(hash),
+                    );
+                }
             });
-        }
-    }
-
-    fn input(&self, number: u32) -> [u8; 65] {
-        let node = &self.nodes[number as usize];
-        let mut input = [0x01; 65];
-        input[1..33].copy_from_slice(&self.hash(node.left).0);
-        input[33..].copy_from_slice(&self.hash(node.right).0);
-        input
-    }
-
-    fn hash(&self, hash: Hash) -> Digest {
-        match hash {
-            Hash::Known(digest) => digest,
-            Hash::Node(number) => self.hashes[number as usize],
         }
     }
 
@@ -116,16 +98,25 @@ impl Plan {
     pub(super) fn made(&self, planned: Planned) -> Subtree {
         match planned {
             Planned::Known(subtree) => subtree,
-            Planned::Node(number) => Subtree::Node(self.hashes[number as usize]),
+            Planned::Node(place) => {
+                let level = &self.levels[place.level as usize];
+                Subtree::Node(level.hashes[place.number as usize])
+            }
         }
     }
 }
 
-impl From<Planned> for Hash {
-    fn from(planned: Planned) -> Self {
-        match planned {
-            Planned::Known(subtree) => Self::Known(subtree.hash()),
-            Planned::Node(number) => Self::Node(number),
+/// Puts one half into what is hashed.
+fn put(input: &mut [u8; 65], is_right: bool, hash: &Digest) {
+    let start = if is_right { 33 } else { 1 };
+    input[start..start + 32].copy_from_slice(&hash.0);
+}
+
+impl Planned {
+    const fn level_above(self) -> u32 {
+        match self {
+            Self::Known(_) => 0,
+            Self::Node(place) => place.level + 1,
         }
     }
 }
