@@ -204,6 +204,10 @@ fn chain_vectors() -> Value {
         let bytes = hex::encode(proof.encode());
         json!({ "account": name, "bytes": bytes, "json": serde_json::from_str::<Value>(&proof.to_json()).unwrap() })
     };
+    let proofs: Vec<Value> = ["alice", "bob", "carol", "hub-0", "nobody"]
+        .into_iter()
+        .map(prove)
+        .collect();
     json!({
         "specification": hex::encode(chain.spec().bytes()),
         "chain": chain.spec().id(),
@@ -214,7 +218,7 @@ fn chain_vectors() -> Value {
         })).collect::<Vec<_>>(),
         "refused_next": refused,
         "head": chain.last().hash(),
-        "proofs": ["alice", "bob", "carol", "hub-0", "nobody"].map(prove),
+        "proofs": proofs,
     })
 }
 
