@@ -81,10 +81,7 @@ impl StateTree {
             },
             count,
             whole: Some(whole),
-            pages: Pages {
-                source: Some(source),
-                ..Pages::default()
-            },
+            pages: Pages::read_from(source),
         }
     }
 
@@ -215,13 +212,13 @@ impl StateTree {
     /// Bytes of pages that changed since they were last written down, roughly.
     #[must_use]
     pub fn unsaved_bytes(&self) -> u64 {
-        self.pages.shared.unsaved.load(Ordering::Relaxed)
+        self.pages.unsaved.load(Ordering::Relaxed)
     }
 
-    /// Bytes of pages in memory, roughly; those that copies changed count, too.
+    /// Bytes of pages in memory, roughly.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        self.pages.shared.resident.load(Ordering::Relaxed)
+        self.pages.resident.load(Ordering::Relaxed)
     }
 
     /// The pages that changed since they were last written down, in ascending order of their keys; the root has been asked for since
@@ -253,20 +250,26 @@ impl StateTree {
     pub fn adopt(&mut self, source: Arc<dyn PageSource>, resident_max: u64) {
         self.pages.source = Some(source);
         let now = self.pages.now;
+        self.pages.now = now.wrapping_add(1);
+        let Some(page) = self.top.loaded_mut() else {
+            return;
+        };
+        *self.pages.unsaved.get_mut() = page.count_unsaved();
+        let resident = self.pages.resident.get_mut();
+        if now.is_multiple_of(ADOPTED_UNCOUNTED) {
+            // What copies read is only found by looking.
+            *resident = page.count_memory();
+        }
         for is_all in [false, true] {
-            if self.resident_bytes() <= resident_max {
-                break;
-            }
-            if let Some(page) = self.top.loaded_mut() {
-                let freed = page.give_up(now, is_all);
-                let less = |bytes: u64| Some(bytes.saturating_sub(freed));
-                let resident = &self.pages.shared.resident;
-                let _ = resident.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            if *resident > resident_max {
+                *resident = page.give_up(now, is_all);
             }
         }
-        self.pages.now = now.wrapping_add(1);
     }
 }
+
+/// How often a source is adopted at most before pages are counted.
+const ADOPTED_UNCOUNTED: u32 = 16;
 
 /// Places of keys, those of one table hashed together.
 fn places_of(puts: &[Put<'_>]) -> Vec<Digest> {

@@ -1,6 +1,6 @@
 //! Pages of the tree: rows, or sixteen pages below. Copies share them, until one changes.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::leaves::{Change, Leaves, Parts, ROWS_MAX, Row};
@@ -378,64 +378,77 @@ impl Page {
         self.mark().save();
     }
 
-    /// Gives up what is saved below this page and wasn't touched since `now` began, or all that is saved if `is_all`; says how many bytes of memory
-    /// that were. The page itself stays.
+    /// Gives up what is saved below this page and may go: if it wasn't touched since `now` began, or whenever `is_all`. Says how many
+    /// bytes of memory stay, this page's included, which stays itself. What copies share stays too.
     pub(super) fn give_up(&mut self, now: u32, is_all: bool) -> u64 {
-        let Self::Branch(branch) = self else { return 0 };
+        let own = self.memory();
+        let Self::Branch(branch) = self else {
+            return own;
+        };
         let may_go = |page: &Self| page.mark().is_saved() && (is_all || page.mark().is_old(now));
-        // Looked at first: changing a branch that a copy shares copies it.
-        let is_worth = |slot: &Slot| match slot.loaded() {
-            Some(Self::Branch(_)) => true,
-            Some(page) => may_go(page),
-            None => false,
-        };
-        if !branch.slots.iter().any(is_worth) {
-            return 0;
-        }
+        // Shared with a copy: giving up a page of it would take a copy of the branch.
         let Some(branch) = Arc::get_mut(branch) else {
-            return 0;
+            return self.count_memory();
         };
-        let mut freed = 0;
+        let mut kept = own;
         for slot in &mut branch.slots {
             let Some(page) = slot.page.get_mut() else {
                 continue;
             };
-            freed += page.give_up(now, is_all);
+            let below = page.give_up(now, is_all);
             let is_bare = match page {
                 Self::Leaves(_) => true,
-                Self::Branch(below) => below.slots.iter().all(|slot| slot.loaded().is_none()),
+                Self::Branch(branch) => branch.slots.iter().all(|slot| slot.loaded().is_none()),
             };
             if is_bare && may_go(page) {
-                freed += page.memory();
                 *slot = Slot::stored();
+            } else {
+                kept += below;
             }
         }
-        freed
+        kept
+    }
+
+    /// Bytes of memory of this page and all below it.
+    pub(super) fn count_memory(&self) -> u64 {
+        let below = match self {
+            Self::Leaves(_) => 0,
+            Self::Branch(branch) => {
+                let loaded = branch.slots.iter().filter_map(Slot::loaded);
+                loaded.map(Self::count_memory).sum()
+            }
+        };
+        self.memory() + below
+    }
+
+    /// Bytes of memory of what isn't saved, this page and below it.
+    pub(super) fn count_unsaved(&self) -> u64 {
+        let mut bytes = 0;
+        self.unsaved(&Digest::ZERO, 0, &mut |_, _, page| bytes += page.memory());
+        bytes
     }
 }
 
 impl Pages {
     /// Counts a page that came to be.
     fn count_new(&self, bytes: u64) {
-        self.shared.resident.fetch_add(bytes, Ordering::Relaxed);
+        self.resident.fetch_add(bytes, Ordering::Relaxed);
         self.count_unsaved(bytes);
     }
 
     fn count_unsaved(&self, bytes: u64) {
-        self.shared.unsaved.fetch_add(bytes, Ordering::Relaxed);
+        self.unsaved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts a page that another one comes in place of.
     fn replaced(&self, bytes: u64, was_saved: bool) {
         let less = |count: u64| Some(count.saturating_sub(bytes));
-        let shared = &self.shared;
-        let _ = shared
-            .resident
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let take = |count: &AtomicU64| {
+            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        };
+        take(&self.resident);
         if !was_saved {
-            let _ = shared
-                .unsaved
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            take(&self.unsaved);
         }
     }
 }

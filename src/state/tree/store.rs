@@ -34,28 +34,44 @@ pub struct StateFailure {
     pub problem: String,
 }
 
-/// What all copies of a tree share about their pages.
+/// Where a tree's pages are read from, and how much of it is in memory. Each copy keeps the moment that it was copied at, and counts for
+/// itself: what a copy changes goes with it.
 #[derive(Default)]
-pub(super) struct Shared {
-    failure: OnceLock<StateFailure>,
-    /// Bytes of pages in memory, roughly: copies count pages that they share and change each for itself.
+pub(super) struct Pages {
+    pub(super) source: Option<Arc<dyn PageSource>>,
+    /// What all copies share.
+    failure: Arc<OnceLock<StateFailure>>,
+    /// Counts the moments that were adopted: who touches a page notes it.
+    pub(super) now: u32,
+    /// Bytes of pages in memory, roughly. Pages that a copy read are not in it until they are counted anew.
     pub(super) resident: AtomicU64,
-    /// Bytes of pages that were changed since they were last written down.
+    /// Bytes of pages that were changed since they were last written down, roughly.
     pub(super) unsaved: AtomicU64,
 }
 
-/// Where a tree's pages are read from. Each copy keeps the moment that it was copied at.
-#[derive(Clone, Default)]
-pub(super) struct Pages {
-    pub(super) source: Option<Arc<dyn PageSource>>,
-    pub(super) shared: Arc<Shared>,
-    /// Counts the moments that were adopted: who touches a page notes it.
-    pub(super) now: u32,
+impl Clone for Pages {
+    fn clone(&self) -> Self {
+        let copied = |count: &AtomicU64| AtomicU64::new(count.load(Ordering::Relaxed));
+        Self {
+            source: self.source.clone(),
+            failure: Arc::clone(&self.failure),
+            now: self.now,
+            resident: copied(&self.resident),
+            unsaved: copied(&self.unsaved),
+        }
+    }
 }
 
 impl Pages {
+    pub(super) fn read_from(source: Arc<dyn PageSource>) -> Self {
+        Self {
+            source: Some(source),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn failure(&self) -> Option<&StateFailure> {
-        self.shared.failure.get()
+        self.failure.get()
     }
 
     /// Reads the page of a place at a depth; `None` if that fails, which is noted.
@@ -73,13 +89,13 @@ impl Pages {
         match page {
             Ok(page) => {
                 let bytes = page.memory();
-                self.shared.resident.fetch_add(bytes, Ordering::Relaxed);
+                self.resident.fetch_add(bytes, Ordering::Relaxed);
                 page.touch(self.now);
                 Some(page)
             }
             Err(problem) => {
                 // The first one is kept: what comes after it may only follow from it.
-                let _ = self.shared.failure.set(StateFailure {
+                let _ = self.failure.set(StateFailure {
                     key: hex::encode(&key),
                     problem,
                 });

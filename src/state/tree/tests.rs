@@ -331,3 +331,66 @@ impl PageSource for Counted {
         self.1.page(key)
     }
 }
+
+#[test]
+fn what_copies_change_does_not_count_and_what_is_saved_no_longer_counts_as_unsaved() {
+    let (mut tree, mut written) = (filled(0..3000), Written::default());
+    let unsaved = tree.unsaved_bytes();
+    assert!(unsaved > 100_000, "{unsaved}");
+    let (resident, mut copy) = (tree.resident_bytes(), tree.clone());
+    for key in 3000..6000_u16 {
+        let key = key.to_le_bytes();
+        copy.change(&[Put {
+            table: 1,
+            key: &key,
+            value: Some(b"of the copy"),
+        }]);
+    }
+    assert_eq!((tree.resident_bytes(), tree.unsaved_bytes()), (resident, unsaved));
+    drop(copy);
+    for round in 0..50_u8 {
+        save(&mut tree, &mut written, u64::MAX);
+        assert_eq!(tree.unsaved_bytes(), 0);
+        tree.change(&[Put {
+            table: 1,
+            key: &[1, 0],
+            value: Some(&[round; 2]),
+        }]);
+        assert!((1..20_000).contains(&tree.unsaved_bytes()));
+    }
+}
+
+/// Pages are written down while the tree goes on: what changed meanwhile isn't taken for written.
+#[test]
+fn what_changes_while_pages_are_written_down_is_written_down_the_next_time() {
+    let (mut tree, mut written) = (filled(0..2000), Written::default());
+    let mut model: BTreeMap<u16, u8> = BTreeMap::new();
+    for round in 0..30_u8 {
+        tree.root();
+        let copy = tree.clone();
+        let pages = copy.unsaved();
+        for step in 0..40_u16 {
+            let key = (u16::from(round) * 131 + step * 17) % 2000;
+            model.insert(key, round);
+            tree.change(&[Put {
+                table: 1,
+                key: &key.to_le_bytes(),
+                value: Some(&[round; 3]),
+            }]);
+        }
+        let mut all = (*written.0).clone();
+        all.extend(pages);
+        written = Written(std::sync::Arc::new(all));
+        copy.saved();
+        drop(copy);
+        tree.adopt(std::sync::Arc::new(written.clone()), 30_000);
+    }
+    save(&mut tree, &mut written, 0);
+    let root = tree.root();
+    let reopened = StateTree::stored(std::sync::Arc::new(written), tree.len(), root);
+    for (key, round) in model {
+        assert_eq!(reopened.get(1, &key.to_le_bytes()), Some(&[round; 3][..]), "{key}");
+    }
+    let rows: Vec<_> = reopened.rows().map(|(table, key, value)| (place(table, key), value_hash(value))).collect();
+    assert_eq!((rows.len(), sparse::root(&rows)), (2000, root));
+}
