@@ -80,6 +80,7 @@ impl Chain {
                 .blocks
                 .iter()
                 .any(|old| proof.verify(&old.hash(), &self.head()).is_ok()),
+            Proof::State(proof) => proof.verify(&self.head()).is_ok(),
         }
     }
 
@@ -90,6 +91,7 @@ impl Chain {
             payload_bytes: 24,
             per_block: PER_BLOCK,
             seed: 7,
+            version: FormatVersion::V2,
         };
         let mut generator = Generator::new(recipe).expect("the recipe is small");
         let spec = generator.spec().clone();
@@ -139,6 +141,12 @@ fn prove_everything(spec: &ChainSpec, blocks: &[Block]) -> Vec<Genuine> {
             .prove_extends(&old.hash(), None)
             .expect("both blocks are held");
         proofs.push(Proof::Extension(proof));
+    }
+    for name in ["node-0", "node-1", "node-2", "hub-0", "nobody", "node-3"] {
+        let proof = reader
+            .prove_account(ledger.state(), name, None)
+            .expect("the last block names a state root");
+        proofs.push(Proof::State(proof));
     }
     let genuine = |proof: Proof| Genuine {
         bytes: proof.encode().into(),

@@ -1,6 +1,7 @@
 //! Proofs: what they establish, and that nothing else passes for one.
 
-use crate::common::Chain;
+use crate::common::{Chain, account};
+use hubledger::format::FormatVersion;
 use hubledger::proof::Proof;
 
 fn chain(blocks: u64) -> Chain {
@@ -84,6 +85,34 @@ fn accepts(chain: &Chain, old: u64, proof: Proof) -> bool {
 }
 
 #[test]
+fn every_single_bit_change_of_a_proof_of_the_state_is_refused_in_both_forms() {
+    let mut chain = Chain::in_version(FormatVersion::V2, 1, |fields| {
+        fields.terms.root_interval = 2;
+        fields
+            .accounts
+            .extend(["alice", "bob", "carol", "dave"].map(|name| account(name, 0)));
+    });
+    while chain.state().height() < 4 {
+        let block = chain.block(&[chain.message("alice", chain.state().height() + 1)]);
+        chain.push(block);
+    }
+    let ledger = chain.ledger();
+    let state = ledger.state().clone();
+    let reader = ledger.reader();
+    let prove = |name| Proof::State(reader.prove_account(&state, name, None).unwrap());
+    refuses_every_change(&chain, 0, ["alice", "bob", "nobody"].map(prove));
+    // Against a later head, and after a block that names no root.
+    let block = chain.block(&[]);
+    chain.push(block);
+    let ledger = chain.ledger();
+    let reader = ledger.reader();
+    let prove = |name| Proof::State(reader.prove_account(&state, name, None).unwrap());
+    refuses_every_change(&chain, 0, ["carol", "somebody"].map(prove));
+    let error = reader.prove_account(ledger.state(), "alice", None).unwrap_err();
+    assert!(error.to_string().contains("block 5 names no state root"), "{error}");
+}
+
+#[test]
 fn every_single_bit_change_of_a_proof_is_refused_in_both_forms() {
     let chain = chain(7);
     let reader = chain.ledger().reader();
@@ -97,10 +126,14 @@ fn every_single_bit_change_of_a_proof_is_refused_in_both_forms() {
                 .unwrap(),
         ),
     ];
+    refuses_every_change(&chain, old, proofs);
+}
+
+fn refuses_every_change<const N: usize>(chain: &Chain, old: u64, proofs: [Proof; N]) {
     for proof in proofs {
         let bytes = proof.encode();
         assert!(accepts(
-            &chain,
+            chain,
             old,
             Proof::decode(&bytes.clone().into()).unwrap()
         ));
@@ -108,7 +141,7 @@ fn every_single_bit_change_of_a_proof_is_refused_in_both_forms() {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             let accepted =
-                Proof::decode(&changed.into()).is_ok_and(|proof| accepts(&chain, old, proof));
+                Proof::decode(&changed.into()).is_ok_and(|proof| accepts(chain, old, proof));
             assert!(!accepted, "bit {bit} of the encoding");
         }
         let json = proof.to_json();
@@ -119,7 +152,7 @@ fn every_single_bit_change_of_a_proof_is_refused_in_both_forms() {
             let Ok(text) = String::from_utf8(changed) else {
                 continue;
             };
-            let accepted = Proof::from_json(&text).is_ok_and(|proof| accepts(&chain, old, proof));
+            let accepted = Proof::from_json(&text).is_ok_and(|proof| accepts(chain, old, proof));
             assert!(!accepted, "bit {bit} of the JSON form: {text}");
         }
         for length in 0..bytes.len() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{ExtensionProof, Proof, StateProof, TransactionProof};
 use crate::format::digest::{Digest, TransactionId};
 use crate::format::model::Header;
-use crate::format::sparse::{Path, PathEnd};
+use crate::format::sparse::{self, Path, PathEnd};
 
 const TRANSACTION: &str = "transaction";
 const EXTENSION: &str = "extension";
@@ -61,6 +61,9 @@ struct StateJson {
     /// Of a row that is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Hex>,
+    /// Of one that isn't: where it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Digest>,
     /// Of one that isn't, where another is the only one with that beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<OtherJson>,
@@ -129,6 +132,10 @@ pub(super) fn to_json(proof: &Proof) -> String {
             key: Hex(proof.key.clone()),
             path: proof.path.siblings.clone(),
             value: proof.value.clone().map(Hex),
+            place: match proof.value {
+                Some(_) => None,
+                None => Some(sparse::place(proof.table, &proof.key)),
+            },
             other: match proof.path.end {
                 PathEnd::Other { place, value } => Some(OtherJson {
                     place,
@@ -170,6 +177,13 @@ fn later(
 
 fn state(json: StateJson) -> Result<StateProof, String> {
     check_version(json.version)?;
+    let place = match json.value {
+        Some(_) => None,
+        None => Some(sparse::place(json.table, &json.key.0)),
+    };
+    if json.place != place {
+        return Err("`place` is that of a key that is absent, and stands with no other".to_owned());
+    }
     let end = match (&json.value, json.other) {
         (Some(_), None) => PathEnd::Present,
         (None, None) => PathEnd::Empty,

@@ -133,11 +133,18 @@ impl StateProof {
         out.push(self.table);
         codec::put_bytes(&mut out, &self.key);
         put_path(&mut out, &self.path.siblings);
+        // A path that proves the absence of one key proves that of many. The place binds it to this one: of a proof that was damaged on its
+        // way nobody is told that it is about something else.
+        let place = sparse::place(self.table, &self.key);
         match (&self.path.end, &self.value) {
-            (PathEnd::Empty, _) => out.push(END_EMPTY),
-            (PathEnd::Other { place, value }, _) => {
+            (PathEnd::Empty, _) => {
+                out.push(END_EMPTY);
+                out.extend_from_slice(&place.0);
+            }
+            (PathEnd::Other { place: other, value }, _) => {
                 out.push(END_OTHER);
                 out.extend_from_slice(&place.0);
+                out.extend_from_slice(&other.0);
                 out.extend_from_slice(&value.0);
             }
             (PathEnd::Present, value) => {
@@ -174,9 +181,13 @@ impl StateProof {
                 let value = Bytes::copy_from_slice(reader.bytes("value", VALUE_BYTES_MAX)?);
                 (PathEnd::Present, Some(value))
             }
-            END_EMPTY => (PathEnd::Empty, None),
+            END_EMPTY => {
+                read_place(reader, table, &key)?;
+                (PathEnd::Empty, None)
+            }
             END_OTHER => {
-                let place = Digest(reader.array("place")?);
+                read_place(reader, table, &key)?;
+                let place = Digest(reader.array("other place")?);
                 let value = Digest(reader.array("value hash")?);
                 (PathEnd::Other { place, value }, None)
             }
@@ -191,4 +202,13 @@ impl StateProof {
             path: Path { siblings, end },
         })
     }
+}
+
+/// Reads the place of the key that a proof of absence is about.
+fn read_place(reader: &mut Reader<'_>, table: u8, key: &[u8]) -> Result<(), DecodeError> {
+    let start = reader.clone();
+    if reader.array::<32>("place")? == sparse::place(table, key).0 {
+        return Ok(());
+    }
+    Err(start.error("place", DecodeProblem::Value("is not that of the key")))
 }
