@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use hubledger_storage::conformance::Fixture;
 use hubledger_storage::{
-    IndexOptions, LogOptions, MemoryStore, Result, SqliteOptions, Store, conformance_suite,
-    table_conformance_suite,
+    Durability, IndexOptions, LogOptions, MemoryStore, Position, Result, SqliteOptions, Store,
+    TableChange, TableCommit, conformance_suite, table_conformance_suite,
 };
 use tempfile::TempDir;
 
@@ -217,6 +217,50 @@ fn without_table_memory() -> InLog {
 }
 
 table_conformance_suite!(log_tables_written_at_once, without_table_memory);
+
+/// What a view needs must not be taken for what a crash left, nor its file's name be given to another.
+#[test]
+fn a_view_of_merged_files_outlives_all_other_handles_of_a_log() {
+    let fixture = without_table_memory();
+    let commit = |height: u64| TableCommit {
+        position: Some(Position {
+            height,
+            id: [0; 32],
+        }),
+        undo_floor: height,
+        changes: vec![TableChange {
+            table: 0,
+            key: "key".into(),
+            value: Some(height.to_string().into()),
+        }],
+    };
+    let mut views = Vec::new();
+    for height in 0..20 {
+        let mut store = fixture.open().unwrap();
+        let receipt = store
+            .tables
+            .commit("a", &commit(height), Durability::Memory);
+        receipt.unwrap();
+        if height % 3 == 0 {
+            views.push((height, store.reader.tables().view("a").unwrap()));
+        }
+        if views.len() > 2 {
+            drop(views.remove(0));
+        }
+        drop(store);
+        for (height, view) in &views {
+            let found = view.get(0, b"key").unwrap().unwrap();
+            assert_eq!(found, height.to_string());
+        }
+    }
+    drop(views);
+    let reader = fixture
+        .options
+        .open_read_only(&fixture.directory())
+        .unwrap();
+    let view = reader.tables().view("a").unwrap();
+    assert_eq!(view.get(0, b"key").unwrap().unwrap(), "19");
+}
 
 /// Tables are often written and merged.
 fn with_little_table_memory() -> InLog {

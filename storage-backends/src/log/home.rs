@@ -303,7 +303,7 @@ fn site_of_any_file(directory: &Path) -> Result<LogContext> {
 fn store(hold: Hold, disk: super::disk::Disk) -> Result<Store> {
     let reader = Arc::new(LogReader::new(Arc::clone(hold.home())));
     let hold = Arc::new(hold);
-    let tables = LogTableWriter::new(&hold.home().tables, Arc::clone(&hold));
+    let tables = LogTableWriter::guarded(&hold.home().tables, Arc::clone(&hold));
     let tables = Box::new(tables);
     let writer = Box::new(LogWriter::new(hold, disk)?);
     Ok(Store {

@@ -47,7 +47,7 @@ pub struct LogOptions {
     /// of it is written at once. With more, less is merged, and a crash takes more that wasn't to be on the disk. 32 MiB by default.
     pub table_memory_bytes: u64,
     /// Bytes of memory that look-ups in tables may take to keep blocks of 4 KiB. 64 MiB by default; 0 for nothing. Beside it,
-    /// some 2.5 bytes a row are kept of every file that was looked into, for rows of 100 bytes: filters, and where blocks begin.
+    /// some 3 bytes a row are kept of every file that was looked into, for rows of 100 bytes: filters, and where blocks begin.
     pub table_cache_bytes: u64,
 }
 

@@ -9,6 +9,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::{Hold, Shared};
 use crate::tables::arguments::{self, Progress};
+use crate::tables::guarded::UnguardedTables;
 use crate::{
     Durability, KeyRange, Position, RangeLimit, Result, Row, TableChange, TableCommit, TableReader,
     TableReceipt, TableView, TableWriter,
@@ -168,6 +169,8 @@ impl MemoryTableWriter {
         mutation(&mut sets.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+impl UnguardedTables for MemoryTableWriter {}
 
 impl TableWriter for MemoryTableWriter {
     fn commit(&mut self, set: &str, commit: &TableCommit, _: Durability) -> Result<TableReceipt> {

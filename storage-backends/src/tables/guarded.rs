@@ -6,14 +6,22 @@ use std::path::PathBuf;
 use crate::toolbox::guarded::Latch;
 use crate::{Durability, Position, Result, TableCommit, TableReceipt, TableWriter};
 
+/// A backend's writer of tables, which is only given out as a [`GuardedTables`] one.
+pub(crate) trait UnguardedTables: TableWriter {
+    /// The last mutation, when the writer goes.
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Runs the mutations of a writer of tables until one fails.
 #[derive(Debug)]
-pub(crate) struct GuardedTables<W> {
+pub(crate) struct GuardedTables<W: UnguardedTables> {
     latch: Latch,
     writer: W,
 }
 
-impl<W: TableWriter> GuardedTables<W> {
+impl<W: UnguardedTables> GuardedTables<W> {
     /// Guards the writer of the store at `path`, which is for error messages only.
     pub(crate) fn over(path: PathBuf, writer: W) -> Self {
         Self {
@@ -23,7 +31,7 @@ impl<W: TableWriter> GuardedTables<W> {
     }
 }
 
-impl<W: TableWriter> TableWriter for GuardedTables<W> {
+impl<W: UnguardedTables> TableWriter for GuardedTables<W> {
     fn commit(
         &mut self,
         set: &str,
@@ -48,5 +56,18 @@ impl<W: TableWriter> TableWriter for GuardedTables<W> {
     fn sync(&mut self) -> Result<()> {
         let writer = &mut self.writer;
         self.latch.guard("sync", || writer.sync())
+    }
+}
+
+impl<W: UnguardedTables> Drop for GuardedTables<W> {
+    fn drop(&mut self) {
+        let writer = &mut self.writer;
+        let closed = self.latch.guard("close", || writer.close());
+        // The failure that poisoned the writer was returned to its caller already.
+        if let Err(error) = closed
+            && !error.is_poisoned()
+        {
+            tracing::warn!(%error, "closing tables without a sync");
+        }
     }
 }

@@ -120,3 +120,10 @@ fn acknowledged_commits_survive_sigkill_in_rocksdb() {
     let url = format!("rocksdb:{}", directory.path().join("chain").display());
     assert_survival(&url.parse().unwrap());
 }
+
+#[cfg(feature = "log")]
+#[test]
+fn acknowledged_commits_survive_sigkill_in_a_log() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_survival(&StoreUrl::Log(directory.path().join("chain")));
+}

@@ -12,7 +12,31 @@ use crate::tables::arguments::Progress;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Boundary {
     pub(super) commit: u64,
+    /// The last that a commit gave.
     pub(super) position: Option<Position>,
+    /// Whether this one gave none: the set is being loaded.
+    pub(super) is_loading: bool,
+}
+
+impl Boundary {
+    /// The position that readers are told.
+    pub(super) fn shown(&self) -> Option<Position> {
+        self.position.filter(|_| !self.is_loading)
+    }
+
+    /// Its position and state as the disk has them.
+    pub(super) fn flags(&self) -> u32 {
+        u32::from(self.position.is_some()) + 2 * u32::from(self.is_loading)
+    }
+
+    /// What the disk has of it, if that can be.
+    pub(super) fn from_disk(commit: u64, position: Position, flags: u32) -> Option<Self> {
+        (flags < 4).then_some(Self {
+            commit,
+            position: (flags & 1 == 1).then_some(position),
+            is_loading: flags & 2 == 2,
+        })
+    }
 }
 
 /// See the [module](self).
@@ -26,6 +50,7 @@ pub(super) struct Boundaries {
 const START: Boundary = Boundary {
     commit: 0,
     position: None,
+    is_loading: false,
 };
 
 impl Boundaries {
@@ -57,12 +82,12 @@ impl Boundaries {
     /// Adds a commit, with the undo floor that is in force from now on.
     pub(super) fn push(&mut self, boundary: Boundary, undo_floor: u64) {
         // Nobody goes back into the middle of loading, nor to what was before it.
-        if boundary.position.is_none() || self.is_loading() {
+        if boundary.is_loading || self.newest().is_loading {
             self.list.clear();
         }
         self.list.push_back(boundary);
         self.undo_floor = self.undo_floor.max(undo_floor);
-        let is_at_floor = |held: &Boundary| match held.position {
+        let is_at_floor = |held: &Boundary| match held.shown() {
             Some(position) => position.height <= self.undo_floor,
             None => held.commit == 0,
         };
@@ -78,21 +103,17 @@ impl Boundaries {
 
     /// How far the set has come.
     pub(super) fn progress(&self) -> Progress {
-        Progress {
-            position: self.newest().position,
-            undo_floor: self.undo_floor,
-            is_loading: self.is_loading(),
-        }
-    }
-
-    fn is_loading(&self) -> bool {
         let newest = self.newest();
-        newest.commit > 0 && newest.position.is_none()
+        Progress {
+            position: newest.position,
+            undo_floor: self.undo_floor,
+            is_loading: newest.is_loading,
+        }
     }
 
     /// What has to be left when the commits with a position above a height go; nothing if there are none.
     pub(super) fn below(&self, height: u64) -> Option<Boundary> {
-        let is_above = |held: &Boundary| held.position.is_some_and(|at| at.height > height);
+        let is_above = |held: &Boundary| held.shown().is_some_and(|at| at.height > height);
         let first = self.list.iter().position(is_above)?;
         Some(first.checked_sub(1).map_or(START, |at| self.list[at]))
     }
@@ -134,6 +155,7 @@ mod tests {
         Boundary {
             commit,
             position: Some(Position { height, id }),
+            is_loading: false,
         }
     }
 
@@ -163,10 +185,15 @@ mod tests {
     #[test]
     fn nobody_goes_back_into_the_middle_of_loading() {
         let mut boundaries = Boundaries::new();
-        for commit in 1..4 {
-            let position = None;
-            boundaries.push(Boundary { commit, position }, 0);
+        boundaries.push(at(1, 5), 0);
+        for commit in 2..4 {
+            let loading = Boundary {
+                is_loading: true,
+                ..at(commit, 5)
+            };
+            boundaries.push(loading, 0);
         }
+        assert_eq!(boundaries.newest().shown(), None);
         assert_eq!(boundaries.newest().commit, 3);
         assert_eq!(boundaries.within(0..=9).len(), 1);
         boundaries.push(at(4, 9), 9);
@@ -189,7 +216,11 @@ mod tests {
             (8, Some(9), true),
             (9, None, true),
         ] {
-            assert_eq!(boundaries.need(commit, next), is_needed, "{commit} {next:?}");
+            assert_eq!(
+                boundaries.need(commit, next),
+                is_needed,
+                "{commit} {next:?}"
+            );
         }
     }
 

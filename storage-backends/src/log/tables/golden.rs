@@ -40,7 +40,7 @@ fn the_bytes_of_a_set_and_a_run() {
     let files = Arc::new(SystemFiles);
     let context = LogContext::new(files, place.path(), [7; 16], [3, 5], OPTIONS);
     let shared = Arc::new(TableShared::new(&context));
-    let mut writer = LogTableWriter::new(&shared, ());
+    let mut writer = LogTableWriter::guarded(&shared, ());
     let first = [(0, "", Some("")), (1, "key", Some("old"))];
     writer
         .commit("views/a", &commit(2, &first), Durability::Memory)

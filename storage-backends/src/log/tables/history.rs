@@ -12,6 +12,7 @@ use super::super::simulated::{Dice, Machine};
 use super::reader::LogTableReader;
 use super::shared::TableShared;
 use super::writer::LogTableWriter;
+use crate::tables::guarded::GuardedTables;
 use crate::{
     Durability, KeyRange, Position, RangeLimit, Result, Row, TableChange, TableCommit, TableReader,
     TableView, TableWriter,
@@ -149,7 +150,8 @@ impl History {
             }
             Step::Undo(height) => {
                 // After loading the floor is at the end of it, so that nothing before that is gone back to.
-                let is_above = |moment: &Moment| moment.position.is_some_and(|at| at.height > *height);
+                let is_above =
+                    |moment: &Moment| moment.position.is_some_and(|at| at.height > *height);
                 if let Some(first) = timeline.iter().position(is_above) {
                     let floor = self.now().undo_floor;
                     timeline.truncate(first);
@@ -174,11 +176,15 @@ fn key(number: u64) -> Vec<u8> {
 pub(super) struct Tables {
     shared: Arc<TableShared>,
     pub(super) reader: LogTableReader<()>,
-    pub(super) writer: LogTableWriter<()>,
+    pub(super) writer: GuardedTables<LogTableWriter<()>>,
 }
 
 impl Tables {
-    pub(super) fn open(files: Arc<dyn Files>, machine: &Machine, options: LogOptions) -> Result<Self> {
+    pub(super) fn open(
+        files: Arc<dyn Files>,
+        machine: &Machine,
+        options: LogOptions,
+    ) -> Result<Self> {
         let context = site_on(files, &machine.directory(), options)?;
         Ok(Self::of(&Arc::new(TableShared::new(&context))))
     }
@@ -187,7 +193,7 @@ impl Tables {
         Self {
             shared: Arc::clone(shared),
             reader: LogTableReader::new(shared, (), |()| Ok(())),
-            writer: LogTableWriter::new(shared, ()),
+            writer: LogTableWriter::guarded(shared, ()),
         }
     }
 
@@ -240,7 +246,10 @@ impl Tables {
 pub(super) fn all_rows(view: &dyn TableView, is_descending: bool) -> Result<Rows> {
     let mut found = Rows::new();
     for table in 0..TABLES {
-        let limit = RangeLimit { rows: 7, bytes: 600 };
+        let limit = RangeLimit {
+            rows: 7,
+            bytes: 600,
+        };
         let mut range = KeyRange {
             is_descending,
             ..KeyRange::default()

@@ -79,7 +79,7 @@ pub(super) fn load_set(context: &Arc<TableContext>, name: &str) -> Result<SetSta
     });
     let boundaries = Boundaries::restored(record.undo_floor, held, record.newest);
     let snapshot = Snapshot {
-        position: record.newest.position,
+        position: record.newest.shown(),
         files,
         ..Snapshot::empty(context)
     };

@@ -49,7 +49,9 @@ impl MemoryRun {
         let limit = u64::MAX;
         let sources = sources.into_iter();
         let merge = Merge {
-            sources: sources.map(|versions| Limited { versions, limit }).collect(),
+            sources: sources
+                .map(|versions| Limited { versions, limit })
+                .collect(),
             boundaries,
             is_oldest: false,
         };
@@ -63,7 +65,7 @@ impl MemoryRun {
         let mut filter = Filter::for_keys(hashes.len() as u64);
         filter.shrink_to(hashes.len() as u64);
         hashes.iter().for_each(|hash| filter.add(*hash));
-        let part = Part::parse(bytes.into(), 0).expect("these are versions");
+        let part = Part::parse(bytes.into(), 0, hashes.len()).expect("these are versions");
         Ok(Self {
             part: Arc::new(part),
             filter,

@@ -14,7 +14,7 @@
 //! 3. For every moment that can be gone back to, each key's last version before it is held. What can be gone back to *after a crash*
 //!    is decided by what the set's file says, so merging keeps to that.
 //! 4. What is read from a file is checked before anything of it is given out; what is in memory was checked when it came there.
-//! 5. A view holds the runs it is of; a run's file is removed when nobody holds it any more.
+//! 5. A view holds the runs it is of, and keeps the store open in this process; a run's file is removed when nobody holds it any more.
 
 mod boundaries;
 mod check;

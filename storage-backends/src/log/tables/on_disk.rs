@@ -15,7 +15,7 @@ pub(super) struct CommitRow {
     pub(super) commit: U64,
     pub(super) height: U64,
     pub(super) id: Id,
-    pub(super) has_position: U32,
+    pub(super) flags: U32,
     pub(super) zero: U32,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct SetHead {
     pub(super) undo_floor: U64,
     pub(super) height: U64,
     pub(super) id: Id,
-    pub(super) has_position: U32,
+    pub(super) flags: U32,
     pub(super) runs: U32,
 }
 

@@ -14,16 +14,16 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Finds the versions in some bytes; nothing if they are not wholly versions.
-    pub(super) fn parse(bytes: Bytes, base: u64) -> Option<Self> {
-        let mut offsets = Vec::new();
+    /// Finds the versions in some bytes, of which there may be so many; nothing if they are not wholly versions.
+    pub(super) fn parse(bytes: Bytes, base: u64, expected: usize) -> Option<Self> {
+        // Each has three bytes at least.
+        let mut offsets = Vec::with_capacity(expected.min(bytes.len() / 3));
         let mut at = 0;
         while at < bytes.len() {
             let (_, length) = Version::decode(&bytes[at..], base)?;
             offsets.push(u32::try_from(at).ok()?);
             at += length;
         }
-        offsets.shrink_to_fit();
         Some(Self {
             bytes,
             offsets,
@@ -37,7 +37,7 @@ impl Part {
 
     /// Bytes that it takes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes.len() + 4 * self.offsets.len() + size_of::<Self>()
+        self.bytes.len() + 4 * self.offsets.capacity() + size_of::<Self>()
     }
 
     /// The version of a number below [`len`](Self::len).

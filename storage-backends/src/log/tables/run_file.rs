@@ -6,7 +6,7 @@
 //!                    fences: of each block, bytes u32, checksum u32, key bytes u16, 1 if the block before ends with the same key u16,
 //!                    key of the first version
 //!                    filter: blocks of 64 bytes
-//!                    commits that can be gone back to: number u64, height u64, id [32], 1 if it has a position u32, zero u32
+//!                    commits that can be gone back to: number u64, height u64, id [32], flags as of a set u32, zero u32
 //!                    trailer (88 bytes): 0 magic "HLTR"   4 checksum u32 over 8..88   8 versions u64   16 offset of the fences u64
 //!                    24 blocks u64   32 offset of the filter u64   40 offset of the commits u64   48 base u64
 //!                    56, 64 first and last commit u64   72, 76, 80 checksums of fences, filter, commits u32   84 zero u32
@@ -112,7 +112,9 @@ impl Trailer {
         ];
         let are_whole = (trailer.commits_at.wrapping_sub(trailer.filter_at))
             .is_multiple_of(FILTER_BLOCK_BYTES as u64)
-            && start.wrapping_sub(trailer.commits_at).is_multiple_of(COMMIT_BYTES as u64);
+            && start
+                .wrapping_sub(trailer.commits_at)
+                .is_multiple_of(COMMIT_BYTES as u64);
         (ascend.is_sorted() && are_whole).then_some((trailer, checksum))
     }
 }
@@ -124,7 +126,7 @@ pub(super) fn encode_commit(boundary: &Boundary) -> [u8; COMMIT_BYTES] {
         commit: U64::new(boundary.commit),
         height: U64::new(position.map_or(0, |at| at.height)),
         id: position.map_or([0; 32], |at| at.id),
-        has_position: U32::new(u32::from(position.is_some())),
+        flags: U32::new(boundary.flags()),
         zero: U32::ZERO,
     })
 }
@@ -135,10 +137,7 @@ fn decode_commit(bytes: &[u8]) -> Option<Boundary> {
         height: found.height.get(),
         id: found.id,
     };
-    Some(Boundary {
-        commit: found.commit.get(),
-        position: (found.has_position.get() == 1).then_some(position),
-    })
+    Boundary::from_disk(found.commit.get(), position, found.flags.get())
 }
 
 /// What look-ups need of a run in memory.
@@ -174,8 +173,12 @@ impl RunFile {
     ) -> Result<Self> {
         let path = Named::Run(number).path(&context.directory);
         let file = open_to_read(&*context.files, &path)?;
-        let superblock =
-            Superblock::decode(&path, &file.head()?, FileKind::TableRun, Some(&context.store))?;
+        let superblock = Superblock::decode(
+            &path,
+            &file.head()?,
+            FileKind::TableRun,
+            Some(&context.store),
+        )?;
         if superblock.number != number {
             return Err(file.corrupt(32, "the file has another one's name"));
         }
@@ -191,7 +194,10 @@ impl RunFile {
         if context.salt.checksum(&rows) != trailer.commits_checksum {
             return Err(file.corrupt(trailer.commits_at, "the commits' checksum doesn't match"));
         }
-        let commits = rows.chunks_exact(COMMIT_BYTES).filter_map(decode_commit).collect();
+        let commits = rows
+            .chunks_exact(COMMIT_BYTES)
+            .filter_map(decode_commit)
+            .collect();
         Ok(Self {
             context: Arc::clone(context),
             file,
@@ -236,17 +242,28 @@ impl RunFile {
             ..
         } = self.trailer;
         let salt = self.context.salt;
-        let fences = self.file.read(fences_at, (filter_at - fences_at) as usize)?;
+        let fences = self
+            .file
+            .read(fences_at, (filter_at - fences_at) as usize)?;
         if salt.checksum(&fences) != self.trailer.fences_checksum {
-            return Err(self.file.corrupt(fences_at, "the fences' checksum doesn't match"));
+            return Err(self
+                .file
+                .corrupt(fences_at, "the fences' checksum doesn't match"));
         }
         let start = SUPERBLOCK_BYTES as u64;
         let fences = Fences::decode(&fences, self.trailer.blocks, start)
             .filter(|fences| fences.end() == fences_at)
-            .ok_or_else(|| self.file.corrupt(fences_at, "these are no fences of its blocks"))?;
-        let filter = self.file.read(filter_at, (commits_at - filter_at) as usize)?;
+            .ok_or_else(|| {
+                self.file
+                    .corrupt(fences_at, "these are no fences of its blocks")
+            })?;
+        let filter = self
+            .file
+            .read(filter_at, (commits_at - filter_at) as usize)?;
         if salt.checksum(&filter) != self.trailer.filter_checksum {
-            return Err(self.file.corrupt(filter_at, "the filter's checksum doesn't match"));
+            return Err(self
+                .file
+                .corrupt(filter_at, "the filter's checksum doesn't match"));
         }
         let filter = Filter::from_bytes(filter);
         Ok(RunIndex { fences, filter })
@@ -296,11 +313,18 @@ impl RunFile {
         if block_checksum(self.context.salt, &bytes) != at.checksum {
             return Err(self.damaged_block(at));
         }
-        Part::parse(bytes, self.trailer.base).ok_or_else(|| self.damaged_block(at))
+        // As many as in other blocks, and some more: growing the list would cost as much as filling it.
+        let mean = self.trailer.versions / self.trailer.blocks.max(1);
+        let expected = usize::try_from(mean + mean / 8 + 1).unwrap_or(0);
+        let part = Part::parse(bytes, self.trailer.base, expected);
+        part.ok_or_else(|| self.damaged_block(at))
     }
 
     fn block_at(&self, number: usize) -> Result<BlockAt> {
-        let missing = || self.file.corrupt(self.trailer.fences_at, "a fence is missing");
+        let missing = || {
+            self.file
+                .corrupt(self.trailer.fences_at, "a fence is missing")
+        };
         self.index()?.fences.block(number).ok_or_else(missing)
     }
 

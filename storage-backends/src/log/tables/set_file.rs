@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/tables/set-NAME  superblock "HLTABSET" (80 bytes)
 //!                      80 checksum u32 over all from 84 on   84 bytes of the name u32   88 last commit u64   96 undo floor u64
-//!                      104 height u64   112 id [32]   144 1 if it has a position u32   148 runs u32
+//!                      104 height u64   112 id [32]   144 flags u32: 1 if there is a position, 2 while loading   148 runs u32
 //!                      152 of each run, the newest first: number u64, limit u64, the file's bytes u64, trailer's checksum u32, zero u32
 //!                      the set's name
 //! ```
@@ -84,7 +84,7 @@ impl SetRecord {
             undo_floor: U64::new(self.undo_floor),
             height: U64::new(position.map_or(0, |at| at.height)),
             id: position.map_or([0; 32], |at| at.id),
-            has_position: U32::new(u32::from(position.is_some())),
+            flags: U32::new(self.newest.flags()),
             runs: U32::new(self.runs.len() as u32),
         };
         let mut bytes = superblock.encode().to_vec();
@@ -117,7 +117,11 @@ impl SetRecord {
         let bytes = file.read(0, file.length() as usize)?;
         Self::decode(&bytes[SUPERBLOCK_BYTES..], name, context).ok_or_else(|| {
             let damage_at = DamageAt::Offset(SUPERBLOCK_BYTES as u64);
-            Error::corrupt(&path, damage_at, "what the file says doesn't match its checksum")
+            Error::corrupt(
+                &path,
+                damage_at,
+                "what the file says doesn't match its checksum",
+            )
         })
     }
 
@@ -129,7 +133,8 @@ impl SetRecord {
         }
         let runs = head.runs.get() as usize;
         let (rows, found_name) = <[RunRow]>::ref_from_prefix_with_elems(rest, runs).ok()?;
-        let is_named = found_name == name.as_bytes() && head.name_bytes.get() as usize == name.len();
+        let is_named =
+            found_name == name.as_bytes() && head.name_bytes.get() as usize == name.len();
         if !is_named {
             return None;
         }
@@ -144,10 +149,7 @@ impl SetRecord {
             checksum: row.checksum.get(),
         };
         Some(Self {
-            newest: Boundary {
-                commit: head.commit.get(),
-                position: (head.has_position.get() == 1).then_some(position),
-            },
+            newest: Boundary::from_disk(head.commit.get(), position, head.flags.get())?,
             undo_floor: head.undo_floor.get(),
             runs: rows.iter().map(record).collect(),
         })
@@ -165,7 +167,8 @@ impl SetRecord {
         let files = &*context.files;
         let fault = |source| Error::system(OPERATION, &fresh, source);
         let file = files.create(&fresh).map_err(fault)?;
-        file.write_at(&self.encode(name, context), 0).map_err(fault)?;
+        file.write_at(&self.encode(name, context), 0)
+            .map_err(fault)?;
         let handles: Vec<&dyn FileHandle> = run.into_iter().chain([&*file]).collect();
         files.sync(&handles).map_err(|(_, source)| fault(source))?;
         // The run's name too, before the set's file names it; and this one's, which an earlier file may have had.

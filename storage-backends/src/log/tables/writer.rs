@@ -14,37 +14,19 @@ use super::set_file::sync_names;
 use super::shared::{SetState, Slot, TableShared};
 use super::view::Snapshot;
 use crate::tables::arguments;
-use crate::toolbox::guarded::Latch;
+use crate::tables::guarded::{GuardedTables, UnguardedTables};
 use crate::{Durability, Position, Result, TableChange, TableCommit, TableReceipt, TableWriter};
 
 /// A commit of a memory's share of so much becomes a run at once.
 const LARGE_SHARE: u64 = 8;
 
-/// What the latch guards.
-pub(super) struct Inner {
-    shared: Arc<TableShared>,
-    /// Begun with the first change, so that a store without tables has no thread for them.
-    merger: Option<Merger>,
-}
-
 /// See the [module](self). `H` is what keeps other writers out as long as this one lives.
 pub(in super::super) struct LogTableWriter<H> {
-    latch: Latch,
-    inner: Inner,
+    shared: Arc<TableShared>,
+    /// Begun with the first change, so that a store without tables has no thread for them. It ends before the hold does, which lets
+    /// another writer in.
+    merger: Option<Merger>,
     _hold: H,
-}
-
-impl<H> LogTableWriter<H> {
-    pub(in super::super) fn new(shared: &Arc<TableShared>, hold: H) -> Self {
-        Self {
-            latch: Latch::new(shared.context.directory.clone()),
-            inner: Inner {
-                shared: Arc::clone(shared),
-                merger: None,
-            },
-            _hold: hold,
-        }
-    }
 }
 
 impl<H> fmt::Debug for LogTableWriter<H> {
@@ -53,54 +35,26 @@ impl<H> fmt::Debug for LogTableWriter<H> {
     }
 }
 
+impl<H: Send> UnguardedTables for LogTableWriter<H> {
+    /// What is in memory alone would be lost with the process.
+    fn close(&mut self) -> Result<()> {
+        self.sync()
+    }
+}
+
+impl<H: Send> LogTableWriter<H> {
+    /// The writer of a store's tables.
+    pub(in super::super) fn guarded(shared: &Arc<TableShared>, hold: H) -> GuardedTables<Self> {
+        let writer = Self {
+            shared: Arc::clone(shared),
+            merger: None,
+            _hold: hold,
+        };
+        GuardedTables::over(shared.context.directory.clone(), writer)
+    }
+}
+
 impl<H: Send> TableWriter for LogTableWriter<H> {
-    fn commit(
-        &mut self,
-        set: &str,
-        commit: &TableCommit,
-        durability: Durability,
-    ) -> Result<TableReceipt> {
-        let inner = &mut self.inner;
-        self.latch
-            .guard("commit", || inner.commit(set, commit, durability))
-    }
-
-    fn undo(&mut self, set: &str, height: u64) -> Result<Option<Position>> {
-        let inner = &mut self.inner;
-        self.latch.guard("undo", || inner.undo(set, height))
-    }
-
-    fn remove(&mut self, set: &str) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("remove", || {
-            inner.prepare()?;
-            remove(&inner.shared, set)
-        })
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        let inner = &mut self.inner;
-        self.latch.guard("sync", || inner.sync())
-    }
-}
-
-impl<H> Drop for LogTableWriter<H> {
-    fn drop(&mut self) {
-        let inner = &mut self.inner;
-        // What is in memory alone would be lost with it.
-        let closed = self.latch.guard("close", || inner.sync());
-        // The failure that poisoned the writer was returned to its caller already.
-        if let Err(error) = closed
-            && !error.is_poisoned()
-        {
-            tracing::warn!(%error, "closing tables without a sync");
-        }
-        // Before the hold goes, which lets another writer in.
-        inner.merger = None;
-    }
-}
-
-impl Inner {
     fn commit(
         &mut self,
         set: &str,
@@ -113,12 +67,13 @@ impl Inner {
         if let Some(others) = others {
             arguments::new_set(set, others)?;
         }
-        boundaries.progress().after(commit)?;
+        let progress = boundaries.progress().after(commit)?;
         self.prepare()?;
         let bytes = bytes_of(&commit.changes);
         let made = Boundary {
             commit: boundaries.newest().commit + 1,
-            position: commit.position,
+            position: progress.position,
+            is_loading: progress.is_loading,
         };
         boundaries.push(made, commit.undo_floor);
         let room = self.shared.context.options.table_memory_bytes;
@@ -140,6 +95,49 @@ impl Inner {
         })
     }
 
+    fn undo(&mut self, set: &str, height: u64) -> Result<Option<Position>> {
+        let mut boundaries = self.shared.set(set)?.boundaries;
+        if self.shared.count_others(set)?.is_some() {
+            return Ok(None);
+        }
+        boundaries.progress().check_undo(height)?;
+        let Some(left) = boundaries.below(height) else {
+            return Ok(boundaries.newest().shown());
+        };
+        self.prepare()?;
+        boundaries.cut(left.commit);
+        let target = Target {
+            boundaries,
+            changes: &[],
+        };
+        self.install(set, target)?;
+        Ok(left.shown())
+    }
+
+    fn remove(&mut self, set: &str) -> Result<()> {
+        if self.shared.count_others(set)?.is_some() {
+            return Ok(());
+        }
+        self.prepare()?;
+        remove(&self.shared, set)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let names: Vec<String> = {
+            let state = self.shared.read()?;
+            if state.sets.is_empty() {
+                return Ok(());
+            }
+            let is_ahead = |slot: &Slot| slot.sound().is_ok_and(SetState::is_ahead);
+            let ahead = state.sets.iter().filter(|(_, slot)| is_ahead(slot));
+            ahead.map(|(name, _)| name.clone()).collect()
+        };
+        self.prepare()?;
+        names.iter().try_for_each(|name| self.write_out(name))
+    }
+}
+
+impl<H> LogTableWriter<H> {
     /// Shows readers a commit that is in memory alone.
     fn keep_in_memory(
         &self,
@@ -191,7 +189,9 @@ impl Inner {
                 let sizes: Vec<_> = sizes.collect();
                 let sum: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
                 let largest = sizes.into_iter().max();
-                largest.filter(|_| sum as u64 > room).map(|(_, name)| name.clone())
+                largest
+                    .filter(|_| sum as u64 > room)
+                    .map(|(_, name)| name.clone())
             };
             let Some(name) = largest else {
                 return Ok(reached);
@@ -218,39 +218,6 @@ impl Inner {
             Some(merger) => merger.run_added(name),
             None => Ok(()),
         }
-    }
-
-    fn undo(&mut self, name: &str, height: u64) -> Result<Option<Position>> {
-        let mut boundaries = self.shared.set(name)?.boundaries;
-        if self.shared.count_others(name)?.is_some() {
-            return Ok(None);
-        }
-        boundaries.progress().check_undo(height)?;
-        let Some(left) = boundaries.below(height) else {
-            return Ok(boundaries.newest().position);
-        };
-        self.prepare()?;
-        boundaries.cut(left.commit);
-        let target = Target {
-            boundaries,
-            changes: &[],
-        };
-        self.install(name, target)?;
-        Ok(left.position)
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        let names: Vec<String> = {
-            let state = self.shared.read()?;
-            if state.sets.is_empty() {
-                return Ok(());
-            }
-            let is_ahead = |slot: &Slot| slot.sound().is_ok_and(SetState::is_ahead);
-            let ahead = state.sets.iter().filter(|(_, slot)| is_ahead(slot));
-            ahead.map(|(name, _)| name.clone()).collect()
-        };
-        self.prepare()?;
-        names.iter().try_for_each(|name| self.write_out(name))
     }
 
     /// Before the first change: mends what an earlier writer may have left, and begins to merge.

@@ -7,7 +7,7 @@ use super::super::{Batch, Database, RowContext};
 use super::head::Head;
 use super::list::SetList;
 use super::{SetKeys, history};
-use crate::tables::guarded::GuardedTables;
+use crate::tables::guarded::{GuardedTables, UnguardedTables};
 use crate::{Durability, Position, Result, TableCommit, TableReceipt, TableWriter};
 
 /// Writes the tables of one store: as long as nothing failed, mutations are those of [`Inner`].
@@ -45,6 +45,8 @@ impl<D: Database> Inner<D> {
         Ok((list, found.transpose()?))
     }
 }
+
+impl<D: Database> UnguardedTables for Inner<D> {}
 
 impl<D: Database> TableWriter for Inner<D> {
     fn commit(
