@@ -160,6 +160,7 @@ fn error_value(kind: &str, error: &anyhow::Error) -> Value {
     if let Some(LedgerError::Unreadable(losses)) = error.downcast_ref() {
         value["lost"] = describe::missing(&losses.missing);
         value["lost_values"] = json!(losses.values);
+        value["lost_sets"] = json!(losses.sets);
         value["reasons"] = json!(losses.reasons);
         value["reasons_unlisted"] = losses.unlisted.into();
         complain(SKIP_DAMAGED);

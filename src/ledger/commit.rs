@@ -27,6 +27,9 @@ pub(super) struct SinceSnapshot {
     pub(super) blocks_since: u64,
     pub(super) bytes_since: u64,
     pub(super) size: u64,
+    /// Whether the table set of the state is what the state was read from, or was written since: pages that aren't written again are
+    /// in it.
+    pub(super) is_in_set: bool,
     /// What had been committed since the last one when another was asked for: that doesn't count for the one after it.
     asked_at: Option<(u64, u64)>,
 }
@@ -198,6 +201,7 @@ impl Committer {
                 blocks_since,
                 bytes_since,
                 size,
+                is_in_set: self.snapshot.is_in_set,
                 asked_at: None,
             };
             return Ok(());
@@ -214,7 +218,9 @@ impl Committer {
             }
             EncodedState::Rows(rows) => {
                 let tables = &mut *self.tables;
-                let written = rows.write(&self.chain, tables, Durability::Os)?;
+                let is_known = self.snapshot.is_in_set;
+                let written = rows.write(&self.chain, tables, is_known, Durability::Os)?;
+                self.snapshot.is_in_set = true;
                 self.written = written.or(self.written.take());
             }
         }
@@ -223,6 +229,7 @@ impl Committer {
             blocks_since,
             bytes_since,
             size,
+            is_in_set: self.snapshot.is_in_set,
             asked_at: None,
         };
         Ok(())

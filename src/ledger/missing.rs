@@ -279,6 +279,8 @@ pub struct Losses {
     pub missing: Missing,
     /// Names of values.
     pub values: Vec<String>,
+    /// Names of table sets.
+    pub sets: Vec<String>,
     /// Why, of the first few.
     pub reasons: Vec<String>,
     /// How many more reasons there were.
@@ -289,7 +291,7 @@ impl Losses {
     /// Whether everything could be read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.values.is_empty()
+        self.missing.is_empty() && self.values.is_empty() && self.sets.is_empty()
     }
 
     /// Notes heights whose part can't be read.
@@ -302,6 +304,14 @@ impl Losses {
     pub(super) fn note_value(&mut self, name: &str, reason: &str) {
         if !self.values.iter().any(|held| held == name) {
             self.values.push(name.to_owned());
+            self.explain(reason);
+        }
+    }
+
+    /// Notes a table set that can't be read, or is not what it has to be.
+    pub(super) fn note_set(&mut self, name: &str, reason: &str) {
+        if !self.sets.iter().any(|held| held == name) {
+            self.sets.push(name.to_owned());
             self.explain(reason);
         }
     }
@@ -322,9 +332,12 @@ impl Losses {
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "can't be read: {}", self.missing)?;
-        if !self.values.is_empty() {
-            let separator = if self.missing.is_empty() { "" } else { "; " };
-            write!(f, "{separator}named values {}", self.values.join(", "))?;
+        let mut separator = if self.missing.is_empty() { "" } else { "; " };
+        for (what, names) in [("named values", &self.values), ("table sets", &self.sets)] {
+            if !names.is_empty() {
+                write!(f, "{separator}{what} {}", names.join(", "))?;
+                separator = "; ";
+            }
         }
         match self.reasons.first() {
             Some(reason) => write!(f, " (first {reason})"),

@@ -5,8 +5,8 @@
 //! - only [`ValidBlock`]s reach the store, in order;
 //! - the state in memory is ahead of the store by exactly the staged run; when a commit fails the ledger is
 //!   poisoned and has to be opened again, from what the store really holds;
-//! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then) are conveniences that are
-//!   checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
+//! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then, in version 2 a table set) are conveniences
+//!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
 
 pub mod archive;
 mod commit;
@@ -17,6 +17,7 @@ mod missing;
 mod prove;
 mod reader;
 mod record;
+mod repair;
 mod state_set;
 pub(crate) mod step;
 mod values;
@@ -37,6 +38,7 @@ pub use self::keep::{PruneReport, Pruned, policy};
 pub use self::missing::{Losses, LostPart, Missing};
 pub(crate) use self::reader::StoredParts;
 pub use self::reader::{ChainReader, Located, Lookup};
+pub use self::repair::{StateRepair, repair_state};
 pub use self::step::{BlockProgress, BlockStep, Phase, Step, StepProgress};
 use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
@@ -403,9 +405,13 @@ fn restore(
     let mut snapshot = commit::SinceSnapshot::default();
     let mut validator = None;
     // Never trusted more than the blocks: a snapshot that doesn't fit the headers is ignored, and blocks are replayed.
-    if let Some(state) = state_set::read(chain, store)? {
+    if let Some(state) = state_set::read(chain)? {
         validator = Validator::resume(chain.spec().clone(), state).ok();
-    } else if let Some(bytes) = store.named_value(VALUE_STATE)? {
+        snapshot.is_in_set = validator.is_some();
+    }
+    if validator.is_none()
+        && let Some(bytes) = store.named_value(VALUE_STATE)?
+    {
         validator = resume(chain, &bytes)?;
         snapshot.size = bytes.len() as u64;
     }

@@ -31,6 +31,8 @@ pub enum Phase {
     Prune(Part),
     /// Blocks are copied.
     Copy,
+    /// Table sets are copied.
+    Tables,
     /// The copy is pruned to where its source is.
     PruneCopy,
     /// Source and copy are compared.
@@ -50,6 +52,7 @@ impl Phase {
             Self::Prune(Part::Index) => "index",
             Self::Prune(Part::Header) => "header",
             Self::Copy => "copy",
+            Self::Tables => "tables",
             Self::PruneCopy => "prune",
             Self::Compare => "compare",
             Self::Survey => "survey",

@@ -4,8 +4,8 @@
 mod accounts;
 mod identities;
 mod journal;
-mod snapshot;
 mod rows;
+mod snapshot;
 mod table;
 mod tree;
 
@@ -16,11 +16,9 @@ pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
-pub use self::rows::TABLE_ACCOUNTS;
 use self::rows::Rows;
-pub use self::tree::{
-    KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX,
-};
+pub use self::rows::TABLE_ACCOUNTS;
+pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};
@@ -247,7 +245,42 @@ impl State {
     /// # Errors
     /// What failed.
     pub fn refuse_failed(&self) -> Result<(), StateFailure> {
-        self.failure().map_or(Ok(()), |failure| Err(failure.clone()))
+        self.failure()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// How many rows a written page has itself; none if other pages are below it.
+    pub(crate) fn rows_in_page(page: &[u8]) -> u64 {
+        tree::rows_in(page)
+    }
+
+    /// Where this state is another than `other`, by the first place; `None` if they are the same. As many hashes as are stale in
+    /// both, and O(rows) only if they differ.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        if (self.chain, &self.tip) != (other.chain, &other.tip) {
+            return Some("the tip".to_owned());
+        }
+        let (Some(ours), Some(theirs)) = (self.tree(), other.tree()) else {
+            return (self.accounts != other.accounts).then(|| "the accounts".to_owned());
+        };
+        if ours.len() == theirs.len() && self.clone().root() == other.clone().root() {
+            return None;
+        }
+        let mut theirs = theirs.rows();
+        let differing = ours.rows().find(|row| theirs.next().as_ref() != Some(row));
+        let differing = differing.or_else(|| theirs.next());
+        Some(match differing {
+            Some((table, key, _)) => format!("row {} of table {table}", hex::encode(key)),
+            None => "the root".to_owned(),
+        })
+    }
+
+    /// Checks that the pages which the state is read from lead to its root, all of them and each row (see
+    /// [`StateTree::check_written`]). Nothing happens in version 1, whose state is in memory whole.
+    pub(crate) fn check_written(&self) -> Result<(), StateFailure> {
+        self.accounts
+            .tree()
+            .map_or(Ok(()), |tree| tree.check_written(rows::check))
     }
 
     /// Bytes of pages that changed since they were last written down, roughly; 0 in version 1.

@@ -5,6 +5,7 @@ use hubledger::testing as common;
 
 mod codec;
 mod golden;
+mod golden_state;
 mod golden_v2;
 mod ledger;
 mod merkle_oracle;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::engine::verify_store;
-use hubledger::ledger::{ChainReader, LedgerError};
+use hubledger::ledger::{ChainReader, LedgerError, StateRepair, repair_state};
 use hubledger_storage::{Checked, Damage, DamageAt, StoreUrl};
 use serde_json::{Map, Value, json};
 
@@ -45,6 +45,9 @@ pub(crate) fn check(args: &Check, output: &Output) -> Result {
         }
         found = read_all(url)?;
     }
+    if args.repair && repair_tables(url, &mut report)? {
+        found = read_all(url)?;
+    }
     let chain = match found.checked.damage {
         0 => check_chain(url, &mut found)?,
         _ => Value::Null,
@@ -65,6 +68,43 @@ pub(crate) fn check(args: &Check, output: &Output) -> Result {
         (true, true) => Err(Failure::InvalidVerdict),
         (true, false) => Ok(()),
     }
+}
+
+/// Removes a damaged state from the tables, if it can be worked out again, and says what became of it. Gives whether anything was
+/// changed.
+fn repair_tables(url: &StoreUrl, report: &mut Map<String, Value>) -> Result<bool> {
+    let chain = url.open_read_only().map_err(LedgerError::from);
+    let damage = match chain.and_then(ChainReader::open) {
+        Ok(chain) => chain.state_damage()?,
+        // The damage that keeps it from being opened is told by the check.
+        Err(LedgerError::Uninitialised | LedgerError::Incomplete) => None,
+        Err(error) if error.is_corrupt() => None,
+        Err(error) => return Err(error.into()),
+    };
+    if damage.is_none() {
+        return Ok(false);
+    }
+    let repaired = match repair_state(url.open()?)? {
+        StateRepair::Sound => return Ok(false),
+        StateRepair::Removed { problem } => {
+            complain(&format!(
+                "repaired: {url}: the state in tables is removed; it is worked out from blocks at the next opening ({problem})"
+            ));
+            report.insert("state".to_owned(), json!({ "removed": problem }));
+            true
+        }
+        StateRepair::Left { problem, reason } => {
+            complain(&format!(
+                "left: {url}: the state in tables can't be worked out again: {reason} ({problem})"
+            ));
+            report.insert(
+                "state".to_owned(),
+                json!({ "left": problem, "reason": reason }),
+            );
+            false
+        }
+    };
+    Ok(repaired)
 }
 
 /// What a check found.

@@ -114,11 +114,13 @@ fn copy(
         "resumed_at": report.from,
         "bytes": report.bytes,
         "values": report.values,
+        "rows": report.rows,
         "equal": {
             "ids": report.compared.ids,
             "blocks": report.compared.blocks,
             "look_ups": report.compared.look_ups,
             "proofs": report.compared.proofs,
+            "rows": report.compared.rows,
         },
         "missing": describe::missing(&report.missing),
         "bytes_on_disk": reader.usage()?.bytes_on_disk,
@@ -130,6 +132,7 @@ fn copy(
 /// What this run could not read, beside what is missing.
 fn describe_losses(losses: &Losses, document: &mut Value) {
     document["missing_values"] = json!(losses.values);
+    document["missing_sets"] = json!(losses.sets);
     document["reasons"] = json!(losses.reasons);
     document["reasons_unlisted"] = losses.unlisted.into();
 }
@@ -146,6 +149,9 @@ fn complain_of(missing: &Missing, losses: &Losses) {
             "lost: the named values {}",
             losses.values.join(", ")
         ));
+    }
+    if !losses.sets.is_empty() {
+        complain(&format!("left: the table sets {}", losses.sets.join(", ")));
     }
     if !missing.is_empty() {
         complain(&format!("missing in the copy: {missing}"));

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use hubledger_storage::{BlockReader, Extent, Held, Location};
 
+use super::sets::SourceSet;
+
 use crate::ledger::missing::LostPart;
 use crate::ledger::{ChainReader, LedgerError};
 
@@ -26,18 +28,20 @@ pub struct Compared {
     pub look_ups: u64,
     /// Proofs.
     pub proofs: u64,
+    /// Rows of table sets: all.
+    pub rows: u64,
 }
 
 /// Compares what `copy` holds with what `source` holds of it: the extent `expected`, all of it in `source` but for what
-/// was pruned there since, but for what the copy says is lost and, with `skip_damage`, what can't be read. `step` is told how
-/// far it is, and its error ends it.
+/// was pruned there since, but for what the copy says is lost and, with `skip_damage`, what can't be read; and of table sets
+/// exactly `sets`. `step` is told how far it is, and its error ends it.
 ///
 /// # Errors
 /// [`LedgerError::CopyDiffers`] with the first difference; a store that failed or is damaged.
 pub(crate) fn compare(
     source: &ChainReader,
     copy: &ChainReader,
-    expected: Extent,
+    (expected, sets): (Extent, &[SourceSet]),
     skip_damage: bool,
     step: &mut dyn FnMut(u64) -> Result<(), LedgerError>,
 ) -> Result<Compared, LedgerError> {
@@ -100,7 +104,29 @@ pub(crate) fn compare(
             _ => return differs(format!("a transaction of block {height} has another proof")),
         }
     }
+    compared.rows = compare_sets(copy, sets, step)?;
     Ok(compared)
+}
+
+/// That the copy has these table sets, all of them and no other, row by row.
+fn compare_sets(
+    copy: &ChainReader,
+    sets: &[SourceSet],
+    step: &mut dyn FnMut(u64) -> Result<(), LedgerError>,
+) -> Result<u64, LedgerError> {
+    let tables = copy.store().tables();
+    let mut expected: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    expected.sort_unstable();
+    let held = tables.sets()?;
+    if held != expected {
+        return differs(format!("it has the table sets {held:?}, not {expected:?}"));
+    }
+    let mut rows = 0;
+    for set in sets {
+        let height = set.position.height;
+        rows += set.compare_with(&*tables.view(&set.name)?, &mut || step(height))?;
+    }
+    Ok(rows)
 }
 
 fn differs<T>(what: String) -> Result<T, LedgerError> {

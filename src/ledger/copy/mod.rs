@@ -1,10 +1,12 @@
 //! Copying a chain from one store to another, of any backend, while the source goes on: `migrate` and `backup`.
 //!
-//! The copy is of one moment: everything up to the source's end when it began (a little more only if the source
-//! meanwhile pruned what the copy still needed). What the source has pruned is pruned in the copy too: such blocks are
+//! The copy is of one moment: everything up to the source's end when it began, or up to the state that it goes by, which is taken
+//! when most blocks are copied. What the source has pruned is pruned in the copy too: such blocks are
 //! appended without it, and the floors raised at the end.
 //!
 //! Registered followers stay with the source: whoever follows the copy registers there, with a position of its own.
+//!
+//! Table sets whose position is a block of the chain are copied too, of one moment each, so that the copy opens as fast as the source.
 //!
 //! Until a copy is complete the target says so in a named value ([`VALUE_COPY`]), and no [`ChainReader`] opens it. A copy
 //! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
@@ -14,6 +16,7 @@
 
 mod compare;
 mod salvage;
+mod sets;
 
 use std::sync::Arc;
 
@@ -24,14 +27,15 @@ use hubledger_storage::{
 
 pub use self::compare::Compared;
 use self::compare::compare;
-use self::salvage::{Salvaged, Salvager};
+use self::salvage::{Kept, Salvaged, Salvager, Snapshot};
+use self::sets::SourceSet;
 use crate::format::codec::{DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId};
 use crate::ledger::keep::leaves;
 use crate::ledger::missing::{Losses, LostPart, Missing};
 use crate::ledger::step::{Phase, Step, StepProgress, go_on};
 use crate::ledger::values::{VALUE_COPY, VALUE_MISSING, VALUE_SPEC, VALUE_STATE};
-use crate::ledger::{ChainReader, LedgerError};
+use crate::ledger::{ChainReader, LedgerError, state_set};
 use crate::state::State;
 
 const MAGIC: &[u8; 8] = b"HLCOPY\0\x01";
@@ -57,6 +61,8 @@ pub struct CopyReport {
     pub bytes: u64,
     /// Named values copied.
     pub values: u64,
+    /// Rows of table sets copied.
+    pub rows: u64,
     /// What was compared in the end.
     pub compared: Compared,
     /// The parts of blocks that the copy lacks: those that the source lacked and, of a damaged source, those that could not be
@@ -80,7 +86,8 @@ pub struct Cut {
 
 /// Copies the chain of `source` into `target`, which is empty or holds an interrupted copy of this chain. The source may be
 /// written to and pruned meanwhile. O(blocks + bytes), and a comparison of some of it; memory: a run of blocks and the
-/// largest named value.
+/// largest named value. The state in tables is read once more, and copied only if all of it is sound; another may be worked out from
+/// blocks.
 ///
 /// # Errors
 /// [`LedgerError::TargetInUse`] if the target holds anything else (nothing is changed); [`LedgerError::Stopped`] if
@@ -107,7 +114,7 @@ pub fn copy_chain(
 
 /// Copies what can be read of the chain in a damaged store, as [`copy_chain`] does. The copy says of what it lacks that it is
 /// lost, and ends before the first lost block that is behind the last state snapshot. The index of the source is not used, since keys
-/// are read with the blocks. `is_end_known` says whether the source could be opened as usual; else its last blocks may be among what
+/// are read with the blocks; nor are table sets but that of the state, if it is sound as a whole. `is_end_known` says whether the source could be opened as usual; else its last blocks may be among what
 /// can't be read, and the chain reaches to the state snapshot at least.
 ///
 /// # Errors
@@ -150,7 +157,8 @@ impl<'a> Copy<'a> {
         let chain = source.spec().id();
         let marker = target.reader.named_value(VALUE_COPY)?.unwrap_or_default();
         if marker.is_empty() {
-            let is_empty = target.reader.extent()?.is_empty();
+            let is_empty =
+                target.reader.extent()?.is_empty() && target.reader.tables().sets()?.is_empty();
             if !is_empty || target.reader.named_value(VALUE_SPEC)?.is_some() {
                 return Err(LedgerError::TargetInUse);
             }
@@ -203,21 +211,26 @@ impl<'a> Copy<'a> {
 
     fn run(mut self, progress: &mut StepProgress<'_>) -> Result<CopyReport, LedgerError> {
         let from = self.target.reader.extent()?.end;
-        let state = self.blocks(progress)?;
-        let values = self.values(state.as_deref())?;
+        let (snapshot, sets) = self.blocks(progress)?;
+        let values = self.values(snapshot.as_ref())?;
+        let rows = self.sets(&sets, progress)?;
         self.settle_missing()?;
         self.prune(progress)?;
         self.step(progress, Phase::Compare, 0)?;
         let copy = self.finished_reader();
         let skip_damage = self.salvager.is_some();
-        let compared = compare(self.source, &copy, self.plan, skip_damage, &mut |height| {
+        let expected = (self.plan, &sets[..]);
+        let compared = compare(self.source, &copy, expected, skip_damage, &mut |height| {
             self.step(progress, Phase::Compare, height)
         })?;
         let Store {
-            reader, mut writer, ..
+            reader,
+            mut writer,
+            mut tables,
         } = self.target;
         // All of the copy is on the disk before the marker goes: without it the store is a chain to everybody.
         writer.sync()?;
+        tables.sync()?;
         writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;
         writer.sync()?;
         let head = id_at(&*reader, self.plan.end.saturating_sub(1))?;
@@ -228,6 +241,7 @@ impl<'a> Copy<'a> {
             from,
             bytes: self.bytes,
             values,
+            rows,
             compared,
             missing: self.missing.within(self.plan),
             losses: salvager.map(|salvager| salvager.losses).unwrap_or_default(),
@@ -235,41 +249,90 @@ impl<'a> Copy<'a> {
         })
     }
 
-    /// Copies blocks up to the plan's end, and returns a state snapshot that the copy can be opened with.
+    /// Copies blocks up to the plan's end, and returns a state snapshot that the copy can be opened with, and the table sets that
+    /// belong to it.
     fn blocks(
         &mut self,
         progress: &mut StepProgress<'_>,
-    ) -> Result<Option<bytes::Bytes>, LedgerError> {
+    ) -> Result<(Option<Snapshot>, Vec<SourceSet>), LedgerError> {
+        if self.salvager.is_none() {
+            // Most of the blocks before any moment of the tables is taken: a source that goes on keeps all that was since.
+            self.append_all(0, progress)?;
+        }
         for _ in 0..ATTEMPTS_MAX {
             // The snapshot first: the source goes on meanwhile, and an end that is read after it reaches at least as far.
-            let snapshot = self.snapshot()?;
-            let height = snapshot.as_ref().map_or(0, |(height, _)| *height);
+            let (snapshot, sets) = self.snapshot()?;
+            let height = snapshot.as_ref().map_or(0, |snapshot| snapshot.height);
+            let highest = sets.iter().map(|set| set.position.height);
+            let highest = highest.fold(height, u64::max);
             let now = extent(self.source, self.salvager.as_ref())?;
             self.raise(now);
-            self.plan.end = self.plan.end.max(height.saturating_add(1)).min(now.end);
+            self.plan.end = self.plan.end.max(highest.saturating_add(1)).min(now.end);
             self.take_back(height)?;
-            while self.target.reader.extent()?.end < self.plan.end {
-                self.append(height)?;
-                let reached = self.target.reader.extent()?.end;
-                self.step(progress, Phase::Copy, reached)?;
-            }
+            self.append_all(height, progress)?;
             // The source may have pruned past the snapshot meanwhile; then a later snapshot is there to be read.
             if height.saturating_add(1) >= self.plan.body_floor && height < self.plan.end {
-                return Ok(snapshot.map(|(_, bytes)| bytes));
+                return Ok((snapshot, sets));
             }
         }
         let floor = self.plan.body_floor;
         Err(LedgerError::NoState { floor })
     }
 
-    /// The state snapshot to go by, and its height.
-    fn snapshot(&mut self) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
-        let Some(salvager) = &mut self.salvager else {
-            return sound_snapshot(self.source);
+    fn append_all(
+        &mut self,
+        snapshot: u64,
+        progress: &mut StepProgress<'_>,
+    ) -> Result<(), LedgerError> {
+        while self.target.reader.extent()?.end < self.plan.end {
+            self.append(snapshot)?;
+            let reached = self.target.reader.extent()?.end;
+            self.step(progress, Phase::Copy, reached)?;
+        }
+        Ok(())
+    }
+
+    /// The state snapshot to go by, and the table sets of the same moment.
+    fn snapshot(&mut self) -> Result<(Option<Snapshot>, Vec<SourceSet>), LedgerError> {
+        let (snapshot, mut sets) = match &mut self.salvager {
+            None => (sound_snapshot(self.source)?, sets::others_of(self.source)?),
+            // Of other sets nothing says whether they are sound; whoever keeps them works them out again.
+            Some(salvager) => {
+                salvager.find_snapshot()?;
+                (salvager.snapshot.clone(), Vec::new())
+            }
         };
-        salvager.find_snapshot()?;
-        let snapshot = salvager.snapshot.as_ref();
-        Ok(snapshot.map(|(height, _, bytes)| (*height, bytes.clone())))
+        if let Some(snapshot) = &snapshot
+            && let Kept::Set(view) = &snapshot.kept
+        {
+            sets.push(SourceSet {
+                name: state_set::SET.to_owned(),
+                position: snapshot.position(),
+                view: Arc::clone(view),
+            });
+        }
+        Ok((snapshot, sets))
+    }
+
+    /// Copies table sets, those of an earlier run anew; gives the number of rows.
+    fn sets(
+        &mut self,
+        sets: &[SourceSet],
+        progress: &mut StepProgress<'_>,
+    ) -> Result<u64, LedgerError> {
+        let target = self.plan.end;
+        let Store { reader, tables, .. } = &mut self.target;
+        sets::remove_all(&*reader.tables(), &mut **tables)?;
+        let mut rows = 0;
+        for set in sets {
+            let step = Step {
+                phase: Phase::Tables,
+                height: set.position.height,
+                target,
+            };
+            rows += set.load_into(&mut **tables, &mut || go_on(progress(step)))?;
+        }
+        Ok(rows)
     }
 
     /// Takes back what an earlier run, which could read a later snapshot, has put where the state has to be rebuilt.
@@ -386,11 +449,15 @@ impl<'a> Copy<'a> {
     }
 
     /// Copies specification, snapshot and leaf hashes.
-    fn values(&mut self, state: Option<&[u8]>) -> Result<u64, LedgerError> {
+    fn values(&mut self, snapshot: Option<&Snapshot>) -> Result<u64, LedgerError> {
         let writer = &mut *self.target.writer;
         writer.put_named_value(VALUE_SPEC, self.source.spec().bytes(), Durability::Os)?;
         let mut values = 1;
-        if let Some(state) = state {
+        if let Some(Snapshot {
+            kept: Kept::Value(state),
+            ..
+        }) = snapshot
+        {
             writer.put_named_value(VALUE_STATE, state, Durability::Os)?;
             values += 1;
         }
@@ -492,8 +559,19 @@ fn put_missing(writer: &mut dyn BlockWriter, missing: &Missing) -> Result<(), Le
     Ok(writer.put_named_value(VALUE_MISSING, &missing.encode()?, Durability::Disk)?)
 }
 
-/// The state snapshot and its height, if it is sound and of a block that is held; opening ignores any other too.
-fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, LedgerError> {
+/// The state snapshot, if it is sound and of a block that is held; opening ignores any other too.
+fn sound_snapshot(source: &ChainReader) -> Result<Option<Snapshot>, LedgerError> {
+    match state_set::find(source)? {
+        state_set::Found::Nothing => {}
+        state_set::Found::Damaged(error) => {
+            tracing::warn!(%error, "a damaged state in tables is not copied");
+        }
+        state_set::Found::State(stored) => match stored.check()? {
+            Ok(()) => return Ok(Some(Snapshot::of_set(stored))),
+            // A backup is believed: one that can't be relied on is worked out anew, or missed at once.
+            Err(error) => tracing::warn!(%error, "a damaged state in tables is not copied"),
+        },
+    }
     let Some(bytes) = source.store().named_value(VALUE_STATE)? else {
         return Ok(None);
     };
@@ -506,7 +584,7 @@ fn sound_snapshot(source: &ChainReader) -> Result<Option<(u64, bytes::Bytes)>, L
     };
     // Opening ignores a snapshot of a block that is not held; where bodies were pruned, the copy could not be opened then.
     let held = source.hash_at(state.height())?;
-    Ok((held == Some(state.head())).then(|| (state.height(), bytes)))
+    Ok((held == Some(state.head())).then(|| Snapshot::of_value(&state, bytes)))
 }
 
 fn decode_marker(bytes: &[u8]) -> Result<ChainId, DecodeError> {

@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{self as storage, BlockReader, Held, Id, IndexEntry, Part, StoredBlock};
+use hubledger_storage::{
+    self as storage, BlockReader, Held, Id, IndexEntry, Part, Position, StoredBlock, TableView,
+};
 
-use crate::format::digest::BlockHash;
+use crate::format::digest::{BlockHash, Digest};
 use crate::format::model::Header;
 use crate::format::spec::ChainSpec;
 use crate::ledger::missing::{Losses, LostPart, Missing, stand_in};
+use crate::ledger::state_set::{self, StoredState};
 use crate::ledger::step::{Phase, Step, StepProgress, go_on};
 use crate::ledger::values::{VALUE_SPEC, VALUE_STATE};
 use crate::ledger::{ChainReader, LedgerError, record};
@@ -74,13 +77,56 @@ pub(crate) struct Salvaged {
     pub(crate) lost: Vec<(LostPart, String)>,
 }
 
+/// A state snapshot that a copy can be opened with.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// The block that it stands after.
+    pub(crate) height: u64,
+    head: BlockHash,
+    pub(crate) kept: Kept,
+}
+
+/// How a snapshot is kept.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// As a named value.
+    Value(Bytes),
+    /// As a table set.
+    Set(Arc<dyn TableView>),
+}
+
+impl Snapshot {
+    pub(crate) fn of_value(state: &State, bytes: Bytes) -> Self {
+        Self {
+            height: state.height(),
+            head: state.head(),
+            kept: Kept::Value(bytes),
+        }
+    }
+
+    pub(crate) fn of_set(stored: StoredState) -> Self {
+        Self {
+            height: stored.state.height(),
+            head: stored.state.head(),
+            kept: Kept::Set(stored.view),
+        }
+    }
+
+    pub(crate) const fn position(&self) -> Position {
+        Position {
+            height: self.height,
+            id: self.head.0,
+        }
+    }
+}
+
 /// Reads blocks of a damaged store.
 pub(crate) struct Salvager<'a> {
     source: &'a ChainReader,
     /// Whether the chain doesn't reach further than what can be read of it.
     is_end_known: bool,
-    /// The state snapshot's height, hash and bytes.
-    pub(crate) snapshot: Option<(u64, BlockHash, Bytes)>,
+    /// The state snapshot.
+    pub(crate) snapshot: Option<Snapshot>,
     /// What could not be read so far, of what was noted.
     pub(crate) losses: Losses,
 }
@@ -102,13 +148,13 @@ impl<'a> Salvager<'a> {
 
     /// The block that the state is known after: that of the snapshot, or genesis.
     pub(crate) fn snapshot_height(&self) -> u64 {
-        self.snapshot.as_ref().map_or(0, |(height, ..)| *height)
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.height)
     }
 
     /// Where the chain ends, of which blocks below `end` can be read.
     pub(crate) fn end(&self, end: u64) -> u64 {
         let snapshot = self.snapshot.as_ref();
-        snapshot.map_or(end, |(height, ..)| end.max(height.saturating_add(1)))
+        snapshot.map_or(end, |snapshot| end.max(snapshot.height.saturating_add(1)))
     }
 
     /// Notes what was lost of a block.
@@ -121,38 +167,85 @@ impl<'a> Salvager<'a> {
 
     /// Looks for a state snapshot that a chain can be opened with: one that nothing which can be read contradicts.
     pub(crate) fn find_snapshot(&mut self) -> Result<(), LedgerError> {
+        // What is looked for here is asked for the ids of blocks, too.
         self.snapshot = None;
+        self.snapshot = match self.find_set()? {
+            Some(snapshot) => Some(snapshot),
+            None => self.find_value()?,
+        };
+        Ok(())
+    }
+
+    /// The state in tables, if it is sound as a whole: all pages lead to the root that it says.
+    fn find_set(&mut self) -> Result<Option<Snapshot>, LedgerError> {
+        let chain = self.source.spec().id();
+        let read = |source: &ChainReader| -> Result<Option<StoredState>, LedgerError> {
+            let view = source.store().tables().view(state_set::SET)?;
+            let Some(position) = view.position() else {
+                return Ok(None);
+            };
+            let stored = StoredState::decode(view, position)?;
+            stored.check()??;
+            Ok(Some(stored))
+        };
+        match read(self.source) {
+            Ok(Some(stored)) if stored.state.chain() == chain => {
+                let is_believed = self.is_believed(&stored.state)?;
+                Ok(is_believed.then(|| Snapshot::of_set(stored)))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.is_corrupt() => {
+                self.losses.note_set(state_set::SET, &error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn find_value(&mut self) -> Result<Option<Snapshot>, LedgerError> {
         let bytes = match self.source.store().named_value(VALUE_STATE) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(error) if error.is_corrupt() => {
                 self.losses.note_value(VALUE_STATE, &error.to_string());
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
         let state = match State::decode(&bytes) {
             Ok(state) if state.chain() == self.source.spec().id() => state,
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(None),
             Err(error) => {
                 self.losses.note_value(VALUE_STATE, &error.to_string());
-                return Ok(());
+                return Ok(None);
             }
         };
+        let is_believed = self.is_believed(&state)?;
+        Ok(is_believed.then(|| Snapshot::of_value(&state, bytes)))
+    }
+
+    /// Whether a snapshot is of this chain, as far as can be told.
+    fn is_believed(&self, state: &State) -> Result<bool, LedgerError> {
         let (height, head) = (state.height(), state.head());
         // Where the end is known, such a snapshot is of blocks that a loss of power took back.
         if height >= self.source.extent()?.end && self.is_end_known {
-            return Ok(());
+            return Ok(false);
         }
         // A snapshot is believed unless something sound contradicts it: its own block may be among what is lost.
         let held = match self.header(height)? {
-            Ok((id, _)) => Some(BlockHash(id)),
+            Ok((id, Held::Present(bytes))) => {
+                let root =
+                    record::decode_header(height, &id, &bytes).map(|found| found.0.state_root);
+                let is_other = |root: Digest| !root.is_zero() && state.clone().root() != Some(root);
+                if root.is_ok_and(is_other) {
+                    return Ok(false);
+                }
+                Some(BlockHash(id))
+            }
+            Ok((id, Held::Pruned)) => Some(BlockHash(id)),
             Err(_) => self.next_says(height)?,
         };
-        if held.is_none_or(|held| held == head) {
-            self.snapshot = Some((height, head, bytes));
-        }
-        Ok(())
+        Ok(held.is_none_or(|held| held == head))
     }
 
     /// The block at a height below the end, as far as it can be read.
@@ -309,8 +402,8 @@ impl<'a> Salvager<'a> {
             return Ok(Some(next.0));
         }
         let snapshot = self.snapshot.as_ref();
-        let snapshot = snapshot.filter(|(at, ..)| *at == height);
-        Ok(snapshot.map(|(_, head, _)| head.0))
+        let snapshot = snapshot.filter(|snapshot| snapshot.height == height);
+        Ok(snapshot.map(|snapshot| snapshot.head.0))
     }
 
     /// The hash of a block as the header after it has it, if that can be read.

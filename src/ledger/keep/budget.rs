@@ -8,6 +8,7 @@ use hubledger_storage::{Held, INDEX_ENTRY_BYTES, Usage};
 
 use super::leaves::Directory;
 use super::policy::{Keep, PolicyError, PrunePolicy};
+use crate::ledger::state_set::{self, StateBytes};
 use crate::ledger::{ChainReader, LedgerError};
 
 /// Of more blocks than this, so many evenly spread ones stand for all.
@@ -35,13 +36,13 @@ const WASTE_BYTES: u64 = 1 << 20;
 /// … of which each step leaves some.
 const STEPS: u64 = 64;
 
-/// Refuses a policy whose budget can't be met by pruning a store of this size; `state_bytes` is the size of its snapshot.
-/// O(1) headers.
+/// Refuses a policy whose budget can't be met by pruning a store of this size; `snapshot_bytes` is the size of its snapshot, if that
+/// is a named value. O(1) headers and pages of the state.
 pub(crate) fn check(
     policy: &PrunePolicy,
     chain: &ChainReader,
     usage: Usage,
-    state_bytes: u64,
+    snapshot_bytes: u64,
 ) -> Result<(), LedgerError> {
     let Some(budget) = policy.budget_bytes else {
         return Ok(());
@@ -51,7 +52,11 @@ pub(crate) fn check(
     }
     // As it is, the store surely can be.
     let on_disk = usage.bytes_on_disk;
-    let Least { surely, amply } = least_bytes(policy, chain, on_disk, state_bytes)?;
+    let state = state_set::bytes(chain)?.unwrap_or(StateBytes {
+        least: snapshot_bytes,
+        about: snapshot_bytes,
+    });
+    let Least { surely, amply } = least_bytes(policy, chain, on_disk, state)?;
     if budget >= surely.min(on_disk) {
         return Ok(());
     }
@@ -72,7 +77,7 @@ fn least_bytes(
     policy: &PrunePolicy,
     chain: &ChainReader,
     on_disk: u64,
-    state_bytes: u64,
+    state: StateBytes,
 ) -> Result<Least, LedgerError> {
     let extent = chain.extent()?;
     let floor = policy.floor_max(extent).max(extent.body_floor);
@@ -117,7 +122,7 @@ fn least_bytes(
     let waste = on_disk
         .saturating_sub(contents_now)
         .saturating_sub(kept_leaves)
-        .saturating_sub(state_bytes)
+        .saturating_sub(state.about)
         .min(WASTE_BYTES);
     let index_left = estimate(
         extent.index_floor.max(extent.header_floor)..floor,
@@ -133,13 +138,13 @@ fn least_bytes(
         new_leaves,
         new_leaves.saturating_mul(STEPS).min(WASTE_BYTES),
         waste,
-        // A snapshot is written before the one that it replaces goes.
-        state_bytes.saturating_mul(2),
+        // A snapshot is written before the one that it replaces goes, and so are tables that are merged.
+        state.about.saturating_mul(2),
     ];
     let ids = ID_BYTES.saturating_mul(extent.end);
     let sum = |parts: &[u64]| parts.iter().copied().fold(0, u64::saturating_add);
     Ok(Least {
-        surely: sum(&[ids, heads, kept, kept_leaves, state_bytes]),
+        surely: sum(&[ids, heads, kept, kept_leaves, state.least]),
         amply: sum(&parts),
     })
 }

@@ -8,13 +8,12 @@ mod index;
 mod parts;
 mod seen;
 
-
 pub(crate) use self::index::{Checker, Findings};
 pub(crate) use self::parts::{Stretch, Walk};
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;
-use crate::ledger::missing::Missing;
+use crate::ledger::missing::{Losses, Missing};
 use crate::ledger::state_set;
 use crate::ledger::values::VALUE_STATE;
 use crate::ledger::{ChainReader, LedgerError};
@@ -44,12 +43,29 @@ pub struct StoreReport {
     pub missing: Missing,
 }
 
-fn read_snapshot(chain: &ChainReader) -> Result<Option<State>, LedgerError> {
-    let store = chain.store();
-    if let Some(state) = state_set::read(chain, store)? {
-        return Ok(Some(state));
+/// The state in tables, every page of it checked; else the snapshot among the named values. What is damaged is noted, and
+/// nothing taken in its place.
+fn read_snapshot(chain: &ChainReader, losses: &mut Losses) -> Result<Option<State>, LedgerError> {
+    match state_set::read_checked(chain) {
+        Ok(None) => {}
+        Ok(Some(stored)) => return Ok(Some(stored.state)),
+        Err(error) if error.is_corrupt() => {
+            losses.note_set(state_set::SET, &error.to_string());
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
     }
-    let snapshot = store.named_value(VALUE_STATE)?;
+    match read_value(chain) {
+        Err(error) if error.is_corrupt() => {
+            losses.note_value(VALUE_STATE, &error.to_string());
+            Ok(None)
+        }
+        snapshot => snapshot,
+    }
+}
+
+fn read_value(chain: &ChainReader) -> Result<Option<State>, LedgerError> {
+    let snapshot = chain.store().named_value(VALUE_STATE)?;
     let snapshot = snapshot.map(|bytes| State::decode(&bytes)).transpose();
     snapshot.map_err(|problem| LedgerError::DamagedValue {
         record: VALUE_STATE,
@@ -79,14 +95,13 @@ fn check_genesis(chain: &ChainReader, block: &Block) -> Result<(), LedgerError> 
 }
 
 fn check_snapshot(snapshot: Option<&State>, state: &State) -> Result<(), LedgerError> {
-    match snapshot {
-        Some(snapshot) if snapshot.height() == state.height() && snapshot != state => {
-            Err(LedgerError::Damaged {
-                record: "state snapshot",
-                height: state.height(),
-                problem: "is not what the blocks give".to_owned(),
-            })
-        }
-        _ => Ok(()),
+    let snapshot = snapshot.filter(|snapshot| snapshot.height() == state.height());
+    match snapshot.and_then(|snapshot| snapshot.difference(state)) {
+        Some(place) => Err(LedgerError::Damaged {
+            record: "state snapshot",
+            height: state.height(),
+            problem: format!("is not what the blocks give: {place} differs"),
+        }),
+        None => Ok(()),
     }
 }

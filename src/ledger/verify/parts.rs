@@ -24,7 +24,6 @@ use crate::format::rejection::Rejected;
 use crate::format::signature::Verifier;
 use crate::ledger::missing::{Losses, LostPart};
 use crate::ledger::step::{BlockProgress, BlockStep, go_on};
-use crate::ledger::values::VALUE_STATE;
 use crate::ledger::{ChainReader, LedgerError};
 use crate::line::Work;
 use crate::rules::Validator;
@@ -73,13 +72,7 @@ impl<'a> Walk<'a> {
     /// A walk that begins at genesis.
     pub(crate) fn begin(chain: &'a ChainReader) -> Result<Self, LedgerError> {
         let mut losses = Losses::default();
-        let snapshot = match read_snapshot(chain) {
-            Err(error) if error.is_corrupt() => {
-                losses.note_value(VALUE_STATE, &error.to_string());
-                None
-            }
-            snapshot => snapshot?,
-        };
+        let snapshot = read_snapshot(chain, &mut losses)?;
         let extent = chain.extent()?;
         let is_pruned = extent.body_floor > 0;
         let snapshot = match is_pruned && losses.is_empty() {
@@ -433,7 +426,11 @@ impl<'a> Walk<'a> {
             && self.last.is_none_or(|last| state.head() == last)
             && history.is_none_or(|history| state.history_root() == history.root())
             && header.is_none_or(|header| {
-                header.timestamp == state.timestamp() && header.vector_clock == *state.clock()
+                let root = header.state_root;
+                header.timestamp == state.timestamp()
+                    && header.vector_clock == *state.clock()
+                    // Zero says nothing of the state; the root over no rows is another.
+                    && (root.is_zero() || state.clone().root() == Some(root))
             })
             && (!is_counted || state.transaction_count() == self.transactions);
         match is_same {

@@ -4,6 +4,7 @@
 //! Rows are in pages of a few, and pages in branches of sixteen, by the bits of their places. A page is a piece of memory of its own;
 //! copies of the tree share pages, and whoever changes one that is shared copies it first.
 
+mod check;
 mod leaves;
 mod page;
 mod plan;
@@ -21,6 +22,7 @@ use self::leaves::{Change, Parts, Row};
 use self::page::{Page, Slot};
 use self::plan::Plan;
 use self::store::Pages;
+pub(crate) use self::store::rows_in;
 pub use self::store::{PageSource, StateFailure};
 use self::walk::Walk;
 use crate::format::digest::Digest;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::leaves::{Change, Leaves, Parts, ROWS_MAX, Row};
+use super::leaves::{Change, Leaves, Parts, ROWS_MAX, Row, subtree_of};
 use super::plan::{Plan, Planned};
 use super::store::Pages;
 use crate::format::digest::Digest;
@@ -328,6 +328,17 @@ impl Page {
         }
     }
 
+    /// All rows of the page together, of one whose hashes are made.
+    pub(super) fn subtree(&self, depth: usize) -> Subtree {
+        match self {
+            Self::Leaves(leaves) => {
+                let rows: Vec<Row<'_>> = leaves.rows().collect();
+                subtree_of(depth, &rows)
+            }
+            Self::Branch(branch) => branch.subtree(1),
+        }
+    }
+
     /// Takes over what was planned, once it is made.
     pub(super) fn settle(&mut self, plan: &Plan, noted: &mut impl Iterator<Item = Planned>) {
         match self {
@@ -492,7 +503,9 @@ impl Branch {
             let end = changes.partition_point(|change| nibble(&change.place, depth) <= slot);
             let (here, rest) = changes.split_at(end);
             let page = self.slots[slot].take(pages, &first.place, depth + BITS);
-            self.count = self.count.saturating_sub(page.as_ref().map_or(0, Page::count));
+            self.count = self
+                .count
+                .saturating_sub(page.as_ref().map_or(0, Page::count));
             let page = Page::change(page, depth + BITS, here, pages);
             self.count += page.as_ref().map_or(0, Page::count);
             self.slots[slot] = Slot::of(page);

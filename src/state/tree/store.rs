@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::leaves::Leaves;
 use super::page::{Branch, Page};
 use crate::format::digest::Digest;
-use crate::format::sparse::Subtree;
+use crate::format::sparse::{DEPTH_MAX, Subtree};
 
 /// Where pages are read from: one moment of them, which doesn't change.
 pub trait PageSource: Send + Sync {
@@ -76,6 +76,23 @@ impl Pages {
 
     /// Reads the page of a place at a depth; `None` if that fails, which is noted.
     pub(super) fn load(&self, place: &Digest, depth: usize) -> Option<Page> {
+        match self.load_alone(place, depth) {
+            Ok(page) => {
+                let bytes = page.memory();
+                self.resident.fetch_add(bytes, Ordering::Relaxed);
+                page.touch(self.now);
+                Some(page)
+            }
+            Err(failure) => {
+                // The first one is kept: what comes after it may only follow from it.
+                let _ = self.failure.set(failure);
+                None
+            }
+        }
+    }
+
+    /// Reads the page of a place at a depth, for somebody who doesn't keep it.
+    pub(super) fn load_alone(&self, place: &Digest, depth: usize) -> Result<Page, StateFailure> {
         let key = key(place, depth);
         let read = match &self.source {
             Some(source) => source.page(&key),
@@ -86,22 +103,10 @@ impl Pages {
             Ok(None) => Err("is missing".to_owned()),
             Err(problem) => Err(problem),
         };
-        match page {
-            Ok(page) => {
-                let bytes = page.memory();
-                self.resident.fetch_add(bytes, Ordering::Relaxed);
-                page.touch(self.now);
-                Some(page)
-            }
-            Err(problem) => {
-                // The first one is kept: what comes after it may only follow from it.
-                let _ = self.failure.set(StateFailure {
-                    key: hex::encode(&key),
-                    problem,
-                });
-                None
-            }
-        }
+        page.map_err(|problem| StateFailure {
+            key: hex::encode(&key),
+            problem,
+        })
     }
 }
 
@@ -152,11 +157,20 @@ pub(super) fn encode(page: &Page) -> Bytes {
     out.into()
 }
 
+/// How many rows a page has itself, by its first bytes; none if it is a branch, or no page.
+pub(crate) fn rows_in(page: &[u8]) -> u64 {
+    match page {
+        [TAG_LEAVES, low, high, ..] => u16::from_le_bytes([*low, *high]).into(),
+        _ => 0,
+    }
+}
+
 pub(super) fn decode(bytes: &[u8], depth: usize) -> Option<Page> {
     let (tag, rest) = bytes.split_first()?;
     match *tag {
         TAG_LEAVES => Leaves::decode(rest, depth).map(|leaves| Page::Leaves(Arc::new(leaves))),
-        TAG_BRANCH => {
+        // Behind its last bit a place can't be told from another.
+        TAG_BRANCH if depth < DEPTH_MAX => {
             let (count, mut rest) = rest.split_first_chunk::<8>()?;
             let mut subtrees = [Subtree::Empty; 16];
             for subtree in &mut subtrees {
