@@ -17,6 +17,7 @@ mod replace;
 mod sample;
 mod shrink;
 mod table_history;
+mod table_lifetime;
 mod table_sample;
 mod table_undo;
 mod tables;
@@ -142,7 +143,8 @@ suite! { $
         tables_and_sets_are_apart
         a_view_never_changes
         a_set_that_is_being_loaded_has_no_position
-        a_removed_set_is_gone_and_begins_anew
+        a_removed_set_is_gone_and_begins_anew;
+    table_lifetime:
         reopening_sees_every_table_commit
         table_receipts_state_what_was_reached
         both_writers_write_at_once

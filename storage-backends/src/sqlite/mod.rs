@@ -20,6 +20,7 @@ mod backend;
 mod fault;
 mod files;
 mod keyed;
+mod moment;
 mod options;
 mod pool;
 mod presence;

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,9 @@ use rusqlite::{
 use super::fault::DatabaseFile;
 use super::files;
 use super::keyed::Keyed;
+use super::moment::SqliteMoment;
 use super::options::SqliteOptions;
-use super::pool::{OwnedConnection, Pool, Taken};
+use super::pool::{Pool, Taken};
 use super::presence::Lock;
 use super::schema;
 use crate::opening::sync_name;
@@ -108,6 +109,18 @@ impl<C: Deref<Target = Connection>> View for SqliteView<'_, C> {
     }
 }
 
+impl<'a> SqliteView<'a, &'a Connection> {
+    /// What a connection sees that is in a read transaction of somebody else's.
+    pub(super) fn within(connection: &'a Connection, file: &'a DatabaseFile) -> Self {
+        Self {
+            connection,
+            file,
+            operation: "read",
+            ends: false,
+        }
+    }
+}
+
 impl<C: Deref<Target = Connection>> SqliteView<'_, C> {
     fn by_key(&self) -> Keyed<'_> {
         Keyed {
@@ -115,42 +128,6 @@ impl<C: Deref<Target = Connection>> SqliteView<'_, C> {
             file: self.file,
             operation: self.operation,
         }
-    }
-}
-
-/// A moment that belongs to nobody: a connection of its own, in a read transaction.
-pub(super) struct SqliteMoment {
-    connection: Mutex<OwnedConnection>,
-}
-
-impl SqliteMoment {
-    fn with<T>(&self, ask: impl FnOnce(SqliteView<'_, &Connection>) -> Result<T>) -> Result<T> {
-        let connection = self.connection.lock();
-        let connection = connection.unwrap_or_else(PoisonError::into_inner);
-        ask(SqliteView {
-            connection: &**connection,
-            file: connection.file(),
-            operation: "read",
-            ends: false,
-        })
-    }
-}
-
-impl View for SqliteMoment {
-    fn get(&self, table: Table, number: u64) -> Result<Option<Bytes>> {
-        self.with(|view| view.get(table, number))
-    }
-
-    fn numbers(&self, table: Table, visit: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
-        self.with(|view| view.numbers(table, visit))
-    }
-
-    fn keyed(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.with(|view| view.keyed(key))
-    }
-
-    fn scan(&self, keys: KeySpan<'_>, visit: &mut VisitKeyed<'_>) -> Result<()> {
-        self.with(|view| view.scan(keys, visit))
     }
 }
 
@@ -204,10 +181,7 @@ impl Rows for SqliteRows {
     }
 
     fn moment(&self) -> Result<Self::Moment> {
-        let connection = OwnedConnection::begin(&self.pool)?;
-        Ok(SqliteMoment {
-            connection: Mutex::new(connection),
-        })
+        SqliteMoment::begin(&self.pool)
     }
 
     fn path(&self) -> &Path {

@@ -45,6 +45,7 @@ mod run_file;
 mod run_writer;
 mod set_file;
 mod shared;
+mod trailer;
 mod version;
 mod versions;
 mod view;
