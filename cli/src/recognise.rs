@@ -46,7 +46,7 @@ fn kind_of_encoding(bytes: &[u8]) -> Option<Kind> {
     }
     match bytes.first_chunk()? {
         // The version, and the length of a name.
-        [1, _, 0..=4, 0, 0] => Some(Kind::Specification),
+        [1..=2, _, 0..=4, 0, 0] => Some(Kind::Specification),
         // The length of a header or of a transaction's body, and then version 1 or kind 1 or 2.
         [_, _, _, 0..=1, 1..=2] => {
             let header = Block::decode_header(&Bytes::copy_from_slice(bytes));
