@@ -299,6 +299,44 @@ fn a_page_that_is_missing_or_damaged_is_told_by_every_copy() {
 }
 
 #[test]
+fn a_check_of_what_is_written_finds_every_flipped_bit_and_every_page_that_is_elsewhere() {
+    let (mut tree, mut written) = (filled(0..30), Written::default());
+    save(&mut tree, &mut written, u64::MAX);
+    let (rows, root) = (tree.len(), tree.root());
+    let check = |pages: BTreeMap<Bytes, Bytes>, rows: usize| {
+        let source = std::sync::Arc::new(Written(std::sync::Arc::new(pages)));
+        StateTree::stored(source, rows, root).check_written(|_, _, _| Ok(()))
+    };
+    let sound = (*written.0).clone();
+    assert_eq!(check(sound.clone(), rows), Ok(()));
+    assert!(sound.len() > 10, "a branch and pages below it");
+    for (key, page) in &sound {
+        let named = |outcome: Result<(), StateFailure>| outcome.expect_err("damage").key;
+        let with = |page: Vec<u8>| {
+            let mut pages = sound.clone();
+            pages.insert(key.clone(), page.into());
+            check(pages, rows)
+        };
+        for bit in 0..8 * page.len() {
+            let mut flipped = page.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(with(flipped).is_err(), "bit {bit} of {key:?}");
+        }
+        assert_eq!(named(with(page[..page.len() - 1].to_vec())), hex::encode(key));
+        for (_, other) in sound.iter().filter(|(other, _)| *other != key) {
+            assert!(with(other.to_vec()).is_err(), "{key:?}");
+        }
+        let mut without = sound.clone();
+        without.remove(key);
+        assert_eq!(named(check(without, rows)), hex::encode(key));
+    }
+    assert!(check(sound.clone(), rows + 1).is_err() && check(sound, 1).is_err());
+    // No rows have no page; and what isn't reached says nothing.
+    let nothing = StateTree::stored(std::sync::Arc::new(written), 0, EMPTY);
+    assert_eq!(nothing.check_written(|_, _, _| Ok(())), Ok(()));
+}
+
+#[test]
 fn memory_is_given_up_down_to_the_limit_and_pages_in_use_stay_longest() {
     let (mut tree, mut written) = (filled(0..5000), Written::default());
     save(&mut tree, &mut written, u64::MAX);
