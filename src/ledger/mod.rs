@@ -17,6 +17,7 @@ mod missing;
 mod prove;
 mod reader;
 mod record;
+pub mod snapshot;
 mod state_set;
 pub(crate) mod step;
 mod values;

@@ -37,6 +37,10 @@ pub enum Phase {
     Compare,
     /// A damaged source is read for the rest of its damage.
     Survey,
+    /// Headers go into a snapshot or come from one.
+    Headers,
+    /// Rows of the state go into a snapshot or come from one; it is they that are counted.
+    Rows,
 }
 
 impl Phase {
@@ -53,6 +57,8 @@ impl Phase {
             Self::PruneCopy => "prune",
             Self::Compare => "compare",
             Self::Survey => "survey",
+            Self::Headers => "headers",
+            Self::Rows => "rows",
         }
     }
 }

@@ -4,8 +4,8 @@
 mod accounts;
 mod identities;
 mod journal;
-mod snapshot;
 mod rows;
+mod snapshot;
 mod table;
 mod tree;
 
@@ -16,11 +16,10 @@ pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
-pub use self::rows::TABLE_ACCOUNTS;
 use self::rows::Rows;
-pub use self::tree::{
-    KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX,
-};
+pub use self::rows::TABLE_ACCOUNTS;
+pub(crate) use self::rows::check as check_row;
+pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};
@@ -96,6 +95,34 @@ impl State {
             state.accounts.change(bound.into_iter());
         }
         state
+    }
+
+    /// The state after the block of `header`, a later one than any of an imported record: `history` is over the hashes of all blocks up to
+    /// it, `tree` has the rows. `None` of a header of version 1, which says too little, and if the history is of another height.
+    pub(crate) fn after(
+        chain: ChainId,
+        header: &Header,
+        history: Frontier,
+        tree: StateTree,
+    ) -> Option<Self> {
+        if Some(history.size()) != header.height.checked_add(1) {
+            return None;
+        }
+        Some(Self {
+            chain,
+            tip: Tip {
+                height: header.height,
+                hash: header.hash(),
+                timestamp: header.timestamp,
+                transactions: header.chain_transactions()?,
+                weight: header.chain_weight()?,
+                clock: header.vector_clock.clone(),
+                history,
+                // What a record goes on from; behind it, nothing asks.
+                source: String::new(),
+            },
+            accounts: Rows::Tree(tree),
+        })
     }
 
     /// The chain.
@@ -247,7 +274,8 @@ impl State {
     /// # Errors
     /// What failed.
     pub fn refuse_failed(&self) -> Result<(), StateFailure> {
-        self.failure().map_or(Ok(()), |failure| Err(failure.clone()))
+        self.failure()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Bytes of pages that changed since they were last written down, roughly; 0 in version 1.

@@ -20,7 +20,10 @@ const UPDATES: u64 = 30;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().unwrap_or_else(|| "table-speed".to_owned());
-    let millions = arguments.next().and_then(|word| word.parse().ok()).unwrap_or(10);
+    let millions = arguments
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(10);
     let directory = Path::new(&directory);
     let measured = measure(directory, millions);
     let _ = fs::remove_dir_all(directory);
@@ -69,7 +72,9 @@ fn change(number: u64, is_ordered: bool, value: &[u8]) -> TableChange {
 /// Bytes that this process had written so far.
 fn written() -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
     line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
@@ -81,7 +86,12 @@ fn memory() -> u64 {
     kib.unwrap_or(0) >> 10
 }
 
-fn commit(store: &mut Store, set: &str, height: u64, changes: Vec<TableChange>) -> Result<Duration> {
+fn commit(
+    store: &mut Store,
+    set: &str,
+    height: u64,
+    changes: Vec<TableChange>,
+) -> Result<Duration> {
     let position = Position {
         height,
         id: [0; 32],
@@ -96,7 +106,13 @@ fn commit(store: &mut Store, set: &str, height: u64, changes: Vec<TableChange>) 
     Ok(start.elapsed())
 }
 
-fn load(store: &mut Store, set: &str, rows: u64, is_ordered: bool, value_bytes: usize) -> Result<()> {
+fn load(
+    store: &mut Store,
+    set: &str,
+    rows: u64,
+    is_ordered: bool,
+    value_bytes: usize,
+) -> Result<()> {
     let before = written();
     let (mut busy, mut longest) = (Duration::ZERO, Duration::ZERO);
     let value = vec![5; value_bytes];
@@ -153,14 +169,20 @@ fn look_up(store: &Store, set: &str, rows: u64) -> Result<()> {
         let key = key(mixed(number) | 1 << 63, true);
         view.get(1, &key)?;
     }
-    println!("get of absent keys: {:?} each", start.elapsed() / ASKED as u32);
+    println!(
+        "get of absent keys: {:?} each",
+        start.elapsed() / ASKED as u32
+    );
     let limit = RangeLimit {
         rows: rows as usize,
         bytes: 64 << 20,
     };
     let start = Instant::now();
     let read = view.range(0, &KeyRange::default(), limit)?.len();
-    println!("range: {:.2} M rows/s", read as f64 / start.elapsed().as_secs_f64() / 1e6);
+    println!(
+        "range: {:.2} M rows/s",
+        read as f64 / start.elapsed().as_secs_f64() / 1e6
+    );
     Ok(())
 }
 

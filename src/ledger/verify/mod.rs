@@ -8,7 +8,6 @@ mod index;
 mod parts;
 mod seen;
 
-
 pub(crate) use self::index::{Checker, Findings};
 pub(crate) use self::parts::{Stretch, Walk};
 use crate::format::digest::BlockHash;

@@ -366,16 +366,18 @@ impl Page {
         }
     }
 
-    /// Marks the page and all below it as saved.
-    pub(super) fn save(&self) {
+    /// Marks the page and all below it as saved, and says how many bytes of memory those are that weren't.
+    pub(super) fn save(&self) -> u64 {
         if self.mark().is_saved() {
-            return;
+            return 0;
         }
+        let mut bytes = self.memory();
         if let Self::Branch(branch) = self {
             let loaded = branch.slots.iter().filter_map(Slot::loaded);
-            loaded.for_each(Self::save);
+            bytes += loaded.map(Self::save).sum::<u64>();
         }
         self.mark().save();
+        bytes
     }
 
     /// Gives up what is saved below this page and wasn't touched since `now` began, or all that is saved if `is_all`; says how many bytes of memory
@@ -479,7 +481,9 @@ impl Branch {
             let end = changes.partition_point(|change| nibble(&change.place, depth) <= slot);
             let (here, rest) = changes.split_at(end);
             let page = self.slots[slot].take(pages, &first.place, depth + BITS);
-            self.count = self.count.saturating_sub(page.as_ref().map_or(0, Page::count));
+            self.count = self
+                .count
+                .saturating_sub(page.as_ref().map_or(0, Page::count));
             let page = Page::change(page, depth + BITS, here, pages);
             self.count += page.as_ref().map_or(0, Page::count);
             self.slots[slot] = Slot::of(page);

@@ -313,7 +313,10 @@ fn memory_is_given_up_down_to_the_limit_and_pages_in_use_stay_longest() {
     assert!(left < all / 2, "{left}");
     let reads = Counted::default();
     let counter = std::sync::Arc::clone(&reads.0);
-    tree.adopt(std::sync::Arc::new(Counted(counter, written.clone())), u64::MAX);
+    tree.adopt(
+        std::sync::Arc::new(Counted(counter, written.clone())),
+        u64::MAX,
+    );
     for key in 0..20_u16 {
         assert!(tree.get(1, &key.to_le_bytes()).is_some());
     }

@@ -126,7 +126,8 @@ struct PanicNotice<'a>(&'a Shared);
 impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.tell(|work| work.failed = Some(Failure::panicked("the indexing thread")));
+            self.0
+                .tell(|work| work.failed = Some(Failure::panicked("the indexing thread")));
         }
     }
 }

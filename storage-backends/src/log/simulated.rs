@@ -348,7 +348,8 @@ impl Files for SimulatedFiles {
                     let inode = disk.inodes.len();
                     disk.inodes.push(Inode::default());
                     disk.names.insert(self.name(path), inode);
-                    disk.pending_names.push(NameChange::Link(self.name(path), inode));
+                    disk.pending_names
+                        .push(NameChange::Link(self.name(path), inode));
                     inode
                 }
             }

@@ -189,7 +189,11 @@ mod tests {
             (8, Some(9), true),
             (9, None, true),
         ] {
-            assert_eq!(boundaries.need(commit, next), is_needed, "{commit} {next:?}");
+            assert_eq!(
+                boundaries.need(commit, next),
+                is_needed,
+                "{commit} {next:?}"
+            );
         }
     }
 

@@ -71,7 +71,9 @@ fn wrong(
         return Ok(Some("the block has versions out of order"));
     }
     if version.commit > run.trailer.last {
-        return Ok(Some("the block has a version of a later commit than its run"));
+        return Ok(Some(
+            "the block has a version of a later commit than its run",
+        ));
     }
     match run.may_have(version.key)? {
         true => Ok(None),

@@ -66,17 +66,30 @@ fn reopen(machine: &Machine, histories: &mut Histories, dice: &mut Dice) -> Tabl
 
 fn settle(view: &dyn TableView, history: &mut History, dice: &mut Dice) {
     let rows = all_rows(view, false).unwrap();
-    let is_found =
-        |moment: &Moment| moment.position == view.position() && moment.rows == rows;
+    let is_found = |moment: &Moment| moment.position == view.position() && moment.rows == rows;
     // Of each timeline every moment after the last that was known to be on the disk may have been reached.
-    let found = history.allowed.iter().rev().find(|timeline| is_found(timeline.last().unwrap()));
+    let found = history
+        .allowed
+        .iter()
+        .rev()
+        .find(|timeline| is_found(timeline.last().unwrap()));
     let found = found.unwrap_or_else(|| {
-        let positions: Vec<_> =
-            history.allowed.iter().map(|timeline| timeline.last().unwrap().position).collect();
-        panic!("{:?} with {} rows is none of {positions:?}", view.position(), rows.len())
+        let positions: Vec<_> = history
+            .allowed
+            .iter()
+            .map(|timeline| timeline.last().unwrap().position)
+            .collect();
+        panic!(
+            "{:?} with {} rows is none of {positions:?}",
+            view.position(),
+            rows.len()
+        )
     });
     // An undo floor that was asked for by a commit that is gone may have been in force.
-    let floors = history.allowed.iter().map(|timeline| timeline.last().unwrap().undo_floor);
+    let floors = history
+        .allowed
+        .iter()
+        .map(|timeline| timeline.last().unwrap().undo_floor);
     let highest = floors.max().unwrap();
     let mut found = found.clone();
     found.last_mut().unwrap().undo_floor = highest;
@@ -89,7 +102,9 @@ fn power_loss(machine: &Machine, histories: &mut Histories, dice: &mut Dice) -> 
     let mut machine = machine.after_power_loss(Dice(dice.next()));
     for _ in 0..2 {
         drop(reopen(&machine, histories, dice));
-        machine.files.set_fault(Some(Fault::Stop(1 + dice.below(12))));
+        machine
+            .files
+            .set_fault(Some(Fault::Stop(1 + dice.below(12))));
         drop(work(&machine, histories, dice, 2));
         machine = machine.after_power_loss(Dice(dice.next()));
     }

@@ -28,9 +28,7 @@ impl Run<'_> {
     fn part(self, number: usize) -> Result<Option<Arc<Part>>> {
         match self {
             Self::Memory(run) => Ok((number == 0).then(|| Arc::clone(run.part()))),
-            Self::File(run, _) if number < run.index()?.fences.len() => {
-                run.part(number).map(Some)
-            }
+            Self::File(run, _) if number < run.index()?.fences.len() => run.part(number).map(Some),
             Self::File(..) => Ok(None),
         }
     }

@@ -78,7 +78,11 @@ fn is_told(machine: &Machine, history: &History) -> bool {
         is_told |= rows.is_none();
         assert!(rows.is_none_or(|rows| rows == history.now().rows));
     }
-    for (table, key) in history.timeline().iter().flat_map(|moment| moment.rows.keys()) {
+    for (table, key) in history
+        .timeline()
+        .iter()
+        .flat_map(|moment| moment.rows.keys())
+    {
         match answer(view.get(*table, key)) {
             None => is_told = true,
             Some(value) => {
@@ -109,7 +113,10 @@ fn every_damaged_byte_is_told_of_and_no_answer_is_wrong() {
         fs::write(&path, &sound).unwrap();
     }
     // All but what nobody asks for.
-    assert!(told * 10 > bytes * 9, "{told} of {bytes} damaged bytes were met by readers");
+    assert!(
+        told * 10 > bytes * 9,
+        "{told} of {bytes} damaged bytes were met by readers"
+    );
 }
 
 #[test]
@@ -151,7 +158,10 @@ fn a_damaged_set_is_removed_and_made_again_while_others_live_on() {
     let step = commit(&other, &mut dice);
     tables.apply("b", &mut other, &step).unwrap();
     drop(tables);
-    let path = machine.directory().join(super::names::DIRECTORY).join("set-a");
+    let path = machine
+        .directory()
+        .join(super::names::DIRECTORY)
+        .join("set-a");
     fs::write(&path, b"damaged").unwrap();
     let mut tables = open(&machine);
     assert!(answer(tables.reader.view("a")).is_none());

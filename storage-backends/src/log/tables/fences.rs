@@ -71,7 +71,9 @@ impl Fences {
 
     /// The key that a block begins with.
     pub(super) fn key(&self, number: usize) -> &[u8] {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before] >> 1);
+        let start = number
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] >> 1);
         &self.keys[start as usize..(self.ends[number] >> 1) as usize]
     }
 
@@ -132,7 +134,12 @@ impl Fences {
                 return None;
             }
             let (key, rest) = rest.split_at(key_bytes);
-            fences.push(key, head.is_continued.get() == 1, length, head.checksum.get());
+            fences.push(
+                key,
+                head.is_continued.get() == 1,
+                length,
+                head.checksum.get(),
+            );
             bytes = rest;
         }
         bytes.is_empty().then_some(fences)

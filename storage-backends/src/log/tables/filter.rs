@@ -68,7 +68,10 @@ impl Filter {
         let fold = |group: &[u8]| {
             let mut block = [0; FILTER_BLOCK_BYTES];
             for part in group.chunks_exact(FILTER_BLOCK_BYTES) {
-                block.iter_mut().zip(part).for_each(|(all, one)| *all |= one);
+                block
+                    .iter_mut()
+                    .zip(part)
+                    .for_each(|(all, one)| *all |= one);
             }
             block
         };

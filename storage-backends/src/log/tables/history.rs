@@ -146,7 +146,8 @@ impl History {
             }
             Step::Undo(height) => {
                 // After loading the floor is at the end of it, so that nothing before that is gone back to.
-                let is_above = |moment: &Moment| moment.position.is_some_and(|at| at.height > *height);
+                let is_above =
+                    |moment: &Moment| moment.position.is_some_and(|at| at.height > *height);
                 if let Some(first) = timeline.iter().position(is_above) {
                     let floor = self.now().undo_floor;
                     timeline.truncate(first);
@@ -175,7 +176,11 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn open(files: Arc<dyn Files>, machine: &Machine, options: LogOptions) -> Result<Self> {
+    pub(super) fn open(
+        files: Arc<dyn Files>,
+        machine: &Machine,
+        options: LogOptions,
+    ) -> Result<Self> {
         let context = site_on(files, &machine.directory(), options)?;
         Ok(Self::of(&Arc::new(TableShared::new(&context))))
     }
@@ -237,7 +242,10 @@ impl Tables {
 pub(super) fn all_rows(view: &dyn TableView, is_descending: bool) -> Result<Rows> {
     let mut found = Rows::new();
     for table in 0..TABLES {
-        let limit = RangeLimit { rows: 7, bytes: 600 };
+        let limit = RangeLimit {
+            rows: 7,
+            bytes: 600,
+        };
         let mut range = KeyRange {
             is_descending,
             ..KeyRange::default()

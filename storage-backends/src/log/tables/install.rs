@@ -66,7 +66,10 @@ pub(super) fn install(shared: &TableShared, name: &str, target: Target<'_>) -> R
             is_damaged: held.is_damaged,
         };
         // The old state goes after the lock: runs that nobody reads any more are removed with it.
-        let old = shared.write().sets.insert(name.to_owned(), Slot::Sound(set));
+        let old = shared
+            .write()
+            .sets
+            .insert(name.to_owned(), Slot::Sound(set));
         gone.iter().for_each(|layer| layer.run.doom());
         drop(old);
         Ok(())
@@ -132,7 +135,10 @@ fn make_directory(shared: &TableShared) -> Result<()> {
     let fault = |source| Error::system(OPERATION, &context.directory, source);
     // An earlier attempt may have made it and failed, so its name is synced whether or not it is new.
     if !shared.is_directory_synced.load(Ordering::Acquire) {
-        context.files.create_directory(&context.directory).map_err(fault)?;
+        context
+            .files
+            .create_directory(&context.directory)
+            .map_err(fault)?;
         sync_names(context, &context.store_directory)?;
         shared.is_directory_synced.store(true, Ordering::Release);
     }

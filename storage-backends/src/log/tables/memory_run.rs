@@ -49,7 +49,9 @@ impl MemoryRun {
         let limit = u64::MAX;
         let sources = sources.into_iter();
         let merge = Merge {
-            sources: sources.map(|versions| Limited { versions, limit }).collect(),
+            sources: sources
+                .map(|versions| Limited { versions, limit })
+                .collect(),
             boundaries,
             is_oldest: false,
         };

@@ -37,7 +37,11 @@ fn due(bytes: &[u64], fanout: usize) -> Option<usize> {
     if newer.len() > 1 && newer.iter().sum::<u64>() >= OLD_FACTOR.saturating_mul(*oldest) {
         return Some(bytes.len());
     }
-    let class = |bytes: u64| (bytes / LOWEST_BYTES).checked_ilog(fanout as u64).unwrap_or(0);
+    let class = |bytes: u64| {
+        (bytes / LOWEST_BYTES)
+            .checked_ilog(fanout as u64)
+            .unwrap_or(0)
+    };
     let classes: Vec<u32> = bytes.iter().map(|bytes| class(*bytes)).collect();
     let highest = classes.iter().max()?;
     let above_larger = |limit: u32| {
@@ -224,7 +228,10 @@ mod tests {
                 most = most.max(runs.len());
             }
             let factor = written as f64 / (2_000 * run_bytes) as f64;
-            assert!(factor < 6.0 && most <= APART_MAX, "{run_bytes}: {factor}, {most} runs");
+            assert!(
+                factor < 6.0 && most <= APART_MAX,
+                "{run_bytes}: {factor}, {most} runs"
+            );
         }
     }
 }

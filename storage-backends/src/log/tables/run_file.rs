@@ -112,7 +112,9 @@ impl Trailer {
         ];
         let are_whole = (trailer.commits_at.wrapping_sub(trailer.filter_at))
             .is_multiple_of(FILTER_BLOCK_BYTES as u64)
-            && start.wrapping_sub(trailer.commits_at).is_multiple_of(COMMIT_BYTES as u64);
+            && start
+                .wrapping_sub(trailer.commits_at)
+                .is_multiple_of(COMMIT_BYTES as u64);
         (ascend.is_sorted() && are_whole).then_some((trailer, checksum))
     }
 }
@@ -174,8 +176,12 @@ impl RunFile {
     ) -> Result<Self> {
         let path = Named::Run(number).path(&context.directory);
         let file = open_to_read(&*context.files, &path)?;
-        let superblock =
-            Superblock::decode(&path, &file.head()?, FileKind::TableRun, Some(&context.store))?;
+        let superblock = Superblock::decode(
+            &path,
+            &file.head()?,
+            FileKind::TableRun,
+            Some(&context.store),
+        )?;
         if superblock.number != number {
             return Err(file.corrupt(32, "the file has another one's name"));
         }
@@ -191,7 +197,10 @@ impl RunFile {
         if context.salt.checksum(&rows) != trailer.commits_checksum {
             return Err(file.corrupt(trailer.commits_at, "the commits' checksum doesn't match"));
         }
-        let commits = rows.chunks_exact(COMMIT_BYTES).filter_map(decode_commit).collect();
+        let commits = rows
+            .chunks_exact(COMMIT_BYTES)
+            .filter_map(decode_commit)
+            .collect();
         Ok(Self {
             context: Arc::clone(context),
             file,
@@ -236,17 +245,28 @@ impl RunFile {
             ..
         } = self.trailer;
         let salt = self.context.salt;
-        let fences = self.file.read(fences_at, (filter_at - fences_at) as usize)?;
+        let fences = self
+            .file
+            .read(fences_at, (filter_at - fences_at) as usize)?;
         if salt.checksum(&fences) != self.trailer.fences_checksum {
-            return Err(self.file.corrupt(fences_at, "the fences' checksum doesn't match"));
+            return Err(self
+                .file
+                .corrupt(fences_at, "the fences' checksum doesn't match"));
         }
         let start = SUPERBLOCK_BYTES as u64;
         let fences = Fences::decode(&fences, self.trailer.blocks, start)
             .filter(|fences| fences.end() == fences_at)
-            .ok_or_else(|| self.file.corrupt(fences_at, "these are no fences of its blocks"))?;
-        let filter = self.file.read(filter_at, (commits_at - filter_at) as usize)?;
+            .ok_or_else(|| {
+                self.file
+                    .corrupt(fences_at, "these are no fences of its blocks")
+            })?;
+        let filter = self
+            .file
+            .read(filter_at, (commits_at - filter_at) as usize)?;
         if salt.checksum(&filter) != self.trailer.filter_checksum {
-            return Err(self.file.corrupt(filter_at, "the filter's checksum doesn't match"));
+            return Err(self
+                .file
+                .corrupt(filter_at, "the filter's checksum doesn't match"));
         }
         let filter = Filter::from_bytes(filter);
         Ok(RunIndex { fences, filter })
@@ -300,7 +320,10 @@ impl RunFile {
     }
 
     fn block_at(&self, number: usize) -> Result<BlockAt> {
-        let missing = || self.file.corrupt(self.trailer.fences_at, "a fence is missing");
+        let missing = || {
+            self.file
+                .corrupt(self.trailer.fences_at, "a fence is missing")
+        };
         self.index()?.fences.block(number).ok_or_else(missing)
     }
 

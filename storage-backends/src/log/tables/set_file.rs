@@ -117,7 +117,11 @@ impl SetRecord {
         let bytes = file.read(0, file.length() as usize)?;
         Self::decode(&bytes[SUPERBLOCK_BYTES..], name, context).ok_or_else(|| {
             let damage_at = DamageAt::Offset(SUPERBLOCK_BYTES as u64);
-            Error::corrupt(&path, damage_at, "what the file says doesn't match its checksum")
+            Error::corrupt(
+                &path,
+                damage_at,
+                "what the file says doesn't match its checksum",
+            )
         })
     }
 
@@ -129,7 +133,8 @@ impl SetRecord {
         }
         let runs = head.runs.get() as usize;
         let (rows, found_name) = <[RunRow]>::ref_from_prefix_with_elems(rest, runs).ok()?;
-        let is_named = found_name == name.as_bytes() && head.name_bytes.get() as usize == name.len();
+        let is_named =
+            found_name == name.as_bytes() && head.name_bytes.get() as usize == name.len();
         if !is_named {
             return None;
         }
@@ -165,7 +170,8 @@ impl SetRecord {
         let files = &*context.files;
         let fault = |source| Error::system(OPERATION, &fresh, source);
         let file = files.create(&fresh).map_err(fault)?;
-        file.write_at(&self.encode(name, context), 0).map_err(fault)?;
+        file.write_at(&self.encode(name, context), 0)
+            .map_err(fault)?;
         let handles: Vec<&dyn FileHandle> = run.into_iter().chain([&*file]).collect();
         files.sync(&handles).map_err(|(_, source)| fault(source))?;
         // The run's name too, before the set's file names it; and this one's, which an earlier file may have had.

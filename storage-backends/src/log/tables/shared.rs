@@ -44,7 +44,11 @@ impl SetState {
 
     /// Bytes of memory that its commits take until they are in a run.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.snapshot.memory.iter().map(|run| run.memory_bytes()).sum()
+        self.snapshot
+            .memory
+            .iter()
+            .map(|run| run.memory_bytes())
+            .sum()
     }
 }
 
@@ -178,7 +182,9 @@ impl TableShared {
     }
 
     pub(super) fn installing(&self) -> MutexGuard<'_, ()> {
-        self.installing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.installing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no run has had.

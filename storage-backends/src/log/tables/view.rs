@@ -127,7 +127,10 @@ fn collect(
         key.clear();
         key.extend_from_slice(version.key);
         for cursor in cursors.iter_mut() {
-            if cursor.current().is_some_and(|(_, version)| version.key == key) {
+            if cursor
+                .current()
+                .is_some_and(|(_, version)| version.key == key)
+            {
                 cursor.advance()?;
             }
         }
@@ -135,10 +138,7 @@ fn collect(
 }
 
 /// The version that comes next: of several of one key, that of the first cursor.
-fn next_of<'a>(
-    cursors: &'a [Cursor<'_>],
-    is_descending: bool,
-) -> Option<(&'a Part, Version<'a>)> {
+fn next_of<'a>(cursors: &'a [Cursor<'_>], is_descending: bool) -> Option<(&'a Part, Version<'a>)> {
     let versions = cursors.iter().filter_map(Cursor::current);
     versions.reduce(|next, other| {
         let is_sooner = match is_descending {

@@ -190,7 +190,9 @@ impl Inner {
                 let sizes: Vec<_> = sizes.collect();
                 let sum: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
                 let largest = sizes.into_iter().max();
-                largest.filter(|_| sum as u64 > room).map(|(_, name)| name.clone())
+                largest
+                    .filter(|_| sum as u64 > room)
+                    .map(|(_, name)| name.clone())
             };
             let Some(name) = largest else {
                 return Ok(reached);
