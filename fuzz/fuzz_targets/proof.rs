@@ -25,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
         match &proof {
             Proof::Transaction(proof) => drop(proof.verify(&proof.head())),
             Proof::Extension(proof) => drop(proof.verify(&proof.old_head(), &proof.new_head())),
+            Proof::State(proof) => drop(proof.verify(&proof.head())),
         }
         assert!(
             !chain.accepts(&proof) || chain.gave(&proof.encode()),

@@ -76,6 +76,7 @@ impl Chain {
     pub fn accepts(&self, proof: &Proof) -> bool {
         match proof {
             Proof::Transaction(proof) => proof.verify(&self.head()).is_ok(),
+            Proof::State(proof) => proof.verify(&self.head()).is_ok(),
             Proof::Extension(proof) => self
                 .blocks
                 .iter()
@@ -90,6 +91,7 @@ impl Chain {
             payload_bytes: 24,
             per_block: PER_BLOCK,
             seed: 7,
+            version: FormatVersion::V1,
         };
         let mut generator = Generator::new(recipe).expect("the recipe is small");
         let spec = generator.spec().clone();

@@ -12,3 +12,4 @@ mod policy;
 mod proofs;
 mod pruning;
 mod salvage;
+mod snapshot;

@@ -131,11 +131,11 @@ impl<'a> SnapshotExport<'a> {
         );
         written += self.write_headers(&mut folder, &mut manifest, progress)?;
         written += self.write_rows(&mut folder, &mut manifest, progress)?;
+        let manifest = manifest.with_checksum();
         folder.finish(&manifest)?;
-        let files_written = written;
         Ok(ExportReport {
             manifest,
-            files_written,
+            files_written: written,
         })
     }
 

@@ -120,12 +120,14 @@ impl SnapshotManifest {
     /// The one form: JSON whose checksum is SHA-256 over the form with a checksum of zeros.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut manifest = Self {
-            checksum: Digest::ZERO,
-            ..self.clone()
-        };
-        manifest.checksum = Digest(sha256(&[&manifest.json()]));
-        manifest.json()
+        self.clone().with_checksum().json()
+    }
+
+    /// The same with the checksum of what it says.
+    pub(super) fn with_checksum(mut self) -> Self {
+        self.checksum = Digest::ZERO;
+        self.checksum = Digest(sha256(&[&self.json()]));
+        self
     }
 
     fn json(&self) -> Vec<u8> {

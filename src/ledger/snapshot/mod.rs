@@ -14,6 +14,7 @@ mod export;
 mod file;
 mod folder;
 mod headers;
+mod ids;
 mod import;
 mod manifest;
 mod rows;
