@@ -6,8 +6,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use hubledger::format::merkle::node_hash;
 use hubledger::format::digest::Digest;
+use hubledger::format::merkle::node_hash;
 use hubledger::format::sparse;
 use hubledger::state::{Put, StateTree};
 

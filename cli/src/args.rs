@@ -11,13 +11,16 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Nonce, Produce, Tx};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
-pub(crate) use self::retention::{Backup, Check, Followers, Migrate, Prune, Restore};
+pub(crate) use self::retention::{
+    Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
+};
 use self::text::text;
 pub(crate) use self::time::When;
 
@@ -78,10 +81,11 @@ pub(crate) enum Command {
     /// Show a block file, block, transaction, proof or specification as text or JSON
     #[command(after_help = look::SHOW_EXAMPLES)]
     Show(Show),
-    /// Validate the blocks of a file and commit them to a store
+    /// Validate the blocks of a file and commit them to a store, or start a store from a snapshot
     #[command(
         after_help = "Examples:\n  hubledger import blocks.hlb --store log:hub\n  \
-hubledger import --mpreg federation.db --chain hub_registry --store sqlite:registry.db\n\n\
+hubledger import --mpreg federation.db --chain hub_registry --store sqlite:registry.db\n  \
+hubledger import --snapshot hub-snapshot --head HASH --store log:hub\n\n\
 An import that was interrupted is simply started again."
     )]
     Import(Import),
@@ -130,6 +134,9 @@ hubledger restore --archive hub-archive --then log:hub --store log:restored\n\n\
 A restoring that was interrupted is simply started again."
     )]
     Restore(Restore),
+    /// Write the state after the last block for hubs that start from it
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Copy a chain into a new store of any backend, and compare both
     #[command(
         after_help = "Examples:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n  \
@@ -214,7 +221,7 @@ pub(crate) struct Keygen {
 }
 
 #[derive(Args)]
-#[command(group = ArgGroup::new("source").required(true).args(["file", "mpreg"]))]
+#[command(group = ArgGroup::new("source").required(true).args(["file", "mpreg", "snapshot"]))]
 pub(crate) struct Import {
     /// The block file
     pub(crate) file: Option<PathBuf>,
@@ -224,6 +231,12 @@ pub(crate) struct Import {
     /// Which of its chains; may be left out when there is only one
     #[arg(long, value_name = "ID", value_parser = text::<String>(), requires = "mpreg", conflicts_with = "file")]
     pub(crate) chain: Option<String>,
+    /// A snapshot, as `snapshot export` wrote it, instead of blocks: the store is new, and starts with the state after --head
+    #[arg(long, value_name = "DIR", requires = "head", conflicts_with_all = ["spec", "durability", "threads"])]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// The hash of the snapshot's last block, which you trust; everything is checked against it
+    #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>(), requires = "snapshot", conflicts_with_all = ["file", "mpreg"])]
+    pub(crate) head: Option<BlockHash>,
     /// The store; created if it isn't there
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,

@@ -5,6 +5,7 @@ use hubledger::codec::FieldError;
 use hubledger::engine::{EngineError, RestoreError};
 use hubledger::ledger::LedgerError;
 use hubledger::ledger::archive::ArchiveError;
+use hubledger::ledger::snapshot::SnapshotError;
 use hubledger::rejection::{Fault, Rejected};
 use serde_json::{Map, Value, json};
 
@@ -116,6 +117,16 @@ impl From<ArchiveError> for Failure {
             Self::Corrupt(error.into())
         } else {
             Self::Failed(error.into())
+        }
+    }
+}
+
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Ledger(error) => error.into(),
+            error if error.is_corrupt() => Self::Corrupt(error.into()),
+            error => Self::Failed(error.into()),
         }
     }
 }

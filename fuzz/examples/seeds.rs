@@ -6,7 +6,9 @@ use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::model::{Draft, Kind, Operation};
-use hubledger_fuzz::{Chain, EDIT_BYTES, GenuineArchive, PrunedChain, accounting_spec};
+use hubledger_fuzz::{
+    Chain, EDIT_BYTES, GENUINE_SNAPSHOT, GenuineArchive, PrunedChain, accounting_spec,
+};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -87,6 +89,17 @@ fn main() -> io::Result<()> {
     put("archive", "unsummed", &tagged(1, &archive.unsummed()))?;
     put("archive", "file", &tagged(2, &archive.file))?;
     put("archive", "contents", &tagged(3, &archive.contents()))?;
+    let snapshot = &*GENUINE_SNAPSHOT;
+    for (kind, files) in [(0, &snapshot.row_files), (1, &snapshot.header_files)] {
+        let (first, last) = (&files[0], &files[files.len() - 1]);
+        put("snapshot", &format!("first-{kind}"), &tagged(kind, first))?;
+        put("snapshot", &format!("last-{kind}"), &tagged(kind, last))?;
+    }
+    put("snapshot", "manifest", &tagged(2, &snapshot.manifest))?;
+    let mut unsummed = snapshot.manifest.clone();
+    let end = unsummed.len() - b"\"\n}\n".len();
+    unsummed[end - 64..end].fill(b'0');
+    put("snapshot", "unsummed", &tagged(3, &unsummed))?;
     let (directory, chunk) = PrunedChain::values();
     for (kind, value) in [(0, &directory), (2, &chunk)] {
         let bare = &value[..value.len() - 32];

@@ -76,6 +76,7 @@ impl Chain {
     pub fn accepts(&self, proof: &Proof) -> bool {
         match proof {
             Proof::Transaction(proof) => proof.verify(&self.head()).is_ok(),
+            Proof::State(proof) => proof.verify(&self.head()).is_ok(),
             Proof::Extension(proof) => self
                 .blocks
                 .iter()

@@ -10,6 +10,7 @@ mod forge;
 mod leaves;
 mod log;
 mod scratch;
+mod snapshot;
 
 pub use archive::{ARCHIVED, GenuineArchive};
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
@@ -17,3 +18,4 @@ pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
 pub use leaves::PrunedChain;
 pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block, replaced_block};
 pub use scratch::Scratch;
+pub use snapshot::{GENUINE_SNAPSHOT, GenuineSnapshot};

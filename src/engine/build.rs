@@ -173,7 +173,7 @@ impl Engine {
         Ok(verdict.map(drop))
     }
 
-    fn permit(&self, bytes: u64) -> Result<Permit, EngineError> {
+    pub(super) fn permit(&self, bytes: u64) -> Result<Permit, EngineError> {
         let permit = self.shared.memory.acquire(bytes);
         permit.ok_or_else(|| self.shared.latch.reason())
     }

@@ -9,6 +9,7 @@ use super::metrics::Stage;
 use crate::format::codec::FieldError;
 use crate::format::signature::SetupError;
 use crate::ledger::LedgerError;
+use crate::ledger::snapshot::SnapshotError;
 
 /// Why the engine couldn't do what was asked. Clones share their cause, since everybody who waits gets it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// The block that was to be produced can't be.
     #[error("can't produce a block: {0}")]
     Produce(String),
+    /// A snapshot can't be written.
+    #[error(transparent)]
+    Snapshot(Arc<SnapshotError>),
     /// The chain can't be followed as was asked.
     #[error(transparent)]
     Feed(#[from] FeedError),

@@ -60,7 +60,7 @@
 //! | `end` | what the last stage does with valid blocks |
 //! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
-//! | `build`, `state_request` | building and checking blocks, on copies of the state |
+//! | `build`, `export`, `state_request` | building and checking blocks, and exporting snapshots, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
 //! | `workers`, `resources` | the threads of the pool, and what several engines of one process can share |
 //! | `shared`, `threads` | what all threads share, and how they end |
@@ -76,6 +76,7 @@ mod channel;
 mod commit;
 mod end;
 mod error;
+mod export;
 pub mod feed;
 mod handle;
 mod histogram;

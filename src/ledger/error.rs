@@ -67,9 +67,9 @@ pub enum LedgerError {
     /// The policy can't be followed.
     #[error("pruning policy: {0}")]
     Policy(#[from] PolicyError),
-    /// The store is the target of a copy that was interrupted.
+    /// The store is the target of a copy, or of the import of a snapshot, that was interrupted.
     #[error(
-        "the store is an incomplete copy of a chain; start the migration or backup again to finish it"
+        "the store is an incomplete copy of a chain; start the migration, backup or import of the snapshot again to finish it"
     )]
     Incomplete,
     /// The target of a copy holds something already.

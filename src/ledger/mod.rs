@@ -18,6 +18,7 @@ mod prove;
 mod reader;
 mod record;
 mod repair;
+pub mod snapshot;
 mod state_set;
 pub(crate) mod step;
 mod values;

@@ -10,7 +10,7 @@ use hubledger_storage::{
 };
 
 use super::{ChainReader, LedgerError};
-use crate::state::{PageSource, State, StateFailure};
+use crate::state::{PageSource, Put, State, StateFailure, StateTree};
 
 /// The table set.
 pub(super) const SET: &str = "state";
@@ -143,6 +143,81 @@ fn first_piece(changes: &[TableChange]) -> Option<usize> {
         bytes > PIECE_BYTES
     };
     changes.iter().position(is_beyond).map(|piece| piece.max(1))
+}
+
+/// Writes a state of version 2 into the tables, where it is the first or above the one before.
+pub(super) fn write(
+    state: &State,
+    chain: &ChainReader,
+    tables: &mut dyn TableWriter,
+    durability: Durability,
+) -> Result<(), LedgerError> {
+    if let Some(written) = WrittenState::of(state) {
+        written.write(chain, tables, true, durability)?;
+    }
+    Ok(())
+}
+
+/// Pages that changed are written once they take up so many bytes of memory, and as many stay in memory.
+const LOAD_BYTES_MAX: u64 = 64 << 20;
+
+/// Rows that are put into an empty set, whose pages are written as they fill up. The set has no position until its state is
+/// [written](write): whatever a crash leaves, nobody goes on from it.
+pub(super) struct Loading<'a> {
+    store: &'a dyn BlockReader,
+    tables: &'a mut dyn TableWriter,
+    position: Position,
+    tree: StateTree,
+}
+
+impl<'a> Loading<'a> {
+    /// Begins a set for the state at this position, in place of what an earlier loading has left.
+    pub(super) fn begin(
+        store: &'a dyn BlockReader,
+        tables: &'a mut dyn TableWriter,
+        position: Position,
+    ) -> Result<Self, LedgerError> {
+        tables.remove(SET)?;
+        Ok(Self {
+            store,
+            tables,
+            position,
+            tree: StateTree::default(),
+        })
+    }
+
+    /// Puts rows.
+    pub(super) fn put(&mut self, rows: &[Put<'_>]) -> Result<(), LedgerError> {
+        self.tree.change(rows);
+        if self.tree.unsaved_bytes() > LOAD_BYTES_MAX {
+            // Pages hold hashes, of which none may be of before.
+            self.tree.root();
+            let pages = self.tree.unsaved().into_iter();
+            let changes = pages.map(|(key, page)| TableChange {
+                table: PAGES,
+                key,
+                value: Some(page),
+            });
+            let commit = TableCommit {
+                position: None,
+                undo_floor: self.position.height,
+                changes: changes.collect(),
+            };
+            self.tables.commit(SET, &commit, Durability::Os)?;
+            self.tree.saved();
+            let view = self.store.tables().view(SET)?;
+            self.tree.adopt(Arc::new(Pages(view)), LOAD_BYTES_MAX);
+        }
+        Ok(())
+    }
+
+    /// The rows, of which the last pages are not written yet.
+    pub(super) fn finish(self) -> Result<StateTree, LedgerError> {
+        match self.tree.failure() {
+            Some(failure) => Err(failure.clone().into()),
+            None => Ok(self.tree),
+        }
+    }
 }
 
 /// Whether the block that a set was worked out for is in the chain. A loss of power may have taken it, or a truncation.

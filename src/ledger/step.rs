@@ -39,6 +39,10 @@ pub enum Phase {
     Compare,
     /// A damaged source is read for the rest of its damage.
     Survey,
+    /// Headers go into a snapshot or come from one.
+    Headers,
+    /// Rows of the state go into a snapshot or come from one; it is they that are counted.
+    Rows,
 }
 
 impl Phase {
@@ -56,6 +60,8 @@ impl Phase {
             Self::PruneCopy => "prune",
             Self::Compare => "compare",
             Self::Survey => "survey",
+            Self::Headers => "headers",
+            Self::Rows => "rows",
         }
     }
 }

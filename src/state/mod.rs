@@ -18,6 +18,7 @@ pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 use self::rows::Rows;
 pub use self::rows::TABLE_ACCOUNTS;
+pub(crate) use self::rows::check as check_row;
 pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
@@ -94,6 +95,34 @@ impl State {
             state.accounts.change(bound.into_iter());
         }
         state
+    }
+
+    /// The state after the block of `header`, a later one than any of an imported record: `history` is over the hashes of all blocks up to
+    /// it, `tree` has the rows. `None` of a header of version 1, which says too little, and if the history is of another height.
+    pub(crate) fn after(
+        chain: ChainId,
+        header: &Header,
+        history: Frontier,
+        tree: StateTree,
+    ) -> Option<Self> {
+        if Some(history.size()) != header.height.checked_add(1) {
+            return None;
+        }
+        Some(Self {
+            chain,
+            tip: Tip {
+                height: header.height,
+                hash: header.hash(),
+                timestamp: header.timestamp,
+                transactions: header.chain_transactions()?,
+                weight: header.chain_weight()?,
+                clock: header.vector_clock.clone(),
+                history,
+                // What a record goes on from; behind it, nothing asks.
+                source: String::new(),
+            },
+            accounts: Rows::Tree(tree),
+        })
     }
 
     /// The chain.

@@ -54,10 +54,7 @@ impl Rows {
     }
 
     /// Sets accounts, or forgets names; of several changes of one name, the last counts.
-    pub(super) fn change<'a>(
-        &mut self,
-        changes: impl Iterator<Item = (&'a str, Option<Account>)>,
-    ) {
+    pub(super) fn change<'a>(&mut self, changes: impl Iterator<Item = (&'a str, Option<Account>)>) {
         match self {
             Self::Table(table) => {
                 for (name, account) in changes {
@@ -171,7 +168,7 @@ impl Account {
 }
 
 /// Checks a row that comes from outside: that its table is known, and its key and value are of that table.
-pub(super) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
+pub(crate) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
     if table != TABLE_ACCOUNTS {
         return Err(DecodeProblem::Tag(table));
     }

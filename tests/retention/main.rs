@@ -13,3 +13,4 @@ mod proofs;
 mod pruning;
 mod salvage;
 mod sets;
+mod snapshot;

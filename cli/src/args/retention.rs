@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, Subcommand};
 use hubledger_storage::StoreUrl;
 
 use super::text::text;
@@ -105,4 +105,25 @@ pub(crate) struct Check {
     /// If there is damage, make again what follows from sound data, and check again
     #[arg(long)]
     pub(crate) repair: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// Write the state after the last block, and the headers of all blocks, into a directory
+    #[command(
+        after_help = "Example:\n  hubledger snapshot export --store log:hub --out hub-snapshot\n\n\
+The block has to be of version 2, name the root over its state, and be final. An export that was interrupted is\n\
+simply started again: if the chain has gone on meanwhile, it begins anew."
+    )]
+    Export(SnapshotExport),
+}
+
+#[derive(Args)]
+pub(crate) struct SnapshotExport {
+    /// The store
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// The directory; created if it isn't there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }

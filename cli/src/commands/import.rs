@@ -1,4 +1,4 @@
-//! `import`: a block file, or a chain that MPREG kept, into a store.
+//! `import`: a block file, a chain that MPREG kept, or a snapshot, into a store.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,6 +22,9 @@ use crate::progress::Progress;
 use crate::stop::{Stop, Stoppable};
 
 pub(crate) fn import(args: &Import, output: &Output) -> Result {
+    if let (Some(folder), Some(head)) = (&args.snapshot, &args.head) {
+        return super::snapshot::import(folder, head, &args.store, output);
+    }
     match (&args.file, &args.mpreg) {
         (Some(file), _) => import_file(args, file, output),
         (None, Some(source)) => import_mpreg(args, source, output),

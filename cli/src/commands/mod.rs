@@ -17,6 +17,7 @@ mod prove;
 mod prune;
 mod restore;
 mod show;
+mod snapshot;
 mod spec;
 mod stages;
 mod store;
@@ -32,7 +33,7 @@ use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 use hubledger_storage::opening::open_regular_or_given;
 
-use crate::args::{Command, SpecCommand};
+use crate::args::{Command, SnapshotCommand, SpecCommand};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Prune(args) => prune::prune(&args, output),
         Command::Followers(args) => followers::followers(&args, output),
         Command::Restore(args) => restore::restore(&args, output),
+        Command::Snapshot(SnapshotCommand::Export(args)) => snapshot::export(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),
         Command::Check(args) => check::check(&args, output),

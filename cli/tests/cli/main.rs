@@ -18,6 +18,7 @@ mod retention;
 mod salvage;
 mod show;
 mod signals;
+mod snapshot;
 mod spec;
 mod streams;
 mod support;

@@ -19,8 +19,8 @@ mod path;
 mod range;
 
 pub use self::path::{Path, PathEnd, PathError};
+pub(crate) use self::range::{ENDS, Part, Region, Relation};
 pub use self::range::{RangeError, RangeProof};
-pub(crate) use self::range::{Part, Region, Relation};
 use crate::format::digest::many::hash_many;
 use crate::format::digest::pair::Message;
 use crate::format::digest::{Digest, sha256};

@@ -66,7 +66,13 @@ impl Path {
         let mut hash = match (&self.end, value) {
             (PathEnd::Present, Some(value)) => leaf_hash(place, &value_hash(value)),
             (PathEnd::Empty, None) => EMPTY,
-            (PathEnd::Other { place: other, value }, None) => {
+            (
+                PathEnd::Other {
+                    place: other,
+                    value,
+                },
+                None,
+            ) => {
                 // A row that shares fewer bits would be elsewhere, and that of the key itself is not absent.
                 if other == place || shared_bits(other, place) < depth {
                     return Err(PathError::Place);

@@ -1,6 +1,7 @@
 //! All rows of a range of places: proof that these are in the tree, and no others of the range.
 
 use super::{DEPTH_MAX, EMPTY, leaf_hash, subtree};
+use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
 use crate::format::merkle::node_hash;
 
@@ -21,10 +22,7 @@ pub(crate) enum Part {
     /// Partly within; its only row is of the range.
     Within,
     /// Partly within; its only row is not of the range.
-    Beside {
-        place: Digest,
-        value: Digest,
-    },
+    Beside { place: Digest, value: Digest },
     /// Partly within; several rows: both halves follow.
     Node,
 }
@@ -46,6 +44,12 @@ pub enum RangeError {
 
 /// The most parts that a proof has: along both ends of the range, two a bit.
 pub(crate) const PARTS_MAX: usize = 4 * DEPTH_MAX + 2;
+
+const TAG_OUTSIDE: u8 = 0;
+const TAG_EMPTY: u8 = 1;
+const TAG_WITHIN: u8 = 2;
+const TAG_BESIDE: u8 = 3;
+const TAG_NODE: u8 = 4;
 
 /// The lowest and the highest place of all.
 pub(crate) const ENDS: (Digest, Digest) = (Digest([0; 32]), Digest([0xff; 32]));
@@ -86,6 +90,52 @@ impl RangeProof {
             Err(RangeError::Root)
         }
     }
+
+    /// Appends the canonical encoding (`FORMAT.md`, "Snapshot"): at most 67 KiB.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        codec::put_count(out, self.parts.len());
+        for part in &self.parts {
+            match part {
+                Part::Outside(hash) => {
+                    out.push(TAG_OUTSIDE);
+                    out.extend_from_slice(&hash.0);
+                }
+                Part::Empty => out.push(TAG_EMPTY),
+                Part::Within => out.push(TAG_WITHIN),
+                Part::Beside { place, value } => {
+                    out.push(TAG_BESIDE);
+                    out.extend_from_slice(&place.0);
+                    out.extend_from_slice(&value.0);
+                }
+                Part::Node => out.push(TAG_NODE),
+            }
+        }
+    }
+
+    /// Reads what [`RangeProof::encode`] wrote. Whether it proves anything is for [`RangeProof::verify`] to say.
+    ///
+    /// # Errors
+    /// Anything but the canonical encoding of a proof with as many parts as one can have.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        const FIELD: &str = "range proof";
+        let count = reader.count(FIELD, PARTS_MAX, 1)?;
+        let mut parts = Vec::with_capacity(count);
+        for _ in 0..count {
+            let start = reader.clone();
+            parts.push(match reader.u8(FIELD)? {
+                TAG_OUTSIDE => Part::Outside(Digest(reader.array(FIELD)?)),
+                TAG_EMPTY => Part::Empty,
+                TAG_WITHIN => Part::Within,
+                TAG_BESIDE => Part::Beside {
+                    place: Digest(reader.array(FIELD)?),
+                    value: Digest(reader.array(FIELD)?),
+                },
+                TAG_NODE => Part::Node,
+                tag => return Err(start.error(FIELD, DecodeProblem::Tag(tag))),
+            });
+        }
+        Ok(Self { parts })
+    }
 }
 
 struct Walk<'a> {
@@ -95,11 +145,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The hash of a region: `leaves` are those of the range in it. At most [`DEPTH_MAX`] deep.
-    fn hash(
-        &mut self,
-        region: Region,
-        leaves: &[(Digest, Digest)],
-    ) -> Result<Digest, RangeError> {
+    fn hash(&mut self, region: Region, leaves: &[(Digest, Digest)]) -> Result<Digest, RangeError> {
         let part = match region.relation(&self.range) {
             Relation::Within => return Ok(subtree(region.depth, leaves).hash()),
             Relation::Outside => match self.parts.next() {

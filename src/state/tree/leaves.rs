@@ -244,7 +244,11 @@ impl Leaves {
 
     /// Looks at every part of its memory.
     pub(super) fn look_at(&self) -> u64 {
-        self.bytes.iter().step_by(64).map(|byte| u64::from(*byte)).sum()
+        self.bytes
+            .iter()
+            .step_by(64)
+            .map(|byte| u64::from(*byte))
+            .sum()
     }
 
     /// Bytes of memory, roughly.
@@ -279,8 +283,7 @@ impl Leaves {
         let numbers = changes.iter().map(|change| {
             let row = change.row?;
             let number = self.find(&change.place).ok()?;
-            (self.row(number).len() == ROW_HEAD + row.key.len() + row.value.len())
-                .then_some(number)
+            (self.row(number).len() == ROW_HEAD + row.key.len() + row.value.len()).then_some(number)
         });
         let Some(numbers) = numbers.collect::<Option<Vec<usize>>>() else {
             return false;

@@ -10,6 +10,7 @@ mod page;
 mod plan;
 mod prove;
 mod store;
+mod visit;
 mod walk;
 
 use std::fmt;
@@ -242,7 +243,10 @@ impl StateTree {
     /// from now on.
     pub fn saved(&self) {
         if let Some(page) = self.top.loaded() {
-            page.save();
+            let bytes = page.save();
+            let less = |count: u64| Some(count.saturating_sub(bytes));
+            let unsaved = &self.pages.shared.unsaved;
+            let _ = unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 

@@ -377,16 +377,18 @@ impl Page {
         }
     }
 
-    /// Marks the page and all below it as saved.
-    pub(super) fn save(&self) {
+    /// Marks the page and all below it as saved, and says how many bytes of memory those are that weren't.
+    pub(super) fn save(&self) -> u64 {
         if self.mark().is_saved() {
-            return;
+            return 0;
         }
+        let mut bytes = self.memory();
         if let Self::Branch(branch) = self {
             let loaded = branch.slots.iter().filter_map(Slot::loaded);
-            loaded.for_each(Self::save);
+            bytes += loaded.map(Self::save).sum::<u64>();
         }
         self.mark().save();
+        bytes
     }
 
     /// Gives up what is saved below this page and may go: if it wasn't touched since `now` began, or whenever `is_all`. Says how many

@@ -351,7 +351,10 @@ fn memory_is_given_up_down_to_the_limit_and_pages_in_use_stay_longest() {
     assert!(left < all / 2, "{left}");
     let reads = Counted::default();
     let counter = std::sync::Arc::clone(&reads.0);
-    tree.adopt(std::sync::Arc::new(Counted(counter, written.clone())), u64::MAX);
+    tree.adopt(
+        std::sync::Arc::new(Counted(counter, written.clone())),
+        u64::MAX,
+    );
     for key in 0..20_u16 {
         assert!(tree.get(1, &key.to_le_bytes()).is_some());
     }
@@ -431,4 +434,52 @@ fn what_changes_while_pages_are_written_down_is_written_down_the_next_time() {
     }
     let rows: Vec<_> = reopened.rows().map(|(table, key, value)| (place(table, key), value_hash(value))).collect();
     assert_eq!((rows.len(), sparse::root(&rows)), (2000, root));
+}
+
+#[test]
+fn what_is_saved_is_unsaved_no_longer() {
+    let mut tree = filled(0..3000);
+    let mut written = Written::default();
+    let before = tree.unsaved_bytes();
+    save(&mut tree, &mut written, u64::MAX);
+    assert!(
+        tree.unsaved_bytes() < before / 20,
+        "{}",
+        tree.unsaved_bytes()
+    );
+}
+
+#[test]
+fn a_visit_shows_the_rows_from_a_place_on_and_keeps_no_page() {
+    let mut tree = filled(0..3000);
+    let mut written = Written::default();
+    save(&mut tree, &mut written, 0);
+    let resident = tree.resident_bytes();
+    let firsts = (0..=255).step_by(15).map(|byte| Digest([byte; 32]));
+    let mut visited = Vec::new();
+    for first in firsts.clone() {
+        let mut rows = Vec::new();
+        tree.visit(&first, &mut |place, table, key, value| {
+            rows.push((place, table, key.to_vec(), value.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        });
+        visited.push(rows);
+    }
+    assert_eq!(tree.resident_bytes(), resident);
+    for (first, rows) in firsts.zip(visited) {
+        let expected = tree.rows_from(&first);
+        let expected =
+            expected.map(|(place, table, key, value)| (place, table, key.to_vec(), value.to_vec()));
+        assert_eq!(rows, expected.collect::<Vec<_>>());
+    }
+    assert!(tree.resident_bytes() > resident);
+    let mut count = 0;
+    tree.visit(&Digest::ZERO, &mut |..| {
+        count += 1;
+        match count < 5 {
+            true => std::ops::ControlFlow::Continue(()),
+            false => std::ops::ControlFlow::Break(()),
+        }
+    });
+    assert_eq!(count, 5);
 }
