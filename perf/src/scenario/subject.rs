@@ -68,7 +68,7 @@ impl Chains {
             keys: scenario.keys,
             payload_bytes: scenario.payload,
             per_block: scenario.block,
-            seed: 0,
+            ..Recipe::default()
         })?);
         self.0.insert(key, Rc::clone(&chain));
         Ok(chain)
