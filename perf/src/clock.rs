@@ -29,6 +29,8 @@ pub(crate) enum Clock {
     Thread,
     /// The wall clock: for work in several threads.
     Wall,
+    /// Processor time of the process: for work in several threads that waits for a disk, by the core.
+    Processor,
 }
 
 impl Clock {
@@ -36,6 +38,7 @@ impl Clock {
         match self {
             Self::Thread => "thread_cpu",
             Self::Wall => "wall",
+            Self::Processor => "process_cpu",
         }
     }
 }
@@ -59,6 +62,7 @@ impl Times {
         match clock {
             Clock::Thread => self.thread,
             Clock::Wall => self.wall,
+            Clock::Processor => self.process,
         }
     }
 }

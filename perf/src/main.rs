@@ -16,6 +16,7 @@ mod registry;
 mod report;
 mod scenario;
 mod signatures;
+mod state;
 mod statistics;
 mod storage;
 mod table;

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Mebibytes,
     /// A length of time in milliseconds, no ratio at all. Less is better.
     Milliseconds,
+    /// The same in microseconds.
+    Microseconds,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Share => "a part of",
             Self::Mebibytes => "MiB",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "µs",
         }
     }
 
@@ -36,7 +39,11 @@ impl Kind {
     pub(crate) fn sides<T>(self, first: T, second: T) -> [T; 2] {
         match self {
             Self::Speed => [second, first],
-            Self::Cost | Self::Share | Self::Mebibytes | Self::Milliseconds => [first, second],
+            Self::Cost
+            | Self::Share
+            | Self::Mebibytes
+            | Self::Milliseconds
+            | Self::Microseconds => [first, second],
         }
     }
 
@@ -48,6 +55,7 @@ impl Kind {
             Self::Share,
             Self::Mebibytes,
             Self::Milliseconds,
+            Self::Microseconds,
         ]
         .into_iter();
         all.find(|kind| kind.words() == words)
@@ -75,6 +83,7 @@ impl Kind {
             Self::Cost => "Cost: ",
             Self::Mebibytes => "MiB: ",
             Self::Milliseconds => "ms: ",
+            Self::Microseconds => "µs: ",
         }
     }
 
@@ -278,7 +287,7 @@ mod tests {
 
     #[test]
     fn kinds_are_read_from_records_by_their_words() {
-        for kind in [Kind::Speed, Kind::Cost, Kind::Mebibytes] {
+        for kind in [Kind::Speed, Kind::Mebibytes, Kind::Microseconds] {
             assert_eq!(Kind::from_words(kind.words()), Some(kind));
         }
         assert_eq!(Kind::from_words("furlongs"), None);

@@ -3,6 +3,7 @@
 use crate::engine::{self, Line::*, Test::*};
 use crate::ratio::{Kind, Ratio};
 use crate::signatures::{self, Calls, Case::*, Peer::*, Test::*};
+use crate::state::{self, Test as InState};
 use crate::storage::{self, Asked::*, Files::*, Size::*, Test::*};
 
 /// What a ratio compares, by the area that measures it.
@@ -14,6 +15,8 @@ pub(crate) enum Test {
     Storage(storage::Test),
     /// The way of a block into a store, signatures and all.
     Engine(engine::Test),
+    /// The tree over a state.
+    State(state::Test),
 }
 
 /// A ratio and what it compares.
@@ -236,6 +239,35 @@ ratios! {
         "Reading and validating chains of 1,000 empty blocks, each sealed, a chain on every core, against the 100 \
          chains a second that MPREG states for its own, which have no seals.",
         first "Validate empty chains" beside "MPREG, as stated";
+
+    state_roots_over_none: Speed >= 0.93, State(InState::Roots("log")),
+        "Importing the hub workload into log: as a chain of version 2, with a state root in every block, against the \
+         same recipe as a chain of version 1, which has none.";
+    state_cold_over_hub: Speed >= 0.35, State(InState::Cold("log")),
+        "Importing into log: when every transaction of a block of 1,000 is by another of --accounts senders (ten times \
+         as many with --large), each of which was there before, against 64 senders; both chains go on, a root in \
+         every block.";
+    state_cold_large_over_small: Speed >= 0.7, State(InState::ColdLarge("log")),
+        "The same with ten times --accounts senders against so many.";
+    state_memory_mib: Mebibytes <= 1536.0, State(InState::ColdMemory("log")),
+        "The most resident memory, files excluded, of a process that imports a block file into log: in which \
+         --accounts senders (ten times as many with --large) send one after the other.";
+    state_time_over_hashing: Cost <= 1.5, State(InState::OverHashing),
+        "Updating 1,000 random ones of --accounts rows (ten times as many with --large) in memory and the root behind \
+         them, against reading those rows and hashing, many at a time, as many nodes as that changes, as many leaves \
+         and as many values; hashes of keys count on both sides.";
+    state_updates_over_nomt: Speed >= 1.0, State(InState::Updates("log", state::Peer::Nomt)),
+        "Updates of random ones of as many rows with keys of 32 and values of 49 bytes, in batches of 1,000 with a root \
+         behind each, which is written to tables of log: and synced, against nomt with SHA-256, which syncs each, \
+         too; by the processor time of all threads.";
+    state_updates_over_qmdb: Speed >= 1.0, State(InState::Updates("log", state::Peer::Qmdb)),
+        "The same against commonware-storage (qmdb).";
+    state_updates_over_rocksdb_tree: Speed >= 1.0, State(InState::Updates("log", state::Peer::RocksDbTree)),
+        "The same against jmt with SHA-256 over RocksDB, neither of them synced.";
+    state_prove_us: Microseconds <= 50.0, State(InState::Prove),
+        "Making the proof of one of as many rows in memory.";
+    state_check_us: Microseconds <= 10.0, State(InState::Check),
+        "Checking such a proof against the root, the place of its key included.";
 }
 
 #[cfg(test)]
@@ -262,6 +294,7 @@ mod tests {
             let (is_ratio, suffix) = match ratio.kind {
                 Kind::Mebibytes => (false, "_mib"),
                 Kind::Milliseconds => (false, "_ms"),
+                Kind::Microseconds => (false, "_us"),
                 Kind::Speed | Kind::Cost | Kind::Share => (true, ""),
             };
             assert_eq!(ratio.key.contains("_over_"), is_ratio, "{}", ratio.key);

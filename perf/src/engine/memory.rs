@@ -137,13 +137,14 @@ fn write_files(transactions: u64, short: &Path, long: &Path) -> Result<()> {
 }
 
 /// The most memory of a process, in MiB.
-struct Peak {
-    own_mib: f64,
-    all_mib: f64,
+pub(crate) struct Peak {
+    /// Without pages of files.
+    pub(crate) own_mib: f64,
+    pub(crate) all_mib: f64,
 }
 
 /// The most memory of a child that imports a file into a fresh store.
-fn peak_of(file: &Path, contender: &Contender, under: &Path) -> Result<Peak> {
+pub(crate) fn peak_of(file: &Path, contender: &Contender, under: &Path) -> Result<Peak> {
     let directory = fresh_directory(under)?;
     let store = contender.store_url(directory.path())?.to_string();
     let text = output_of("import", [file.as_os_str(), OsStr::new(&store)])?;

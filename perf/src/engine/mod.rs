@@ -19,9 +19,10 @@ mod produce;
 
 pub(crate) use self::admission::{LATENCY_OF, admit};
 pub(crate) use self::chain::Chain;
+pub(crate) use self::contestants::Contest;
 pub(crate) use self::import::{Before, Setup, Stage, import};
 pub(crate) use self::measure::{Bench, Extent, TRANSACTIONS, Test};
-pub(crate) use self::memory::{Task, be_child};
+pub(crate) use self::memory::{Task, be_child, peak_of};
 #[cfg(test)]
 pub(crate) use self::mpreg::write_store as write_mpreg_store;
 pub(crate) use self::original::Line;

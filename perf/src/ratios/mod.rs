@@ -7,6 +7,7 @@ mod json;
 mod show;
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::{Path as FilePath, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,7 +19,7 @@ use self::show::{missing, to_json, to_table};
 use crate::machine::{Machine, headline};
 use crate::ratio::Measured;
 use crate::registry::{ENTRIES, Entry, Test, find};
-use crate::{engine, signatures, storage};
+use crate::{engine, signatures, state, storage};
 
 /// What of the engine is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +30,8 @@ enum Area {
     Storage,
     /// The way of a block into a store, signatures and all.
     Engine,
+    /// The tree over a state.
+    State,
 }
 
 /// The arguments of `ratios`.
@@ -52,10 +55,14 @@ pub(crate) struct Arguments {
     /// The path of our verifier: portable, avx2 or ifma; the fastest of this machine if not given.
     #[arg(long, value_name = "PATH")]
     path: Option<Path>,
-    /// Transactions that stores are filled with; 1,000,000 for storage and 200,000 for the engine if not given.
+    /// Transactions that stores are filled with; 1,000,000 for storage, 200,000 for engine and state if not given.
     #[arg(long, value_name = "N")]
     transactions: Option<u64>,
-    /// Measure what needs a store of ten times as many transactions too: some minutes, and about 10 GB.
+    /// Accounts of a state.
+    #[arg(long, value_name = "N", default_value_t = state::ACCOUNTS)]
+    accounts: u32,
+    /// Measure what needs a store of ten times as many transactions, or a state of ten times as many accounts, too: some
+    /// minutes, and about 10 GB.
     #[arg(long)]
     large: bool,
     /// A store that MPREG wrote, to be verified; one like it is made up if not given.
@@ -68,6 +75,8 @@ pub(crate) struct Arguments {
 
 /// So many transactions at most.
 const TRANSACTIONS_MAX: u64 = 1_000_000_000;
+/// As many as are sent by in a block at least, and so many at most.
+const ACCOUNTS: RangeInclusive<u32> = 1_000..=10_000_000;
 
 impl Area {
     const fn of(test: Test) -> Self {
@@ -75,6 +84,7 @@ impl Area {
             Test::Signatures(_) => Self::Signatures,
             Test::Storage(_) => Self::Storage,
             Test::Engine(_) => Self::Engine,
+            Test::State(_) => Self::State,
         }
     }
 }
@@ -107,6 +117,13 @@ impl Arguments {
                 "--transactions {transactions} is not between 1 and {TRANSACTIONS_MAX}"
             );
         }
+        ensure!(
+            ACCOUNTS.contains(&self.accounts),
+            "--accounts {} is not between {} and {}",
+            self.accounts,
+            ACCOUNTS.start(),
+            ACCOUNTS.end()
+        );
         Ok(())
     }
 }
@@ -191,6 +208,15 @@ fn measure(
         },
         under,
     );
+    let state = state::Bench::new(
+        state::Extent {
+            transactions: arguments.transactions.unwrap_or(engine::TRANSACTIONS),
+            accounts: arguments.accounts,
+            large: arguments.large,
+            seconds,
+        },
+        under,
+    );
     let measured = entries.iter().map(|Entry { ratio, test }| {
         eprintln!("measuring {}", ratio.key);
         let evidence = match *test {
@@ -203,6 +229,7 @@ fn measure(
             }
             Test::Storage(test) => storage.evidence(test),
             Test::Engine(test) => engine.evidence(test),
+            Test::State(test) => state.evidence(test),
         };
         let evidence = evidence.with_context(|| ratio.key)?;
         Ok(Measured { ratio, evidence })

@@ -15,6 +15,7 @@ fn arguments(only: Option<Area>) -> Arguments {
         seconds: 0.0,
         path: None,
         transactions: Some(2_000),
+        accounts: 2_000,
         large: false,
         mpreg: None,
         directory: None,
@@ -69,11 +70,11 @@ fn the_record_has_every_ratio_as_a_number_and_where_it_comes_from() {
 }
 
 #[test]
-fn ratios_of_storage_and_engine_are_measured_or_say_what_is_missing() {
+fn ratios_of_storage_engine_and_state_are_measured_or_say_what_is_missing() {
     let stores = tempfile::tempdir().expect("a directory");
     let mpreg = stores.path().join("small.db");
     engine::write_mpreg_store(&mpreg, 3, 20).expect("it can be written");
-    for area in [Area::Storage, Area::Engine] {
+    for area in [Area::Storage, Area::Engine, Area::State] {
         let mut arguments = arguments(Some(area));
         arguments.mpreg = Some(mpreg.clone());
         for measured in measured(&arguments) {
@@ -119,6 +120,13 @@ fn the_list_explains_every_ratio_that_is_wanted() {
     assert!(text.contains("[≤ 64]") && !text.contains("hub_over"));
     arguments.keys.push("speed".to_owned());
     assert!(run(&arguments).is_err_and(|error| error.to_string().contains("\"speed\"")));
+}
+
+#[test]
+fn fewer_accounts_than_send_in_a_block_are_refused() {
+    let mut arguments = arguments(Some(Area::State));
+    arguments.accounts = 999;
+    assert!(run(&arguments).is_err_and(|error| error.to_string().contains("--accounts 999")));
 }
 
 #[test]
