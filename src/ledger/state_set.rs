@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hubledger_storage::{
-    self as storage, Durability, KeyRange, Position, RangeLimit, TableChange, TableCommit,
-    TableView, TableWriter,
+    self as storage, BlockReader, Durability, KeyRange, Position, RangeLimit, TableChange,
+    TableCommit, TableView, TableWriter,
 };
 
 use super::{ChainReader, LedgerError};

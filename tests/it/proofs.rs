@@ -108,8 +108,13 @@ fn every_single_bit_change_of_a_proof_of_the_state_is_refused_in_both_forms() {
     let reader = ledger.reader();
     let prove = |name| Proof::State(reader.prove_account(&state, name, None).unwrap());
     refuses_every_change(&chain, 0, ["carol", "somebody"].map(prove));
-    let error = reader.prove_account(ledger.state(), "alice", None).unwrap_err();
-    assert!(error.to_string().contains("block 5 names no state root"), "{error}");
+    let error = reader
+        .prove_account(ledger.state(), "alice", None)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("block 5 names no state root"),
+        "{error}"
+    );
 }
 
 #[test]

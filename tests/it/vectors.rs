@@ -57,7 +57,10 @@ fn cases() -> Vec<(&'static str, Rows)> {
     let close = (0_u32..)
         .map(|n| n.to_string().into_bytes())
         .filter(|key| near(key));
-    let close = close.take(3).map(|key| (1, key, b"near".to_vec())).collect();
+    let close = close
+        .take(3)
+        .map(|key| (1, key, b"near".to_vec()))
+        .collect();
     vec![
         ("no rows", Vec::new()),
         ("one row", numbered(1)),
@@ -139,7 +142,9 @@ fn the_tree_over_a_state() {
         hashed.sort_unstable();
         assert_eq!(sparse::root(&hashed), root, "{}", case["name"]);
         for proof in list(&case["proofs"]) {
-            let value = proof["value"].as_str().map(|text| hex::decode(text).unwrap());
+            let value = proof["value"]
+                .as_str()
+                .map(|text| hex::decode(text).unwrap());
             let other = &proof["other"];
             let path = Path {
                 siblings: list(&proof["path"]).iter().map(digest).collect(),
@@ -186,12 +191,27 @@ fn chain_vectors() -> Value {
     let next = [chain.message("alice", 9)];
     let forged = |change: fn(&mut HeaderFields)| chain.forged(&next, change);
     let refused: [(&str, Block); 6] = [
-        ("another state root", forged(|header| header.state_root.0[0] ^= 1)),
-        ("no state root", forged(|header| header.state_root = Digest::ZERO)),
+        (
+            "another state root",
+            forged(|header| header.state_root.0[0] ^= 1),
+        ),
+        (
+            "no state root",
+            forged(|header| header.state_root = Digest::ZERO),
+        ),
         ("another weight", forged(|header| header.weight += 1)),
-        ("another number of transactions", forged(|header| header.transactions += 1)),
-        ("other members", forged(|header| header.members_root.0[31] ^= 1)),
-        ("a nonce that was used", chain.block(&[chain.message("alice", 2)])),
+        (
+            "another number of transactions",
+            forged(|header| header.transactions += 1),
+        ),
+        (
+            "other members",
+            forged(|header| header.members_root.0[31] ^= 1),
+        ),
+        (
+            "a nonce that was used",
+            chain.block(&[chain.message("alice", 2)]),
+        ),
     ];
     let refused = refused.map(|(name, block)| {
         let reason = chain.check(&block).unwrap_err().reason;
@@ -228,7 +248,9 @@ fn a_chain_of_version_2_with_verdicts_and_proofs() {
     let spec = ChainSpec::decode(&bytes(&vectors["specification"])).unwrap();
     assert_eq!(json!(spec.id()), vectors["chain"]);
     let mut validator = Validator::new(spec);
-    let depth = Depth::Full { now_us: u64::MAX / 4 };
+    let depth = Depth::Full {
+        now_us: u64::MAX / 4,
+    };
     for entry in list(&vectors["blocks"]) {
         let block = Block::decode(&bytes(&entry["block"]).into()).unwrap();
         assert_eq!(json!(block.hash()), entry["hash"]);
@@ -241,10 +263,21 @@ fn a_chain_of_version_2_with_verdicts_and_proofs() {
     for entry in list(&vectors["refused_next"]) {
         let block = Block::decode(&bytes(&entry["block"]).into()).unwrap();
         let rejected = validator.check(&block, depth).unwrap_err();
-        assert_eq!(json!(rejected.reason.to_string()), entry["reason"], "{}", entry["name"]);
+        assert_eq!(
+            json!(rejected.reason.to_string()),
+            entry["reason"],
+            "{}",
+            entry["name"]
+        );
         reasons.push(rejected.reason);
     }
-    assert_eq!(reasons.iter().filter(|reason| **reason == Reason::StateRoot).count(), 2);
+    assert_eq!(
+        reasons
+            .iter()
+            .filter(|reason| **reason == Reason::StateRoot)
+            .count(),
+        2
+    );
     let head = validator.state().head();
     for entry in list(&vectors["proofs"]) {
         let proof = Proof::decode(&bytes(&entry["bytes"]).into()).unwrap();
@@ -254,7 +287,10 @@ fn a_chain_of_version_2_with_verdicts_and_proofs() {
         };
         let proven = proof.verify(&head).unwrap();
         let name = entry["account"].as_str().unwrap();
-        assert_eq!((proven.table, &proven.key[..]), (TABLE_ACCOUNTS, name.as_bytes()));
+        assert_eq!(
+            (proven.table, &proven.key[..]),
+            (TABLE_ACCOUNTS, name.as_bytes())
+        );
         let account = validator.state().account(name);
         let encoded = (account != hubledger::state::Account::default()).then(|| account.encode());
         let expected = encoded.as_ref().map(|encoded| encoded.as_bytes());

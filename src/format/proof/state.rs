@@ -141,7 +141,13 @@ impl StateProof {
                 out.push(END_EMPTY);
                 out.extend_from_slice(&place.0);
             }
-            (PathEnd::Other { place: other, value }, _) => {
+            (
+                PathEnd::Other {
+                    place: other,
+                    value,
+                },
+                _,
+            ) => {
                 out.push(END_OTHER);
                 out.extend_from_slice(&place.0);
                 out.extend_from_slice(&other.0);

@@ -167,7 +167,7 @@ impl Import<'_> {
             height: head.height(),
             id: head.hash().0,
         };
-        if let Some(state) = state_set::read(&chain, &**reader)?
+        if let Some(state) = state_set::read(&chain)?
             && state.head() == head.hash()
         {
             return Ok(());
@@ -204,7 +204,7 @@ impl Import<'_> {
     /// Makes the target a chain, once all of it is on the disk.
     fn finish(&mut self) -> Result<Extent, SnapshotError> {
         let (height, spec) = (self.snapshot.head().height(), self.snapshot.spec());
-        let found = state_set::read(&self.chain(), &*self.target.reader)?;
+        let found = state_set::read(&self.chain())?;
         if found.is_none_or(|state| state.height() != height) {
             return Err(LedgerError::CopyDiffers(
                 "the state that was loaded isn't found".to_owned(),

@@ -245,7 +245,7 @@ impl StateTree {
         if let Some(page) = self.top.loaded() {
             let bytes = page.save();
             let less = |count: u64| Some(count.saturating_sub(bytes));
-            let unsaved = &self.pages.shared.unsaved;
+            let unsaved = &self.pages.unsaved;
             let _ = unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }

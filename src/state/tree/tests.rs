@@ -322,7 +322,10 @@ fn a_check_of_what_is_written_finds_every_flipped_bit_and_every_page_that_is_els
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(with(flipped).is_err(), "bit {bit} of {key:?}");
         }
-        assert_eq!(named(with(page[..page.len() - 1].to_vec())), hex::encode(key));
+        assert_eq!(
+            named(with(page[..page.len() - 1].to_vec())),
+            hex::encode(key)
+        );
         for (_, other) in sound.iter().filter(|(other, _)| *other != key) {
             assert!(with(other.to_vec()).is_err(), "{key:?}");
         }
@@ -387,7 +390,10 @@ fn what_copies_change_does_not_count_and_what_is_saved_no_longer_counts_as_unsav
             value: Some(b"of the copy"),
         }]);
     }
-    assert_eq!((tree.resident_bytes(), tree.unsaved_bytes()), (resident, unsaved));
+    assert_eq!(
+        (tree.resident_bytes(), tree.unsaved_bytes()),
+        (resident, unsaved)
+    );
     drop(copy);
     for round in 0..50_u8 {
         save(&mut tree, &mut written, u64::MAX);
@@ -430,9 +436,16 @@ fn what_changes_while_pages_are_written_down_is_written_down_the_next_time() {
     let root = tree.root();
     let reopened = StateTree::stored(std::sync::Arc::new(written), tree.len(), root);
     for (key, round) in model {
-        assert_eq!(reopened.get(1, &key.to_le_bytes()), Some(&[round; 3][..]), "{key}");
+        assert_eq!(
+            reopened.get(1, &key.to_le_bytes()),
+            Some(&[round; 3][..]),
+            "{key}"
+        );
     }
-    let rows: Vec<_> = reopened.rows().map(|(table, key, value)| (place(table, key), value_hash(value))).collect();
+    let rows: Vec<_> = reopened
+        .rows()
+        .map(|(table, key, value)| (place(table, key), value_hash(value)))
+        .collect();
     assert_eq!((rows.len(), sparse::root(&rows)), (2000, root));
 }
 
@@ -474,7 +487,7 @@ fn a_visit_shows_the_rows_from_a_place_on_and_keeps_no_page() {
     }
     assert!(tree.resident_bytes() > resident);
     let mut count = 0;
-    tree.visit(&Digest::ZERO, &mut |..| {
+    tree.visit(&Digest::ZERO, &mut |_, _, _, _| {
         count += 1;
         match count < 5 {
             true => std::ops::ControlFlow::Continue(()),

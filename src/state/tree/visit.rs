@@ -51,7 +51,7 @@ impl Visit<'_> {
         };
         let flow = self.page(&page, place, depth, show);
         let less = |count: u64| Some(count.saturating_sub(page.memory()));
-        let resident = &self.pages.shared.resident;
+        let resident = &self.pages.resident;
         let _ = resident.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         flow
     }
