@@ -44,7 +44,7 @@ pub(crate) enum EncodedState {
         bytes: Bytes,
     },
     /// What changed of its rows, for the tables.
-    Rows(WrittenState),
+    Rows(Box<WrittenState>),
 }
 
 impl EncodedState {
@@ -93,7 +93,7 @@ impl StateAt<'_> {
 impl From<&State> for EncodedState {
     fn from(state: &State) -> Self {
         match WrittenState::of(state) {
-            Some(rows) => Self::Rows(rows),
+            Some(rows) => Self::Rows(Box::new(rows)),
             None => Self::Value {
                 height: state.height(),
                 bytes: state.encode().into(),

@@ -227,6 +227,7 @@ pub(super) fn is_held(chain: &ChainReader, position: Position) -> Result<bool, L
 }
 
 /// What the tables have in place of a state.
+#[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Found {
     /// No state, or one of a block that isn't held: a crash or a truncation leaves such, which is no damage.
     Nothing,

@@ -19,6 +19,9 @@ use crate::common::{self, Chain};
 use crate::places::Place;
 use crate::pruning::prune;
 
+/// Rows of tables: table, key, value.
+type TableRows = Vec<(u8, Bytes, Bytes)>;
+
 /// Where the pages and the tip are.
 const TABLES: [u8; 2] = [0, 1];
 const ALL: RangeLimit = RangeLimit {
@@ -394,7 +397,7 @@ fn verification_names_what_is_wrong_with_the_state_in_tables() {
         closed(&place, &whole);
         let report = verify(&place, &whole).unwrap();
         assert_eq!((report.rejected, report.blocks), (None, 31), "{place}");
-        let told = |change: &dyn Fn(&mut Vec<(u8, Bytes, Bytes)>)| {
+        let told = |change: &dyn Fn(&mut TableRows)| {
             let fresh = Place::new(place.name).unwrap();
             closed(&fresh, &whole);
             tamper(&fresh, |all| change(all));

@@ -471,7 +471,7 @@ const fn below(number: usize) -> u16 {
     let level = number.ilog2();
     let width = 16 >> level;
     let first = (number - (1 << level)) * width;
-    ((1_u32 << width) - 1 << first) as u16
+    (((1_u32 << width) - 1) << first) as u16
 }
 
 impl Branch {

@@ -38,8 +38,11 @@ impl Model {
     }
 }
 
+/// Changes: of each the table, the number that is its key, and the value.
+type Batch = Vec<(u8, u16, Option<Vec<u8>>)>;
+
 /// A history of changes, some of which are followed by a root, or kept as a copy.
-fn histories() -> impl Strategy<Value = Vec<(Vec<(u8, u16, Option<Vec<u8>>)>, bool, bool)>> {
+fn histories() -> impl Strategy<Value = Vec<(Batch, bool, bool)>> {
     let value = prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..40));
     let change = (0..3_u8, 0..400_u16, value);
     let batch = prop::collection::vec(change, 0..80);
