@@ -19,6 +19,7 @@ mod salvage;
 mod show;
 mod signals;
 mod spec;
+mod state;
 mod streams;
 mod support;
 mod tx;
