@@ -234,7 +234,7 @@ pub(super) enum Found {
     /// Rows that are no state, and why.
     Damaged(LedgerError),
     /// A state of a block that is held.
-    State(StoredState),
+    State(Box<StoredState>),
 }
 
 /// A state in tables, sound as far as it was looked at.
@@ -304,7 +304,7 @@ pub(super) fn find(chain: &ChainReader) -> Result<Found, LedgerError> {
         return Ok(Found::Nothing);
     }
     match StoredState::decode(view, position) {
-        Ok(stored) => Ok(Found::State(stored)),
+        Ok(stored) => Ok(Found::State(Box::new(stored))),
         Err(error @ LedgerError::Damaged { .. }) => Ok(Found::Damaged(error)),
         Err(error) => Err(error),
     }
@@ -319,9 +319,9 @@ pub(super) fn read(chain: &ChainReader) -> Result<Option<State>, LedgerError> {
             Ok(None)
         }
         // Read without notes of errors, as long as the chain is open.
-        Found::State(StoredState { view, .. }) => {
-            let tip = view.get(TIP, b"")?.unwrap_or_default();
-            Ok(State::decode_tip(&tip, Arc::new(Pages(view))).ok())
+        Found::State(stored) => {
+            let tip = stored.view.get(TIP, b"")?.unwrap_or_default();
+            Ok(State::decode_tip(&tip, Arc::new(Pages(stored.view))).ok())
         }
     }
 }
@@ -336,7 +336,7 @@ pub(super) fn read_checked(chain: &ChainReader) -> Result<Option<StoredState>, L
         Found::Damaged(error) => Err(error),
         Found::State(stored) => {
             stored.check()??;
-            Ok(Some(stored))
+            Ok(Some(*stored))
         }
     }
 }
@@ -357,9 +357,10 @@ const SAMPLE_PAGES: usize = 64;
 
 /// What the state takes in tables; `None` if it isn't there. O(1) reads.
 pub(super) fn bytes(chain: &ChainReader) -> Result<Option<StateBytes>, LedgerError> {
-    let Found::State(StoredState { state, view, .. }) = find(chain)? else {
+    let Found::State(stored) = find(chain)? else {
         return Ok(None);
     };
+    let StoredState { state, view, .. } = &*stored;
     let rows = state.account_count() as u64;
     let (mut sampled_rows, mut sampled_bytes) = (0_u64, 0_u64);
     let mut from = Bytes::new();

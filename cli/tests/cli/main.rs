@@ -20,6 +20,7 @@ mod show;
 mod signals;
 mod snapshot;
 mod spec;
+mod state;
 mod streams;
 mod support;
 mod tx;

@@ -284,9 +284,15 @@ fn a_log_that_cannot_be_opened_is_saved_as_far_as_its_files_can_be_read() {
     );
     for (number, (what, damage, expected)) in cases.into_iter().enumerate() {
         let name = format!("damaged-{number}");
-        fs::create_dir(folder.join(&name)).unwrap();
-        for file in store_files(folder) {
-            fs::copy(&file, folder.join(&name).join(file.file_name().unwrap())).unwrap();
+        let copy = folder.join(&name);
+        fs::create_dir_all(copy.join("tables")).unwrap();
+        let tables = fs::read_dir(folder.join("store/tables")).unwrap();
+        let tables = tables.map(|entry| entry.unwrap().path());
+        for file in store_files(folder).into_iter().chain(tables) {
+            if file.is_file() {
+                let inside = file.strip_prefix(folder.join("store")).unwrap();
+                fs::copy(&file, copy.join(inside)).unwrap();
+            }
         }
         damage(&folder.join(&name));
         let (from, to) = (format!("log:{name}"), format!("sqlite:saved-{number}.db"));

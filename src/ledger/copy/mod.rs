@@ -567,7 +567,7 @@ fn sound_snapshot(source: &ChainReader) -> Result<Option<Snapshot>, LedgerError>
             tracing::warn!(%error, "a damaged state in tables is not copied");
         }
         state_set::Found::State(stored) => match stored.check()? {
-            Ok(()) => return Ok(Some(Snapshot::of_set(stored))),
+            Ok(()) => return Ok(Some(Snapshot::of_set(*stored))),
             // A backup is believed: one that can't be relied on is worked out anew, or missed at once.
             Err(error) => tracing::warn!(%error, "a damaged state in tables is not copied"),
         },
