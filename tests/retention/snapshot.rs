@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use hubledger::digest::{BlockHash, Digest, sha256};
+use hubledger::engine::{Engine, Outcome};
 use hubledger::format::FormatVersion;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::snapshot::{
     self, ExportReport, ImportReport, Snapshot, SnapshotError, SnapshotExport, SnapshotManifest,
 };
 use hubledger::ledger::{ChainReader, Ledger, LedgerError, Lookup, Staging};
+use hubledger::model::Block;
 use hubledger::spec::{Finality, Terms};
 use hubledger::state::State;
 use hubledger_storage::Store;
@@ -464,4 +466,36 @@ fn a_snapshot_is_of_one_moment_while_its_chain_goes_on() {
     load(folder.path(), &head, target.open()).unwrap();
     let again: Ledger = Ledger::open(target.open(), clock(whole.now())).unwrap();
     assert_eq!(again.state(), &state);
+}
+
+#[test]
+fn an_engine_exports_a_snapshot_while_it_commits() {
+    let mut whole = chain(20);
+    let spec = whole.spec().clone();
+    extend(&mut whole, 60);
+    let builder = Engine::builder().threads(2).clock(clock(whole.now()));
+    let engine = builder.create(crate::common::memory(), &spec).unwrap();
+    let import = |blocks: &[Block]| {
+        let encoded = blocks.iter().map(|block| block.encode().into());
+        for outcome in engine.import(encoded) {
+            assert!(matches!(outcome.unwrap(), Outcome::Committed(_)));
+        }
+    };
+    import(&whole.blocks[1..21]);
+    let folder = tempfile::tempdir().unwrap();
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| import(&whole.blocks[21..]));
+        engine.export_snapshot(folder.path(), &mut go_on).unwrap()
+    });
+    let (height, head) = (report.manifest.height, report.manifest.head);
+    assert!(height >= 20);
+    assert_eq!(whole.blocks[height as usize].hash(), head);
+    let target = Place::new("memory").unwrap();
+    load(folder.path(), &head, target.open()).unwrap();
+    let mut again = target.again(&whole);
+    for block in &whole.blocks[height as usize + 1..] {
+        assert_eq!(again.submit(block).unwrap(), Staging::Staged);
+    }
+    assert_eq!(again.state(), whole.state());
+    engine.shutdown().unwrap();
 }
