@@ -373,7 +373,7 @@ fn a_visit_shows_the_rows_from_a_place_on_and_keeps_no_page() {
     }
     assert!(tree.resident_bytes() > resident);
     let mut count = 0;
-    tree.visit(&Digest::ZERO, &mut |..| {
+    tree.visit(&Digest::ZERO, &mut |_, _, _, _| {
         count += 1;
         match count < 5 {
             true => std::ops::ControlFlow::Continue(()),
