@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use hubledger::format::FormatVersion;
 use hubledger::generate::Recipe;
 use hubledger_storage::{Block, Durability};
 use serde_json::{Value, json};
@@ -102,6 +103,8 @@ impl<'a> Bench<'a> {
             eprintln!("making a chain of {transactions} transactions");
             Chain::generate(Recipe {
                 transactions,
+                // The plain stack reads no later one, and keeps no state to have a root over.
+                version: FormatVersion::V1,
                 ..Recipe::default()
             })
         })

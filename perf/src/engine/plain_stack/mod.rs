@@ -190,6 +190,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use hubledger::format::FormatVersion;
     use hubledger::generate::Recipe;
 
     use super::*;
@@ -199,6 +200,7 @@ mod tests {
             transactions: 60,
             keys: 3,
             per_block: 10,
+            version: FormatVersion::V1,
             ..Recipe::default()
         };
         Chain::generate(recipe).expect("a good recipe")
