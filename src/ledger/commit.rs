@@ -82,6 +82,15 @@ impl StateAt<'_> {
         }
     }
 
+    /// See [`State::release_pages`].
+    pub(super) fn release_pages(self) {
+        match self {
+            Self::Tip(state) => state.release_pages(),
+            Self::Encoded(EncodedState::Rows(rows)) => rows.release_pages(),
+            Self::Encoded(EncodedState::Value { .. }) => {}
+        }
+    }
+
     pub(crate) fn encode(self) -> EncodedState {
         match self {
             Self::Tip(state) => EncodedState::from(state),
@@ -233,6 +242,13 @@ impl Committer {
             asked_at: None,
         };
         Ok(())
+    }
+
+    /// Lets go of what the pages that were written last are read from, until they are needed.
+    pub(super) fn release_written(&self) {
+        if let Some(pages) = &self.written {
+            pages.release();
+        }
     }
 
     /// Where the state's pages can be read from, if that changed since this was asked last.

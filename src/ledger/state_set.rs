@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hubledger_storage::{
     self as storage, BlockReader, Durability, KeyRange, Position, RangeLimit, TableChange,
-    TableCommit, TableView, TableWriter,
+    TableCommit, TableReader, TableView, TableWriter,
 };
 
 use super::{ChainReader, LedgerError};
@@ -22,12 +22,40 @@ const TIP: u8 = 1;
 /// A state that is written anew is loaded in pieces of no more than so many bytes, or a page: a commit is bounded, a state isn't.
 const PIECE_BYTES: u64 = 64 << 20;
 
-/// Pages at one moment.
-struct Pages(Arc<dyn TableView>);
+/// Pages of the set. A view is kept from one page to the next, but not for ever: SQLite keeps on its disk all that came after it.
+struct Pages {
+    reader: Arc<dyn TableReader>,
+    view: Mutex<Option<Arc<dyn TableView>>>,
+}
+
+impl Pages {
+    /// Pages that are read from `view` at first, if there is one.
+    fn new(reader: Arc<dyn TableReader>, view: Option<Arc<dyn TableView>>) -> Arc<Self> {
+        Arc::new(Self {
+            reader,
+            view: Mutex::new(view),
+        })
+    }
+
+    fn view(&self) -> storage::Result<Arc<dyn TableView>> {
+        let mut held = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*held {
+            return Ok(Arc::clone(view));
+        }
+        let view = self.reader.view(SET)?;
+        *held = Some(Arc::clone(&view));
+        Ok(view)
+    }
+}
 
 impl PageSource for Pages {
     fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
-        self.0.get(PAGES, key).map_err(|error| error.to_string())
+        let page = self.view().and_then(|view| view.get(PAGES, key));
+        page.map_err(|error| error.to_string())
+    }
+
+    fn release(&self) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -82,6 +110,10 @@ impl WrittenState {
         self.state.height()
     }
 
+    pub(super) fn release_pages(&self) {
+        self.state.release_pages();
+    }
+
     /// Writes it, and gives where its pages can be read from now on. `is_known` says whether the set is what this state was read from,
     /// or was written by whoever has it; any other is replaced whole.
     pub(super) fn write(
@@ -126,7 +158,7 @@ impl WrittenState {
         if let Some(tree) = self.state.tree() {
             tree.saved();
         }
-        Ok(Some(Arc::new(Pages(reader.view(SET)?))))
+        Ok(Some(Pages::new(reader, None)))
     }
 }
 
@@ -205,8 +237,8 @@ impl<'a> Loading<'a> {
             };
             self.tables.commit(SET, &commit, Durability::Os)?;
             self.tree.saved();
-            let view = self.store.tables().view(SET)?;
-            self.tree.adopt(Arc::new(Pages(view)), LOAD_BYTES_MAX);
+            let pages = Pages::new(self.store.tables(), None);
+            self.tree.adopt(pages, LOAD_BYTES_MAX);
         }
         Ok(())
     }
@@ -321,7 +353,8 @@ pub(super) fn read(chain: &ChainReader) -> Result<Option<State>, LedgerError> {
         // Read without notes of errors, as long as the chain is open.
         Found::State(stored) => {
             let tip = stored.view.get(TIP, b"")?.unwrap_or_default();
-            Ok(State::decode_tip(&tip, Arc::new(Pages(stored.view))).ok())
+            let pages = Pages::new(chain.store().tables(), Some(stored.view));
+            Ok(State::decode_tip(&tip, pages).ok())
         }
     }
 }

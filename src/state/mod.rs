@@ -312,6 +312,13 @@ impl State {
             .map_or(Ok(()), |tree| tree.check_written(rows::check))
     }
 
+    /// Lets go of whatever is held to read what isn't in memory from, until it is needed again.
+    pub(crate) fn release_pages(&self) {
+        if let Some(tree) = self.accounts.tree() {
+            tree.release_pages();
+        }
+    }
+
     /// Bytes of pages that changed since they were last written down, roughly; 0 in version 1.
     #[must_use]
     pub fn unsaved_bytes(&self) -> u64 {

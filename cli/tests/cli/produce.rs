@@ -455,10 +455,16 @@ fn a_chain_goes_on_under_another_specification() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let head = block["hash"].as_str().unwrap();
-    let zero = "0".repeat(64);
+    let url: hubledger_storage::StoreUrl = produce(&[])[2]
+        .replace(':', &format!(":{}/", folder.display()))
+        .parse()
+        .unwrap();
+    let reader = hubledger::ledger::ChainReader::open(url.open_read_only().unwrap()).unwrap();
+    let pinned = reader.state().unwrap().pinned_root();
+    drop(reader);
     let successor = format!(
         "format = 2\nroot_interval = 0\n{text}\n[predecessor]\nspecification = \"{digits}\"\nheight = 1\nhead = \"{head}\"\n\
-         state_root = \"{zero}\"\n"
+         state_root = \"{pinned}\"\n"
     );
     fs::write(folder.join("next.toml"), successor).unwrap();
     let new = [

@@ -172,6 +172,9 @@ impl Committer {
         if floor > extent.body_floor {
             self.secure_state(floor, state)?;
         }
+        // A moment that is held to read from keeps space from coming back.
+        state.release_pages();
+        self.release_written();
         let pruning = Pruning {
             chain: &chain,
             writer: &mut *self.writer,

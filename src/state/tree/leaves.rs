@@ -387,6 +387,18 @@ impl Leaves {
         self.settle_range((border, end), plan, noted);
     }
 
+    /// All rows together, once their hashes are made.
+    pub(super) fn whole(&self) -> Subtree {
+        match self.count {
+            0 => Subtree::Empty,
+            1 => Subtree::Leaf(self.digest(self.leaf_at(0))),
+            count => {
+                let (_, border) = self.border(0, count);
+                Subtree::Node(self.digest(self.node_at(border - 1)))
+            }
+        }
+    }
+
     /// Where the places of several rows first differ, and the first row that has a 1 there.
     fn border(&self, first: usize, end: usize) -> (usize, usize) {
         let depth = shared_bits(&self.place(first), &self.place(end - 1));

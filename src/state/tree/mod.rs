@@ -80,7 +80,7 @@ impl StateTree {
         Self {
             top: match count {
                 0 => Slot::default(),
-                _ => Slot::stored(),
+                _ => Slot::stored(&root),
             },
             count,
             whole: Some(whole),
@@ -88,7 +88,7 @@ impl StateTree {
         }
     }
 
-    /// What failed when a page was read, of this tree or a copy of it: what was read from them since is worth nothing.
+    /// What failed when a page was read, of this tree or that which it was copied of: what was read from it since is worth nothing.
     #[must_use]
     pub fn failure(&self) -> Option<&StateFailure> {
         self.pages.failure()
@@ -222,6 +222,13 @@ impl StateTree {
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
         self.pages.resident.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of whatever the source holds to read pages from: see [`PageSource::release`].
+    pub(crate) fn release_pages(&self) {
+        if let Some(source) = &self.pages.source {
+            source.release();
+        }
     }
 
     /// The pages that changed since they were last written down, in ascending order of their keys; the root has been asked for since

@@ -71,7 +71,8 @@ pub(super) enum Page {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot {
     page: OnceLock<Page>,
-    is_stored: bool,
+    /// Of a page that is written down, how its hash begins. What is read has to be that page, and not a later one in its place.
+    stored: Option<u64>,
 }
 
 /// Sixteen pages, by the next four bits, and the nodes above them.
@@ -122,6 +123,12 @@ pub(super) fn with_nibble(place: &Digest, depth: usize, nibble: usize) -> Digest
     first
 }
 
+fn beginning(hash: &Digest) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.0[..8]);
+    u64::from_le_bytes(first)
+}
+
 impl Slot {
     pub(super) fn of(page: Option<Page>) -> Self {
         let slot = Self::default();
@@ -132,9 +139,10 @@ impl Slot {
         slot
     }
 
-    pub(super) fn stored() -> Self {
+    /// A page that is written down, all rows of which have this hash together.
+    pub(super) fn stored(whole: &Digest) -> Self {
         Self {
-            is_stored: true,
+            stored: Some(beginning(whole)),
             ..Self::default()
         }
     }
@@ -149,7 +157,12 @@ impl Slot {
 
     /// Whether there are rows.
     pub(super) fn is_used(&self) -> bool {
-        self.is_stored || self.page.get().is_some()
+        self.stored.is_some() || self.page.get().is_some()
+    }
+
+    /// How the hash of a page begins that is written down.
+    pub(super) const fn beginning(&self) -> Option<u64> {
+        self.stored
     }
 
     /// The page, read if it has to be.
@@ -157,20 +170,19 @@ impl Slot {
         if let Some(page) = self.page.get() {
             return Some(page);
         }
-        if !self.is_stored {
-            return None;
-        }
-        let page = pages.load(place, depth)?;
+        let page = pages.load(place, depth, self.stored?)?;
         Some(self.page.get_or_init(|| page))
     }
 
     /// Takes the page out, read if it has to be.
     pub(super) fn take(&mut self, pages: &Pages, place: &Digest, depth: usize) -> Option<Page> {
         let taken = match self.page.take() {
-            None if self.is_stored => pages.load(place, depth),
+            None => self
+                .stored
+                .and_then(|stored| pages.load(place, depth, stored)),
             taken => taken,
         };
-        self.is_stored = false;
+        self.stored = None;
         taken
     }
 }
@@ -339,6 +351,14 @@ impl Page {
         }
     }
 
+    /// How the hash of all rows together begins, of a page whose hashes are made.
+    pub(super) fn beginning(&self) -> u64 {
+        beginning(&match self {
+            Self::Leaves(leaves) => leaves.whole().hash(),
+            Self::Branch(branch) => branch.subtree(1).hash(),
+        })
+    }
+
     /// Takes over what was planned, once it is made.
     pub(super) fn settle(&mut self, plan: &Plan, noted: &mut impl Iterator<Item = Planned>) {
         match self {
@@ -404,7 +424,7 @@ impl Page {
             return self.count_memory();
         };
         let mut kept = own;
-        for slot in &mut branch.slots {
+        for (number, slot) in branch.slots.iter_mut().enumerate() {
             let Some(page) = slot.page.get_mut() else {
                 continue;
             };
@@ -414,7 +434,7 @@ impl Page {
                 Self::Branch(branch) => branch.slots.iter().all(|slot| slot.loaded().is_none()),
             };
             if is_bare && may_go(page) {
-                *slot = Slot::stored();
+                *slot = Slot::stored(&branch.subtrees[16 + number].hash());
             } else {
                 kept += below;
             }
@@ -484,7 +504,7 @@ impl Branch {
         }
         let slot = |number: usize| match subtrees[number] {
             Subtree::Empty => Slot::default(),
-            _ => Slot::stored(),
+            subtree => Slot::stored(&subtree.hash()),
         };
         Self {
             count,

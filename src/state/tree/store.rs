@@ -1,8 +1,8 @@
 //! Pages that aren't in memory: where they are read from, and how they are written down.
 //!
 //! A page is read when somebody needs it and stays in memory until its tree [gives it up](super::StateTree::adopt). Whoever reads rows
-//! gets no error with each: a page that can't be read is noted as the [`StateFailure`] of its tree and all copies, and what was read since is
-//! worth nothing. Rules stay functions of values in this way, and whoever runs them asks once.
+//! gets no error with each: a page that can't be read is noted as the [`StateFailure`] of the tree it was read for, and what was read from that
+//! one since is worth nothing. Rules stay functions of values in this way, and whoever runs them asks once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,13 +15,16 @@ use super::page::{Branch, Page};
 use crate::format::digest::Digest;
 use crate::format::sparse::{DEPTH_MAX, Subtree};
 
-/// Where pages are read from: one moment of them, which doesn't change.
+/// Where pages are read from. It may give a later state's page in place of an earlier one's: what is read is known by its hash.
 pub trait PageSource: Send + Sync {
     /// The page of a key, as [`StateTree::unsaved`](super::StateTree::unsaved) gave it.
     ///
     /// # Errors
     /// Why it can't be read, for people.
     fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String>;
+
+    /// Lets go of whatever is held to read pages from, until one is asked for again.
+    fn release(&self) {}
 }
 
 /// A page of a state that couldn't be read: nothing that was decided since can be relied on.
@@ -39,8 +42,7 @@ pub struct StateFailure {
 #[derive(Default)]
 pub(super) struct Pages {
     pub(super) source: Option<Arc<dyn PageSource>>,
-    /// What all copies share.
-    failure: Arc<OnceLock<StateFailure>>,
+    failure: OnceLock<StateFailure>,
     /// Counts the moments that were adopted: who touches a page notes it.
     pub(super) now: u32,
     /// Bytes of pages in memory, roughly. Pages that a copy read are not in it until they are counted anew.
@@ -54,7 +56,7 @@ impl Clone for Pages {
         let copied = |count: &AtomicU64| AtomicU64::new(count.load(Ordering::Relaxed));
         Self {
             source: self.source.clone(),
-            failure: Arc::clone(&self.failure),
+            failure: self.failure.clone(),
             now: self.now,
             resident: copied(&self.resident),
             unsaved: copied(&self.unsaved),
@@ -74,9 +76,19 @@ impl Pages {
         self.failure.get()
     }
 
-    /// Reads the page of a place at a depth; `None` if that fails, which is noted.
-    pub(super) fn load(&self, place: &Digest, depth: usize) -> Option<Page> {
-        match self.load_alone(place, depth) {
+    /// Reads the page of a place at a depth whose hash begins so; `None` if that fails, which is noted.
+    pub(super) fn load(&self, place: &Digest, depth: usize, beginning: u64) -> Option<Page> {
+        let read = self.load_alone(place, depth).and_then(|page| {
+            if page.beginning() == beginning {
+                return Ok(page);
+            }
+            // A copy that lives long may find what came after it.
+            Err(StateFailure {
+                key: hex::encode(key(place, depth)),
+                problem: "is of another state".to_owned(),
+            })
+        });
+        match read {
             Ok(page) => {
                 let bytes = page.memory();
                 self.resident.fetch_add(bytes, Ordering::Relaxed);

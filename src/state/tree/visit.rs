@@ -46,7 +46,9 @@ impl Visit<'_> {
         if let Some(page) = slot.loaded() {
             return self.page(page, place, depth, show);
         }
-        let Some(page) = self.pages.load(place, depth) else {
+        let read = slot.beginning();
+        let read = read.and_then(|beginning| self.pages.load(place, depth, beginning));
+        let Some(page) = read else {
             return ControlFlow::Continue(());
         };
         let flow = self.page(&page, place, depth, show);
