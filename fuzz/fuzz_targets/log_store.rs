@@ -20,7 +20,10 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(reader) = LOG_OPTIONS.open_read_only(log.directory()) {
         ask(&*reader, &log);
     }
-    let Ok(Store { reader, mut writer, .. }) = LOG_OPTIONS.open(log.directory()) else {
+    let Ok(Store {
+        reader, mut writer, ..
+    }) = LOG_OPTIONS.open(log.directory())
+    else {
         return;
     };
     ask(&*reader, &log);

@@ -38,7 +38,10 @@ fn rows(bytes: &[u8]) {
     let expected: Vec<_> = all.filter(|(place, ..)| range.contains(place)).collect();
     assert_eq!(chunk.rows.len(), expected.len());
     for (row, (_, table, key, value)) in chunk.rows.iter().zip(expected) {
-        assert_eq!((row.table, row.key, row.value), (*table, &key[..], &value[..]));
+        assert_eq!(
+            (row.table, row.key, row.value),
+            (*table, &key[..], &value[..])
+        );
     }
 }
 

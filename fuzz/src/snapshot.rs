@@ -54,13 +54,15 @@ impl GenuineSnapshot {
         }
         let folder = crate::scratch::temporary();
         let reader = ledger.reader();
-        let mut export = SnapshotExport::new(&reader, ledger.state()).expect("each block has a root");
+        let mut export =
+            SnapshotExport::new(&reader, ledger.state()).expect("each block has a root");
         export.set_file_bytes(FILE_BYTES);
         let written = export.write(folder.path(), &mut |_| ControlFlow::Continue(()));
         let manifest = written.expect("there is room").manifest;
         let tree = ledger.state().tree().expect("a chain of version 2");
         let rows = tree.rows_from(&Digest::ZERO);
-        let rows = rows.map(|(place, table, key, value)| (place, table, key.to_vec(), value.to_vec()));
+        let rows =
+            rows.map(|(place, table, key, value)| (place, table, key.to_vec(), value.to_vec()));
         Self {
             state_root: manifest.state_root,
             rows: rows.collect(),
