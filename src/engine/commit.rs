@@ -151,6 +151,11 @@ fn obey(
                 // Rules may wait for it, if what is unsaved had become too much.
                 let _ = shared.lane.try_push_urgent(Job::Advance);
             }
+            // What changed since that state was handed over may be too much by itself. Nothing more is ruled then, so that no
+            // block would come after which it is asked for.
+            if shared.has_all_unsaved() && !end.expects_snapshot() {
+                ask_for_snapshot(shared, end);
+            }
         }
         Command::Prune(pruning) => {
             asked.pruning = Some(Pruning {

@@ -69,6 +69,8 @@ impl EngineBuilder {
         // Nobody shares a commit here: a parcel is looked at as soon as it is valid, and smaller ones keep all at work.
         self.settings.parcel_bytes = self.settings.parcel_bytes.min(PARCEL_BYTES_MAX);
         self.settings.group_bytes = 1;
+        // Nothing is written here, so that all that changes in the state stays in memory: nobody may wait for it to be written down.
+        self.settings.state_bytes = u64::MAX;
         // Nothing is admitted here, so there is nothing to remember of it.
         self.settings.verified_transactions = 0;
         self.clock = Arc::new(FixedClock(self.clock.now_us()));
