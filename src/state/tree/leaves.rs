@@ -1,7 +1,9 @@
 //! Rows whose places begin alike, packed into one piece of memory, sorted by place, with the nodes above them.
 //!
-//!     page:  places [32] each  leaf hashes [32] each  node hashes [32] each  ends u32 each  rows
-//!     row:   table u8  key length u16  key  value
+//! ```text
+//! page:  places [32] each  leaf hashes [32] each  node hashes [32] each  ends u32 each  rows
+//! row:   table u8  key length u16  key  value
+//! ```
 //!
 //! A node is between two rows: that with the number n is over rows on both sides of the border behind row n. Its hash is that of the
 //! whole subtree, from the depth on at which no more rows begin with the same bits, or from that of the page.
