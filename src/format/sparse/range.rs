@@ -6,7 +6,7 @@ use crate::format::digest::Digest;
 use crate::format::merkle::node_hash;
 
 /// What the tree looks like around a range of places, from the root down and from left to right: a subtree wholly within the range follows
-/// from its rows and has no part here, one wholly outside has one [`Part::Outside`], and one that is partly in it has one of the others.
+/// from its rows and has no part here, one wholly outside has its hash, and of one that is partly in it is said what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RangeProof {
     pub(crate) parts: Vec<Part>,
