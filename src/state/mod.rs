@@ -259,7 +259,12 @@ impl State {
         let accounts = changes.accounts.iter();
         let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
         after.accounts.change(accounts);
-        after.accounts.root()
+        let root = after.accounts.root();
+        // Whoever asks this state for its failure would not hear of the copy's, which is gone by then.
+        if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {
+            tree.note_failure(failure.clone());
+        }
+        root
     }
 
     /// What failed when a part of the state was read that isn't in memory: whatever was decided since is worth nothing. Always

@@ -16,7 +16,7 @@ pub struct Terms {
     pub nonces: Nonces,
     /// The smallest stake that somebody may have in the consensus.
     pub stake_min: u64,
-    /// Every block whose height this divides names the state root; 0: none does.
+    /// Every block whose height this divides names the state root, but genesis and those of an imported record; 0: none does.
     pub root_interval: u32,
     /// The time between two blocks, in microseconds; 0: blocks are made when asked for.
     pub block_time_us: u64,

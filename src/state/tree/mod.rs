@@ -94,6 +94,11 @@ impl StateTree {
         self.pages.failure()
     }
 
+    /// Takes over what failed in a copy.
+    pub(crate) fn note_failure(&self, failure: StateFailure) {
+        self.pages.note_failure(failure);
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -76,6 +76,11 @@ impl Pages {
         self.failure.get()
     }
 
+    /// The first one is kept: what comes after it may only follow from it.
+    pub(super) fn note_failure(&self, failure: StateFailure) {
+        let _ = self.failure.set(failure);
+    }
+
     /// Reads the page of a place at a depth whose hash begins so; `None` if that fails, which is noted.
     pub(super) fn load(&self, place: &Digest, depth: usize, beginning: u64) -> Option<Page> {
         let read = self.load_alone(place, depth).and_then(|page| {
@@ -96,8 +101,7 @@ impl Pages {
                 Some(page)
             }
             Err(failure) => {
-                // The first one is kept: what comes after it may only follow from it.
-                let _ = self.failure.set(failure);
+                self.note_failure(failure);
                 None
             }
         }
