@@ -81,7 +81,6 @@ impl Chain {
                 .blocks
                 .iter()
                 .any(|old| proof.verify(&old.hash(), &self.head()).is_ok()),
-            Proof::State(proof) => proof.verify(&self.head()).is_ok(),
         }
     }
 
