@@ -144,7 +144,7 @@ fn main() -> anyhow::Result<()> {
     println!(
         "the treasury holds {}, and keys of digest {} speak for it",
         treasury.balance,
-        treasury.keys.unwrap_or_default()
+        treasury.keys().unwrap_or_default()
     );
     ensure!(treasury.balance == 1_000_000, "nothing was spent");
     let nobody = client.account(&hub.prove_account("nobody")?)?;

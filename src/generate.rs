@@ -113,7 +113,7 @@ impl Generator {
         let genesis = State::genesis(&spec);
         let producer = consensus::producer(&spec, &genesis, &key)
             .map_err(|fault| FieldError::new("key", fault.detail))?
-            .to_owned();
+            .into_owned();
         if !consensus::goes_on_alone(&spec) {
             return Err(FieldError::new(
                 "round_robin",

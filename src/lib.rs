@@ -152,8 +152,10 @@ pub mod rules;
 pub mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod transition;
 pub mod tree;
 
 pub use self::format::{
-    blockfile, codec, digest, merkle, model, original, proof, rejection, signature, sparse, spec,
+    blockfile, codec, digest, merkle, model, original, payload, proof, rejection, signature,
+    sparse, spec,
 };

@@ -1,6 +1,8 @@
 //! Proof of authority: a listed producer, in its turn where turns are kept, claiming no work, with a seal by its own
 //! listed key. Everything follows from the specification, so nothing is kept in the state.
 
+use std::borrow::Cow;
+
 use super::ConsensusFields;
 use crate::format::digest::BlockHash;
 use crate::format::model::{Header, Seal};
@@ -15,25 +17,35 @@ pub(super) const FIELDS: ConsensusFields = ConsensusFields {
     nonce: 0,
 };
 
-/// The authority called `name`, with its index in turn order. O(log authorities).
-fn find<'a>(
-    spec: &ChainSpec,
-    parameters: &'a ProofOfAuthority,
-    name: &str,
-) -> Option<(usize, &'a Authority)> {
-    // The bound names of this kind are its authorities, in turn order.
-    let index = spec.bound_index(name)?;
-    Some((index, parameters.authorities.get(index)?))
+/// What the bytes alone tell: somebody's signature, and no work.
+pub(super) fn check_form(header: &Header, seal: &Seal) -> Result<PublicKey, Fault> {
+    if header.height == 0 {
+        return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
+    }
+    if header.difficulty != FIELDS.difficulty || header.nonce != FIELDS.nonce {
+        let detail = "proof of authority has difficulty 1 and nonce 0";
+        return Err(Fault::new(Reason::Difficulty, detail));
+    }
+    match seal {
+        Seal::Authority { key, .. } => Ok(*key),
+        _ => Err(Fault::new(
+            Reason::Seal,
+            "an authority's signature is required",
+        )),
+    }
 }
 
+/// Checks a seal against the authorities of its height, in turn order, of which the producer is the one at `index`.
 pub(super) fn check_seal(
-    spec: &ChainSpec,
     parameters: &ProofOfAuthority,
+    authorities: &[Authority],
+    index: Option<usize>,
     header: &Header,
     seal: &Seal,
 ) -> Result<(), Fault> {
     let producer = &header.producer;
-    let Some((index, authority)) = find(spec, parameters, producer) else {
+    let found = index.and_then(|index| Some((index, authorities.get(index)?)));
+    let Some((index, authority)) = found else {
         return Err(Fault::new(
             Reason::Producer,
             format!("{producer:?} is not an authority"),
@@ -43,23 +55,14 @@ pub(super) fn check_seal(
         return Err(Fault::new(Reason::Height, "genesis is nobody's to seal"));
     };
     // Not a division by zero: the producer was found among the authorities.
-    let turn = turns_before % parameters.authorities.len() as u64;
+    let turn = turns_before % authorities.len() as u64;
     if parameters.round_robin && index as u64 != turn {
-        let expected = &parameters.authorities[turn as usize].name;
+        let expected = &authorities[turn as usize].name;
         let detail = format!("{producer:?} sealed in the turn of {expected:?}");
         return Err(Fault::new(Reason::Turn, detail));
     }
-    if header.difficulty != FIELDS.difficulty || header.nonce != FIELDS.nonce {
-        let detail = "proof of authority has difficulty 1 and nonce 0";
-        return Err(Fault::new(Reason::Difficulty, detail));
-    }
-    let Seal::Authority { key, .. } = seal else {
-        return Err(Fault::new(
-            Reason::Seal,
-            "an authority's signature is required",
-        ));
-    };
-    if *key != authority.key {
+    let key = check_form(header, seal)?;
+    if key != authority.key {
         let detail = format!("sealed with {key}, which is not the key of {producer:?}");
         return Err(Fault::new(Reason::Seal, detail));
     }
@@ -77,11 +80,11 @@ pub(super) fn claims(
     }
 }
 
-/// Only authorities enter, of which the specification has a bounded number.
-pub(super) fn check_clock_entry(spec: &ChainSpec, node: &str) -> Result<(), Fault> {
-    match spec.bound_index(node) {
-        Some(_) => Ok(()),
-        None => Err(Fault::new(
+/// Only authorities enter, of whom there is a bounded number at a time.
+pub(super) fn check_clock_entry(is_authority: bool, node: &str) -> Result<(), Fault> {
+    match is_authority {
+        true => Ok(()),
+        false => Err(Fault::new(
             Reason::VectorClock,
             format!("{node:?} is not an authority and can't enter"),
         )),
@@ -98,15 +101,23 @@ pub(super) fn final_height(spec: &ChainSpec, head: &State) -> u64 {
     }
 }
 
+/// The name of the authority with this key.
 pub(super) fn producer<'a>(
-    parameters: &'a ProofOfAuthority,
+    authorities: Cow<'a, [Authority]>,
     key: &PublicKey,
-) -> Result<&'a str, Fault> {
-    let mut authorities = parameters.authorities.iter();
-    let found = authorities.find(|authority| authority.key == *key);
-    found
-        .map(|authority| authority.name.as_str())
-        .ok_or_else(|| Fault::new(Reason::Producer, format!("{key} is no authority's key")))
+) -> Result<Cow<'a, str>, Fault> {
+    let is_it = |authority: &Authority| authority.key == *key;
+    let found = match authorities {
+        Cow::Borrowed(listed) => {
+            let found = listed.iter().find(|one| is_it(one));
+            found.map(|authority| Cow::Borrowed(authority.name.as_str()))
+        }
+        Cow::Owned(changed) => {
+            let found = changed.into_iter().find(is_it);
+            found.map(|authority| Cow::Owned(authority.name))
+        }
+    };
+    found.ok_or_else(|| Fault::new(Reason::Producer, format!("{key} is no authority's key")))
 }
 
 /// Unless it has to wait for the turns of others.

@@ -51,12 +51,14 @@
 
 mod authority;
 
+use std::borrow::Cow;
+
 use crate::format::digest::Digest;
 use crate::format::model::{Header, HeaderFields, SEAL_BYTES_MAX, Seal, Transaction};
 use crate::format::rejection::Fault;
 use crate::format::signature::{KeyPair, PublicKey, Signature};
-use crate::format::spec::{ChainSpec, Consensus};
-use crate::state::{ConsensusChanges, State};
+use crate::format::spec::{self, Authority, ChainSpec, Consensus, Parameter};
+use crate::state::{self, ConsensusChanges, State};
 
 /// The most that a seal can claim: so many signatures fit into the longest one.
 pub const SEAL_CLAIMS_MAX: usize = SEAL_BYTES_MAX / 64;
@@ -86,10 +88,19 @@ pub struct ConsensusFields {
 pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), Fault> {
     let spec = spec.at(header.height);
     match &spec.consensus {
+        Consensus::ProofOfAuthority(_) if changes_members(spec) => {
+            authority::check_form(header, seal).map(|_| ())
+        }
         Consensus::ProofOfAuthority(parameters) => {
-            authority::check_seal(spec, parameters, header, seal)
+            let listed = spec.bound_index(&header.producer);
+            authority::check_seal(parameters, &parameters.authorities, listed, header, seal)
         }
     }
+}
+
+/// Whether only the state tells who takes part.
+fn changes_members(spec: &ChainSpec) -> bool {
+    spec.terms.changeable.contains(&Parameter::Members)
 }
 
 /// Checks what only the state before the block can tell of its producer: membership, stake, difficulty. Asked only after
@@ -102,12 +113,19 @@ pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), 
 /// As [`check_seal`].
 pub fn check_entitlement(
     spec: &ChainSpec,
-    _parent: &State,
+    parent: &State,
     header: &Header,
-    _seal: &Seal,
+    seal: &Seal,
 ) -> Result<(), Fault> {
-    match &spec.at(header.height).consensus {
-        // The specification lists the authorities; no state changes that.
+    let spec = spec.at(header.height);
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(parameters) if changes_members(spec) => {
+            let members = members_at(spec, parent, header.height, &parameters.authorities);
+            let mut names = members.iter();
+            let index = names.position(|member| member.name == header.producer);
+            authority::check_seal(parameters, &members, index, header, seal)
+        }
+        // The specification lists the authorities, and `check_seal` has asked it.
         Consensus::ProofOfAuthority(_) => Ok(()),
     }
 }
@@ -155,12 +173,48 @@ pub fn changes(
 pub fn check_clock_entry(
     spec: &ChainSpec,
     height: u64,
-    _parent: Option<&State>,
+    parent: Option<&State>,
     node: &str,
 ) -> Result<(), Fault> {
     let spec = spec.at(height);
+    let enters = match parent {
+        Some(parent) => is_member(spec, parent, height, node),
+        None => changes_members(spec) || spec.bound_index(node).is_some(),
+    };
     match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::check_clock_entry(spec, node),
+        Consensus::ProofOfAuthority(_) => authority::check_clock_entry(enters, node),
+    }
+}
+
+/// The members of the height, which is at most two above the state's: where the chain changed them, those; else the specification's.
+fn members_at<'a>(
+    spec: &'a ChainSpec,
+    parent: &State,
+    height: u64,
+    listed: &'a [Authority],
+) -> Cow<'a, [Authority]> {
+    match state::members(spec, parent, height) {
+        Some(changed) => Cow::Owned(changed),
+        None => Cow::Borrowed(listed),
+    }
+}
+
+/// Whether `name` takes part in the consensus at a height that is at most two above the state's. O(members) where the chain
+/// changed them, else O(log members).
+#[must_use]
+pub fn is_member(spec: &ChainSpec, parent: &State, height: u64, name: &str) -> bool {
+    match state::members(spec, parent, height) {
+        Some(changed) => changed.iter().any(|member| member.name == name),
+        None => spec.at(height).bound_index(name).is_some(),
+    }
+}
+
+/// How many take part in the consensus at that height.
+#[must_use]
+pub fn member_count(spec: &ChainSpec, parent: &State, height: u64) -> usize {
+    match state::members(spec, parent, height) {
+        Some(changed) => changed.len(),
+        None => spec.at(height).consensus.bound().count(),
     }
 }
 
@@ -183,11 +237,14 @@ pub fn weight(spec: &ChainSpec, header: &HeaderFields) -> Weight {
 /// To be correct, whoever has the members can tell from a seal of the next height whether enough of them are behind it.
 /// O(1) once it was asked for.
 #[must_use]
-pub fn members_root(spec: &ChainSpec, height: u64, _parent: Option<&State>) -> Option<Digest> {
+pub fn members_root(spec: &ChainSpec, height: u64, parent: Option<&State>) -> Option<Digest> {
     let spec = spec.at(height);
-    match &spec.consensus {
-        // The specification lists the authorities; no state changes that.
-        Consensus::ProofOfAuthority(_) => Some(spec.members_root()),
+    if !changes_members(spec) {
+        return Some(spec.members_root());
+    }
+    match state::members(spec, parent?, height.saturating_add(1)) {
+        Some(changed) => Some(spec::members_root(&changed)),
+        None => Some(spec.members_root()),
     }
 }
 
@@ -215,11 +272,15 @@ pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
 /// `producer`: the key is nobody's who may.
 pub fn producer<'a>(
     spec: &'a ChainSpec,
-    parent: &'a State,
+    parent: &State,
     key: &PublicKey,
-) -> Result<&'a str, Fault> {
-    match &spec.at(next(parent)).consensus {
-        Consensus::ProofOfAuthority(parameters) => authority::producer(parameters, key),
+) -> Result<Cow<'a, str>, Fault> {
+    let (height, spec) = (next(parent), spec.at(next(parent)));
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(parameters) => {
+            let members = members_at(spec, parent, height, &parameters.authorities);
+            authority::producer(members, key)
+        }
     }
 }
 

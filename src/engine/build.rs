@@ -226,7 +226,7 @@ impl Engine {
             .map_err(|fault| EngineError::Produce(fault.detail))?;
         let now_us = self.believable_time(steady_us, state.timestamp())?;
         let in_time = candidates.iter().take_while(|_| !is_over());
-        let (chosen, refused) = validator.choose(producer, now_us, in_time);
+        let (chosen, refused) = validator.choose(&producer, now_us, in_time);
         state.refuse_failed().map_err(LedgerError::from)?;
         if !refused.is_empty() {
             let mut pool = lock(&shared.pool);
@@ -234,7 +234,7 @@ impl Engine {
                 .iter()
                 .for_each(|transaction| pool.remove(transaction));
         }
-        Ok(produce::draft(spec, state, producer, &chosen, now_us)?)
+        Ok(produce::draft(spec, state, &producer, &chosen, now_us)?)
     }
 
     /// This machine's time, unless its clock must have jumped ahead.

@@ -8,6 +8,7 @@
 //! | [`signature`] | the package `hubledger-signatures` under this name, with key pairs and key files |
 //! | [`model`] | transactions, headers, seals, blocks, vector clocks; valid by construction, keeping the bytes they came in |
 //! | [`original`] | what is needed to check an imported record: MPREG's numbers and Merkle trees, the digest of a record |
+//! | [`payload`] | payloads that the chain itself understands, in canonical bytes and as JSON |
 //! | [`spec`] | the chain specification: fields, their limits and contradictions, canonical encoding, TOML |
 //! | [`proof`] | self-contained proofs, their encoding and JSON form |
 //! | [`blockfile`] | block files, as streams |
@@ -19,6 +20,7 @@ pub mod digest;
 pub mod merkle;
 pub mod model;
 pub mod original;
+pub mod payload;
 pub mod proof;
 pub mod rejection;
 pub mod signature;

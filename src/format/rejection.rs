@@ -80,6 +80,26 @@ reasons! {
     Duplicate = "duplicate",
     /// The witness is not by a key that speaks for this sender.
     Identity = "identity",
+    /// Too few of the keys have signed that speak for the sender together.
+    Threshold = "threshold",
+    /// The sender's keys were revoked, or it left.
+    Revoked = "revoked",
+    /// The sender's keys are older than the chain allows.
+    KeyAge = "key_age",
+    /// A name is registered already, or isn't.
+    Registration = "registration",
+    /// An exchange of keys breaks its rules: too early, too much grace, another one pending, no change.
+    Rotation = "rotation",
+    /// Less is put up than the chain asks for.
+    Stake = "stake",
+    /// An attestation is missing, has ended, or is of other keys.
+    Attestation = "attestation",
+    /// Somebody is no member who has to be one.
+    Member = "member",
+    /// A parameter can't be changed, or not into that.
+    Parameter = "parameter",
+    /// A proposal isn't there, comes too late, or was approved by the sender already.
+    Proposal = "proposal",
     /// The sender spends more than it has.
     Balance = "balance",
     /// The operation or kind of transaction is not allowed here.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::format::model::{TRANSACTION_BYTES_MIN, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::rules::{Accounts, At, Validator};
+use crate::state::InForce;
 
 /// How many candidates are passed over at most, so that choosing ends soon after a block is full.
 const PASSED_OVER_MAX: usize = 4096;
@@ -47,7 +48,7 @@ impl Validator {
         candidates: impl Iterator<Item = &'a Transaction>,
     ) -> (Vec<Transaction>, Vec<Transaction>) {
         let at = self.next(producer, now_us);
-        let limits = &self.spec().at(at.height).limits;
+        let limits = InForce::at(self.spec(), Some(self.state()), at.height).limits;
         let room_max = limits.body_bytes_max as usize;
         let mut accounts = Accounts::new(self.spec(), self.state(), at);
         let (mut chosen, mut refused, mut room) = (Vec::new(), Vec::new(), room_max);

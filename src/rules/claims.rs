@@ -13,6 +13,7 @@ use crate::format::model::{Header, Kind, Scheme, Seal, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{Item, PublicKey, Signature, Verifier};
 use crate::format::spec::ChainSpec;
+use crate::state::InForce;
 
 /// Signatures that some blocks claim to carry, with the messages they are over. About 200 bytes a claim.
 #[derive(Debug, Default)]
@@ -106,7 +107,8 @@ impl Claims {
             return;
         }
         self.add_seal(number, spec, block.header(), block.seal());
-        let witnesses_max = usize::from(spec.limits.witnesses_max);
+        let in_force = InForce::at(spec, None, block.height());
+        let witnesses_max = usize::from(in_force.limits.witnesses_max);
         self.claims.reserve(block.transactions().len());
         let transactions = block.transactions().iter().zip(prepared.leaves());
         for (index, (transaction, leaf)) in transactions.enumerate() {

@@ -15,8 +15,8 @@ use crate::format::merkle::Frontier;
 use crate::format::model::{Causality, Header, HeaderFields, Seal, VectorClock};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::Verifier;
-use crate::format::spec::ChainSpec;
-use crate::state::State;
+use crate::format::spec::{ChainSpec, Limits, Rules};
+use crate::state::{InForce, State};
 
 /// What is known of the chain before a header. What isn't is not checked.
 #[derive(Debug, Clone, Copy)]
@@ -163,8 +163,9 @@ fn in_order(
     behind: Option<(&State, &Prepared)>,
 ) -> Result<(), Fault> {
     let (spec, state) = (spec.at(header.height), behind.map(|(state, _)| state));
+    let in_force = InForce::at(spec, state, header.height);
     link(spec, parent, header)?;
-    limits(spec, header)?;
+    limits(&in_force.limits, header)?;
     transactions(parent, header)?;
     if let Some((_, prepared)) = behind {
         merkle_root(prepared, header)?;
@@ -173,8 +174,8 @@ fn in_order(
     pinned_state(spec, state)?;
     members_root(spec, state, header)?;
     weight(spec, parent, header)?;
-    timestamp(spec, parent, header, now_us)?;
-    vector_clock(spec, parent, state, header)
+    timestamp(spec, &in_force.rules, parent, header, now_us)?;
+    vector_clock(spec, &in_force.rules, parent, state, header)
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -217,8 +218,7 @@ fn link(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Result<
     }
 }
 
-fn limits(spec: &ChainSpec, header: &HeaderFields) -> Result<(), Fault> {
-    let limits = &spec.limits;
+fn limits(limits: &Limits, header: &HeaderFields) -> Result<(), Fault> {
     let longest = header
         .vector_clock
         .iter()
@@ -363,6 +363,7 @@ fn weight(spec: &ChainSpec, parent: &Parent<'_>, header: &HeaderFields) -> Resul
 
 fn timestamp(
     spec: &ChainSpec,
+    rules: &Rules,
     parent: &Parent<'_>,
     header: &HeaderFields,
     now_us: Option<u64>,
@@ -376,7 +377,7 @@ fn timestamp(
     // An imported record is fixed by its pinned head, whatever the time is here; MPREG's own rules ask for no more.
     if let Some(now_us) = now_us
         && !spec.is_imported(header.height)
-        && header.timestamp > now_us.saturating_add(spec.rules.clock_drift_max_us)
+        && header.timestamp > now_us.saturating_add(rules.clock_drift_max_us)
     {
         let ahead = header.timestamp - now_us;
         return fault(
@@ -392,6 +393,7 @@ fn timestamp(
 /// names).
 fn vector_clock(
     spec: &ChainSpec,
+    rules: &Rules,
     parent: &Parent<'_>,
     state: Option<&State>,
     header: &HeaderFields,
@@ -426,7 +428,7 @@ fn vector_clock(
         );
         return fault(Reason::VectorClock, detail);
     }
-    let limit = spec.rules.clock_advance_max;
+    let limit = rules.clock_advance_max;
     let advance = now.largest_advance(before, producer);
     if advance > limit {
         let detail = format!("advances another's entry by {advance}, at most {limit} are allowed");

@@ -169,11 +169,11 @@ impl Validator {
         }
         let Weight(weight) = consensus::weight(spec, block.header());
         Ok(Changes {
-            accounts: accounts.into_changes(),
             source,
             consensus,
             // The rules for headers refuse a sum that doesn't fit, where the header names it; of version 1 none gets there.
             weight: state.weight().saturating_add(weight),
+            ..accounts.into_changes()
         })
     }
 

@@ -117,10 +117,7 @@ fn changes(
             break;
         }
     }
-    Changes {
-        accounts: accounts.into_changes(),
-        ..Changes::default()
-    }
+    accounts.into_changes()
 }
 
 /// What a header of version 2 sums up over the whole chain.

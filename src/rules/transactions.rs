@@ -2,14 +2,20 @@
 //!
 //! [`Accounts`] is an overlay of changed accounts over the state, so that a block that is rejected has changed nothing.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use super::imported::check_transaction as check_imported;
+use crate::format::FormatVersion;
+use crate::format::digest::Digest;
 use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
+use crate::format::payload::Payload;
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::PublicKey;
-use crate::format::spec::{ChainSpec, Identity, Nonces};
-use crate::state::{Account, State, keys_digest};
+use crate::format::spec::{ChainSpec, FeesTo, Identity, Nonces};
+use crate::state::tables::Registrations;
+use crate::state::{Account, Changes, InForce, RowChange, Speaker, State, keys_digest};
+use crate::transition::{self, Book, Effects, Place};
 
 /// What the rules for transactions ask of the block that they are in, or would be in.
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +65,13 @@ pub fn check_by_specification(
 /// The accounts as the block's transactions change them.
 pub(crate) struct Accounts<'a> {
     spec: &'a ChainSpec,
+    in_force: InForce,
     state: &'a State,
     at: At<'a>,
     imported: bool,
     nonces: Nonces,
+    /// The rows of other tables that transitions changed, as they are now.
+    rows: BTreeMap<RowKey, Option<Box<[u8]>>>,
     /// The accounts that were asked for, in that order …
     asked: Vec<Asked<'a>>,
     /// … where they are there …
@@ -73,6 +82,9 @@ pub(crate) struct Accounts<'a> {
 }
 
 const HINTS: usize = 256;
+
+/// A table, and the key of a row in it.
+type RowKey = (u8, Box<[u8]>);
 
 /// An account, and the one key that its `keys` are the digest of, where that is known: a sender's next transaction in the
 /// block then needs no hash.
@@ -88,10 +100,12 @@ impl<'a> Accounts<'a> {
         let spec = spec.at(at.height);
         let mut accounts = Self {
             spec,
+            in_force: InForce::at(spec, Some(state), at.height),
             state,
             at,
             imported: spec.is_imported(at.height),
             nonces: spec.terms.nonces,
+            rows: BTreeMap::new(),
             asked: Vec::new(),
             slots: HashMap::new(),
             hints: [0; HINTS],
@@ -122,13 +136,16 @@ impl<'a> Accounts<'a> {
     /// Binds the names that the consensus binds, where a specification takes over from another. Somebody may have pinned such
     /// a name to a key of its own before; or could now, if it was left free.
     fn take_over(&mut self) {
-        if self.spec.rules.identity != Identity::Pinned {
+        if !self.spec.rules.identity.binds_names() {
             return;
         }
         for (name, key) in self.spec.consensus.bound() {
             let asked = self.get(name);
-            asked.account.keys = Some(keys_digest(&[key]));
-            asked.is_changed = true;
+            // A registered name has its keys from the state, which can exchange them.
+            if matches!(asked.account.speaker, Speaker::Open | Speaker::Keys(_)) {
+                asked.account.speaker = Speaker::Keys(keys_digest(&[key]));
+                asked.is_changed = true;
+            }
         }
     }
 
@@ -141,7 +158,7 @@ impl<'a> Accounts<'a> {
     ) -> Result<(), Fault> {
         let sender = transaction.sender();
         self.check_form(transaction, sender)?;
-        let (imported, identity) = (self.imported, self.spec.rules.identity);
+        let imported = self.imported;
         let leaves_gap = !imported && self.leaves_gap(transaction);
         let asked = self.get(sender);
         if transaction.nonce() <= asked.account.nonce {
@@ -162,30 +179,90 @@ impl<'a> Accounts<'a> {
             let detail = format!("nonce {found} of {sender:?} leaves a gap after {used}");
             return fault(Reason::Nonce, detail);
         }
-        if imported {
-            check_imported(transaction, &asked.account)?;
+        let payload = self.meaning(transaction);
+        let effects = if imported {
+            check_imported(transaction, &self.get(sender).account)?;
+            None
         } else {
-            identify(identity, transaction, asked)?;
-        }
+            self.identify(transaction, sender, payload.as_ref())?;
+            self.decide(transaction, payload.as_ref())?
+        };
+        let asked = self.get(sender);
         asked.account.nonce = transaction.nonce();
         asked.is_changed = true;
-        if self.spec.rules.balances && !self.imported {
-            self.pay(transaction, sender)?;
+        let put_up = effects.as_ref().map_or(0, |effects| effects.put_up);
+        if self.in_force.rules.balances && !self.imported {
+            self.pay(transaction, sender, put_up)?;
+        }
+        // Last, so that a transaction which can't pay has changed no row.
+        if let Some(effects) = effects {
+            self.take(effects, sender)?;
         }
         Ok(())
     }
 
-    /// The accounts that the block changes.
-    pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
+    /// What the payload says to the chain itself. Where names belong to nobody it can say nothing about them.
+    fn meaning(&self, transaction: &Transaction) -> Option<Payload> {
+        let terms = &self.spec.terms;
+        let is_deaf = self.imported
+            || self.spec.version == FormatVersion::V1
+            || self.spec.rules.identity == Identity::Open;
+        if is_deaf {
+            return None;
+        }
+        Payload::of(transaction, terms.payload_json)
+    }
+
+    fn decide(
+        &self,
+        transaction: &Transaction,
+        payload: Option<&Payload>,
+    ) -> Result<Option<Effects>, Fault> {
+        let Some(payload) = payload else {
+            return Ok(None);
+        };
+        let place = Place {
+            spec: self.spec,
+            in_force: &self.in_force,
+            parent: self.state,
+            height: self.at.height,
+            transaction,
+        };
+        transition::decide(payload, &place, self).map(Some)
+    }
+
+    /// Takes over what a transition changes.
+    fn take(&mut self, effects: Effects, sender: &'a str) -> Result<(), Fault> {
+        for RowChange { table, key, value } in effects.rows {
+            self.rows.insert((table, key), value);
+        }
+        self.credit(sender, effects.given_back)?;
+        if let Some(speaker) = effects.speaker {
+            let asked = self.get(sender);
+            asked.account.speaker = speaker;
+            asked.key = None;
+            asked.is_changed = true;
+        }
+        Ok(())
+    }
+
+    /// What the block changes: accounts, and rows of other tables.
+    pub(super) fn into_changes(self) -> Changes {
         let changed = self.asked.into_iter().filter(|asked| asked.is_changed);
-        changed
-            .map(|changed| (changed.name.into(), changed.account))
-            .collect()
+        let accounts = changed.map(|changed| (changed.name.into(), changed.account));
+        let rows = self.rows.into_iter();
+        Changes {
+            accounts: accounts.collect(),
+            rows: rows
+                .map(|((table, key), value)| RowChange { table, key, value })
+                .collect(),
+            ..Changes::default()
+        }
     }
 
     /// What can be said of a transaction without its sender's account.
     fn check_form(&self, transaction: &Transaction, sender: &str) -> Result<(), Fault> {
-        let (rules, limits) = (&self.spec.rules, &self.spec.limits);
+        let (rules, limits) = (&self.in_force.rules, &self.in_force.limits);
         if transaction.chain() != self.spec.id() {
             let detail = format!(
                 "for chain {}, this is {}",
@@ -273,8 +350,13 @@ impl<'a> Accounts<'a> {
         Ok(())
     }
 
-    /// Moves fee and amount. The sender needs cover for both.
-    fn pay(&mut self, transaction: &'a Transaction, sender: &'a str) -> Result<(), Fault> {
+    /// Moves fee and amount, and takes what is put up. The sender needs cover for all of it.
+    fn pay(
+        &mut self,
+        transaction: &'a Transaction,
+        sender: &'a str,
+        put_up: u64,
+    ) -> Result<(), Fault> {
         let amount = match transaction.operation() {
             Operation::Transfer => transaction.amount(),
             _ => 0,
@@ -283,19 +365,26 @@ impl<'a> Accounts<'a> {
         let left = amount
             // Amount and fee together may exceed 64 bits; a sum that wrapped would cost the sender next to nothing.
             .checked_add(transaction.fee())
+            .and_then(|cost| cost.checked_add(put_up))
             .and_then(|cost| account.balance.checked_sub(cost));
         let Some(left) = left else {
-            let detail = format!(
-                "{sender:?} holds {}, amount {amount} and fee {} are due",
-                account.balance,
-                transaction.fee()
-            );
+            let (holds, fee) = (account.balance, transaction.fee());
+            let detail = match put_up {
+                0 => format!("{sender:?} holds {holds}, amount {amount} and fee {fee} are due"),
+                stake => format!(
+                    "{sender:?} holds {holds}, amount {amount}, fee {fee} and stake {stake} are due"
+                ),
+            };
             return fault(Reason::Balance, detail);
         };
         // Before anybody is credited: sender, receiver and producer may be one and the same name.
         account.balance = left;
         self.credit(transaction.receiver(), amount)?;
-        self.credit(self.at.producer, transaction.fee())
+        match &self.spec.terms.fees_to {
+            FeesTo::Producer => self.credit(self.at.producer, transaction.fee()),
+            FeesTo::Treasury(name) => self.credit(name, transaction.fee()),
+            FeesTo::Burn => Ok(()),
+        }
     }
 
     fn credit(&mut self, name: &'a str, amount: u64) -> Result<(), Fault> {
@@ -357,39 +446,128 @@ fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::new(reason, detail))
 }
 
-/// Whether the witness's keys speak for the sender; pins them where that is the rule.
-fn identify(
-    rule: Identity,
-    transaction: &Transaction,
-    sender: &mut Asked<'_>,
-) -> Result<(), Fault> {
+/// Whether the witnesses are by the one key that the account names, which is known from a transaction before.
+fn is_known(asked: &Asked<'_>, transaction: &Transaction) -> bool {
+    asked.key.is_some() && only_key(transaction) == asked.key
+}
+
+/// The key of a transaction with one witness.
+fn only_key(transaction: &Transaction) -> Option<PublicKey> {
     let mut keys = transaction.witnesses().map(|witness| witness.key);
-    let only = match keys.len() {
+    match keys.len() {
         1 => keys.next(),
         _ => None,
-    };
-    let name = sender.name;
-    match rule {
-        Identity::Open => Ok(()),
-        Identity::Key => match only {
-            Some(key) if key.to_string() == name => Ok(()),
-            _ => fault(
-                Reason::Identity,
-                format!("not signed by {name:?}, the sender's own key"),
-            ),
-        },
-        Identity::Pinned if only.is_some() && sender.key == only => Ok(()),
-        Identity::Pinned => {
-            let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
-            let found = (!keys.is_empty()).then(|| keys_digest(&keys));
-            let account = &mut sender.account;
-            if account.keys.is_some() && account.keys != found {
-                let detail = format!("signed by other keys than those that speak for {name:?}");
-                return fault(Reason::Identity, detail);
+    }
+}
+
+/// The digest of the keys that signed; `None` without any.
+fn signers(transaction: &Transaction) -> Option<Digest> {
+    let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
+    (!keys.is_empty()).then(|| keys_digest(&keys))
+}
+
+impl<'a> Accounts<'a> {
+    /// Whether the witnesses' keys speak for the sender; pins them where that is the rule.
+    fn identify(
+        &mut self,
+        transaction: &'a Transaction,
+        name: &'a str,
+        payload: Option<&Payload>,
+    ) -> Result<(), Fault> {
+        let (rule, height) = (self.spec.rules.identity, self.at.height);
+        let asked = self.get(name);
+        match (rule, asked.account.speaker) {
+            (Identity::Open, _) => Ok(()),
+            (_, Speaker::Registered) => self.identify_registered(transaction, name, payload),
+            (_, Speaker::RegisteredKeys(keys, until)) => {
+                let holds = height < until;
+                if holds && is_known(asked, transaction) {
+                    return Ok(());
+                }
+                if holds && signers(transaction) == Some(keys) {
+                    asked.key = only_key(transaction);
+                    return Ok(());
+                }
+                self.identify_registered(transaction, name, payload)
             }
-            account.keys = found;
-            sender.key = only;
-            Ok(())
+            (Identity::Key, _) => match only_key(transaction) {
+                Some(key) if key.to_string() == name => Ok(()),
+                _ => fault(
+                    Reason::Identity,
+                    format!("not signed by {name:?}, the sender's own key"),
+                ),
+            },
+            (Identity::Pinned | Identity::Registered, Speaker::Keys(keys)) => {
+                if !is_known(asked, transaction) {
+                    if signers(transaction) != Some(keys) {
+                        return foreign(name);
+                    }
+                    asked.key = only_key(transaction);
+                }
+                Ok(())
+            }
+            (Identity::Pinned | Identity::Registered, Speaker::Open) => match payload {
+                Some(Payload::Register(register)) => {
+                    if transition::is_signed_by(&register.keys, transaction) {
+                        return Ok(());
+                    }
+                    let detail = format!("not signed by the keys that {name:?} is to have");
+                    fault(Reason::Identity, detail)
+                }
+                _ if rule == Identity::Registered => {
+                    fault(Reason::Identity, format!("{name:?} is not registered"))
+                }
+                _ => {
+                    if let Some(keys) = signers(transaction) {
+                        asked.account.speaker = Speaker::Keys(keys);
+                        asked.key = only_key(transaction);
+                    }
+                    Ok(())
+                }
+            },
         }
     }
+
+    /// The same of a registered name, by its registration.
+    fn identify_registered(
+        &mut self,
+        transaction: &'a Transaction,
+        name: &'a str,
+        payload: Option<&Payload>,
+    ) -> Result<(), Fault> {
+        let (spec, height) = (self.spec, self.at.height);
+        let held = transition::value::<Registrations>(self, name.as_bytes());
+        let Some(registration) = held else {
+            // Not without a damaged state, of which the header's root tells.
+            return fault(Reason::Identity, format!("{name:?} is not registered"));
+        };
+        transition::check_speaker(spec, &registration, height, transaction, payload)?;
+        let asked = self.get(name);
+        asked.account.speaker = transition::lasting(spec, &registration, height);
+        asked.key = None;
+        Ok(())
+    }
+}
+
+impl Book for Accounts<'_> {
+    fn account(&self, name: &str) -> Account {
+        match self.slots.get(name) {
+            Some(slot) => self.asked[*slot as usize].account,
+            None => self.state.account(name),
+        }
+    }
+
+    fn row(&self, table: u8, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if !self.rows.is_empty()
+            && let Some(row) = self.rows.get(&(table, key.into()))
+        {
+            return row.as_deref().map(Cow::Borrowed);
+        }
+        self.state.row(table, key).map(Cow::Borrowed)
+    }
+}
+
+fn foreign<T>(name: &str) -> Result<T, Fault> {
+    let detail = format!("signed by other keys than those that speak for {name:?}");
+    fault(Reason::Identity, detail)
 }

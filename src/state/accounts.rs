@@ -1,5 +1,6 @@
 //! What a chain knows about names, and what a block changes of it.
 
+use super::tree::Put;
 use crate::format::digest::Digest;
 
 /// What a chain knows about a name.
@@ -9,8 +10,63 @@ pub struct Account {
     pub nonce: u64,
     /// What it holds; 0 where the chain keeps no balances.
     pub balance: u64,
-    /// SHA-256 over the keys that speak for the name, ascending, where they are fixed.
-    pub keys: Option<Digest>,
+    /// Who speaks for the name.
+    pub speaker: Speaker,
+}
+
+/// Who speaks for a name. Digests are SHA-256 over keys, ascending, all of which have to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Speaker {
+    /// That isn't fixed.
+    #[default]
+    Open,
+    /// The keys of this digest, for ever, unless the name is registered.
+    Keys(Digest),
+    /// Whom its [registration](super::tables::Registration) names.
+    Registered,
+    /// The same, which at the heights before this one are the keys of this digest and no others: so that a registered name
+    /// costs no more than another while nothing changes.
+    RegisteredKeys(Digest, u64),
+}
+
+impl Account {
+    /// The digest of the keys that speak for the name, where the account itself names them.
+    #[must_use]
+    pub const fn keys(&self) -> Option<Digest> {
+        match self.speaker {
+            Speaker::Keys(keys) | Speaker::RegisteredKeys(keys, _) => Some(keys),
+            Speaker::Open | Speaker::Registered => None,
+        }
+    }
+}
+
+impl Account {
+    /// Whether a [registration](super::tables::Registration) says who speaks for the name.
+    #[must_use]
+    pub const fn is_registered(&self) -> bool {
+        matches!(
+            self.speaker,
+            Speaker::Registered | Speaker::RegisteredKeys(..)
+        )
+    }
+}
+
+/// A row of a table other than that of accounts, as it is after a change; none if it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowChange {
+    pub(crate) table: u8,
+    pub(crate) key: Box<[u8]>,
+    pub(crate) value: Option<Box<[u8]>>,
+}
+
+impl RowChange {
+    pub(super) fn put(&self) -> Put<'_> {
+        Put {
+            table: self.table,
+            key: &self.key,
+            value: self.value.as_deref(),
+        }
+    }
 }
 
 /// What a block changes in the state.
@@ -18,6 +74,8 @@ pub struct Account {
 pub(crate) struct Changes {
     /// Accounts as they are after it.
     pub(crate) accounts: Vec<(Box<str>, Account)>,
+    /// Rows of other tables, each once.
+    pub(crate) rows: Vec<RowChange>,
     /// What an imported chain's hashes go on from, where the block is of one.
     pub(crate) source: Option<String>,
     /// What it changes because of the chain's consensus.

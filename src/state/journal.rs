@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::accounts::RowChange;
 use super::rows::Rows;
 use super::{Account, Changes, ConsensusChanges, State, Tip};
 use crate::format::FormatVersion;
@@ -11,6 +12,8 @@ use crate::format::FormatVersion;
 pub struct Journal {
     tip: Tip,
     accounts: Vec<(Box<str>, Option<Account>)>,
+    /// Rows of other tables as they were.
+    rows: Vec<RowChange>,
     /// The accounts as they were, where they moved from a table into a tree since then.
     table: Option<Rows>,
 }
@@ -19,6 +22,7 @@ impl Journal {
     /// Adds what a journal noted that began where this one ends.
     pub(crate) fn append(&mut self, later: Self) {
         self.accounts.extend(later.accounts);
+        self.rows.extend(later.rows);
         if self.table.is_none() {
             self.table = later.table;
         }
@@ -32,6 +36,7 @@ impl State {
         Journal {
             tip: self.tip.clone(),
             accounts: Vec::new(),
+            rows: Vec::new(),
             table: None,
         }
     }
@@ -46,6 +51,12 @@ impl State {
         let before = changes.accounts.iter();
         let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name)));
         journal.accounts.extend(before);
+        let before = changes.rows.iter().map(|row| RowChange {
+            table: row.table,
+            key: row.key.clone(),
+            value: self.row(row.table, &row.key).map(Into::into),
+        });
+        journal.rows.extend(before);
         // A variant that changes something notes here what that was before, and `rewind` puts it back.
         match changes.consensus {
             ConsensusChanges::None => {}
@@ -64,5 +75,11 @@ impl State {
             self.accounts = table;
         }
         self.accounts.change(first.into_iter());
+        let mut first = HashMap::with_capacity(journal.rows.len());
+        for row in &journal.rows {
+            first.entry((row.table, &row.key)).or_insert(row);
+        }
+        let rows: Vec<_> = first.into_values().map(RowChange::put).collect();
+        self.accounts.put(&rows);
     }
 }

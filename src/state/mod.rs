@@ -3,29 +3,33 @@
 
 mod accounts;
 mod identities;
+mod in_force;
 mod journal;
 mod rows;
 mod snapshot;
 mod table;
+pub mod tables;
 mod tree;
 
 use std::sync::Arc;
 
-pub(crate) use self::accounts::Changes;
-pub use self::accounts::{Account, ConsensusChanges};
+pub use self::accounts::{Account, ConsensusChanges, Speaker};
+pub(crate) use self::accounts::{Changes, RowChange};
 pub(crate) use self::identities::keys_digest;
+pub use self::in_force::{InForce, members};
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 use self::rows::Rows;
 pub use self::rows::TABLE_ACCOUNTS;
-pub(crate) use self::rows::check as check_row;
+pub(crate) use self::tables::check as check_row;
+use self::tables::{Registrations, Table, Tenure, Tenures};
 pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{self, Frontier, history_leaf};
 use crate::format::model::{Header, VectorClock};
 use crate::format::sparse::EMPTY;
-use crate::format::spec::{ChainSpec, Identity};
+use crate::format::spec::ChainSpec;
 
 /// Everything about the blocks so far that decides about the next one. Memory: O(log blocks) and about 100 bytes
 /// a name that ever sent or received; in version 2, 200.
@@ -78,15 +82,17 @@ impl State {
             let account = Account {
                 nonce: 0,
                 balance: initial.balance,
-                keys: initial.key.map(|key| keys_digest(&[key])),
+                speaker: initial
+                    .key
+                    .map_or(Speaker::Open, |key| Speaker::Keys(keys_digest(&[key]))),
             };
             (name.as_str(), Some(account))
         });
         state.accounts.change(initial);
-        if spec.rules.identity == Identity::Pinned {
+        if spec.rules.identity.binds_names() {
             let bound = spec.consensus.bound().map(|(name, key)| {
                 let account = Account {
-                    keys: Some(keys_digest(&[key])),
+                    speaker: Speaker::Keys(keys_digest(&[key])),
                     ..state.account(name)
                 };
                 (name, Some(account))
@@ -185,7 +191,40 @@ impl State {
         self.accounts.get(name).unwrap_or_default()
     }
 
-    /// Number of names known.
+    /// The bytes of a row of any table (see [`tables`]); `None` where it isn't there, and in version 1. O(log rows).
+    #[must_use]
+    pub fn row(&self, table: u8, key: &[u8]) -> Option<&[u8]> {
+        self.accounts.row(table, key)
+    }
+
+    /// The value of a row of this table. O(log rows).
+    #[must_use]
+    pub fn value<T: Table>(&self, key: &[u8]) -> Option<T::Value> {
+        // Only encoded values are put there, and what a snapshot brings is decoded before.
+        T::decode(self.row(T::NUMBER, key)?).ok()
+    }
+
+    /// The sets of keys that a registered name ever had, the latest first, each with its number. O(log rows) each.
+    pub fn tenures<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u32, Tenure)> + 'a {
+        let registration = self.value::<Registrations>(name.as_bytes());
+        let count = registration.map_or(0, |one| one.tenures);
+        (0..count).rev().map_while(move |number| {
+            let tenure = self.value::<Tenures>(&Tenures::key(name, number))?;
+            Some((number, tenure))
+        })
+    }
+
+    /// The sets of keys that spoke for a registered name at `height`, or will: two in a time of grace, none before it was registered
+    /// or after its keys ended. O(sets after `height`).
+    #[must_use]
+    pub fn keys_at(&self, name: &str, height: u64) -> Vec<(u32, Tenure)> {
+        let tenures = self.tenures(name);
+        tenures
+            .filter(|(_, tenure)| tenure.holds_at(height))
+            .collect()
+    }
+
+    /// Number of rows: of names known, and in version 2 of all that is known besides.
     #[must_use]
     pub fn account_count(&self) -> usize {
         self.accounts.len()
@@ -220,9 +259,7 @@ impl State {
         match changes.consensus {
             ConsensusChanges::None => {}
         }
-        let accounts = changes.accounts.iter();
-        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
-        self.accounts.change(accounts);
+        self.accounts.apply(changes);
     }
 
     /// Whether the accounts are elsewhere than a next block of this version wants them.
@@ -256,9 +293,7 @@ impl State {
     /// The root over the state after a block with these changes; `None` in version 1.
     pub(crate) fn root_after(&self, changes: &Changes) -> Option<Digest> {
         let mut after = self.clone();
-        let accounts = changes.accounts.iter();
-        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
-        after.accounts.change(accounts);
+        after.accounts.apply(changes);
         let root = after.accounts.root();
         // Whoever asks this state for its failure would not hear of the copy's, which is gone by then.
         if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {
@@ -314,7 +349,7 @@ impl State {
     pub(crate) fn check_written(&self) -> Result<(), StateFailure> {
         self.accounts
             .tree()
-            .map_or(Ok(()), |tree| tree.check_written(rows::check))
+            .map_or(Ok(()), |tree| tree.check_written(tables::check))
     }
 
     /// Lets go of whatever is held to read what isn't in memory from, until it is needed again.

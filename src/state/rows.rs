@@ -1,10 +1,10 @@
 //! Where the accounts are: in a table by name, where nobody asks for a root over them, or in the tree that it is hashed over.
 
-use super::Account;
 use super::table::AccountTable;
 use super::tree::{Put, StateTree};
+use super::{Account, Changes, RowChange, Speaker};
 use crate::format::FormatVersion;
-use crate::format::codec::{DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
+use crate::format::codec::{DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
 
 /// The number of the table of accounts: of each its name, and [`Account::encode`].
@@ -81,6 +81,30 @@ impl Rows {
         }
     }
 
+    /// Puts what a block changes.
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        let accounts = changes.accounts.iter();
+        self.change(accounts.map(|(name, account)| (&**name, Some(*account))));
+        if !changes.rows.is_empty() {
+            let rows: Vec<_> = changes.rows.iter().map(RowChange::put).collect();
+            self.put(&rows);
+        }
+    }
+
+    /// A row of any table; `None` where it isn't there, and in version 1, which has none.
+    pub(super) fn row(&self, table: u8, key: &[u8]) -> Option<&[u8]> {
+        self.tree()?.get(table, key)
+    }
+
+    /// Puts and removes rows of any tables. Nothing happens in version 1, where no transition makes any.
+    pub(super) fn put(&mut self, rows: &[Put<'_>]) {
+        if let Self::Tree(tree) = self
+            && !rows.is_empty()
+        {
+            tree.change(rows);
+        }
+    }
+
     /// The same accounts in a tree. O(names) if they are in a table.
     pub(super) fn into_tree(self) -> Self {
         match self {
@@ -110,10 +134,13 @@ impl Rows {
     }
 }
 
-/// The bytes of an account: nonce u64, balance u64, keys u8 (0, or 1 followed by \[32\]).
+/// The longest encoding of an account.
+const ACCOUNT_BYTES_MAX: usize = 57;
+
+/// The bytes of an account: nonce u64, balance u64, speaker u8 and what goes with it.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodedAccount {
-    bytes: [u8; 49],
+    bytes: [u8; ACCOUNT_BYTES_MAX],
     length: usize,
 }
 
@@ -126,20 +153,25 @@ impl EncodedAccount {
 }
 
 impl Account {
-    /// The canonical encoding (`FORMAT.md`, "State"): 17 bytes, or 49 with keys.
+    /// The canonical encoding (`FORMAT.md`, "State"): 17 bytes, 49 with keys, or 57 with keys up to a height.
     #[must_use]
     pub fn encode(&self) -> EncodedAccount {
-        let mut bytes = [0; 49];
+        let mut bytes = [0; ACCOUNT_BYTES_MAX];
         bytes[..8].copy_from_slice(&self.nonce.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.balance.to_le_bytes());
-        let length = match self.keys {
-            Some(keys) => {
-                bytes[16] = 1;
-                bytes[17..].copy_from_slice(&keys.0);
-                49
+        if let Some(keys) = self.keys() {
+            bytes[17..49].copy_from_slice(&keys.0);
+        }
+        let (tag, length) = match self.speaker {
+            Speaker::Open => (0, 17),
+            Speaker::Keys(_) => (1, 49),
+            Speaker::Registered => (2, 17),
+            Speaker::RegisteredKeys(_, until) => {
+                bytes[49..].copy_from_slice(&until.to_le_bytes());
+                (3, ACCOUNT_BYTES_MAX)
             }
-            None => 17,
         };
+        bytes[16] = tag;
         EncodedAccount { bytes, length }
     }
 
@@ -150,15 +182,21 @@ impl Account {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const FIELD: &str = "account";
         let mut reader = Reader::new(bytes);
-        let account = Self {
-            nonce: reader.u64(FIELD)?,
-            balance: reader.u64(FIELD)?,
-            keys: match reader.flag(FIELD)? {
-                true => Some(Digest(reader.array(FIELD)?)),
-                false => None,
-            },
+        let (nonce, balance) = (reader.u64(FIELD)?, reader.u64(FIELD)?);
+        let start = reader.clone();
+        let speaker = match reader.u8(FIELD)? {
+            0 => Speaker::Open,
+            1 => Speaker::Keys(Digest(reader.array(FIELD)?)),
+            2 => Speaker::Registered,
+            3 => Speaker::RegisteredKeys(Digest(reader.array(FIELD)?), reader.u64(FIELD)?),
+            tag => return Err(start.error(FIELD, DecodeProblem::Tag(tag))),
         };
         reader.finish(FIELD)?;
+        let account = Self {
+            nonce,
+            balance,
+            speaker,
+        };
         // A name of which nothing is known has no row: one state, one set of rows.
         if account == Self::default() {
             return Err(Reader::new(bytes).error(FIELD, DecodeProblem::Value("nothing is known")));
@@ -167,17 +205,10 @@ impl Account {
     }
 }
 
-/// Checks a row that comes from outside: that its table is known, and its key and value are of that table.
-pub(crate) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
-    if table != TABLE_ACCOUNTS {
-        return Err(DecodeProblem::Tag(table));
-    }
-    let name = std::str::from_utf8(key).unwrap_or_default();
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(DecodeProblem::Value("not a name"));
-    }
-    match Account::decode(value) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.problem),
-    }
+/// Checks a row of accounts that comes from outside.
+pub(super) fn check_account(key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
+    super::tables::check_name(key)?;
+    Account::decode(value)
+        .map(|_| ())
+        .map_err(|error| error.problem)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::rows::Rows;
 use super::table::AccountTable;
 use super::tree::{KEY_BYTES_MAX, PageSource, Put, StateTree, VALUE_BYTES_MAX};
-use super::{Account, State, Tip};
+use super::{Account, Speaker, State, Tip};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::format::merkle::Frontier;
@@ -212,7 +212,8 @@ fn decode_tree(reader: &mut Reader<'_>) -> Result<StateTree, DecodeError> {
             let table = reader.u8(FIELD)?;
             let key = reader.bytes(FIELD, KEY_BYTES_MAX)?;
             let value = reader.bytes(FIELD, VALUE_BYTES_MAX)?;
-            super::rows::check(table, key, value).map_err(|problem| start.error(FIELD, problem))?;
+            super::tables::check(table, key, value)
+                .map_err(|problem| start.error(FIELD, problem))?;
             rows.push(Put {
                 table,
                 key,
@@ -247,16 +248,17 @@ fn decode_table(reader: &mut Reader<'_>) -> Result<AccountTable, DecodeError> {
         }
         last = Some(name);
         let (nonce, balance) = (reader.u64(FIELD)?, reader.u64(FIELD)?);
-        let keys = match reader.flag(FIELD)? {
-            true => Some(Digest(reader.array(FIELD)?)),
-            false => None,
+        // A chain of version 1 has no registrations.
+        let speaker = match reader.flag(FIELD)? {
+            true => Speaker::Keys(Digest(reader.array(FIELD)?)),
+            false => Speaker::Open,
         };
         accounts.insert(
             name,
             Account {
                 nonce,
                 balance,
-                keys,
+                speaker,
             },
         );
     }

@@ -59,9 +59,9 @@ fn what_a_producer_drafts_and_seals_passes_in_somebodys_turn() {
             for name in &names {
                 let pair = key(name);
                 let producer = consensus::producer(spec, state, &pair.public_key()).unwrap();
-                assert_eq!(producer, name);
-                let block = chain.block_by(producer, &[]);
-                let drafted = consensus::draft(spec, state, producer);
+                assert_eq!(producer, **name);
+                let block = chain.block_by(&producer, &[]);
+                let drafted = consensus::draft(spec, state, &producer);
                 let header = block.header();
                 assert_eq!(
                     (drafted.difficulty, drafted.nonce),

@@ -15,8 +15,8 @@ use hubledger::original::Original;
 use hubledger::proof::Proof;
 use hubledger::signature::{PublicKey, Signature};
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, Finality, Identity, Import, InitialAccount, Limits, Nonces,
-    Parameter, Predecessor, ProofOfAuthority, Rules, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, FeesTo, Finality, Identity, Import, InitialAccount, Joining,
+    Limits, Nonces, Parameter, Predecessor, ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use hubledger::state::State;
 use proptest::collection::{btree_map, vec};
@@ -310,22 +310,40 @@ fn terms() -> impl Strategy<Value = Terms> {
         (1..=u32::MAX).prop_map(Finality::Depth)
     ];
     let all = Parameter::ALL;
+    let joining = prop_oneof![
+        Just(Joining::Free),
+        Just(Joining::Stake),
+        Just(Joining::Attested),
+        Just(Joining::StakeOrAttested)
+    ];
+    let fees_to = prop_oneof![
+        Just(FeesTo::Producer),
+        Just(FeesTo::Burn),
+        Just(FeesTo::Treasury("t".to_owned()))
+    ];
     (
         prop_oneof![Just(Nonces::Growing), Just(Nonces::Consecutive)],
         (bounded(), any::<u32>(), bounded()),
         finality,
         prop::sample::subsequence(all, 0..=all.len()),
-        any::<bool>(),
+        any::<(bool, bool)>(),
+        (joining, bounded(), any::<u32>(), fees_to, any::<u32>()),
     )
         .prop_map(
-            |(nonces, numbers, finality, changeable, payload_json)| Terms {
+            |(nonces, numbers, finality, changeable, flags, names)| Terms {
                 nonces,
                 stake_min: numbers.0,
                 root_interval: numbers.1,
                 block_time_us: numbers.2,
                 finality,
                 changeable: changeable.into_iter().collect(),
-                payload_json,
+                payload_json: flags.0,
+                joining: names.0,
+                key_age_max: names.1,
+                grace_max: names.2,
+                fees_to: names.3,
+                approvals_min: names.4,
+                empty_blocks: flags.1,
             },
         )
 }

@@ -5,7 +5,9 @@ use hubledger::digest::{BlockHash, Digest, sha256};
 use hubledger::format::FormatVersion;
 use hubledger::model::{Block, Header, HeaderFields, Transaction};
 use hubledger::rules::produce::produce;
-use hubledger::spec::{ChainSpec, Finality, Nonces, Parameter, Predecessor, SpecFields, Terms};
+use hubledger::spec::{
+    ChainSpec, FeesTo, Finality, Joining, Nonces, Parameter, Predecessor, SpecFields, Terms,
+};
 use hubledger::state::State;
 
 use crate::golden::{b, hash, key, spec as spec_of_version_1, u32, u64};
@@ -24,6 +26,12 @@ fn terms() -> Terms {
         ]
         .into(),
         payload_json: true,
+        joining: Joining::StakeOrAttested,
+        key_age_max: 16,
+        grace_max: 17,
+        fees_to: FeesTo::Treasury("pot".to_owned()),
+        approvals_min: 2,
+        empty_blocks: true,
     }
 }
 
@@ -61,6 +69,12 @@ fn middle() -> Vec<u8> {
         u64(14),
         [vec![1], u32(15)].concat(),
         [u32(3), vec![1, 8, 13]].concat(),
+        vec![1],
+        vec![3],
+        u64(16),
+        u32(17),
+        [vec![2], b(b"pot")].concat(),
+        u32(2),
         vec![1],
     ];
     let first = spec_of_version_1();

@@ -3,8 +3,8 @@
 use hubledger::digest::{BlockHash, Digest};
 use hubledger::format::FormatVersion;
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, Finality, Import, Nonces, Parameter, Predecessor, SpecFields,
-    Terms,
+    Authority, ChainSpec, Consensus, FeesTo, Finality, Import, Joining, Nonces, Parameter,
+    Predecessor, SpecFields, Terms,
 };
 
 use crate::common::{self, Chain};
@@ -38,14 +38,13 @@ fn a_text_without_the_format_is_of_version_1() {
 #[test]
 fn a_text_of_version_2_has_terms_or_leaves_them_out() {
     let bare = ChainSpec::from_toml(&text("format = 2")).unwrap();
-    let expected = Terms {
-        root_interval: 1,
-        ..Terms::default()
-    };
+    let expected = Terms::of_new_chains();
+    assert_eq!(expected.root_interval, 1);
     assert_eq!(bare.version, FormatVersion::V2);
     assert_eq!(bare.terms, expected);
     let all = "format = 2\nnonces = \"consecutive\"\nstake_min = 3\nroot_interval = 16\nblock_time_us = 5_000_000\n\
-               finality = { depth = 6 }\nchangeable = [\"members\", \"block_time_us\"]\npayload_json = true";
+               finality = { depth = 6 }\nchangeable = [\"members\", \"block_time_us\"]\npayload_json = true\n\
+               joining = \"attested\"\nkey_age_max = 7\ngrace_max = 8\nfees_to = \"producer\"\napprovals_min = 1\nempty_blocks = true";
     let spec = ChainSpec::from_toml(&text(all)).unwrap();
     let expected = Terms {
         nonces: Nonces::Consecutive,
@@ -55,6 +54,12 @@ fn a_text_of_version_2_has_terms_or_leaves_them_out() {
         finality: Finality::Depth(6),
         changeable: [Parameter::BlockTimeUs, Parameter::Members].into(),
         payload_json: true,
+        joining: Joining::Attested,
+        key_age_max: 7,
+        grace_max: 8,
+        fees_to: FeesTo::Producer,
+        approvals_min: 1,
+        empty_blocks: true,
     };
     assert_eq!(spec.terms, expected);
     assert_eq!(ChainSpec::from_toml(&spec.to_toml()).unwrap(), spec);
@@ -89,6 +94,22 @@ fn what_is_wrong_with_the_terms_is_said_with_its_line() {
             "\"name\" is no parameter that a chain may change",
         ),
         (
+            "fees_to = { treasury = \"\" }",
+            "fees_to: line 2, column 1: the treasury's name is empty",
+        ),
+        (
+            "fees_to = \"burn\"",
+            "fees_to: line 2, column 1: somebody is to get the fees, but rules.balances is off",
+        ),
+        (
+            "joining = \"stake\"",
+            "joining: line 2, column 1: a stake is asked for, but rules.balances is off",
+        ),
+        (
+            "approvals_min = 2",
+            "approvals_min: line 2, column 1: 2 members have to approve of a change, but there are only 1",
+        ),
+        (
             "root_interval = 4294967296",
             "line 2, column 17: root_interval: invalid value",
         ),
@@ -104,7 +125,13 @@ fn what_is_wrong_with_the_terms_is_said_with_its_line() {
 #[test]
 fn version_1_has_no_terms_and_no_predecessor() {
     type Change = fn(&mut Terms);
-    let changes: [(Change, &str); 7] = [
+    let changes: [(Change, &str); 13] = [
+        (|terms| terms.joining = Joining::Attested, "joining"),
+        (|terms| terms.key_age_max = 1, "key_age_max"),
+        (|terms| terms.grace_max = 1, "grace_max"),
+        (|terms| terms.fees_to = FeesTo::Burn, "fees_to"),
+        (|terms| terms.approvals_min = 1, "approvals_min"),
+        (|terms| terms.empty_blocks = true, "empty_blocks"),
         (|terms| terms.nonces = Nonces::Consecutive, "nonces"),
         (|terms| terms.stake_min = 1, "stake_min"),
         (|terms| terms.root_interval = 1, "root_interval"),

@@ -175,7 +175,8 @@ fn row(proven: &ProvenRow) -> Value {
             if let Some(Ok(account)) = account {
                 about["nonce"] = account.nonce.into();
                 about["balance"] = account.balance.into();
-                about["keys"] = json!(account.keys);
+                about["keys"] = json!(account.keys());
+                about["registered"] = json!(account.is_registered());
             }
         }
         _ => {

@@ -46,19 +46,6 @@ impl ProofOfAuthority {
         Some((&authority.name, authority.key))
     }
 
-    /// Every authority is a member, of the same weight.
-    pub(super) fn members_root(&self) -> Digest {
-        let leaf = |authority: &Authority| {
-            let name = authority.name.as_bytes();
-            // Names are within the format's limits, so the length fits.
-            let length = (name.len() as u32).to_le_bytes();
-            let key = authority.key.as_bytes();
-            merkle::leaf_hash(&[&length, name, key, &MEMBER_WEIGHT.to_le_bytes()])
-        };
-        let leaves: Vec<Digest> = self.authorities.iter().map(leaf).collect();
-        merkle::root(&leaves)
-    }
-
     /// That the list is within the format's limits, names and keys are unique, and somebody can seal after the record with
     /// which the chain may begin. `name_bytes_max` is the chain's limit.
     pub(super) fn check(&self, name_bytes_max: usize, has_record: bool) -> Result<(), Problem> {
@@ -164,6 +151,21 @@ impl ProofOfAuthority {
             round_robin: table.round_robin,
         }
     }
+}
+
+/// RFC 9162 root over members of the same weight, in turn order. The leaf data of each are `bytes(name) ‖ key ‖ weight u64`.
+/// O(members).
+#[must_use]
+pub fn members_root(members: &[Authority]) -> Digest {
+    let leaf = |member: &Authority| {
+        let name = member.name.as_bytes();
+        // Names are within the format's limits, so the length fits.
+        let length = (name.len() as u32).to_le_bytes();
+        let key = member.key.as_bytes();
+        merkle::leaf_hash(&[&length, name, key, &MEMBER_WEIGHT.to_le_bytes()])
+    };
+    let leaves: Vec<Digest> = members.iter().map(leaf).collect();
+    merkle::root(&leaves)
 }
 
 fn problem_of(index: usize, field: &str, problem: String) -> Problem {

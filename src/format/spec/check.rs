@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::{Identity, Import, Limits, SPEC_ENTRIES_MAX, SpecFields};
+use super::{FeesTo, Identity, Import, Joining, Limits, Parameter, SPEC_ENTRIES_MAX, SpecFields};
 use crate::clock::TIME_US_MAX;
 use crate::format::FormatVersion;
 use crate::format::codec::{FieldError, NAME_BYTES_MAX};
 use crate::format::model::{BODY_BYTES_MAX, CLOCK_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
+use crate::format::payload::VALUE_MEMBERS_MAX;
 use crate::format::signature::{PublicKey, check_key};
 
 /// TOML's integers end here, so no number of a specification is larger.
@@ -104,10 +105,14 @@ fn check_version(fields: &SpecFields) -> Result<(), Problem> {
     if fields.version == FormatVersion::V1 {
         let beyond = fields.terms.first_beyond_version_1();
         let beyond = beyond.or(fields.predecessor.as_ref().map(|_| "predecessor"));
+        let beyond = beyond.or(match fields.rules.identity {
+            Identity::Registered => Some("rules.identity"),
+            Identity::Open | Identity::Pinned | Identity::Key => None,
+        });
         let problem = "a specification has this in format 2 only; add the line: format = 2";
         return beyond.map_or(Ok(()), |field| Err(Problem::new(field, problem)));
     }
-    fields.terms.check()?;
+    fields.terms.check(fields.limits.name_bytes_max as usize)?;
     let predecessor = fields.predecessor.as_ref();
     predecessor.map_or(Ok(()), |before| before.check(fields))
 }
@@ -198,7 +203,11 @@ fn check_accounts(fields: &SpecFields, names: usize) -> Result<(), Problem> {
             .map_err(|text| Problem::of_account(name, None, text))?;
         let is_bound = bound.contains(name.as_str());
         let balance = account.balance;
-        let open_to_all = fields.rules.identity == Identity::Pinned && account.key.is_none();
+        let is_bound_later = matches!(
+            fields.rules.identity,
+            Identity::Pinned | Identity::Registered
+        );
+        let open_to_all = is_bound_later && account.key.is_none();
         if balance > 0 && open_to_all && !is_bound {
             let problem = format!(
                 "{name:?} holds a balance of {balance} but names no key: anybody could take it"
@@ -252,6 +261,10 @@ pub(super) fn contradictions(fields: &SpecFields) -> Vec<Problem> {
         drift_out_of_time,
         witnesses_that_nobody_has,
         fee_that_nobody_can_pay,
+        value_that_nothing_moves,
+        approvals_that_nobody_gives,
+        members_beyond_change,
+        changes_by_anybody,
     ];
     let mut found = Vec::from_iter(body_below_transaction(fields));
     found.extend(fields.consensus.contradictions(fields));
@@ -342,7 +355,7 @@ fn witnesses_that_nobody_has(fields: &SpecFields) -> Option<Problem> {
         Identity::Key => format!(
             "{least} witnesses, but with rules.identity = \"key\" a sender has one key, and can have one witness only"
         ),
-        Identity::Pinned => {
+        Identity::Pinned | Identity::Registered => {
             let bound = bound_names(fields);
             let mut accounts = fields.accounts.iter();
             let is_bound = |(name, account): &(&String, &super::InitialAccount)| {
@@ -371,4 +384,55 @@ fn fee_that_nobody_can_pay(fields: &SpecFields) -> Option<Problem> {
     // A chain that goes on from another has the balances of that one's state, which no specification tells.
     let is_known = fields.predecessor.is_none();
     (fields.rules.balances && is_known && fee > largest).then(problem)
+}
+
+/// Without balances there is nothing to put up as a stake, and no fee that anybody could get.
+fn value_that_nothing_moves(fields: &SpecFields) -> Option<Problem> {
+    if fields.rules.balances {
+        return None;
+    }
+    let (joining, fees_to) = (fields.terms.joining, &fields.terms.fees_to);
+    let (field, problem) = if matches!(joining, Joining::Stake | Joining::StakeOrAttested) {
+        ("joining", "a stake is asked for, but rules.balances is off")
+    } else if *fees_to != FeesTo::Producer {
+        (
+            "fees_to",
+            "somebody is to get the fees, but rules.balances is off",
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(field, problem).beside("rules.balances"))
+}
+
+/// No change could ever be approved of.
+fn approvals_that_nobody_gives(fields: &SpecFields) -> Option<Problem> {
+    let (least, members) = (fields.terms.approvals_min, fields.consensus.bound().count());
+    let problem = || {
+        let problem =
+            format!("{least} members have to approve of a change, but there are only {members}");
+        Problem::new("approvals_min", problem).beside("consensus.authorities")
+    };
+    let may_grow = fields.terms.changeable.contains(&Parameter::Members);
+    (least as usize > members && !may_grow).then(problem)
+}
+
+/// The list of members is one value, which is as long as a value can be.
+fn members_beyond_change(fields: &SpecFields) -> Option<Problem> {
+    let members = fields.consensus.bound().count();
+    let problem = || {
+        let problem = format!(
+            "members can be changed where there are at most {VALUE_MEMBERS_MAX}, here are {members}"
+        );
+        Problem::new("changeable", problem).beside("consensus.authorities")
+    };
+    let changes = fields.terms.changeable.contains(&Parameter::Members);
+    (changes && members > VALUE_MEMBERS_MAX).then(problem)
+}
+
+/// Whoever approves of a change is known by name.
+fn changes_by_anybody(fields: &SpecFields) -> Option<Problem> {
+    let problem = "parameters are changed by members, but with rules.identity = \"open\" anybody speaks for them";
+    let is_open = fields.rules.identity == Identity::Open && !fields.terms.changeable.is_empty();
+    is_open.then(|| Problem::new("changeable", problem).beside("rules.identity"))
 }

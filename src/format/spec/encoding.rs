@@ -75,6 +75,7 @@ fn encode_rules(rules: &Rules, out: &mut Vec<u8>) {
         Identity::Open => 0,
         Identity::Pinned => 1,
         Identity::Key => 2,
+        Identity::Registered => 3,
     });
     out.push(rules.witnesses_min);
     out.push(rules.balances.into());
@@ -159,6 +160,7 @@ fn decode_rules(reader: &mut Reader<'_>) -> Result<Rules, DecodeError> {
         0 => Identity::Open,
         1 => Identity::Pinned,
         2 => Identity::Key,
+        3 => Identity::Registered,
         tag => return Err(start.error("identity", DecodeProblem::Tag(tag))),
     };
     Ok(Rules {

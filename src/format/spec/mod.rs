@@ -25,13 +25,14 @@ use crate::format::codec::{DecodeError, DecodeProblem, FieldError, Reader};
 use crate::format::digest::{BlockHash, ChainId, Digest, sha256};
 use crate::format::merkle;
 use crate::format::model::{self, Block, Header, HeaderFields, Seal, VectorClock};
+use crate::format::payload::ParameterValue;
 use crate::format::signature::PublicKey;
 
-pub use self::authority::{Authority, ProofOfAuthority};
+pub use self::authority::{Authority, ProofOfAuthority, members_root};
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};
-pub use self::terms::{Finality, Nonces, Parameter, Terms};
+pub use self::terms::{FeesTo, Finality, Joining, Nonces, Parameter, Terms};
 pub use self::toml::SpecFileError;
 use self::toml::{ConsensusToml, Kind};
 
@@ -83,11 +84,67 @@ impl SpecFields {
     ///   [`check_key`](crate::format::signature::check_key));
     /// - a genesis, or what the clock drift allows after it, beyond the year 9999;
     /// - more witnesses demanded than the senders' identities can have;
-    /// - a smallest fee that no account can pay.
+    /// - a smallest fee that no account can pay;
+    /// - a stake or a recipient of fees where no balances are kept;
+    /// - more approvals than there are members;
+    /// - more members than a chain can change;
+    /// - parameters to change where names belong to nobody.
     #[must_use]
     pub fn contradictions(&self) -> Vec<FieldError> {
         let problems = check::contradictions(self).into_iter();
         problems.map(FieldError::from).collect()
+    }
+}
+
+impl SpecFields {
+    /// Sets a parameter that the chain changed.
+    ///
+    /// # Errors
+    /// A value of another kind, or beyond the field.
+    pub fn set_parameter(
+        &mut self,
+        parameter: Parameter,
+        value: &ParameterValue,
+    ) -> Result<(), FieldError> {
+        let number = match value {
+            ParameterValue::Members(members) if parameter == Parameter::Members => {
+                return self.consensus.set_members(members);
+            }
+            ParameterValue::Number(number) if parameter != Parameter::Members => *number,
+            _ => return Err(FieldError::new(parameter.word(), "a value of another kind")),
+        };
+        let beyond = |_| FieldError::new(parameter.word(), format!("{number} is beyond the field"));
+        let short = || u32::try_from(number).map_err(beyond);
+        let byte = || u8::try_from(number).map_err(beyond);
+        let (limits, rules) = (&mut self.limits, &mut self.rules);
+        match parameter {
+            Parameter::BlockTimeUs => self.terms.block_time_us = number,
+            Parameter::TransactionsMax => limits.transactions_max = short()?,
+            Parameter::BodyBytesMax => limits.body_bytes_max = short()?,
+            Parameter::PayloadBytesMax => limits.payload_bytes_max = short()?,
+            Parameter::NameBytesMax => limits.name_bytes_max = short()?,
+            Parameter::ClockEntriesMax => limits.clock_entries_max = short()?,
+            Parameter::WitnessesMax => limits.witnesses_max = byte()?,
+            Parameter::FeeMin => rules.fee_min = number,
+            Parameter::ClockDriftMaxUs => rules.clock_drift_max_us = number,
+            Parameter::ClockAdvanceMax => rules.clock_advance_max = number,
+            Parameter::WitnessesMin => rules.witnesses_min = byte()?,
+            Parameter::StakeMin => self.terms.stake_min = number,
+            Parameter::Members => {}
+        }
+        Ok(())
+    }
+
+    /// That a chain can go on by fields which it changed: the limits of the format, and all contradictions but those about
+    /// what accounts hold at genesis, which is long ago.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub fn check_changed(&self) -> Result<(), FieldError> {
+        check::check(self)?;
+        let found = self.contradictions().into_iter();
+        let mut found = found.filter(|problem| problem.field != "rules.fee_min");
+        found.next().map_or(Ok(()), Err)
     }
 }
 
@@ -112,7 +169,7 @@ impl Consensus {
     /// RFC 9162 root over the members: the hashes of name, key and weight, in turn order.
     fn members_root(&self) -> Digest {
         match self {
-            Self::ProofOfAuthority(parameters) => parameters.members_root(),
+            Self::ProofOfAuthority(parameters) => authority::members_root(&parameters.authorities),
         }
     }
 
@@ -120,6 +177,16 @@ impl Consensus {
     fn bound_at(&self, index: usize) -> Option<(&str, PublicKey)> {
         match self {
             Self::ProofOfAuthority(parameters) => parameters.bound(index),
+        }
+    }
+
+    /// Exchanges the members, where the kind has a list of them.
+    fn set_members(&mut self, members: &[Authority]) -> Result<(), FieldError> {
+        match self {
+            Self::ProofOfAuthority(parameters) => {
+                parameters.authorities = members.to_vec();
+                Ok(())
+            }
         }
     }
 
@@ -254,7 +321,8 @@ impl Default for Rules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitialAccount {
-    /// The key that speaks for the account; without one, under [`Identity::Pinned`], whoever signs first.
+    /// The key that speaks for the account; without one, under [`Identity::Pinned`], whoever signs first, and under
+    /// [`Identity::Registered`] whoever registers it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PublicKey>,
     /// What it holds.
@@ -272,6 +340,16 @@ pub enum Identity {
     Pinned,
     /// The one key whose lower-case hexadecimal form is the sender's name.
     Key,
+    /// Those that it registered, or that the specification lists for it. Of version 2.
+    Registered,
+}
+
+impl Identity {
+    /// Whether names belong to keys that the state knows, so that those which the specification binds have theirs from genesis on.
+    #[must_use]
+    pub const fn binds_names(self) -> bool {
+        matches!(self, Self::Pinned | Self::Registered)
+    }
 }
 
 /// The record of an MPREG chain with which this chain begins, at heights 1 to `blocks`.
@@ -415,7 +493,11 @@ impl ChainSpec {
     /// The longest encoding of a block that this chain can accept, in bytes.
     #[must_use]
     pub fn block_bytes_max(&self) -> usize {
-        let own = Block::encoded_bytes_max(self.limits.body_bytes_max as usize);
+        let body = match self.terms.changeable.contains(&Parameter::BodyBytesMax) {
+            true => model::BODY_BYTES_MAX,
+            false => self.limits.body_bytes_max as usize,
+        };
+        let own = Block::encoded_bytes_max(body);
         let before = self.predecessor();
         before.map_or(own, |before| {
             own.max(before.specification.block_bytes_max())

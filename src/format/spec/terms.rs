@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::check::{Problem, check_number};
+use super::check::{Problem, check_name, check_number};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 
 /// The terms of a chain. A specification of version 1 has those of [`Terms::default`].
@@ -26,6 +26,19 @@ pub struct Terms {
     pub changeable: BTreeSet<Parameter>,
     /// Whether the JSON form of a payload counts where a payload has a meaning.
     pub payload_json: bool,
+    /// What somebody needs to register a name.
+    pub joining: Joining,
+    /// For how many heights keys speak for a registered name, from the one on at which they began; 0: for ever. Recovery keys
+    /// don't age.
+    pub key_age_max: u64,
+    /// For how many heights at most old keys may still speak after a rotation.
+    pub grace_max: u32,
+    /// Who gets the fees, where balances are kept.
+    pub fees_to: FeesTo,
+    /// How many members have to approve of a change of a parameter; 0: more than two thirds of them.
+    pub approvals_min: u32,
+    /// Whether a block is made when it is due and there is nothing to put into it.
+    pub empty_blocks: bool,
 }
 
 impl Terms {
@@ -35,6 +48,7 @@ impl Terms {
     pub fn of_new_chains() -> Self {
         Self {
             root_interval: 1,
+            grace_max: 1_000,
             ..Self::default()
         }
     }
@@ -62,6 +76,34 @@ pub enum Finality {
     Depth(u32),
 }
 
+/// What somebody needs to register a name. Without anything, names are free to mint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joining {
+    /// Nothing.
+    #[default]
+    Free,
+    /// The smallest stake.
+    Stake,
+    /// That a member attests to its keys for the purpose `membership`.
+    Attested,
+    /// One of these.
+    StakeOrAttested,
+}
+
+/// Who gets the fees.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FeesTo {
+    /// Whoever made the block.
+    #[default]
+    Producer,
+    /// Nobody: they are gone.
+    Burn,
+    /// The account of this name.
+    Treasury(String),
+}
+
 macro_rules! parameters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $word:literal;)+) => {
         /// A parameter that a chain may be allowed to change while it runs. In the order of their numbers.
@@ -74,6 +116,24 @@ macro_rules! parameters {
         impl Parameter {
             /// All of them, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The parameter of a number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The parameter of a word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
 
             /// The number that stands for it in the encoding.
             #[must_use]
@@ -132,8 +192,7 @@ impl Serialize for Parameter {
 impl<'de> Deserialize<'de> for Parameter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        let found = Self::ALL.iter().find(|one| one.word() == word);
-        found.copied().ok_or_else(|| {
+        Self::from_word(&word).ok_or_else(|| {
             let words: Vec<_> = Self::ALL.iter().map(|one| one.word()).collect();
             let known = words.join(", ");
             D::Error::custom(format!(
@@ -159,14 +218,19 @@ pub(super) fn distinct<'de, D: Deserializer<'de>>(
 
 impl Terms {
     /// That every field is within the limits of the format.
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self, name_bytes_max: usize) -> Result<(), Problem> {
         check_number("stake_min", self.stake_min, "")?;
         check_number("block_time_us", self.block_time_us, " µs")?;
         if self.finality == Finality::Depth(0) {
             let problem = "a depth of 0 blocks is \"immediate\", a depth is at least 1";
             return Err(Problem::new("finality", problem));
         }
-        Ok(())
+        check_number("key_age_max", self.key_age_max, " heights")?;
+        match &self.fees_to {
+            FeesTo::Treasury(name) => check_name("the treasury's name", name, name_bytes_max)
+                .map_err(|text| Problem::new("fees_to", text)),
+            FeesTo::Producer | FeesTo::Burn => Ok(()),
+        }
     }
 
     /// The first field that isn't what a specification of version 1 has.
@@ -180,6 +244,12 @@ impl Terms {
             ("finality", self.finality == plain.finality),
             ("changeable", self.changeable == plain.changeable),
             ("payload_json", self.payload_json == plain.payload_json),
+            ("joining", self.joining == plain.joining),
+            ("key_age_max", self.key_age_max == plain.key_age_max),
+            ("grace_max", self.grace_max == plain.grace_max),
+            ("fees_to", self.fees_to == plain.fees_to),
+            ("approvals_min", self.approvals_min == plain.approvals_min),
+            ("empty_blocks", self.empty_blocks == plain.empty_blocks),
         ];
         let found = fields.into_iter().find(|(_, is_plain)| !is_plain);
         found.map(|(field, _)| field)
@@ -204,6 +274,24 @@ impl Terms {
         codec::put_count(out, self.changeable.len());
         out.extend(self.changeable.iter().map(|parameter| parameter.number()));
         out.push(self.payload_json.into());
+        out.push(match self.joining {
+            Joining::Free => 0,
+            Joining::Stake => 1,
+            Joining::Attested => 2,
+            Joining::StakeOrAttested => 3,
+        });
+        codec::put_u64(out, self.key_age_max);
+        codec::put_u32(out, self.grace_max);
+        match &self.fees_to {
+            FeesTo::Producer => out.push(0),
+            FeesTo::Burn => out.push(1),
+            FeesTo::Treasury(name) => {
+                out.push(2);
+                codec::put_bytes(out, name.as_bytes());
+            }
+        }
+        codec::put_u32(out, self.approvals_min);
+        out.push(self.empty_blocks.into());
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -221,7 +309,34 @@ impl Terms {
             },
             changeable: decode_changeable(reader)?,
             payload_json: reader.flag("payload_json")?,
+            joining: decode_joining(reader)?,
+            key_age_max: reader.u64("key_age_max")?,
+            grace_max: reader.u32("grace_max")?,
+            fees_to: decode_fees_to(reader)?,
+            approvals_min: reader.u32("approvals_min")?,
+            empty_blocks: reader.flag("empty_blocks")?,
         })
+    }
+}
+
+fn decode_joining(reader: &mut Reader<'_>) -> Result<Joining, DecodeError> {
+    let start = reader.clone();
+    match reader.u8("joining")? {
+        0 => Ok(Joining::Free),
+        1 => Ok(Joining::Stake),
+        2 => Ok(Joining::Attested),
+        3 => Ok(Joining::StakeOrAttested),
+        tag => Err(start.error("joining", DecodeProblem::Tag(tag))),
+    }
+}
+
+fn decode_fees_to(reader: &mut Reader<'_>) -> Result<FeesTo, DecodeError> {
+    let start = reader.clone();
+    match reader.u8("fees_to")? {
+        0 => Ok(FeesTo::Producer),
+        1 => Ok(FeesTo::Burn),
+        2 => Ok(FeesTo::Treasury(reader.name("fees_to")?.to_owned())),
+        tag => Err(start.error("fees_to", DecodeProblem::Tag(tag))),
     }
 }
 
@@ -232,8 +347,7 @@ fn decode_changeable(reader: &mut Reader<'_>) -> Result<BTreeSet<Parameter>, Dec
     for _ in 0..count {
         let start = reader.clone();
         let number = reader.u8(FIELD)?;
-        let parameter = Parameter::ALL.iter().find(|one| one.number() == number);
-        let Some(&parameter) = parameter else {
+        let Some(parameter) = Parameter::from_number(number) else {
             return Err(start.error(FIELD, DecodeProblem::Tag(number)));
         };
         if found.last().is_some_and(|last| *last >= parameter) {

@@ -14,14 +14,11 @@ use super::check::{Problem, Step, contradictions};
 use super::predecessor::PredecessorToml;
 use super::terms::distinct;
 use super::{
-    Authority, ChainSpec, Consensus, Finality, Import, InitialAccount, Limits, Nonces, Parameter,
-    Rules, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, FeesTo, Finality, Import, InitialAccount, Joining, Limits,
+    Nonces, Parameter, Rules, SpecFields, Terms,
 };
 use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
-
-/// Every block commits to the state, unless the text says otherwise.
-const ROOT_INTERVAL: u32 = 1;
 
 /// The longest specification file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -82,6 +79,18 @@ struct SpecToml {
     changeable: Option<BTreeSet<Parameter>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload_json: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joining: Option<Joining>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_age_max: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grace_max: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fees_to: Option<FeesTo>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approvals_min: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    empty_blocks: Option<bool>,
     consensus: ConsensusToml,
     #[serde(default)]
     limits: Limits,
@@ -205,6 +214,12 @@ impl Serialize for SpecFields {
             finality: terms.map(|terms| terms.finality),
             changeable: terms.map(|terms| terms.changeable.clone()),
             payload_json: terms.map(|terms| terms.payload_json),
+            joining: terms.map(|terms| terms.joining),
+            key_age_max: terms.map(|terms| terms.key_age_max),
+            grace_max: terms.map(|terms| terms.grace_max),
+            fees_to: terms.map(|terms| terms.fees_to.clone()),
+            approvals_min: terms.map(|terms| terms.approvals_min),
+            empty_blocks: terms.map(|terms| terms.empty_blocks),
             consensus: self.consensus.to_toml(),
             limits: self.limits.clone(),
             rules: self.rules.clone(),
@@ -326,12 +341,9 @@ fn read_text(path: &Path) -> io::Result<String> {
 impl SpecToml {
     /// The fields, of which those that the text leaves out have the version's own values.
     fn fields(self) -> Result<SpecFields, Problem> {
-        let plain = Terms {
-            root_interval: match self.format {
-                FormatVersion::V1 => 0,
-                FormatVersion::V2 => ROOT_INTERVAL,
-            },
-            ..Terms::default()
+        let plain = match self.format {
+            FormatVersion::V1 => Terms::default(),
+            FormatVersion::V2 => Terms::of_new_chains(),
         };
         let terms = Terms {
             nonces: self.nonces.unwrap_or(plain.nonces),
@@ -341,6 +353,12 @@ impl SpecToml {
             finality: self.finality.unwrap_or(plain.finality),
             changeable: self.changeable.unwrap_or(plain.changeable),
             payload_json: self.payload_json.unwrap_or(plain.payload_json),
+            joining: self.joining.unwrap_or(plain.joining),
+            key_age_max: self.key_age_max.unwrap_or(plain.key_age_max),
+            grace_max: self.grace_max.unwrap_or(plain.grace_max),
+            fees_to: self.fees_to.unwrap_or(plain.fees_to),
+            approvals_min: self.approvals_min.unwrap_or(plain.approvals_min),
+            empty_blocks: self.empty_blocks.unwrap_or(plain.empty_blocks),
         };
         Ok(SpecFields {
             version: self.format,

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    Consensus, Finality, Identity, Limits, Nonces, Parameter, Predecessor, ProofOfAuthority, Rules,
-    SpecFields, Terms,
+    Consensus, FeesTo, Finality, Identity, Joining, Limits, Nonces, Parameter, Predecessor,
+    ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use crate::clock::TIME_US_MAX;
 use crate::format::FormatVersion;
@@ -109,7 +109,7 @@ fn count(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn terms(terms: &Terms) -> [(&'static str, String); 7] {
+fn terms(terms: &Terms) -> Vec<(&'static str, String)> {
     let nonces = match terms.nonces {
         Nonces::Growing => "Each of a sender's nonces is above the last one.",
         Nonces::Consecutive => "Each of a sender's nonces is one more than the last one.",
@@ -148,7 +148,7 @@ fn terms(terms: &Terms) -> [(&'static str, String); 7] {
         true => "A payload that has a meaning may be written as JSON.",
         false => "A payload has a meaning in its binary form only.",
     };
-    [
+    let mut words = vec![
         ("nonces", nonces.to_owned()),
         (
             "stake_min",
@@ -159,7 +159,74 @@ fn terms(terms: &Terms) -> [(&'static str, String); 7] {
         ("finality", finality),
         ("changeable", changeable),
         ("payload_json", payloads.to_owned()),
+    ];
+    words.extend(names(terms));
+    words.extend([
+        ("fees_to", fees_to(&terms.fees_to)),
+        (
+            "approvals_min",
+            match terms.approvals_min {
+                0 => {
+                    "A change of a parameter needs more than two thirds of the members.".to_owned()
+                }
+                least => {
+                    let members = count(least.into(), "member", "members");
+                    format!("A change of a parameter needs {members}.")
+                }
+            },
+        ),
+        (
+            "empty_blocks",
+            match terms.empty_blocks {
+                true => "A block is made when it is due, even if nothing is in it.",
+                false => "No block is made while there is nothing to put into it.",
+            }
+            .to_owned(),
+        ),
+    ]);
+    words
+}
+
+/// What names and their keys have to obey.
+fn names(terms: &Terms) -> [(&'static str, String); 3] {
+    let least = terms.stake_min;
+    let joining = match terms.joining {
+        Joining::Free => "Anybody can register a name.".to_owned(),
+        Joining::Stake => format!("Whoever registers a name puts up at least {least}."),
+        Joining::Attested => "A name is registered if a member attests to its keys.".to_owned(),
+        Joining::StakeOrAttested => {
+            format!(
+                "Whoever registers a name puts up at least {least}, or a member attests to its keys."
+            )
+        }
+    };
+    let age = match terms.key_age_max {
+        0 => "Registered keys don't age.".to_owned(),
+        heights => {
+            let heights = count(heights, "height", "heights");
+            format!("Registered keys speak for {heights}, and have to be exchanged before.")
+        }
+    };
+    let grace = match terms.grace_max {
+        0 => "After a rotation the old keys never speak.".to_owned(),
+        heights => {
+            let heights = count(heights.into(), "height", "heights");
+            format!("After a rotation the old keys may speak for {heights} at most.")
+        }
+    };
+    [
+        ("joining", joining),
+        ("key_age_max", age),
+        ("grace_max", grace),
     ]
+}
+
+fn fees_to(recipient: &FeesTo) -> String {
+    match recipient {
+        FeesTo::Producer => "Fees go to whoever makes the block.".to_owned(),
+        FeesTo::Burn => "Fees go to nobody: they are gone.".to_owned(),
+        FeesTo::Treasury(name) => format!("Fees go to the account {name:?}."),
+    }
 }
 
 fn predecessor(predecessor: &Predecessor) -> (&'static str, String) {
@@ -248,6 +315,9 @@ fn rules(rules: &Rules) -> [(&'static str, String); 6] {
         Identity::Key => {
             "A sender's name is its public key in hexadecimal, so that nobody else can use it."
         }
+        Identity::Registered => {
+            "A name belongs to the keys that it registered, or that are listed here; nobody sends before."
+        }
     };
     let witnesses = match rules.witnesses_min {
         0 => "A transaction needs no witness.".to_owned(),
@@ -257,9 +327,7 @@ fn rules(rules: &Rules) -> [(&'static str, String); 6] {
         }
     };
     let balances = match rules.balances {
-        true => {
-            "Balances are kept: a transfer moves its amount, and the fee goes to the block's producer."
-        }
+        true => "Balances are kept: a transfer moves its amount, and fees are paid.",
         false => "No balances are kept: amounts and fees are written down, and nothing moves.",
     };
     let drift = duration(rules.clock_drift_max_us);
@@ -302,7 +370,11 @@ fn accounts(fields: &SpecFields) -> String {
         }
         (listed, true) => {
             let accounts = count(listed, "account exists", "accounts exist");
-            format!("{accounts} from genesis on; all balances add up to {total}, now and ever.")
+            let for_ever = match fields.terms.fees_to {
+                FeesTo::Burn => "now, and to less with every fee",
+                FeesTo::Producer | FeesTo::Treasury(_) => "now and ever",
+            };
+            format!("{accounts} from genesis on; all balances add up to {total}, {for_ever}.")
         }
     }
 }
@@ -374,9 +446,11 @@ fn warn_of_drift(rules: &Rules) -> Warning {
 }
 
 fn warn_of_accounts(fields: &SpecFields) -> Warning {
-    if fields.rules.identity != Identity::Pinned {
-        return None;
-    }
+    let first = match fields.rules.identity {
+        Identity::Pinned => "signs first under",
+        Identity::Registered => "registers",
+        Identity::Open | Identity::Key => return None,
+    };
     let bound: HashSet<&str> = fields.consensus.bound().map(|(name, _)| name).collect();
     let accounts = fields.accounts.iter();
     let mut keyless =
@@ -386,7 +460,6 @@ fn warn_of_accounts(fields: &SpecFields) -> Warning {
         0 => String::new(),
         others => format!(" (and {others} others)"),
     };
-    let problem =
-        format!("{name:?}{others} names no key: it belongs to whoever signs first under that name");
+    let problem = format!("{name:?}{others} names no key: it belongs to whoever {first} that name");
     Some(("accounts", problem))
 }
