@@ -6,6 +6,12 @@ use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::model::{Draft, Kind, Operation};
+use hubledger::payload::{
+    Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
+};
+use hubledger::signature::KeyPair;
+use hubledger::spec::{Authority, Parameter};
+use hubledger::testing::Numbers;
 use hubledger_fuzz::{
     Chain, EDIT_BYTES, GENUINE_SNAPSHOT, GenuineArchive, PrunedChain, accounting_spec,
 };
@@ -41,6 +47,14 @@ fn main() -> io::Result<()> {
             &format!("unsummed-{index}"),
             &bytes[..bytes.len() - 32],
         )?;
+    }
+    for (name, operation, bytes) in payloads() {
+        put("payload", &name, &tagged(operation, &bytes))?;
+    }
+    let mut numbers = Numbers(1);
+    for index in 0..4 {
+        let acts: Vec<u8> = (0..600).map(|_| numbers.below(256) as u8).collect();
+        put("transitions", &format!("acts-{index}"), &acts)?;
     }
     let last = chain.proofs.len() - 1;
     for index in [0, last / 2, last] {
@@ -111,6 +125,59 @@ fn main() -> io::Result<()> {
         )?;
     }
     put("block_file", "chain", &block_file(root, chain)?)
+}
+
+/// Payloads of several kinds in both forms, each with the number of an operation that goes with it.
+fn payloads() -> Vec<(String, u8, Vec<u8>)> {
+    let key = |seed| KeyPair::from_seed(&[seed; 32]).public_key();
+    let pair = KeySet::new(1, vec![key(1), key(2)]).expect("two keys");
+    let payloads = [
+        Payload::Register(Register {
+            keys: pair.clone(),
+            recovery: Some(KeySet::single(key(3)).expect("a key")),
+            stake: 1_000,
+            attester: Some("hub".to_owned()),
+            profile: Profile {
+                role: "hub".to_owned(),
+                capabilities: vec!["routing".to_owned()],
+                ..Profile::default()
+            },
+        }),
+        Payload::Rotate(Rotate {
+            keys: pair.clone(),
+            effective: 9,
+            grace: 3,
+        }),
+        Payload::Attest(Attest {
+            subject: "node".to_owned(),
+            keys: pair.digest(),
+            purpose: "membership".to_owned(),
+            expiry: 90,
+        }),
+        Payload::Propose(Propose {
+            parameter: Parameter::Members,
+            value: ParameterValue::Members(vec![Authority {
+                name: "a".to_owned(),
+                key: key(1),
+            }]),
+            effective: 7,
+        }),
+    ];
+    let both = payloads.iter().flat_map(|payload| {
+        let all = Operation::ALL.iter();
+        let number = all
+            .take_while(|one| !payload.operations().contains(one))
+            .count() as u8;
+        [
+            (payload.word().to_owned(), number, payload.encode()),
+            (
+                format!("{}-json", payload.word()),
+                number,
+                payload.to_json().into_bytes(),
+            ),
+        ]
+    });
+    both.collect()
 }
 
 fn tagged(kind: u8, bytes: &[u8]) -> Vec<u8> {

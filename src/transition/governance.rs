@@ -5,7 +5,7 @@ use super::{Book, Effects, Place, fault, value};
 use crate::consensus;
 use crate::format::payload::{Approve, ParameterValue, Propose};
 use crate::format::rejection::{Fault, Reason};
-use crate::format::spec::{Parameter, SpecFields};
+use crate::format::spec::Parameter;
 use crate::state::Speaker;
 use crate::state::tables::{Change, ParameterRow, Parameters, Proposal, Proposals};
 
@@ -101,7 +101,7 @@ fn check_value(
         let detail = format!("{word} changes at height {pending}, and until then not again");
         return fault(Reason::Parameter, detail);
     }
-    let mut fields = SpecFields::clone(place.spec);
+    let mut fields = place.spec.running();
     for other in &place.spec.terms.changeable {
         // What is decided already holds too, whether it is in force yet or not.
         if let Some(from) = last(*other, book)

@@ -171,8 +171,8 @@ pub(super) fn rotate(
     } else {
         check_keys(&rotate.keys, place)?;
         if let Some(mut before) = registration.before.take() {
-            // Two sets speak at a time, and no more.
-            before.end_at(from);
+            // Two sets speak at a time and no more, so a time of grace that still runs is over.
+            before.end_at(next);
             registration.before = Some(before);
         }
         let mut effects = Effects::default();

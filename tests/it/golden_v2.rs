@@ -100,7 +100,7 @@ fn a_chain_specification() {
     assert_eq!(ChainSpec::from_toml(&spec.to_toml()).unwrap(), spec);
     assert_eq!(
         spec.id().to_string(),
-        "00650283e039ee1cfb712437057cfc3326a718a061df205ad53910c019092c58"
+        "984155b4d2871d3c039d55d8387d5751a7749a12cdf457d7df222a44a03a7f76"
     );
 }
 
@@ -121,7 +121,7 @@ fn a_chain_specification_that_goes_on_from_another() {
     assert_eq!(spec.genesis(), spec_of_version_1().genesis());
     assert_eq!(
         spec.id().to_string(),
-        "3e2132dfdcda1d79529ee675be30630b0bef9552e5493cede8abac306452f413"
+        "678898d3f3afbc6d188bb5306f42b803f560a6c4ed79aaa7ff910a9cea9a13ff"
     );
 }
 
@@ -199,7 +199,7 @@ fn a_block_with_its_header_and_hash() {
     assert_eq!(Block::decode(&bytes.into()).unwrap(), block);
     assert_eq!(
         block.hash().to_string(),
-        "8c5b6529cbb6bed02818757649b58134a87554bf998fb5053a7d56ec549af743"
+        "07938645aa1f42b8f39a8c14b3b3fcd76dcc0bcfa98a5518f112ed2b7b1e7ba5"
     );
 }
 

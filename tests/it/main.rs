@@ -13,4 +13,5 @@ mod proofs;
 mod spec;
 mod spec_v2;
 mod succession;
+mod transitions;
 mod vectors;

@@ -135,8 +135,25 @@ impl SpecFields {
         Ok(())
     }
 
-    /// That a chain can go on by fields which it changed: the limits of the format, and all contradictions but those about
-    /// what accounts hold at genesis, which is long ago.
+    /// The fields of a chain that runs: without the accounts that it had at genesis, which are long other ones.
+    #[must_use]
+    pub fn running(&self) -> Self {
+        Self {
+            version: self.version,
+            name: self.name.clone(),
+            genesis_time: self.genesis_time,
+            consensus: self.consensus.clone(),
+            limits: self.limits.clone(),
+            rules: self.rules.clone(),
+            terms: self.terms.clone(),
+            accounts: BTreeMap::new(),
+            import: self.import.clone(),
+            predecessor: self.predecessor.clone(),
+        }
+    }
+
+    /// That a [running](SpecFields::running) chain can go on by fields which it changed: the limits of the format, and all contradictions
+    /// but a fee that nobody can pay, which its accounts tell.
     ///
     /// # Errors
     /// The first of them.
