@@ -201,6 +201,19 @@ impl State {
     /// # Panics
     /// If the block doesn't follow: blocks are applied in the order of checking.
     pub(crate) fn apply(&mut self, header: &Header, changes: &Changes) {
+        self.move_tip(header, changes);
+        let accounts = changes.accounts.iter();
+        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
+        self.accounts.change(accounts);
+    }
+
+    /// The same, with the accounts of `after`, which was made of this state [with these changes](State::with_changes).
+    pub(crate) fn apply_made(&mut self, header: &Header, changes: &Changes, after: Self) {
+        self.move_tip(header, changes);
+        self.accounts = after.accounts;
+    }
+
+    fn move_tip(&mut self, header: &Header, changes: &Changes) {
         let tip = &mut self.tip;
         assert_eq!(
             header.previous_hash, tip.hash,
@@ -220,9 +233,6 @@ impl State {
         match changes.consensus {
             ConsensusChanges::None => {}
         }
-        let accounts = changes.accounts.iter();
-        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
-        self.accounts.change(accounts);
     }
 
     /// Whether the accounts are elsewhere than a next block of this version wants them.
@@ -253,18 +263,19 @@ impl State {
         moved.accounts.root().unwrap_or(EMPTY)
     }
 
-    /// The root over the state after a block with these changes; `None` in version 1.
-    pub(crate) fn root_after(&self, changes: &Changes) -> Option<Digest> {
+    /// This state with the accounts that a block with these changes leaves, and the root over them made; it stays at its block.
+    /// Shares everything else with this one.
+    pub(crate) fn with_changes(&self, changes: &Changes) -> Self {
         let mut after = self.clone();
         let accounts = changes.accounts.iter();
         let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
         after.accounts.change(accounts);
-        let root = after.accounts.root();
-        // Whoever asks this state for its failure would not hear of the copy's, which is gone by then.
+        after.accounts.root();
+        // Whoever asks this state for its failure would not hear of the copy's, which may be gone by then.
         if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {
             tree.note_failure(failure.clone());
         }
-        root
+        after
     }
 
     /// What failed when a part of the state was read that isn't in memory: whatever was decided since is worth nothing. Always
