@@ -21,6 +21,7 @@ pub mod headers;
 mod imported;
 pub mod produce;
 mod ruling;
+mod senders;
 mod transactions;
 
 use std::sync::Arc;
@@ -162,19 +163,21 @@ impl Validator {
             consensus = consensus::changes(spec, state, block.header(), block.transactions());
         }
         let mut accounts = Accounts::new(spec, state, At::header(block.header()));
-        let transactions = block.transactions();
+        let (transactions, senders) = (block.transactions(), prepared.senders());
+        accounts.look_up(senders, transactions);
         for (index, transaction) in transactions.iter().enumerate() {
+            accounts.expect(transaction, senders.number(index));
             accounts
                 .check(transaction, &transactions[..index])
                 .map_err(at(FaultAt::Transaction(index as u32)))?;
         }
         let Weight(weight) = consensus::weight(spec, block.header());
         Ok(Changes {
-            accounts: accounts.into_changes(),
             source,
             consensus,
             // The rules for headers refuse a sum that doesn't fit, where the header names it; of version 1 none gets there.
             weight: state.weight().saturating_add(weight),
+            ..accounts.into_changes()
         })
     }
 

@@ -10,6 +10,7 @@ use crate::format::model::{Block, Header, HeaderFields, Seal, Transaction};
 use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
 use crate::rules::headers::state_root_due;
+use crate::rules::senders::Senders;
 use crate::rules::{Accounts, At};
 use crate::state::{Changes, State};
 
@@ -136,15 +137,15 @@ fn changes(
     transactions: &[Transaction],
 ) -> Changes {
     let mut accounts = Accounts::new(spec, state, At::header(header));
+    let senders = Senders::of(transactions);
+    accounts.look_up(&senders, transactions);
     for (index, transaction) in transactions.iter().enumerate() {
+        accounts.expect(transaction, senders.number(index));
         if accounts.check(transaction, &transactions[..index]).is_err() {
             break;
         }
     }
-    Changes {
-        accounts: accounts.into_changes(),
-        ..Changes::default()
-    }
+    accounts.into_changes()
 }
 
 /// What a header of version 2 sums up over the whole chain.

@@ -5,11 +5,13 @@
 use std::collections::HashMap;
 
 use super::imported::check_transaction as check_imported;
+use super::senders::{Sender, Senders};
+use crate::format::digest::Digest;
 use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::PublicKey;
 use crate::format::spec::{ChainSpec, Identity, Nonces};
-use crate::state::{Account, State, keys_digest};
+use crate::state::{Account, Changes, KnownAccount, State, keys_digest};
 
 /// What the rules for transactions ask of the block that they are in, or would be in.
 #[derive(Debug, Clone, Copy)]
@@ -67,12 +69,34 @@ pub(crate) struct Accounts<'a> {
     asked: Vec<Asked<'a>>,
     /// … where they are there …
     slots: HashMap<&'a str, u32>,
+    /// What was known beforehand of the first of them.
+    known: Vec<KnownAccount>,
     /// … and where a name probably is: most senders have been here before, and comparing two names costs less than a hash
     /// that nobody can find collisions of.
-    hints: [u32; HINTS],
+    hints: Hints,
 }
 
 const HINTS: usize = 256;
+
+/// Where a name probably is among others. Any of it may be wrong.
+pub(super) struct Hints([u32; HINTS]);
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self([0; HINTS])
+    }
+}
+
+impl Hints {
+    /// The hint of a name. Names that are in use together mostly differ at their end.
+    pub(super) fn of(&mut self, name: &str) -> &mut u32 {
+        let end = match name.as_bytes().last_chunk() {
+            Some(end) => u64::from_le_bytes(*end),
+            None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
+        };
+        &mut self.0[(end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize]
+    }
+}
 
 /// An account, and the one key that its `keys` are the digest of, where that is known: a sender's next transaction in the
 /// block then needs no hash.
@@ -80,6 +104,8 @@ struct Asked<'a> {
     name: &'a str,
     account: Account,
     key: Option<PublicKey>,
+    /// A key with its digest, which was hashed beforehand.
+    hashed: Option<(PublicKey, Digest)>,
     is_changed: bool,
 }
 
@@ -94,7 +120,8 @@ impl<'a> Accounts<'a> {
             nonces: spec.terms.nonces,
             asked: Vec::new(),
             slots: HashMap::new(),
-            hints: [0; HINTS],
+            hints: Hints::default(),
+            known: Vec::new(),
         };
         if spec.predecessor().is_some() && spec.first_height() == at.height {
             accounts.take_over();
@@ -175,12 +202,55 @@ impl<'a> Accounts<'a> {
         Ok(())
     }
 
-    /// The accounts that the block changes.
-    pub(super) fn into_changes(self) -> Vec<(Box<str>, Account)> {
-        let changed = self.asked.into_iter().filter(|asked| asked.is_changed);
-        changed
-            .map(|changed| (changed.name.into(), changed.account))
-            .collect()
+    /// Looks up the accounts of all senders of the block together, where they were gathered beforehand and the state is a tree.
+    pub(super) fn look_up(&mut self, senders: &'a Senders, transactions: &'a [Transaction]) {
+        // The names that a specification binds come first, at its first height.
+        if !self.asked.is_empty() || senders.places().is_empty() {
+            return;
+        }
+        let Some(accounts) = self.state.accounts_at(senders.places()) else {
+            return;
+        };
+        let known = senders.places().iter().zip(&accounts);
+        let known = known.map(|(&place, &before)| KnownAccount { place, before });
+        self.known = known.collect();
+        let all = senders.all(transactions).zip(accounts);
+        let asked = all.map(|(Sender { name, key }, account)| Asked {
+            name,
+            account,
+            key: None,
+            hashed: key,
+            is_changed: false,
+        });
+        self.asked = asked.collect();
+    }
+
+    /// Notes that the next transaction is of the sender with this number, of those that were looked up.
+    pub(super) fn expect(&mut self, transaction: &Transaction, number: Option<u32>) {
+        if let Some(number) = number {
+            *self.hints.of(transaction.sender()) = number;
+        }
+    }
+
+    /// What the block changes of accounts.
+    pub(super) fn into_changes(self) -> Changes {
+        let changed = |asked: &Asked<'_>| asked.is_changed;
+        let known = match self.asked.iter().skip(self.known.len()).any(changed) {
+            // Of these nothing is known, and it is all or none.
+            true => Vec::new(),
+            false => {
+                let known = self.known.iter().zip(&self.asked);
+                let known = known.filter(|(_, asked)| asked.is_changed);
+                known.map(|(known, _)| *known).collect()
+            }
+        };
+        let accounts = self.asked.into_iter().filter(changed);
+        let accounts = accounts.map(|changed| (changed.name.into(), changed.account));
+        Changes {
+            accounts: accounts.collect(),
+            known,
+            ..Changes::default()
+        }
     }
 
     /// What can be said of a transaction without its sender's account.
@@ -314,14 +384,13 @@ impl<'a> Accounts<'a> {
 
     /// The account as it is now. Whoever changes it says so.
     fn get(&mut self, name: &'a str) -> &mut Asked<'a> {
-        let hint = hint(name);
-        let likely = self.hints[hint] as usize;
+        let likely = *self.hints.of(name) as usize;
         let slot = match self.asked.get(likely) {
             Some(asked) if asked.name == name => likely,
             _ => {
                 let slot = self.slot(name);
                 // A hint that doesn't fit is a wrong one.
-                self.hints[hint] = slot as u32;
+                *self.hints.of(name) = slot as u32;
                 slot
             }
         };
@@ -330,6 +399,10 @@ impl<'a> Accounts<'a> {
 
     fn slot(&mut self, name: &'a str) -> usize {
         let next = self.asked.len();
+        // Those that were known beforehand are found by their numbers, until somebody asks for another name.
+        for (slot, asked) in (0..).zip(&self.asked).skip(self.slots.len()) {
+            self.slots.insert(asked.name, slot);
+        }
         // Fewer than there are bytes in a body.
         let slot = *self.slots.entry(name).or_insert(next as u32) as usize;
         if slot == next {
@@ -337,20 +410,12 @@ impl<'a> Accounts<'a> {
                 name,
                 account: self.state.account(name),
                 key: None,
+                hashed: None,
                 is_changed: false,
             });
         }
         slot
     }
-}
-
-/// Names that are in use together mostly differ at their end.
-fn hint(name: &str) -> usize {
-    let end = match name.as_bytes().last_chunk() {
-        Some(end) => u64::from_le_bytes(*end),
-        None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
-    };
-    (end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -380,8 +445,13 @@ fn identify(
         },
         Identity::Pinned if only.is_some() && sender.key == only => Ok(()),
         Identity::Pinned => {
-            let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
-            let found = (!keys.is_empty()).then(|| keys_digest(&keys));
+            let found = match (only, sender.hashed) {
+                (Some(only), Some((key, digest))) if key == only => Some(digest),
+                _ => {
+                    let keys: Vec<PublicKey> = only.into_iter().chain(keys).collect();
+                    (!keys.is_empty()).then(|| keys_digest(&keys))
+                }
+            };
             let account = &mut sender.account;
             if account.keys.is_some() && account.keys != found {
                 let detail = format!("signed by other keys than those that speak for {name:?}");

@@ -11,14 +11,14 @@ mod tree;
 
 use std::sync::Arc;
 
-pub(crate) use self::accounts::Changes;
 pub use self::accounts::{Account, ConsensusChanges};
-pub(crate) use self::identities::keys_digest;
+pub(crate) use self::accounts::{Changes, KnownAccount};
+pub(crate) use self::identities::{key_digests, keys_digest};
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 use self::rows::Rows;
 pub use self::rows::TABLE_ACCOUNTS;
-pub(crate) use self::rows::check as check_row;
+pub(crate) use self::rows::{check as check_row, places_of_names};
 pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
 use crate::format::FormatVersion;
 use crate::format::digest::{BlockHash, ChainId, Digest};
@@ -185,6 +185,11 @@ impl State {
         self.accounts.get(name).unwrap_or_default()
     }
 
+    /// The accounts at these places of the tree, looked up together; `None` in version 1, which has none.
+    pub(crate) fn accounts_at(&self, places: &[Digest]) -> Option<Vec<Account>> {
+        self.accounts.get_at(places)
+    }
+
     /// Number of names known.
     #[must_use]
     pub fn account_count(&self) -> usize {
@@ -202,9 +207,7 @@ impl State {
     /// If the block doesn't follow: blocks are applied in the order of checking.
     pub(crate) fn apply(&mut self, header: &Header, changes: &Changes) {
         self.move_tip(header, changes);
-        let accounts = changes.accounts.iter();
-        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
-        self.accounts.change(accounts);
+        self.accounts.apply(changes);
     }
 
     /// The same, with the accounts of `after`, which was made of this state [with these changes](State::with_changes).
@@ -267,9 +270,7 @@ impl State {
     /// Shares everything else with this one.
     pub(crate) fn with_changes(&self, changes: &Changes) -> Self {
         let mut after = self.clone();
-        let accounts = changes.accounts.iter();
-        let accounts = accounts.map(|(name, account)| (&**name, Some(*account)));
-        after.accounts.change(accounts);
+        after.accounts.apply(changes);
         after.accounts.root();
         // Whoever asks this state for its failure would not hear of the copy's, which may be gone by then.
         if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {

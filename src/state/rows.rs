@@ -1,11 +1,12 @@
 //! Where the accounts are: in a table by name, where nobody asks for a root over them, or in the tree that it is hashed over.
 
-use super::Account;
 use super::table::AccountTable;
 use super::tree::{Put, StateTree};
+use super::{Account, Changes};
 use crate::format::FormatVersion;
 use crate::format::codec::{DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
 use crate::format::digest::Digest;
+use crate::format::sparse;
 
 /// The number of the table of accounts: of each its name, and [`Account::encode`].
 pub const TABLE_ACCOUNTS: u8 = 1;
@@ -53,6 +54,33 @@ impl Rows {
         }
     }
 
+    /// What is known of the names at these places, the default for those never seen; `None` in a table. O(places · log names), and the
+    /// processor waits for many of them at once.
+    pub(super) fn get_at(&self, places: &[Digest]) -> Option<Vec<Account>> {
+        let account = |value: Option<&[u8]>| {
+            let account = value.and_then(|value| Account::decode(value).ok());
+            account.unwrap_or_default()
+        };
+        let values = self.tree()?.get_at(places);
+        Some(values.into_iter().map(account).collect())
+    }
+
+    /// Sets the accounts that a block changes.
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        if let Self::Tree(tree) = self
+            && changes.known.len() == changes.accounts.len()
+        {
+            let encoded = changes.accounts.iter().map(|(name, account)| {
+                let account = (*account != Account::default()).then(|| account.encode());
+                (&**name, account)
+            });
+            let places: Vec<Digest> = changes.known.iter().map(|known| known.place).collect();
+            return put(tree, &encoded.collect::<Vec<_>>(), Some(&places));
+        }
+        let accounts = changes.accounts.iter();
+        self.change(accounts.map(|(name, account)| (&**name, Some(*account))));
+    }
+
     /// Sets accounts, or forgets names; of several changes of one name, the last counts.
     pub(super) fn change<'a>(&mut self, changes: impl Iterator<Item = (&'a str, Option<Account>)>) {
         match self {
@@ -70,13 +98,7 @@ impl Rows {
                     let account = account.filter(|account| *account != Account::default());
                     (name, account.map(|account| account.encode()))
                 };
-                let changes: Vec<_> = changes.map(encoded).collect();
-                let puts = changes.iter().map(|(name, value)| Put {
-                    table: TABLE_ACCOUNTS,
-                    key: name.as_bytes(),
-                    value: value.as_ref().map(EncodedAccount::as_bytes),
-                });
-                tree.change(&puts.collect::<Vec<_>>());
+                put(tree, &changes.map(encoded).collect::<Vec<_>>(), None);
             }
         }
     }
@@ -108,6 +130,30 @@ impl Rows {
             Self::Tree(tree) => Some(tree.root()),
         }
     }
+}
+
+/// Puts accounts into a tree, at these places where they are known.
+fn put(
+    tree: &mut StateTree,
+    changes: &[(&str, Option<EncodedAccount>)],
+    places: Option<&[Digest]>,
+) {
+    let puts = changes.iter().map(|(name, value)| Put {
+        table: TABLE_ACCOUNTS,
+        key: name.as_bytes(),
+        value: value.as_ref().map(EncodedAccount::as_bytes),
+    });
+    let puts: Vec<Put<'_>> = puts.collect();
+    match places {
+        Some(places) => tree.change_at(&puts, places),
+        None => tree.change(&puts),
+    }
+}
+
+/// Where the accounts of names are in a tree, hashed many at a time.
+pub(crate) fn places_of_names(names: &[&str]) -> Vec<Digest> {
+    let keys: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    sparse::places(TABLE_ACCOUNTS, &keys)
 }
 
 /// The bytes of an account: nonce u64, balance u64, keys u8 (0, or 1 followed by \[32\]).
