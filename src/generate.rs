@@ -15,8 +15,8 @@ use crate::format::signature::KeyPair;
 use crate::format::spec::{
     Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
 };
-use crate::rules::produce::produce;
-use crate::rules::{Depth, Validator};
+use crate::rules::Validator;
+use crate::rules::produce::make;
 use crate::state::State;
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
@@ -187,7 +187,7 @@ impl Generator {
         let transactions = (self.made..self.made + count)
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let block = produce(
+        let made = make(
             self.spec(),
             state,
             &self.producer,
@@ -195,14 +195,10 @@ impl Generator {
             &transactions,
             now,
         )?;
-        // Signatures were made a moment ago; every other rule of the chain is still to be asked.
-        let valid = self
-            .validator
-            .check(&block, Depth::Replay)
-            .map_err(|rejected| {
-                FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
-            })?;
-        self.validator.apply(&valid);
+        let refused = |rejected| {
+            FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
+        };
+        let block = self.validator.apply_made(made).map_err(refused)?;
         self.made += count;
         Ok(Some(block))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::mem::size_of;
+use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
@@ -19,9 +20,15 @@ pub(crate) struct KeyCache<V> {
 impl<V> KeyCache<V> {
     /// A cache of at most `bytes_max` bytes, where a value has `heap_bytes` beside its own size. 0 keeps nothing.
     pub(crate) fn new(bytes_max: usize, heap_bytes: usize) -> Self {
+        let entries_max = bytes_max / (OVERHEAD_BYTES + size_of::<V>() + heap_bytes);
+        // Not by its own constructor, which would take the memory of all entries at once.
+        let mut entries = LruCache::unbounded_with_hasher(RandomState::new());
+        if let Some(entries_max) = NonZeroUsize::new(entries_max) {
+            entries.resize(entries_max);
+        }
         Self {
-            entries: LruCache::unbounded_with_hasher(RandomState::new()),
-            entries_max: bytes_max / (OVERHEAD_BYTES + size_of::<V>() + heap_bytes),
+            entries,
+            entries_max,
         }
     }
 
@@ -32,12 +39,9 @@ impl<V> KeyCache<V> {
 
     /// Keeps a value; the least recently used goes if there are too many.
     pub(crate) fn insert(&mut self, key: [u8; 32], value: V) {
-        if self.entries_max == 0 {
-            return;
-        }
-        self.entries.put(key, value);
-        if self.entries.len() > self.entries_max {
-            self.entries.pop_lru();
+        if self.entries_max > 0 {
+            // Once it is full, an entry takes the memory of the one that goes.
+            self.entries.put(key, value);
         }
     }
 

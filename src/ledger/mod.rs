@@ -436,13 +436,12 @@ fn restore(
         let block = chain
             .block(height)?
             .ok_or_else(|| damaged("missing below the tip".into()))?;
-        let verdict = validator.check(&block, Depth::Replay);
+        let body_bytes = block.body().len() as u64;
+        let verdict = validator.replay(block);
         validator.state().refuse_failed()?;
-        let valid = verdict
-            .map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
-        validator.apply(&valid);
+        verdict.map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
         snapshot.blocks_since += 1;
-        snapshot.bytes_since += block.body().len() as u64;
+        snapshot.bytes_since += body_bytes;
     }
     Ok((validator, snapshot))
 }

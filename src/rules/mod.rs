@@ -21,6 +21,7 @@ pub mod headers;
 mod imported;
 pub mod produce;
 mod ruling;
+mod senders;
 mod transactions;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 
 pub use self::claims::{Claims, SignatureFindings};
+use self::produce::Made;
 pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
 pub use self::transactions::check_by_specification;
 pub(crate) use self::transactions::{Accounts, At};
@@ -116,7 +118,7 @@ impl Validator {
         if let Ok(changes) = &ruling.outcome
             && headers::state_root_due(&self.spec, block.height())
         {
-            let after = self.state.root_after(changes);
+            let after = self.state.with_changes(changes).root();
             ruling.compare_state_root(&self.spec, after);
         }
         let is_decided = matches!(ruling.fault_at(), Some(FaultAt::Header | FaultAt::Seal));
@@ -161,8 +163,10 @@ impl Validator {
             consensus = consensus::changes(spec, state, block.header(), block.transactions());
         }
         let mut accounts = Accounts::new(spec, state, At::header(block.header()));
-        let transactions = block.transactions();
+        let (transactions, senders) = (block.transactions(), prepared.senders());
+        accounts.look_up(senders, transactions);
         for (index, transaction) in transactions.iter().enumerate() {
+            accounts.expect(transaction, senders.number(index));
             accounts
                 .check(transaction, &transactions[..index])
                 .map_err(at(FaultAt::Transaction(index as u32)))?;
@@ -184,7 +188,30 @@ impl Validator {
     pub fn apply(&mut self, valid: &ValidBlock) {
         let header = valid.block.header();
         self.state.apply(header, &valid.changes);
+        if headers::state_root_due(&self.spec, header.height) {
+            // Made once here, or each copy that is asked for a later root would make them again.
+            self.state.root();
+        }
         self.state.prepare_for(self.version_after(header.height));
+    }
+
+    /// Moves on to a block that was [made](produce::make) on this state, and that no rule is broken by, with what was worked out for it.
+    ///
+    /// # Errors
+    /// The rule that it breaks. The root over the state isn't compared: it is the one that was worked out.
+    pub(crate) fn apply_made(&mut self, made: Made) -> Result<Block, Rejected> {
+        let Made { block, after } = made;
+        let prepared = Prepared::new(&self.spec, block.clone());
+        // Signatures were made a moment ago.
+        let signatures = SignatureFindings::trusted();
+        let valid = self.rule(&prepared, Depth::Replay).settle(signatures)?;
+        let header = valid.block.header();
+        match after {
+            Some(after) => self.state.apply_made(header, &valid.changes, after),
+            None => self.state.apply(header, &valid.changes),
+        }
+        self.state.prepare_for(self.version_after(header.height));
+        Ok(block)
     }
 
     /// Moves on to a block before its signatures are settled, and notes in `journal` how to take that back. If its header names
@@ -213,6 +240,19 @@ impl Validator {
             }
         }
         self.state.prepare_for(next);
+    }
+
+    /// Moves on to a block that this store committed before.
+    ///
+    /// # Errors
+    /// The rule that it breaks; the state stays.
+    pub(crate) fn replay(&mut self, block: Block) -> Result<(), Rejected> {
+        let prepared = Prepared::new(&self.spec, block);
+        let mut ruling = self.rule(&prepared, Depth::Replay);
+        let mut journal = self.state.journal();
+        // On the state itself, and not on a copy that would have to copy what changes.
+        self.apply_unsettled(&mut ruling, &mut journal);
+        ruling.settle(SignatureFindings::trusted()).map(drop)
     }
 
     /// The version of the block after the one at `height`.

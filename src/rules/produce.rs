@@ -10,6 +10,7 @@ use crate::format::model::{Block, Header, HeaderFields, Seal, Transaction};
 use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
 use crate::rules::headers::state_root_due;
+use crate::rules::senders::Senders;
 use crate::rules::{Accounts, At};
 use crate::state::{Changes, State};
 
@@ -29,9 +30,32 @@ pub fn produce(
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Block, FieldError> {
-    let header = next_header(spec, state, producer, transactions, now_us)?;
+    make(spec, state, producer, key, transactions, now_us).map(|made| made.block)
+}
+
+/// A block with what was worked out for it.
+pub(crate) struct Made {
+    pub(super) block: Block,
+    /// The state before it with what it changes, where it names a root.
+    pub(super) after: Option<State>,
+}
+
+/// As [`produce`].
+pub(crate) fn make(
+    spec: &ChainSpec,
+    state: &State,
+    producer: &str,
+    key: &KeyPair,
+    transactions: &[Transaction],
+    now_us: u64,
+) -> Result<Made, FieldError> {
+    let (header, after) = next_header(spec, state, producer, transactions, now_us)?;
     let seal = consensus::seal(spec, key, &header);
-    Ok(Block::assemble(header, seal, transactions).expect("the header was made for this body"))
+    let block = Block::assemble(header, seal, transactions);
+    Ok(Made {
+        block: block.expect("the header was made for this body"),
+        after,
+    })
 }
 
 /// The same block without a seal, for somebody else to put one on: its hash is known already.
@@ -45,19 +69,20 @@ pub fn draft(
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Block, FieldError> {
-    let header = next_header(spec, state, producer, transactions, now_us)?;
+    let (header, _) = next_header(spec, state, producer, transactions, now_us)?;
     let block = Block::assemble(header, Seal::None, transactions);
     Ok(block.expect("the header was made for this body"))
 }
 
-/// The header of the block after `state`, with the producer's clock entry one higher.
-pub(crate) fn next_header(
+/// The header of the block after `state`, with the producer's clock entry one higher, and the state with what the block changes, where
+/// the header names a root over it.
+fn next_header(
     spec: &ChainSpec,
     state: &State,
     producer: &str,
     transactions: &[Transaction],
     now_us: u64,
-) -> Result<Header, FieldError> {
+) -> Result<(Header, Option<State>), FieldError> {
     if now_us > TIME_US_MAX {
         let problem =
             format!("the clock reads {now_us} µs, the year 9999 ends at {TIME_US_MAX} µs");
@@ -95,13 +120,13 @@ pub(crate) fn next_header(
     };
     let before = Sums::of_state(state);
     commit_to_chain(spec, Some(state), before, &mut fields)?;
-    if state_root_due(spec, height) {
-        // What the transactions change doesn't depend on the root, so it can be worked out before the header is whole.
-        let changes = changes(spec, state, &fields, transactions);
-        let after = state.root_after(&changes);
-        fields.state_root = after.unwrap_or_default();
+    // What the transactions change doesn't depend on the root, so it can be worked out before the header is whole.
+    let mut after = state_root_due(spec, height)
+        .then(|| state.with_changes(&changes(spec, state, &fields, transactions)));
+    if let Some(after) = &mut after {
+        fields.state_root = after.root().unwrap_or_default();
     }
-    Header::new(fields)
+    Ok((Header::new(fields)?, after))
 }
 
 /// What the block changes in the state: nothing of transactions that break a rule, by which no block with them is valid.
@@ -112,7 +137,10 @@ fn changes(
     transactions: &[Transaction],
 ) -> Changes {
     let mut accounts = Accounts::new(spec, state, At::header(header));
+    let senders = Senders::of(transactions);
+    accounts.look_up(&senders, transactions);
     for (index, transaction) in transactions.iter().enumerate() {
+        accounts.expect(transaction, senders.number(index));
         if accounts.check(transaction, &transactions[..index]).is_err() {
             break;
         }

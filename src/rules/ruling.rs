@@ -1,8 +1,10 @@
 //! A block on its way to validity: [`Prepared`] from its bytes alone, [`Ruling`] by every rule but signatures,
 //! [`ValidBlock`] when those are settled too. The three types are the hand-offs; there is no other way from bytes to a store.
 
+use super::senders::Senders;
 use super::{SignatureFindings, headers};
 use crate::consensus;
+use crate::format::FormatVersion;
 use crate::format::digest::{ChainId, Digest};
 use crate::format::merkle;
 use crate::format::model::Block;
@@ -32,6 +34,7 @@ pub struct Prepared {
     leaves: Vec<Digest>,
     merkle_root: Digest,
     seal_fault: Option<Fault>,
+    senders: Senders,
 }
 
 impl Prepared {
@@ -45,8 +48,14 @@ impl Prepared {
             true => None,
             false => consensus::check_seal(spec, block.header(), block.seal()).err(),
         };
+        // In version 1 accounts are no tree, and where they are isn't asked for.
+        let senders = match spec.at(block.height()).version >= FormatVersion::V2 {
+            true => Senders::of(block.transactions()),
+            false => Senders::default(),
+        };
         Self {
             chain: spec.id(),
+            senders,
             block,
             leaves,
             merkle_root,
@@ -76,6 +85,11 @@ impl Prepared {
     #[must_use]
     pub const fn merkle_root(&self) -> Digest {
         self.merkle_root
+    }
+
+    /// The senders of its transactions, where they are looked up together.
+    pub(super) const fn senders(&self) -> &Senders {
+        &self.senders
     }
 
     /// What [`consensus::check_seal`] found against the seal.

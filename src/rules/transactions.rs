@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::imported::check_transaction as check_imported;
+use super::senders::{Sender, Senders, only_key};
 use crate::format::FormatVersion;
 use crate::format::digest::Digest;
 use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
@@ -14,7 +15,9 @@ use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::PublicKey;
 use crate::format::spec::{ChainSpec, FeesTo, Identity, Nonces};
 use crate::state::tables::Registrations;
-use crate::state::{Account, Changes, InForce, RowChange, Speaker, State, keys_digest};
+use crate::state::{
+    Account, Changes, InForce, KnownAccount, RowChange, Speaker, State, keys_digest,
+};
 use crate::transition::{self, Book, Effects, Place};
 
 /// What the rules for transactions ask of the block that they are in, or would be in.
@@ -76,15 +79,36 @@ pub(crate) struct Accounts<'a> {
     asked: Vec<Asked<'a>>,
     /// … where they are there …
     slots: HashMap<&'a str, u32>,
+    /// What was known beforehand of the first of them.
+    known: Vec<KnownAccount>,
     /// … and where a name probably is: most senders have been here before, and comparing two names costs less than a hash
     /// that nobody can find collisions of.
-    hints: [u32; HINTS],
+    hints: Hints,
 }
 
 const HINTS: usize = 256;
 
 /// A table, and the key of a row in it.
 type RowKey = (u8, Box<[u8]>);
+/// Where a name probably is among others. Any of it may be wrong.
+pub(super) struct Hints([u32; HINTS]);
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self([0; HINTS])
+    }
+}
+
+impl Hints {
+    /// The hint of a name. Names that are in use together mostly differ at their end.
+    pub(super) fn of(&mut self, name: &str) -> &mut u32 {
+        let end = match name.as_bytes().last_chunk() {
+            Some(end) => u64::from_le_bytes(*end),
+            None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
+        };
+        &mut self.0[(end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize]
+    }
+}
 
 /// An account, and the one key that its `keys` are the digest of, where that is known: a sender's next transaction in the
 /// block then needs no hash.
@@ -92,6 +116,8 @@ struct Asked<'a> {
     name: &'a str,
     account: Account,
     key: Option<PublicKey>,
+    /// A key with its digest, which was hashed beforehand.
+    hashed: Option<(PublicKey, Digest)>,
     is_changed: bool,
 }
 
@@ -108,7 +134,8 @@ impl<'a> Accounts<'a> {
             rows: BTreeMap::new(),
             asked: Vec::new(),
             slots: HashMap::new(),
-            hints: [0; HINTS],
+            hints: Hints::default(),
+            known: Vec::new(),
         };
         if spec.predecessor().is_some() && spec.first_height() == at.height {
             accounts.take_over();
@@ -246,16 +273,57 @@ impl<'a> Accounts<'a> {
         Ok(())
     }
 
+    /// Looks up the accounts of all senders of the block together, where they were gathered beforehand and the state is a tree.
+    pub(super) fn look_up(&mut self, senders: &'a Senders, transactions: &'a [Transaction]) {
+        // The names that a specification binds come first, at its first height.
+        if !self.asked.is_empty() || senders.places().is_empty() {
+            return;
+        }
+        let Some(accounts) = self.state.accounts_at(senders.places()) else {
+            return;
+        };
+        let known = senders.places().iter().zip(&accounts);
+        let known = known.map(|(&place, &before)| KnownAccount { place, before });
+        self.known = known.collect();
+        let all = senders.all(transactions).zip(accounts);
+        let asked = all.map(|(Sender { name, key }, account)| Asked {
+            name,
+            account,
+            key: None,
+            hashed: key,
+            is_changed: false,
+        });
+        self.asked = asked.collect();
+    }
+
+    /// Notes that the next transaction is of the sender with this number, of those that were looked up.
+    pub(super) fn expect(&mut self, transaction: &Transaction, number: Option<u32>) {
+        if let Some(number) = number {
+            *self.hints.of(transaction.sender()) = number;
+        }
+    }
+
     /// What the block changes: accounts, and rows of other tables.
     pub(super) fn into_changes(self) -> Changes {
-        let changed = self.asked.into_iter().filter(|asked| asked.is_changed);
-        let accounts = changed.map(|changed| (changed.name.into(), changed.account));
+        let changed = |asked: &Asked<'_>| asked.is_changed;
+        let known = match self.asked.iter().skip(self.known.len()).any(changed) {
+            // Of these nothing is known, and it is all or none.
+            true => Vec::new(),
+            false => {
+                let known = self.known.iter().zip(&self.asked);
+                let known = known.filter(|(_, asked)| asked.is_changed);
+                known.map(|(known, _)| *known).collect()
+            }
+        };
+        let accounts = self.asked.into_iter().filter(changed);
+        let accounts = accounts.map(|changed| (changed.name.into(), changed.account));
         let rows = self.rows.into_iter();
         Changes {
             accounts: accounts.collect(),
             rows: rows
                 .map(|((table, key), value)| RowChange { table, key, value })
                 .collect(),
+            known,
             ..Changes::default()
         }
     }
@@ -403,14 +471,13 @@ impl<'a> Accounts<'a> {
 
     /// The account as it is now. Whoever changes it says so.
     fn get(&mut self, name: &'a str) -> &mut Asked<'a> {
-        let hint = hint(name);
-        let likely = self.hints[hint] as usize;
+        let likely = *self.hints.of(name) as usize;
         let slot = match self.asked.get(likely) {
             Some(asked) if asked.name == name => likely,
             _ => {
                 let slot = self.slot(name);
                 // A hint that doesn't fit is a wrong one.
-                self.hints[hint] = slot as u32;
+                *self.hints.of(name) = slot as u32;
                 slot
             }
         };
@@ -419,6 +486,10 @@ impl<'a> Accounts<'a> {
 
     fn slot(&mut self, name: &'a str) -> usize {
         let next = self.asked.len();
+        // Those that were known beforehand are found by their numbers, until somebody asks for another name.
+        for (slot, asked) in (0..).zip(&self.asked).skip(self.slots.len()) {
+            self.slots.insert(asked.name, slot);
+        }
         // Fewer than there are bytes in a body.
         let slot = *self.slots.entry(name).or_insert(next as u32) as usize;
         if slot == next {
@@ -426,20 +497,12 @@ impl<'a> Accounts<'a> {
                 name,
                 account: self.state.account(name),
                 key: None,
+                hashed: None,
                 is_changed: false,
             });
         }
         slot
     }
-}
-
-/// Names that are in use together mostly differ at their end.
-fn hint(name: &str) -> usize {
-    let end = match name.as_bytes().last_chunk() {
-        Some(end) => u64::from_le_bytes(*end),
-        None => name.bytes().fold(0, |end, byte| end << 8 | u64::from(byte)),
-    };
-    (end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
 }
 
 fn fault<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Fault> {
@@ -451,17 +514,13 @@ fn is_known(asked: &Asked<'_>, transaction: &Transaction) -> bool {
     asked.key.is_some() && only_key(transaction) == asked.key
 }
 
-/// The key of a transaction with one witness.
-fn only_key(transaction: &Transaction) -> Option<PublicKey> {
-    let mut keys = transaction.witnesses().map(|witness| witness.key);
-    match keys.len() {
-        1 => keys.next(),
-        _ => None,
-    }
-}
-
 /// The digest of the keys that signed; `None` without any.
-fn signers(transaction: &Transaction) -> Option<Digest> {
+fn signers(asked: &Asked<'_>, transaction: &Transaction) -> Option<Digest> {
+    if let Some((key, digest)) = asked.hashed
+        && only_key(transaction) == Some(key)
+    {
+        return Some(digest);
+    }
     let keys: Vec<PublicKey> = transaction.witnesses().map(|witness| witness.key).collect();
     (!keys.is_empty()).then(|| keys_digest(&keys))
 }
@@ -484,7 +543,7 @@ impl<'a> Accounts<'a> {
                 if holds && is_known(asked, transaction) {
                     return Ok(());
                 }
-                if holds && signers(transaction) == Some(keys) {
+                if holds && signers(asked, transaction) == Some(keys) {
                     asked.key = only_key(transaction);
                     return Ok(());
                 }
@@ -499,7 +558,7 @@ impl<'a> Accounts<'a> {
             },
             (Identity::Pinned | Identity::Registered, Speaker::Keys(keys)) => {
                 if !is_known(asked, transaction) {
-                    if signers(transaction) != Some(keys) {
+                    if signers(asked, transaction) != Some(keys) {
                         return foreign(name);
                     }
                     asked.key = only_key(transaction);
@@ -518,7 +577,7 @@ impl<'a> Accounts<'a> {
                     fault(Reason::Identity, format!("{name:?} is not registered"))
                 }
                 _ => {
-                    if let Some(keys) = signers(transaction) {
+                    if let Some(keys) = signers(asked, transaction) {
                         asked.account.speaker = Speaker::Keys(keys);
                         asked.key = only_key(transaction);
                     }
@@ -551,8 +610,9 @@ impl<'a> Accounts<'a> {
 
 impl Book for Accounts<'_> {
     fn account(&self, name: &str) -> Account {
-        match self.slots.get(name) {
-            Some(slot) => self.asked[*slot as usize].account,
+        // A few times in the life of a chain: not every name that was looked up is in the slots.
+        match self.asked.iter().find(|asked| asked.name == name) {
+            Some(asked) => asked.account,
             None => self.state.account(name),
         }
     }

@@ -76,12 +76,23 @@ pub(crate) struct Changes {
     pub(crate) accounts: Vec<(Box<str>, Account)>,
     /// Rows of other tables, each once.
     pub(crate) rows: Vec<RowChange>,
+    /// What is known beforehand of each of them, in their order, or of none.
+    pub(crate) known: Vec<KnownAccount>,
     /// What an imported chain's hashes go on from, where the block is of one.
     pub(crate) source: Option<String>,
     /// What it changes because of the chain's consensus.
     pub(crate) consensus: ConsensusChanges,
     /// What all blocks of the chain weigh together after it.
     pub(crate) weight: u128,
+}
+
+/// What is known of an account before it changes, so that nobody has to look it up again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownAccount {
+    /// Where it is in the tree.
+    pub(crate) place: Digest,
+    /// What it was.
+    pub(crate) before: Account,
 }
 
 /// What a block changes in the part of the state that is its consensus's own, as data: the consensus says it, the state

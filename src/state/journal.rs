@@ -48,8 +48,17 @@ impl State {
             // Once in the life of a chain; a copy shares what it is of.
             journal.table = Some(self.accounts.clone());
         }
-        let before = changes.accounts.iter();
-        let before = before.map(|(name, _)| (name.clone(), self.accounts.get(name)));
+        let before = changes
+            .accounts
+            .iter()
+            .enumerate()
+            .map(|(number, (name, _))| {
+                let before = match changes.known.get(number) {
+                    Some(known) => (known.before != Account::default()).then_some(known.before),
+                    None => self.accounts.get(name),
+                };
+                (name.clone(), before)
+            });
         journal.accounts.extend(before);
         let before = changes.rows.iter().map(|row| RowChange {
             table: row.table,

@@ -14,13 +14,14 @@ mod tree;
 use std::sync::Arc;
 
 pub use self::accounts::{Account, ConsensusChanges, Speaker};
-pub(crate) use self::accounts::{Changes, RowChange};
-pub(crate) use self::identities::keys_digest;
+pub(crate) use self::accounts::{Changes, KnownAccount, RowChange};
+pub(crate) use self::identities::{key_digests, keys_digest};
 pub use self::in_force::{InForce, members};
 pub use self::journal::Journal;
 pub use self::rows::EncodedAccount;
 use self::rows::Rows;
 pub use self::rows::TABLE_ACCOUNTS;
+pub(crate) use self::rows::places_of_names;
 pub(crate) use self::tables::check as check_row;
 use self::tables::{Registrations, Table, Tenure, Tenures};
 pub use self::tree::{KEY_BYTES_MAX, PageSource, Put, StateFailure, StateTree, VALUE_BYTES_MAX};
@@ -224,6 +225,11 @@ impl State {
             .collect()
     }
 
+    /// The accounts at these places of the tree, looked up together; `None` in version 1, which has none.
+    pub(crate) fn accounts_at(&self, places: &[Digest]) -> Option<Vec<Account>> {
+        self.accounts.get_at(places)
+    }
+
     /// Number of rows: of names known, and in version 2 of all that is known besides.
     #[must_use]
     pub fn account_count(&self) -> usize {
@@ -240,6 +246,17 @@ impl State {
     /// # Panics
     /// If the block doesn't follow: blocks are applied in the order of checking.
     pub(crate) fn apply(&mut self, header: &Header, changes: &Changes) {
+        self.move_tip(header, changes);
+        self.accounts.apply(changes);
+    }
+
+    /// The same, with the accounts of `after`, which was made of this state [with these changes](State::with_changes).
+    pub(crate) fn apply_made(&mut self, header: &Header, changes: &Changes, after: Self) {
+        self.move_tip(header, changes);
+        self.accounts = after.accounts;
+    }
+
+    fn move_tip(&mut self, header: &Header, changes: &Changes) {
         let tip = &mut self.tip;
         assert_eq!(
             header.previous_hash, tip.hash,
@@ -259,7 +276,6 @@ impl State {
         match changes.consensus {
             ConsensusChanges::None => {}
         }
-        self.accounts.apply(changes);
     }
 
     /// Whether the accounts are elsewhere than a next block of this version wants them.
@@ -290,16 +306,17 @@ impl State {
         moved.accounts.root().unwrap_or(EMPTY)
     }
 
-    /// The root over the state after a block with these changes; `None` in version 1.
-    pub(crate) fn root_after(&self, changes: &Changes) -> Option<Digest> {
+    /// This state with the accounts that a block with these changes leaves, and the root over them made; it stays at its block.
+    /// Shares everything else with this one.
+    pub(crate) fn with_changes(&self, changes: &Changes) -> Self {
         let mut after = self.clone();
         after.accounts.apply(changes);
-        let root = after.accounts.root();
-        // Whoever asks this state for its failure would not hear of the copy's, which is gone by then.
+        after.accounts.root();
+        // Whoever asks this state for its failure would not hear of the copy's, which may be gone by then.
         if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {
             tree.note_failure(failure.clone());
         }
-        root
+        after
     }
 
     /// What failed when a part of the state was read that isn't in memory: whatever was decided since is worth nothing. Always

@@ -6,6 +6,7 @@ use super::{Account, Changes, RowChange, Speaker};
 use crate::format::FormatVersion;
 use crate::format::codec::{DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
+use crate::format::sparse;
 
 /// The number of the table of accounts: of each its name, and [`Account::encode`].
 pub const TABLE_ACCOUNTS: u8 = 1;
@@ -53,6 +54,17 @@ impl Rows {
         }
     }
 
+    /// What is known of the names at these places, the default for those never seen; `None` in a table. O(places · log names), and the
+    /// processor waits for many of them at once.
+    pub(super) fn get_at(&self, places: &[Digest]) -> Option<Vec<Account>> {
+        let account = |value: Option<&[u8]>| {
+            let account = value.and_then(|value| Account::decode(value).ok());
+            account.unwrap_or_default()
+        };
+        let values = self.tree()?.get_at(places);
+        Some(values.into_iter().map(account).collect())
+    }
+
     /// Sets accounts, or forgets names; of several changes of one name, the last counts.
     pub(super) fn change<'a>(&mut self, changes: impl Iterator<Item = (&'a str, Option<Account>)>) {
         match self {
@@ -70,21 +82,27 @@ impl Rows {
                     let account = account.filter(|account| *account != Account::default());
                     (name, account.map(|account| account.encode()))
                 };
-                let changes: Vec<_> = changes.map(encoded).collect();
-                let puts = changes.iter().map(|(name, value)| Put {
-                    table: TABLE_ACCOUNTS,
-                    key: name.as_bytes(),
-                    value: value.as_ref().map(EncodedAccount::as_bytes),
-                });
-                tree.change(&puts.collect::<Vec<_>>());
+                put(tree, &changes.map(encoded).collect::<Vec<_>>(), None);
             }
         }
     }
 
     /// Puts what a block changes.
     pub(super) fn apply(&mut self, changes: &Changes) {
-        let accounts = changes.accounts.iter();
-        self.change(accounts.map(|(name, account)| (&**name, Some(*account))));
+        match self {
+            Self::Tree(tree) if changes.known.len() == changes.accounts.len() => {
+                let encoded = changes.accounts.iter().map(|(name, account)| {
+                    let account = (*account != Account::default()).then(|| account.encode());
+                    (&**name, account)
+                });
+                let places: Vec<Digest> = changes.known.iter().map(|known| known.place).collect();
+                put(tree, &encoded.collect::<Vec<_>>(), Some(&places));
+            }
+            Self::Tree(_) | Self::Table(_) => {
+                let accounts = changes.accounts.iter();
+                self.change(accounts.map(|(name, account)| (&**name, Some(*account))));
+            }
+        }
         if !changes.rows.is_empty() {
             let rows: Vec<_> = changes.rows.iter().map(RowChange::put).collect();
             self.put(&rows);
@@ -132,6 +150,30 @@ impl Rows {
             Self::Tree(tree) => Some(tree.root()),
         }
     }
+}
+
+/// Puts accounts into a tree, at these places where they are known.
+fn put(
+    tree: &mut StateTree,
+    changes: &[(&str, Option<EncodedAccount>)],
+    places: Option<&[Digest]>,
+) {
+    let puts = changes.iter().map(|(name, value)| Put {
+        table: TABLE_ACCOUNTS,
+        key: name.as_bytes(),
+        value: value.as_ref().map(EncodedAccount::as_bytes),
+    });
+    let puts: Vec<Put<'_>> = puts.collect();
+    match places {
+        Some(places) => tree.change_at(&puts, places),
+        None => tree.change(&puts),
+    }
+}
+
+/// Where the accounts of names are in a tree, hashed many at a time.
+pub(crate) fn places_of_names(names: &[&str]) -> Vec<Digest> {
+    let keys: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    sparse::places(TABLE_ACCOUNTS, &keys)
 }
 
 /// The longest encoding of an account.

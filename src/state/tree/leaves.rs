@@ -17,6 +17,9 @@ use crate::format::sparse::{Subtree, bit, shared_bits};
 /// changed is noted in as many bits.
 pub(super) const ROWS_MAX: usize = 20;
 
+/// A page that grows gets memory in steps of so many bytes.
+const GROWN_BYTES: usize = 512;
+
 const PLACE: usize = 32;
 const HASH: usize = 32;
 const END: usize = 4;
@@ -42,6 +45,14 @@ impl Clone for Leaves {
             mark: Mark::default(),
         }
     }
+}
+
+/// The first bits of a place as a number: in nearly all comparisons they decide.
+pub(super) fn first_bits(place: &Digest) -> u64 {
+    place
+        .0
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 /// A row of a page.
@@ -110,6 +121,58 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Rows as a page has them, in memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    count: usize,
+    stale: u32,
+}
+
+impl Packed {
+    /// Packs rows, which are in strictly ascending order of their places. No node above them is made yet.
+    pub(super) fn put(&mut self, rows: &[Parts<'_>]) {
+        let (count, bytes) = (rows.len(), &mut self.bytes);
+        let packed = rows
+            .iter()
+            .map(|row| ROW_HEAD + row.key.len() + row.value.len());
+        let head = (PLACE + HASH + END) * count + HASH * count.saturating_sub(1);
+        bytes.clear();
+        bytes.reserve_exact(head + packed.sum::<usize>());
+        for row in rows {
+            bytes.extend_from_slice(&row.place.0);
+        }
+        for row in rows {
+            bytes.extend_from_slice(&row.leaf.0);
+        }
+        bytes.resize(bytes.len() + HASH * count.saturating_sub(1), 0);
+        let mut end = 0;
+        for row in rows {
+            end += ROW_HEAD + row.key.len() + row.value.len();
+            // Keys and values are bounded, and so are the rows of a page.
+            bytes.extend_from_slice(&(end as u32).to_le_bytes());
+        }
+        for row in rows {
+            bytes.push(row.table);
+            bytes.extend_from_slice(&(row.key.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(row.key);
+            bytes.extend_from_slice(row.value);
+        }
+        (self.count, self.stale) = (count, u32::MAX);
+    }
+
+    /// Sets which rows have nodes of before above them.
+    pub(super) const fn set_stale(&mut self, stale: u32) {
+        self.stale = stale;
+    }
+
+    /// Sets the hash of the node between two rows that lie side by side.
+    pub(super) fn set_node(&mut self, before: usize, hash: &[u8]) {
+        let at = (PLACE + HASH) * self.count + HASH * before;
+        self.bytes[at..at + HASH].copy_from_slice(hash);
+    }
+}
+
 /// Where the sections of a page begin.
 impl Leaves {
     fn leaf_at(&self, row: usize) -> usize {
@@ -155,39 +218,31 @@ impl Leaves {
 
     /// A page of rows, which are in strictly ascending order of their places.
     pub(super) fn new(rows: &[Parts<'_>]) -> Self {
-        let count = rows.len();
-        let packed = rows
-            .iter()
-            .map(|row| ROW_HEAD + row.key.len() + row.value.len());
-        let head = (PLACE + HASH + END) * count + HASH * count.saturating_sub(1);
-        let mut bytes = Vec::with_capacity(head + packed.sum::<usize>());
-        for row in rows {
-            bytes.extend_from_slice(&row.place.0);
-        }
-        for row in rows {
-            bytes.extend_from_slice(&row.leaf.0);
-        }
-        bytes.resize(bytes.len() + HASH * count.saturating_sub(1), 0);
-        let mut end = 0;
-        for row in rows {
-            end += ROW_HEAD + row.key.len() + row.value.len();
-            // Keys and values are bounded, and so are the rows of a page.
-            bytes.extend_from_slice(&(end as u32).to_le_bytes());
-        }
-        for row in rows {
-            bytes.push(row.table);
-            bytes.extend_from_slice(&(row.key.len() as u16).to_le_bytes());
-            bytes.extend_from_slice(row.key);
-            bytes.extend_from_slice(row.value);
-        }
+        let mut packed = Packed::default();
+        packed.put(rows);
+        let Packed {
+            bytes,
+            count,
+            stale,
+        } = packed;
         Self {
             count,
-            stale: u32::MAX,
+            stale,
             bytes,
             mark: Mark::default(),
         }
     }
 
+    /// The hash of the node between two rows that lie side by side.
+    pub(super) fn node(&self, before: usize) -> &[u8] {
+        let at = self.node_at(before);
+        &self.bytes[at..at + HASH]
+    }
+
+    /// Whether the nodes above a row are those of before.
+    pub(super) const fn is_row_stale(&self, row: usize) -> bool {
+        self.stale & (1 << row) != 0
+    }
     /// The page as it is written down: the number of rows as u16, then all but the nodes, which follow.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.count as u16).to_le_bytes());
@@ -265,33 +320,55 @@ impl Leaves {
         }
     }
 
-    /// The number of the row at a place, or that which it would have.
-    fn find(&self, place: &Digest) -> Result<usize, usize> {
+    /// The number of the row at a place. Counts the places before it by their first bits, which is faster than a search in so few: the
+    /// processor needn't guess where it leads.
+    fn find(&self, place: &Digest) -> Option<usize> {
         let places = self.bytes[..PLACE * self.count].as_chunks::<PLACE>().0;
-        places.binary_search(&place.0)
+        let wanted = first_bits(place);
+        let first = |place: &[u8; PLACE]| first_bits(&Digest(*place));
+        let before = places
+            .iter()
+            .map(|place| usize::from(first(place) < wanted));
+        let before = before.sum::<usize>();
+        // Several only if somebody searched for places with the same first bits.
+        let alike = places[before..].iter();
+        let mut alike = alike.take_while(|place| first(place) == wanted);
+        alike
+            .position(|found| *found == place.0)
+            .map(|at| before + at)
     }
 
     /// The row at a place. O(log rows).
     pub(super) fn get(&self, place: &Digest) -> Option<Row<'_>> {
-        let number = self.find(place).ok()?;
+        let number = self.find(place)?;
         Some(Row {
             leaves: self,
             number,
         })
     }
 
-    /// Changes rows in their places, if all are there and stay as long as they were. O(changes · log rows).
-    pub(super) fn change_in_place(&mut self, changes: &[Change<'_>]) -> bool {
-        let numbers = changes.iter().map(|change| {
-            let row = change.row?;
-            let number = self.find(&change.place).ok()?;
-            (self.row(number).len() == ROW_HEAD + row.key.len() + row.value.len()).then_some(number)
-        });
-        let Some(numbers) = numbers.collect::<Option<Vec<usize>>>() else {
-            return false;
-        };
-        for (number, change) in numbers.into_iter().zip(changes) {
-            let Some(row) = change.row else { continue };
+    /// The rows that change, if all are there and stay as long as they were.
+    pub(super) fn in_place(&self, changes: &[Change<'_>]) -> Option<[u8; ROWS_MAX]> {
+        if changes.len() > self.count {
+            return None;
+        }
+        let mut numbers = [0; ROWS_MAX];
+        for (number, change) in numbers.iter_mut().zip(changes) {
+            let (row, found) = (change.row?, self.find(&change.place)?);
+            if self.row(found).len() != ROW_HEAD + row.key.len() + row.value.len() {
+                return None;
+            }
+            *number = found as u8;
+        }
+        Some(numbers)
+    }
+
+    /// Changes rows [in their places](Self::in_place). O(changes).
+    pub(super) fn change_in_place(&mut self, numbers: &[u8; ROWS_MAX], changes: &[Change<'_>]) {
+        for (number, change) in numbers.iter().zip(changes) {
+            let (number, Some(row)) = (usize::from(*number), change.row) else {
+                continue;
+            };
             let leaf = self.leaf_at(number);
             self.bytes[leaf..leaf + HASH].copy_from_slice(&row.leaf.0);
             // The key stays: a place is of one key.
@@ -300,25 +377,19 @@ impl Leaves {
             self.stale |= 1 << number;
         }
         self.mark = Mark::default();
-        true
     }
 
-    /// These rows with changes, which are in strictly ascending order. O(rows + changes).
-    pub(super) fn merged<'a>(&'a self, changes: &[Change<'a>]) -> Vec<Parts<'a>> {
-        let mut merged = Vec::with_capacity(self.count + changes.len());
-        let mut changes = changes.iter().peekable();
-        for row in self.rows() {
-            let place = row.place();
-            while let Some(change) = changes.next_if(|change| change.place < place) {
-                merged.extend(change.row);
-            }
-            match changes.next_if(|change| change.place == place) {
-                Some(change) => merged.extend(change.row),
-                None => merged.push(row.parts()),
-            }
+    /// Becomes a page of other rows, in the memory that it has, if it has room for them.
+    pub(super) fn become_page(&mut self, packed: &Packed) {
+        if self.bytes.capacity() < packed.bytes.len() {
+            // Rows that come to a page come one by one.
+            let room = packed.bytes.len().next_multiple_of(GROWN_BYTES);
+            self.bytes = Vec::with_capacity(room);
         }
-        changes.for_each(|change| merged.extend(change.row));
-        merged
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&packed.bytes);
+        (self.count, self.stale) = (packed.count, packed.stale);
+        self.mark = Mark::default();
     }
 
     pub(super) fn all_parts(&self) -> impl Iterator<Item = Parts<'_>> {

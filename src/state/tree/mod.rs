@@ -6,6 +6,7 @@
 
 mod check;
 mod leaves;
+mod merge;
 mod page;
 mod plan;
 mod prove;
@@ -19,9 +20,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use self::leaves::{Change, Parts, Row};
+use self::leaves::{Change, Packed, Parts, Row, first_bits};
 use self::page::{Page, Slot};
-use self::plan::Plan;
 use self::store::Pages;
 pub(crate) use self::store::rows_in;
 pub use self::store::{PageSource, StateFailure};
@@ -64,6 +64,8 @@ pub struct StateTree {
     count: usize,
     /// The whole as it was hashed last, unless something changed since.
     whole: Option<Subtree>,
+    /// Changes since then.
+    changed: usize,
     pages: Pages,
 }
 
@@ -84,6 +86,7 @@ impl StateTree {
             },
             count,
             whole: Some(whole),
+            changed: 0,
             pages: Pages::read_from(source),
         }
     }
@@ -125,6 +128,14 @@ impl StateTree {
         self.page()?.get(&self.pages, place)
     }
 
+    /// The values at places, looked up together.
+    pub(crate) fn get_at(&self, places: &[Digest]) -> Vec<Option<&[u8]>> {
+        let Some(page) = self.page() else {
+            return vec![None; places.len()];
+        };
+        page.get_all(&self.pages, places)
+    }
+
     /// Puts and removes rows; of several for one key, the last counts. O(rows · log(rows in all)), three hashes each.
     ///
     /// # Panics
@@ -133,50 +144,27 @@ impl StateTree {
         if puts.is_empty() {
             return;
         }
-        let is_bounded = |put: &Put<'_>| {
-            put.key.len() <= KEY_BYTES_MAX
-                && put.value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
-        };
-        // Lengths are written down in fewer bits than a length in memory has.
-        assert!(puts.iter().all(is_bounded), "keys and values are bounded");
-        let places = places_of(puts);
-        let mut order: Vec<u32> = (0_u32..).take(puts.len()).collect();
-        // Stable, so that the last of several for one key is behind the others.
-        order.sort_by(|a, b| places[*a as usize].cmp(&places[*b as usize]));
-        let is_last = |at: usize| {
-            let next = order.get(at + 1);
-            next.is_none_or(|next| places[*next as usize] != places[order[at] as usize])
-        };
-        let last: Vec<usize> = (0..order.len())
-            .filter(|at| is_last(*at))
-            .map(|at| order[at] as usize)
-            .collect();
-        let values = last
-            .iter()
-            .map(|at| (&places[*at], puts[*at].value.unwrap_or_default()));
-        let leaves = sparse::leaf_hashes(&values.collect::<Vec<_>>());
-        let changes = last.iter().zip(leaves).map(|(at, leaf)| {
-            let Put { table, key, value } = puts[*at];
-            Change {
-                place: places[*at],
-                row: value.map(|value| Parts {
-                    place: places[*at],
-                    leaf,
-                    table,
-                    key,
-                    value,
-                }),
-            }
-        });
-        let changes: Vec<Change<'_>> = changes.collect();
+        let changes = changes_of(puts, &places_of(puts));
         if let Some(page) = self.top.loaded() {
             std::hint::black_box(page.look_ahead(changes.iter().map(|change| change.place)));
         }
+        self.put(&changes);
+    }
+
+    /// The same, of keys whose places are known and were [looked up](Self::get_at) a moment ago.
+    pub(crate) fn change_at(&mut self, puts: &[Put<'_>], places: &[Digest]) {
+        if !puts.is_empty() {
+            self.put(&changes_of(puts, places));
+        }
+    }
+
+    fn put(&mut self, changes: &[Change<'_>]) {
         let page = self.top.take(&self.pages, &Digest::ZERO, 0);
-        let page = Page::change(page, 0, &changes, &self.pages);
+        let page = Page::change(page, 0, changes, &self.pages, &mut Packed::default());
         self.count = page.as_ref().map_or(0, Page::count);
         self.top = Slot::of(page);
         self.whole = None;
+        self.changed = self.changed.saturating_add(changes.len());
     }
 
     /// The root over all rows. As many hashes as there are nodes above what changed since the last time.
@@ -188,11 +176,8 @@ impl StateTree {
         let Some(page) = self.top.loaded_mut() else {
             return EMPTY;
         };
-        let (mut plan, mut noted) = (Plan::default(), Vec::new());
-        let whole = page.plan(0, &mut plan, &mut noted);
-        plan.run();
-        page.settle(&plan, &mut noted.into_iter());
-        let whole = plan.made(whole);
+        let whole = page.hash(0, self.changed);
+        self.changed = 0;
         self.whole = Some(whole);
         whole.hash()
     }
@@ -289,6 +274,52 @@ impl StateTree {
 /// How often a source is adopted at most before pages are counted.
 const ADOPTED_UNCOUNTED: u32 = 16;
 
+/// What becomes of the rows at places, in ascending order of these; of several for one place, the last counts.
+fn changes_of<'a>(puts: &[Put<'a>], places: &[Digest]) -> Vec<Change<'a>> {
+    let is_bounded = |put: &Put<'_>| {
+        put.key.len() <= KEY_BYTES_MAX
+            && put.value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
+    };
+    // Lengths are written down in fewer bits than a length in memory has.
+    assert!(puts.iter().all(is_bounded), "keys and values are bounded");
+    // Nearly always the first bits of two places decide; the numbers come last, so that of several for one key the last is behind.
+    let mut order: Vec<(u64, u32)> = places.iter().map(first_bits).zip(0..).collect();
+    order.sort_unstable_by(|a, b| {
+        let wholly = || {
+            places[a.1 as usize]
+                .cmp(&places[b.1 as usize])
+                .then(a.1.cmp(&b.1))
+        };
+        a.0.cmp(&b.0).then_with(wholly)
+    });
+    let mut last: Vec<usize> = Vec::with_capacity(order.len());
+    for (_, at) in order {
+        let at = at as usize;
+        match last.last_mut() {
+            Some(before) if places[*before] == places[at] => *before = at,
+            _ => last.push(at),
+        }
+    }
+    let values = last
+        .iter()
+        .map(|at| (&places[*at], puts[*at].value.unwrap_or_default()));
+    let leaves = sparse::leaf_hashes(&values.collect::<Vec<_>>());
+    let changes = last.iter().zip(leaves).map(|(at, leaf)| {
+        let Put { table, key, value } = puts[*at];
+        Change {
+            place: places[*at],
+            row: value.map(|value| Parts {
+                place: places[*at],
+                leaf,
+                table,
+                key,
+                value,
+            }),
+        }
+    });
+    changes.collect()
+}
+
 /// Places of keys, those of one table hashed together.
 fn places_of(puts: &[Put<'_>]) -> Vec<Digest> {
     let mut places = Vec::with_capacity(puts.len());
@@ -314,5 +345,7 @@ impl fmt::Debug for StateTree {
     }
 }
 
+#[cfg(test)]
+mod many_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::leaves::{Change, Leaves, Parts, ROWS_MAX, Row, subtree_of};
+use super::leaves::{Change, Leaves, Packed, Parts, ROWS_MAX, Row, subtree_of};
+use super::merge::Merged;
 use super::plan::{Plan, Planned};
 use super::store::Pages;
 use crate::format::digest::Digest;
@@ -12,6 +13,9 @@ use crate::format::sparse::Subtree;
 /// A branch with no more rows becomes a page of rows again. Well below what splits one, so that a row that comes and goes
 /// doesn't split and gather each time.
 const GATHERED_MAX: usize = ROWS_MAX / 2;
+
+/// Hashes above more rows aren't planned together.
+const PLAN_ROWS_MAX: usize = 4096;
 
 /// Bits of a place that a branch decides.
 pub(super) const BITS: usize = 4;
@@ -232,6 +236,36 @@ impl Page {
         }
     }
 
+    /// The values at places. All go down level by level, so that the processor waits for many parts of memory at once.
+    pub(super) fn get_all<'a>(&'a self, pages: &Pages, places: &[Digest]) -> Vec<Option<&'a [u8]>> {
+        let mut ways: Vec<Option<&Self>> = vec![Some(self); places.len()];
+        let (mut depth, mut goes_on) = (0, true);
+        while goes_on {
+            goes_on = false;
+            for (way, place) in ways.iter_mut().zip(places) {
+                if let Some(Self::Branch(branch)) = *way {
+                    let slot = &branch.slots[nibble(place, depth)];
+                    *way = slot.get(pages, place, depth + BITS);
+                    goes_on = true;
+                }
+            }
+            depth += BITS;
+        }
+        let leaves = ways.iter().map(|way| match way {
+            Some(Self::Leaves(leaves)) => Some(&**leaves),
+            _ => None,
+        });
+        let leaves: Vec<Option<&Leaves>> = leaves.collect();
+        let looked_at = leaves.iter().flatten().map(|leaves| {
+            leaves.mark.touch(pages.now);
+            leaves.look_at()
+        });
+        std::hint::black_box(looked_at.fold(0, u64::wrapping_add));
+        let row = |(leaves, place): (Option<&'a Leaves>, &Digest)| leaves?.get(place);
+        let rows = leaves.into_iter().zip(places).map(row);
+        rows.map(|row| row.map(|row| row.value())).collect()
+    }
+
     /// Looks at all that changes of these places will need, as far as it is in memory: many at a time, so that the processor waits for
     /// many parts of memory at once. One after the other, changes of a large tree would be nothing but waiting.
     pub(super) fn look_ahead(&self, places: impl Iterator<Item = Digest>) -> u64 {
@@ -268,23 +302,14 @@ impl Page {
         depth: usize,
         changes: &[Change<'_>],
         pages: &Pages,
+        room: &mut Packed,
     ) -> Option<Self> {
         let changed = match page {
-            None => Self::of(&Leaves::default().merged(changes), depth, pages),
-            Some(Self::Leaves(mut leaves)) => {
-                let was_saved = leaves.mark.is_saved();
-                if let Some(own) = Arc::get_mut(&mut leaves)
-                    && own.change_in_place(changes)
-                {
-                    own.mark.touch(pages.now);
-                    if was_saved {
-                        pages.count_unsaved(own.memory());
-                    }
-                    return Some(Self::Leaves(leaves));
-                }
-                pages.replaced(leaves.memory(), was_saved);
-                Self::of(&leaves.merged(changes), depth, pages)
+            None => {
+                let rows = changes.iter().filter_map(|change| change.row);
+                Self::of(&rows.collect::<Vec<_>>(), depth, pages)
             }
+            Some(Self::Leaves(leaves)) => Self::change_leaves(leaves, depth, changes, pages, room),
             Some(Self::Branch(mut branch)) => {
                 // Copied here if a copy of the tree still shares it, so that the copy stays as it was.
                 let own = Arc::make_mut(&mut branch);
@@ -292,7 +317,7 @@ impl Page {
                     pages.count_unsaved(size_of::<Branch>() as u64);
                 }
                 own.mark = Mark::at(pages.now);
-                own.change(depth, changes, pages);
+                own.change(depth, changes, pages, room);
                 match branch.count {
                     0..=GATHERED_MAX => {
                         let place = changes.first().map_or(Digest::ZERO, |change| change.place);
@@ -305,6 +330,44 @@ impl Page {
             }
         };
         (changed.count() > 0).then_some(changed)
+    }
+
+    fn change_leaves(
+        mut leaves: Arc<Leaves>,
+        depth: usize,
+        changes: &[Change<'_>],
+        pages: &Pages,
+        room: &mut Packed,
+    ) -> Self {
+        let (was_saved, bytes) = (leaves.mark.is_saved(), leaves.memory());
+        let is_own = Arc::get_mut(&mut leaves).is_some();
+        if let Some(numbers) = leaves.in_place(changes) {
+            // Copied here if a copy of the tree still shares it, with the hashes that stay.
+            Arc::make_mut(&mut leaves).change_in_place(&numbers, changes);
+            leaves.mark.touch(pages.now);
+            if !is_own {
+                pages.replaced(bytes, was_saved);
+                pages.count_new(leaves.memory());
+            } else if was_saved {
+                pages.count_unsaved(bytes);
+            }
+            return Self::Leaves(leaves);
+        }
+        pages.replaced(bytes, was_saved);
+        let merged = Merged::of(&leaves, changes);
+        if merged.rows.len() > ROWS_MAX {
+            return Self::of(&merged.rows, depth, pages);
+        }
+        merged.pack(room);
+        if !is_own {
+            leaves = Arc::default();
+        }
+        // Nobody else has it.
+        let own = Arc::make_mut(&mut leaves);
+        own.become_page(room);
+        own.mark.touch(pages.now);
+        pages.count_new(own.memory());
+        Self::Leaves(leaves)
     }
 
     fn leaves(leaves: Leaves, pages: &Pages) -> Self {
@@ -338,6 +401,30 @@ impl Page {
             Self::Leaves(leaves) => leaves.plan(depth, plan, noted),
             Self::Branch(branch) => branch.plan(1, depth, plan, noted),
         }
+    }
+
+    /// Makes the hashes of what is stale, about so many rows, and gives that of all rows together. Of many rows, those of each part are
+    /// made by themselves first: a plan of all would take more memory than the processor's caches have, and in the end than there is.
+    pub(super) fn hash(&mut self, depth: usize, rows: usize) -> Subtree {
+        if rows > PLAN_ROWS_MAX
+            && let Self::Branch(branch) = self
+            && branch.stale != 0
+        {
+            let branch = Arc::make_mut(branch);
+            let parts = branch.stale.count_ones() as usize;
+            for (number, slot) in branch.slots.iter_mut().enumerate() {
+                if branch.stale & (1 << number) != 0
+                    && let Some(page) = slot.page.get_mut()
+                {
+                    page.hash(depth + BITS, rows / parts);
+                }
+            }
+        }
+        let (mut plan, mut noted) = (Plan::default(), Vec::new());
+        let whole = self.plan(depth, &mut plan, &mut noted);
+        plan.run();
+        self.settle(&plan, &mut noted.into_iter());
+        plan.made(whole)
     }
 
     /// All rows of the page together, of one whose hashes are made.
@@ -519,7 +606,13 @@ impl Branch {
         self.count
     }
 
-    fn change(&mut self, depth: usize, mut changes: &[Change<'_>], pages: &Pages) {
+    fn change(
+        &mut self,
+        depth: usize,
+        mut changes: &[Change<'_>],
+        pages: &Pages,
+        room: &mut Packed,
+    ) {
         while let Some(first) = changes.first() {
             let slot = nibble(&first.place, depth);
             let end = changes.partition_point(|change| nibble(&change.place, depth) <= slot);
@@ -528,7 +621,7 @@ impl Branch {
             self.count = self
                 .count
                 .saturating_sub(page.as_ref().map_or(0, Page::count));
-            let page = Page::change(page, depth + BITS, here, pages);
+            let page = Page::change(page, depth + BITS, here, pages, room);
             self.count += page.as_ref().map_or(0, Page::count);
             self.slots[slot] = Slot::of(page);
             self.stale |= 1 << slot;
