@@ -107,9 +107,8 @@ impl Ledger {
         } = store;
         // An interrupted copy has empty parts that are not marked as pruned yet; a reader would take them for contents.
         refuse_incomplete(&*reader)?;
-        match reader.named_value(VALUE_SPEC)? {
+        match ChainReader::held_spec(&*reader)? {
             Some(held) => {
-                let held = decode_spec(&held)?;
                 if held != *spec {
                     return Err(LedgerError::OtherChain {
                         held: held.id(),
@@ -388,13 +387,6 @@ impl Unreadable {
         };
         Rejected::block(self.height.unwrap_or(expected), reason, error.to_string())
     }
-}
-
-fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
-    ChainSpec::decode(bytes).map_err(|problem| LedgerError::DamagedValue {
-        record: VALUE_SPEC,
-        problem,
-    })
 }
 
 /// The state after the last block: the snapshot if it fits the headers, then the blocks after it.

@@ -102,11 +102,8 @@ pub(crate) fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
     let store = url.open_or_create()?;
     // With a record, the option says how the chain begins behind it.
     let is_pinned = args.spec.is_some() && args.mpreg.is_none();
-    let has_gone_on = match ChainReader::open(store.reader.clone()) {
-        Ok(held) => held.spec() != spec && held.spec().includes(spec),
-        // Whatever it is, creating says it.
-        Err(_) => false,
-    };
+    let held = ChainReader::held_spec(&*store.reader)?;
+    let has_gone_on = held.is_some_and(|held| held != *spec && held.includes(spec));
     if has_gone_on && !is_pinned {
         return Ok(builder.open(store)?);
     }
