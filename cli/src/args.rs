@@ -5,6 +5,7 @@ mod look;
 mod retention;
 mod text;
 mod time;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) use self::retention::{
 };
 use self::text::text;
 pub(crate) use self::time::When;
+use self::upgrade::UPGRADE_HELP;
+pub(crate) use self::upgrade::Upgrade;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt or data is lost, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
@@ -162,6 +165,9 @@ comes back from an archive (restore) or a backup.")]
     /// Say what a store holds
     #[command(after_help = "Example:\n  hubledger stats --store log:hub")]
     Stats(Stats),
+    /// Go on under another specification in the same store: version 2 of the format, other limits, other authorities
+    #[command(after_help = UPGRADE_HELP)]
+    Upgrade(Upgrade),
     /// Do the whole job once on made-up data in a temporary folder, and report
     #[command(after_help = "Example:\n  hubledger demo --transactions 20000")]
     Demo(Demo),

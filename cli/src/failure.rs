@@ -3,9 +3,9 @@
 use hubledger::blockfile::BlockFileError;
 use hubledger::codec::FieldError;
 use hubledger::engine::{EngineError, RestoreError};
-use hubledger::ledger::LedgerError;
 use hubledger::ledger::archive::ArchiveError;
 use hubledger::ledger::snapshot::SnapshotError;
+use hubledger::ledger::{LedgerError, UpgradeError};
 use hubledger::rejection::{Fault, Rejected};
 use serde_json::{Map, Value, json};
 
@@ -92,6 +92,15 @@ impl From<LedgerError> for Failure {
             Self::Corrupt(error.into())
         } else {
             Self::Failed(error.into())
+        }
+    }
+}
+
+impl From<UpgradeError> for Failure {
+    fn from(error: UpgradeError) -> Self {
+        match error {
+            UpgradeError::Ledger(error) => error.into(),
+            error => Self::Failed(error.into()),
         }
     }
 }

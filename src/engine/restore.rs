@@ -126,10 +126,12 @@ impl EngineBuilder {
         store: Store,
         progress: &mut BlockProgress<'_>,
     ) -> Result<RestoreReport, RestoreError> {
-        let spec = archive.spec()?;
+        let mut spec = archive.spec()?;
         let head = then.map(ChainReader::head).transpose()?;
         if let Some(then) = then {
             check_behind(archive, then)?;
+            // It may have gone on under another specification since the last file was archived.
+            spec = then.spec().clone();
         }
         // Before anything is written: blocks below the floor can't be appended again, and the rest would be imported in vain.
         let floor = store.reader.extent()?.body_floor;
@@ -165,11 +167,11 @@ impl EngineBuilder {
     }
 }
 
-/// That the chain in `then` can follow the archive: it is the same, and its bodies begin where the archive ends.
+/// That the chain in `then` can follow the archive: it is the same or goes on from it, and its bodies begin where the archive ends.
 fn check_behind(archive: &Archive, then: &ChainReader) -> Result<(), RestoreError> {
     let (manifest, asked) = (archive.manifest(), then.spec().id());
     let path = || archive.folder().to_owned();
-    if manifest.chain != asked {
+    if then.spec().shared_up_to(manifest.chain).is_none() {
         return Err(RestoreError::Archive(ArchiveError::OtherChain {
             path: path(),
             held: manifest.chain,

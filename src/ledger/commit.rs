@@ -114,7 +114,7 @@ impl From<&State> for EncodedState {
 /// The writing half of a ledger.
 pub(crate) struct Committer {
     pub(super) writer: Box<dyn BlockWriter>,
-    tables: Box<dyn TableWriter>,
+    pub(super) tables: Box<dyn TableWriter>,
     /// Where the state's pages can be read from since the last snapshot, until somebody takes it.
     written: Option<Arc<dyn PageSource>>,
     pub(super) chain: ChainReader,
@@ -265,6 +265,11 @@ impl Committer {
 
     /// Takes a last snapshot where blocks were committed since the one before, and makes all of it durable.
     pub(crate) fn close(mut self, state: &State) -> Result<Receipt, LedgerError> {
+        self.finish(state)
+    }
+
+    /// As [`Committer::close`], and the store stays open.
+    pub(super) fn finish(&mut self, state: &State) -> Result<Receipt, LedgerError> {
         if self.has_news() {
             self.put_snapshot(state)?;
         }

@@ -75,6 +75,11 @@ pub enum LedgerError {
     /// The target of a copy holds something already.
     #[error("the target store is not empty, and no incomplete copy of this chain")]
     TargetInUse,
+    /// The chain went on under another specification after its reader was opened.
+    #[error(
+        "the chain goes on under another specification since this was begun; start it again to go on"
+    )]
+    Upgraded,
     /// The caller stopped it.
     #[error("stopped; start it again to go on")]
     Stopped,

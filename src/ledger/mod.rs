@@ -21,6 +21,7 @@ mod repair;
 pub mod snapshot;
 mod state_set;
 pub(crate) mod step;
+mod upgrade;
 mod values;
 mod verify;
 
@@ -41,6 +42,7 @@ pub(crate) use self::reader::StoredParts;
 pub use self::reader::{ChainReader, Located, Lookup};
 pub use self::repair::{StateRepair, repair_state};
 pub use self::step::{BlockProgress, BlockStep, Phase, Step, StepProgress};
+pub use self::upgrade::UpgradeError;
 use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
 pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
@@ -105,9 +107,8 @@ impl Ledger {
         } = store;
         // An interrupted copy has empty parts that are not marked as pruned yet; a reader would take them for contents.
         refuse_incomplete(&*reader)?;
-        match reader.named_value(VALUE_SPEC)? {
+        match ChainReader::held_spec(&*reader)? {
             Some(held) => {
-                let held = decode_spec(&held)?;
                 if held != *spec {
                     return Err(LedgerError::OtherChain {
                         held: held.id(),
@@ -254,12 +255,18 @@ impl Ledger {
         self.staged_bytes = 0;
         let unsaved = self.state().unsaved_bytes();
         if self.committer.wants_snapshot() || unsaved > UNSAVED_BYTES_MAX {
-            self.committer.put_snapshot(self.validator.state())?;
-            if let Some(pages) = self.committer.take_written() {
-                self.validator.adopt(pages, STATE_BYTES_MAX);
-            }
+            self.put_snapshot()?;
         }
         Ok(receipt)
+    }
+
+    /// Writes the state down, which is that after the last committed block.
+    fn put_snapshot(&mut self) -> Result<(), LedgerError> {
+        self.committer.put_snapshot(self.validator.state())?;
+        if let Some(pages) = self.committer.take_written() {
+            self.validator.adopt(pages, STATE_BYTES_MAX);
+        }
+        Ok(())
     }
 
     /// Judges, stages and commits one block.
@@ -380,13 +387,6 @@ impl Unreadable {
         };
         Rejected::block(self.height.unwrap_or(expected), reason, error.to_string())
     }
-}
-
-fn decode_spec(bytes: &[u8]) -> Result<ChainSpec, LedgerError> {
-    ChainSpec::decode(bytes).map_err(|problem| LedgerError::DamagedValue {
-        record: VALUE_SPEC,
-        problem,
-    })
 }
 
 /// The state after the last block: the snapshot if it fits the headers, then the blocks after it.

@@ -92,13 +92,7 @@ impl ChainReader {
     /// A store without a chain, with an incomplete copy of one, or with a damaged specification or list of lost parts.
     pub fn open(store: Arc<dyn BlockReader>) -> Result<Self, LedgerError> {
         super::values::refuse_incomplete(&*store)?;
-        let bytes = store
-            .named_value(VALUE_SPEC)?
-            .ok_or(LedgerError::Uninitialised)?;
-        let spec = ChainSpec::decode(&bytes).map_err(|problem| LedgerError::DamagedValue {
-            record: VALUE_SPEC,
-            problem,
-        })?;
+        let spec = Self::held_spec(&*store)?.ok_or(LedgerError::Uninitialised)?;
         if store.extent()?.is_empty() {
             return Err(LedgerError::Uninitialised);
         }
@@ -108,6 +102,19 @@ impl ChainReader {
         }
         let missing = Arc::new(Missing::read(&*store)?);
         Ok(Self::from_parts(spec, store, missing))
+    }
+
+    /// The specification of the chain that a store holds, has begun, or is becoming a copy of; `None` if there is none.
+    ///
+    /// # Errors
+    /// The store failed; a damaged specification.
+    pub fn held_spec(store: &dyn BlockReader) -> Result<Option<ChainSpec>, LedgerError> {
+        let bytes = store.named_value(VALUE_SPEC)?;
+        let spec = bytes.map(|bytes| ChainSpec::decode(&bytes)).transpose();
+        spec.map_err(|problem| LedgerError::DamagedValue {
+            record: VALUE_SPEC,
+            problem,
+        })
     }
 
     pub(super) fn from_parts(

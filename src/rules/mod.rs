@@ -73,22 +73,16 @@ impl Validator {
         }
     }
 
-    /// A validator that continues from `state`.
+    /// A validator that continues from `state`, which is this chain's or that of one that it goes on from, after a block that is both's.
     ///
     /// # Errors
     /// Gives the state back if it is another chain's.
     pub fn resume(spec: ChainSpec, state: State) -> Result<Self, Box<State>> {
-        if state.chain() != spec.id() {
-            return Err(Box::new(state));
-        }
-        let mut resumed = Self {
+        Ok(Self {
+            state: state.into_chain(&spec)?,
             spec,
-            state,
             verifier: Arc::default(),
-        };
-        let next = resumed.version_after(resumed.state.height());
-        resumed.state.prepare_for(next);
-        Ok(resumed)
+        })
     }
 
     /// Sets what checks signatures from now on; a [`Verifier::default`] of its own at first.

@@ -115,14 +115,26 @@ pub fn members(spec: &ChainSpec, state: &State, height: u64) -> Option<Vec<Autho
     {
         return None;
     }
-    match state.parameter(Parameter::Members, height)? {
+    match changed(spec.at(height), state, Parameter::Members, height)? {
         ParameterValue::Members(members) => Some(members),
         ParameterValue::Number(_) => None,
     }
 }
 
+/// What the chain changed a parameter to under this specification. What was in force before counts no more: the specification says
+/// itself what it goes on with.
+fn changed(
+    spec: &ChainSpec,
+    state: &State,
+    parameter: Parameter,
+    height: u64,
+) -> Option<ParameterValue> {
+    let (from, change) = state.parameter_row(parameter, height)?;
+    (from >= spec.first_height()).then_some(change.value)
+}
+
 impl State {
-    /// What the chain changed a parameter to that is in force at `height`; `None` where that is what the specification says.
+    /// What the chain changed a parameter to that is in force at `height`, under whatever specification; `None` where it never did.
     /// O(changes after `height`).
     #[must_use]
     pub fn parameter(&self, parameter: Parameter, height: u64) -> Option<ParameterValue> {

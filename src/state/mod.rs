@@ -292,6 +292,21 @@ impl State {
         }
     }
 
+    /// This state as one of the chain of `spec`: a state of that chain or of one that it goes on from, after a block that is both's. Ready for
+    /// the next block: see [`State::prepare_for`].
+    ///
+    /// # Errors
+    /// Gives the state back if it is another chain's.
+    pub(crate) fn into_chain(mut self, spec: &ChainSpec) -> Result<Self, Box<Self>> {
+        let last = spec.shared_up_to(self.chain);
+        if last.is_none_or(|last| self.height() > last) {
+            return Err(Box::new(self));
+        }
+        self.chain = spec.id();
+        self.prepare_for(spec.at(self.height().saturating_add(1)).version);
+        Ok(self)
+    }
+
     /// The root over the rows of the state (`FORMAT.md`, "State"); `None` in version 1, which has none. As many hashes as there
     /// are nodes above what changed since it was last asked for.
     pub fn root(&mut self) -> Option<Digest> {
@@ -303,7 +318,9 @@ impl State {
     pub fn pinned_root(&self) -> Digest {
         let mut moved = self.clone();
         moved.prepare_for(FormatVersion::V2);
-        moved.accounts.root().unwrap_or(EMPTY)
+        let root = moved.accounts.root().unwrap_or(EMPTY);
+        self.note_failure_of(&moved);
+        root
     }
 
     /// This state with the accounts that a block with these changes leaves, and the root over them made; it stays at its block.
@@ -312,11 +329,15 @@ impl State {
         let mut after = self.clone();
         after.accounts.apply(changes);
         after.accounts.root();
-        // Whoever asks this state for its failure would not hear of the copy's, which may be gone by then.
-        if let (Some(tree), Some(failure)) = (self.accounts.tree(), after.failure()) {
+        self.note_failure_of(&after);
+        after
+    }
+
+    /// Takes over what failed in a copy: whoever asks this state for its failure would not hear of the copy's, which may be gone by then.
+    fn note_failure_of(&self, copy: &Self) {
+        if let (Some(tree), Some(failure)) = (self.accounts.tree(), copy.failure()) {
             tree.note_failure(failure.clone());
         }
-        after
     }
 
     /// What failed when a part of the state was read that isn't in memory: whatever was decided since is worth nothing. Always

@@ -11,12 +11,12 @@ use serde_json::json;
 use crate::common::{Chain, account, clock, key, reopenable};
 use crate::golden::{b, u32, u64};
 
-type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// A row: its place, table, key and value.
-type Row = (Hash, u8, Vec<u8>, Vec<u8>);
+pub(crate) type Row = (Hash, u8, Vec<u8>, Vec<u8>);
 
-fn row(key: &str, value: Vec<u8>) -> Row {
+pub(crate) fn row(key: &str, value: Vec<u8>) -> Row {
     let place = sha256(&[&[2, 1], key.as_bytes()]);
     (place, 1, key.as_bytes().to_vec(), value)
 }
@@ -34,7 +34,7 @@ fn halves(rows: &[Row], depth: usize) -> (&[Row], &[Row]) {
 }
 
 /// The hash of rows whose places begin with the same bits.
-fn node(rows: &[Row], depth: usize) -> Hash {
+pub(crate) fn node(rows: &[Row], depth: usize) -> Hash {
     match rows {
         [] => sha256(&[]),
         [row] => leaf(row),

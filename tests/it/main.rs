@@ -9,6 +9,7 @@ mod golden_state;
 mod golden_v2;
 mod ledger;
 mod merkle_oracle;
+mod model;
 mod proofs;
 mod spec;
 mod spec_v2;

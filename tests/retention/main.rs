@@ -14,3 +14,4 @@ mod pruning;
 mod salvage;
 mod sets;
 mod snapshot;
+mod upgrade;

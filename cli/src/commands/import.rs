@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
 use hubledger::engine::{Committed, Engine, EngineError, Outcome};
-use hubledger::ledger::LedgerError;
+use hubledger::ledger::{ChainReader, LedgerError};
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::spec::ChainSpec;
 use serde_json::{Map, Value, json};
@@ -92,13 +92,22 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
     Ok(())
 }
 
-/// Opens the engine of an import, and says of a store with another chain that its blocks don't belong there.
+/// Opens the engine of an import, and says of a store with another chain that its blocks don't belong there. A chain that has gone on
+/// from that of `spec` since is no other, unless only that one is accepted.
 pub(crate) fn open(args: &Import, spec: &ChainSpec) -> Result<Engine> {
     let url = &args.store;
     let builder = Engine::builder()
         .threads(args.threads.into())
         .durability(args.durability);
-    match builder.create(url.open_or_create()?, spec) {
+    let store = url.open_or_create()?;
+    // With a record, the option says how the chain begins behind it.
+    let is_pinned = args.spec.is_some() && args.mpreg.is_none();
+    let held = ChainReader::held_spec(&*store.reader)?;
+    let has_gone_on = held.is_some_and(|held| held != *spec && held.includes(spec));
+    if has_gone_on && !is_pinned {
+        return Ok(builder.open(store)?);
+    }
+    match builder.create(store, spec) {
         Err(EngineError::Ledger(error)) if matches!(*error, LedgerError::OtherChain { .. }) => {
             let rejected = Rejected::block(0, Reason::Chain, format!("{url}: {error}"));
             Err(Failure::invalid(rejected))

@@ -22,6 +22,7 @@ mod spec;
 mod stages;
 mod store;
 mod tx;
+mod upgrade;
 mod verify;
 
 use std::fs::File;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Backup(args) => copy::backup(&args, output),
         Command::Check(args) => check::check(&args, output),
         Command::Stats(args) => store::stats(&args, output),
+        Command::Upgrade(args) => upgrade::upgrade(&args, output),
         Command::Demo(args) => demo::demo(&args, output),
         Command::Completions(args) => {
             use clap::CommandFactory;

@@ -15,7 +15,7 @@ use crate::output::{Output, complain};
 use crate::transactions::fault_of;
 
 /// The longest specification, as text.
-const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// A specification and its contradictions.
 pub(crate) type Examined = (ChainSpec, Vec<FieldError>);

@@ -43,6 +43,8 @@ pub(crate) fn stats(args: &Stats, output: &Output) -> Result {
         "store": args.store.to_string(),
         "name": spec.name,
         "chain": spec.id(),
+        "format": spec.version,
+        "predecessor": spec.predecessor().map(|before| before.specification.id()),
         "head": reader.hash_at(tip)?,
         "height": tip,
         "timestamp": timestamp,

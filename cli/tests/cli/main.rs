@@ -24,5 +24,6 @@ mod state;
 mod streams;
 mod support;
 mod tx;
+mod upgrade;
 mod witnesses;
 mod words;

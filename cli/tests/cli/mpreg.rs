@@ -170,6 +170,85 @@ fn a_record_can_go_on_natively_under_a_specification() {
 }
 
 #[test]
+fn a_chain_with_a_record_is_upgraded_once_the_record_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let key = ok(folder, &["keygen", "--out", "hub.pem"]);
+    let spec = format!(
+        "name = \"on\"\ngenesis_time = 1\n[consensus]\nkind = \"proof_of_authority\"\n\
+         [[consensus.authorities]]\nname = \"hub\"\nkey = {}\n",
+        key["public_key"]
+    );
+    std::fs::write(folder.join("on.toml"), spec).unwrap();
+    let source = data("federation.db");
+    let from = ["import", "--mpreg", &source, "--chain", "pow_chain"];
+    let import = [&from[..], &["--spec", "on.toml", "--store", "sqlite:on.db"]].concat();
+    ok(folder, &import);
+    let made = ok(folder, &["upgrade", "--store", "sqlite:on.db"]);
+    assert_eq!(
+        (&made["upgraded"], &made["height"]),
+        (&true.into(), &3.into())
+    );
+    ok(folder, &["keygen", "--out", "alice.pem"]);
+    let who = [
+        "tx",
+        "--operation",
+        "message",
+        "--sender",
+        "alice",
+        "--receiver",
+        "bob",
+    ];
+    let how = [
+        "--key",
+        "alice.pem",
+        "--store",
+        "sqlite:on.db",
+        "--out",
+        "a.bin",
+    ];
+    ok(folder, &[&who[..], &how].concat());
+    let produce = [
+        "produce",
+        "--store",
+        "sqlite:on.db",
+        "--key",
+        "hub.pem",
+        "a.bin",
+    ];
+    let produced = ok(folder, &produce);
+    assert_eq!(produced["height"], 4);
+    let again = ok(folder, &import);
+    assert_eq!(
+        (&again["imported"], &again["skipped"]),
+        (&0.into(), &3.into())
+    );
+    assert_eq!(
+        ok(folder, &["verify", "--store", "sqlite:on.db"])["verdict"],
+        "valid"
+    );
+
+    // Of the same record only the first blocks.
+    let url: StoreUrl = format!("sqlite:{}", folder.join("on.db").display())
+        .parse()
+        .unwrap();
+    let chain = ChainReader::open(url.open_read_only().unwrap()).unwrap();
+    let mut file = BlockFileWriter::create(&folder.join("part.hlb"), chain.spec().at(0)).unwrap();
+    for height in [1, 2] {
+        file.append(&chain.block(height).unwrap().unwrap()).unwrap();
+    }
+    file.finish().unwrap();
+    ok(folder, &["import", "part.hlb", "--store", "sqlite:part.db"]);
+    let refused = run(folder, &["upgrade", "--store", "sqlite:part.db"]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("1 blocks of the record"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn a_store_without_chains_and_a_damaged_one_are_not_valid() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

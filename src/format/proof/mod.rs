@@ -51,7 +51,7 @@ pub enum InvalidProof {
         /// The head that the verifier trusts.
         trusted: BlockHash,
     },
-    /// The heads are in the wrong order or of different chains.
+    /// The heads are in the wrong order.
     #[error("{0}")]
     Order(&'static str),
     /// A path doesn't lead to the root that the header names.

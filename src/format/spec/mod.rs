@@ -8,6 +8,7 @@
 //! encoded specification may be that of a chain that exists, and is read all the same.
 
 mod authority;
+mod changes;
 mod check;
 mod encoding;
 mod predecessor;
@@ -29,6 +30,7 @@ use crate::format::payload::ParameterValue;
 use crate::format::signature::PublicKey;
 
 pub use self::authority::{Authority, ProofOfAuthority, members_root};
+pub use self::changes::Change;
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};

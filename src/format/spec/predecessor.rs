@@ -2,13 +2,16 @@
 //! version of the format, other limits or other authorities, and keep its blocks, which stay under the rules that they were
 //! made by.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::check::{Problem, check_number};
 use super::encoding::SPEC_BYTES_MAX;
-use super::{ChainSpec, SpecFields};
+use super::{ChainSpec, SpecFields, Terms};
+use crate::format::FormatVersion;
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
-use crate::format::digest::{BlockHash, Digest};
+use crate::format::digest::{BlockHash, ChainId, Digest};
 
 /// The most specifications that a specification can go on from, one behind the other.
 pub const PREDECESSORS_MAX: usize = 8;
@@ -188,7 +191,40 @@ impl ChainSpec {
     /// Whether blocks under `other` can be this chain's: it is this specification, or one that this goes on from.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
-        std::iter::successors(Some(self), |spec| spec.before()).any(|spec| spec == other)
+        self.shared_up_to(other.id()).is_some()
+    }
+
+    /// The height up to which the blocks of the chain with this id are this chain's too: of this chain itself all, of one that it goes on
+    /// from those up to where it does. `None` of any other. O(predecessors).
+    #[must_use]
+    pub fn shared_up_to(&self, chain: ChainId) -> Option<u64> {
+        let (mut spec, mut last) = (self, u64::MAX);
+        while spec.id() != chain {
+            let before = spec.predecessor()?;
+            // Heights don't grow from one to the one before: each takes over at or above the first height of its predecessor.
+            (spec, last) = (&before.specification, before.height);
+        }
+        Some(last)
+    }
+
+    /// The fields of a specification that goes on from this one's chain in version 2 of the format and leaves everything else as it is. It has
+    /// no predecessor yet: where it takes over, only the chain can tell.
+    #[must_use]
+    pub fn successor_fields(&self) -> SpecFields {
+        let fields = SpecFields {
+            accounts: BTreeMap::new(),
+            import: None,
+            predecessor: None,
+            ..(**self).clone()
+        };
+        match self.version {
+            FormatVersion::V1 => SpecFields {
+                version: FormatVersion::V2,
+                terms: Terms::of_new_chains(),
+                ..fields
+            },
+            FormatVersion::V2 => fields,
+        }
     }
 
     fn before(&self) -> Option<&Self> {

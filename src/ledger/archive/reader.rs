@@ -65,25 +65,34 @@ impl Archive {
         &self.manifest
     }
 
-    /// The chain's specification, from the first file. Its id is the manifest's. The file stays open for the first call of
-    /// [`Self::blocks`].
+    /// The chain's specification. Its id is the manifest's. It is in the first file, which stays open for the first call of
+    /// [`Self::blocks`]; or in the last one, if the chain went on under another specification since the archive was begun.
     ///
     /// # Errors
-    /// An archive without files, or a first file that is damaged or missing.
+    /// An archive without files, or a first or last file that is damaged or missing.
     pub fn spec(&self) -> Result<ChainSpec, ArchiveError> {
         if let Some(spec) = self.spec.get() {
             return Ok(spec.clone());
         }
-        let first = self
-            .manifest
-            .files
-            .first()
-            .ok_or_else(|| ArchiveError::NotAnArchive {
+        let files = &self.manifest.files;
+        let (Some(first), Some(last)) = (files.first(), files.last()) else {
+            return Err(ArchiveError::NotAnArchive {
                 path: self.folder.clone(),
                 reason: "it has no files yet".to_owned(),
-            })?;
-        let blocks = self.blocks(first)?;
-        let spec = blocks.blocks.spec().clone();
+            });
+        };
+        let blocks = self.open_file(first)?;
+        let mut spec = blocks.blocks.spec().clone();
+        if spec.id() != self.manifest.chain {
+            let last = self.open_file(last)?;
+            spec = last.blocks.spec().clone();
+            if spec.id() != self.manifest.chain {
+                return Err(of_another_chain(&last));
+            }
+        }
+        if !spec.includes(blocks.blocks.spec()) {
+            return Err(of_another_chain(&blocks));
+        }
         *self.first() = Some(blocks);
         Ok(self.spec.get_or_init(|| spec).clone())
     }
@@ -118,16 +127,22 @@ impl Archive {
     /// # Errors
     /// As [`Self::check`]; contents that are not a block file of this chain.
     pub fn blocks(&self, file: &ArchivedFile) -> Result<ArchivedBlocks, ArchiveError> {
+        let spec = self.spec()?;
         if let Some(first) = self.take_first(file) {
             return Ok(first);
         }
-        self.check(file)?;
-        let blocks = ArchivedBlocks::open(&file_path(&self.folder, file.first), file)?;
-        if blocks.blocks.spec().id() != self.manifest.chain {
-            let reason = "its contents are of another chain than the manifest's";
-            return Err(ArchiveError::damaged(&blocks.path, reason));
+        let blocks = self.open_file(file)?;
+        // A file has the specification that the chain had when it was written.
+        match spec.includes(blocks.blocks.spec()) {
+            true => Ok(blocks),
+            false => Err(of_another_chain(&blocks)),
         }
-        Ok(blocks)
+    }
+
+    /// Checks a file and begins to read it, whatever chain it is of.
+    fn open_file(&self, file: &ArchivedFile) -> Result<ArchivedBlocks, ArchiveError> {
+        self.check(file)?;
+        ArchivedBlocks::open(&file_path(&self.folder, file.first), file)
     }
 
     /// That a block of a file can't be decoded.
@@ -139,6 +154,11 @@ impl Archive {
     ) -> ArchiveError {
         damaged_at(&file_path(&self.folder, file.first), offset, error)
     }
+}
+
+fn of_another_chain(blocks: &ArchivedBlocks) -> ArchiveError {
+    let reason = "its contents are of another chain than the manifest's";
+    ArchiveError::damaged(&blocks.path, reason)
 }
 
 /// What is wrong at a place in a file's contents.

@@ -54,7 +54,8 @@ struct Open {
 }
 
 impl ArchiveWriter {
-    /// Opens the archive of a chain in `folder` to continue it, or begins one: `folder` is created, or empty.
+    /// Opens the archive of a chain in `folder` to continue it, or begins one: `folder` is created, or empty. An archive of a chain that
+    /// this one goes on from becomes this chain's with the next file.
     ///
     /// # Errors
     /// Another chain's archive, something else in the directory, damage to the manifest, a writer that is there already;
@@ -76,7 +77,11 @@ impl ArchiveWriter {
             TryLockError::Error(error) => io(error),
         })?;
         let manifest = match Manifest::read(folder)? {
-            Some(manifest) if manifest.chain == spec.id() => manifest,
+            // What such an archive has was taken from blocks that this chain holds, which is asked when blocks are added.
+            Some(mut manifest) if spec.shared_up_to(manifest.chain).is_some() => {
+                manifest.chain = spec.id();
+                manifest
+            }
             Some(manifest) => {
                 return Err(ArchiveError::OtherChain {
                     path: folder.to_owned(),
@@ -108,6 +113,11 @@ impl ArchiveWriter {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The specification that goes into its files.
+    pub(crate) const fn spec(&self) -> &ChainSpec {
+        &self.spec
     }
 
     /// What is durable of it.

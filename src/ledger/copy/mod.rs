@@ -171,7 +171,8 @@ impl<'a> Copy<'a> {
                 record: VALUE_COPY,
                 problem,
             })?;
-            if held != chain {
+            // One that was begun before the chain went on under another specification has blocks of this chain too.
+            if source.spec().shared_up_to(held).is_none() {
                 let asked = chain;
                 return Err(LedgerError::OtherChain { held, asked });
             }
@@ -450,6 +451,13 @@ impl<'a> Copy<'a> {
 
     /// Copies specification, snapshot and leaf hashes.
     fn values(&mut self, snapshot: Option<&Snapshot>) -> Result<u64, LedgerError> {
+        if self.salvager.is_none() {
+            // Asked behind the blocks: those of another specification came after it, and the copy would not open with the one before.
+            let now = self.source.store().named_value(VALUE_SPEC)?;
+            if now.as_deref() != Some(self.source.spec().bytes()) {
+                return Err(LedgerError::Upgraded);
+            }
+        }
         let writer = &mut *self.target.writer;
         writer.put_named_value(VALUE_SPEC, self.source.spec().bytes(), Durability::Os)?;
         let mut values = 1;

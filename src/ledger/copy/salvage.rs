@@ -178,7 +178,6 @@ impl<'a> Salvager<'a> {
 
     /// The state in tables, if it is sound as a whole: all pages lead to the root that it says.
     fn find_set(&mut self) -> Result<Option<Snapshot>, LedgerError> {
-        let chain = self.source.spec().id();
         let read = |source: &ChainReader| -> Result<Option<StoredState>, LedgerError> {
             let view = source.store().tables().view(state_set::SET)?;
             let Some(position) = view.position() else {
@@ -189,7 +188,7 @@ impl<'a> Salvager<'a> {
             Ok(Some(stored))
         };
         match read(self.source) {
-            Ok(Some(stored)) if stored.state.chain() == chain => {
+            Ok(Some(stored)) if self.is_of_chain(&stored.state) => {
                 let is_believed = self.is_believed(&stored.state)?;
                 Ok(is_believed.then(|| Snapshot::of_set(stored)))
             }
@@ -213,7 +212,7 @@ impl<'a> Salvager<'a> {
             Err(error) => return Err(error.into()),
         };
         let state = match State::decode(&bytes) {
-            Ok(state) if state.chain() == self.source.spec().id() => state,
+            Ok(state) if self.is_of_chain(&state) => state,
             Ok(_) => return Ok(None),
             Err(error) => {
                 self.losses.note_value(VALUE_STATE, &error.to_string());
@@ -222,6 +221,12 @@ impl<'a> Salvager<'a> {
         };
         let is_believed = self.is_believed(&state)?;
         Ok(is_believed.then(|| Snapshot::of_value(&state, bytes)))
+    }
+
+    /// Whether a snapshot says that it is of this chain, or of one that this goes on from.
+    fn is_of_chain(&self, state: &State) -> bool {
+        let last = self.source.spec().shared_up_to(state.chain());
+        last.is_some_and(|last| state.height() <= last)
     }
 
     /// Whether a snapshot is of this chain, as far as can be told.

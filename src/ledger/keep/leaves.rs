@@ -11,6 +11,7 @@ use hubledger_storage::{BlockReader, BlockWriter, Durability};
 
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{ChainId, Digest, sha256};
+use crate::format::spec::ChainSpec;
 use crate::ledger::values::VALUE_LEAVES;
 use crate::ledger::{ChainReader, LedgerError};
 
@@ -147,11 +148,13 @@ impl Chunk {
         sealed(out)
     }
 
-    fn decode(bytes: &[u8], chain: ChainId, first: u64) -> Result<Self, DecodeError> {
+    /// Reads the chunk that begins at `first`, of the chain of `spec` or one that it goes on from.
+    fn decode(bytes: &[u8], spec: &ChainSpec, first: u64) -> Result<Self, DecodeError> {
         let mut reader = opened(bytes, CHUNK_MAGIC)?;
         let start = reader.clone();
         let wrong = |field| start.error(field, DecodeProblem::Value("is not this chunk's"));
-        if reader.array::<32>("chain")? != chain.0 {
+        let chain = ChainId(reader.array("chain")?);
+        if spec.shared_up_to(chain).is_none_or(|last| first > last) {
             return Err(wrong("chain"));
         }
         if reader.u64("first")? != first {
@@ -315,7 +318,7 @@ fn chunk_at(chain: &ChainReader, first: u64) -> Result<Chunk, LedgerError> {
         .store()
         .named_value(&chunk_name(first))?
         .unwrap_or_default();
-    Chunk::decode(&bytes, chain.spec().id(), first).map_err(damaged)
+    Chunk::decode(&bytes, chain.spec(), first).map_err(damaged)
 }
 
 fn damaged(problem: DecodeError) -> LedgerError {

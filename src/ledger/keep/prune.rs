@@ -323,6 +323,15 @@ fn archive_blocks(
 ) -> Result<(u64, bool), LedgerError> {
     let end = archive.end();
     let folder = || archive.folder().to_owned();
+    // A file with an earlier specification than its blocks could not be restored from.
+    let (held, asked) = (archive.spec().id(), chain.spec().id());
+    if held != asked {
+        return Err(LedgerError::Archive(ArchiveError::OtherChain {
+            path: folder(),
+            held,
+            asked,
+        }));
+    }
     if end < from {
         return Err(LedgerError::Archive(ArchiveError::Gap {
             path: folder(),

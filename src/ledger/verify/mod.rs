@@ -43,9 +43,20 @@ pub struct StoreReport {
     pub missing: Missing,
 }
 
+/// The stored snapshot, as the state that the blocks up to there give: of an earlier specification's chain it is this chain's too.
+fn read_snapshot(chain: &ChainReader, losses: &mut Losses) -> Result<Option<State>, LedgerError> {
+    let stored = read_stored(chain, losses)?;
+    // Another chain's stays what it is, and will differ.
+    Ok(stored.map(|state| {
+        state
+            .into_chain(chain.spec())
+            .unwrap_or_else(|state| *state)
+    }))
+}
+
 /// The state in tables, every page of it checked; else the snapshot among the named values. What is damaged is noted, and
 /// nothing taken in its place.
-fn read_snapshot(chain: &ChainReader, losses: &mut Losses) -> Result<Option<State>, LedgerError> {
+fn read_stored(chain: &ChainReader, losses: &mut Losses) -> Result<Option<State>, LedgerError> {
     match state_set::read_checked(chain) {
         Ok(None) => {}
         Ok(Some(stored)) => return Ok(Some(stored.state)),
