@@ -111,7 +111,8 @@ impl EngineBuilder {
     /// # Errors
     /// The store failed, holds no chain, or is damaged; a thread can't be started; no verifier can be set up.
     pub fn open(self, store: Store) -> Result<Engine, EngineError> {
-        let ledger = Ledger::open(store, Arc::clone(&self.clock))?;
+        let state_bytes = self.settings.state_bytes;
+        let ledger = Ledger::open_within(store, Arc::clone(&self.clock), state_bytes)?;
         self.start(ledger)
     }
 
