@@ -21,7 +21,7 @@ use crate::clock::{self, Clock, SystemClock, SystemTimer, Timer};
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{ChainReader, Ledger};
+use crate::ledger::{ChainReader, Ledger, Scratch};
 use crate::rules::Validator;
 
 /// How an engine is to be opened.
@@ -31,6 +31,8 @@ pub struct EngineBuilder {
     timer: Arc<dyn Timer>,
     retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
     pub(super) resources: Option<Resources>,
+    /// For [`EngineBuilder::verify`].
+    pub(super) scratch: Option<Scratch>,
 }
 
 impl Default for EngineBuilder {
@@ -41,6 +43,7 @@ impl Default for EngineBuilder {
             timer: Arc::new(SystemTimer::default()),
             retention: None,
             resources: None,
+            scratch: None,
         }
     }
 }
@@ -82,6 +85,17 @@ impl EngineBuilder {
     #[must_use]
     pub fn keep_to(mut self, policy: PrunePolicy, archive: Option<ArchiveWriter>) -> Self {
         self.retention = Some((policy, archive));
+        self
+    }
+
+    /// Where [`verify`](EngineBuilder::verify) puts what it works out of a state that takes up more than
+    /// [`Settings::state_bytes`]: an empty store, made when it is needed, that nobody wants afterwards. Without it all of the state stays in memory.
+    #[must_use]
+    pub fn scratch(
+        mut self,
+        make: impl FnMut() -> hubledger_storage::Result<Store> + Send + 'static,
+    ) -> Self {
+        self.scratch = Some(Scratch::new(Box::new(make)));
         self
     }
 

@@ -240,7 +240,8 @@ impl Committer {
             EncodedState::Rows(rows) => {
                 let tables = &mut *self.tables;
                 let is_known = self.snapshot.is_in_set;
-                let written = rows.write(&self.chain, tables, is_known, Durability::Os)?;
+                let reader = self.chain.store().tables();
+                let written = rows.write(reader, tables, is_known, Durability::Os)?;
                 self.snapshot.is_in_set = true;
                 self.written = written.or(self.written.take());
             }

@@ -47,7 +47,7 @@ pub use self::step::{BlockProgress, BlockStep, Phase, Step, StepProgress};
 pub use self::upgrade::UpgradeError;
 use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
-pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
+pub(crate) use self::verify::{Checker, Findings, Scratch, Stretch, Walk};
 use crate::clock::Clock;
 use crate::format::codec::{DecodeError, DecodeProblem};
 use crate::format::digest::{BlockHash, Digest};
@@ -496,7 +496,8 @@ impl WrittenDown<'_> {
         // A loss of power may take the blocks that were replayed. Where others were pruned, nothing would lead to the state then
         // that is replaced here.
         self.writer.sync()?;
-        let pages = state.write(chain, self.tables, snapshot.is_in_set, Durability::Os)?;
+        let reader = chain.store().tables();
+        let pages = state.write(reader, self.tables, snapshot.is_in_set, Durability::Os)?;
         *snapshot = commit::SinceSnapshot::in_set(state.height(), state.bytes);
         // Pages that a copy shares can't be given up.
         drop(state);

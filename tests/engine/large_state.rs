@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use hubledger::engine::{Engine, Outcome, verify_store};
@@ -90,6 +91,35 @@ fn a_chain_is_replayed_within_its_memory_and_goes_on() {
         again.close().unwrap();
         let report = verify_store(Arc::new(store), NOW_US, &mut |_| ControlFlow::Continue(()));
         assert!(report.unwrap().rejected.is_none(), "{state_bytes}");
+    }
+}
+
+/// What is checked is only read, and what is worked out of it goes elsewhere.
+#[test]
+fn a_store_is_checked_within_its_memory_and_only_read() {
+    let (generator, blocks) = chain();
+    let store = reopenable();
+    let ledger = Ledger::create(store.open().unwrap(), generator.spec(), clock(NOW_US));
+    staged(ledger.unwrap(), &blocks).close().unwrap();
+    let position = store.tables().view("state").unwrap().position();
+    for state_bytes in [1, 100_000, 1 << 30] {
+        let (scratch, made) = (reopenable(), Arc::new(AtomicUsize::new(0)));
+        let (held, count) = (scratch.clone(), Arc::clone(&made));
+        let builder = Engine::builder().threads(2).clock(clock(NOW_US));
+        let builder = builder.settings(|settings| settings.state_bytes = state_bytes);
+        let builder = builder.scratch(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            held.open()
+        });
+        let report = builder.verify(Arc::new(store.clone()), &mut |_| ControlFlow::Continue(()));
+        let report = report.unwrap();
+        assert!(report.rejected.is_none(), "{state_bytes}");
+        assert_eq!((report.blocks, report.rules_from), (21, 0));
+        let expected = usize::from(state_bytes < 1 << 30);
+        assert_eq!(made.load(Ordering::SeqCst), expected, "{state_bytes}");
+        let written = scratch.tables().view("state").unwrap().position();
+        assert_eq!(written.is_some(), expected == 1, "{state_bytes}");
+        assert_eq!(store.tables().view("state").unwrap().position(), position);
     }
 }
 

@@ -142,7 +142,9 @@ impl History {
         let levels = [Durability::Memory, Durability::Os, Durability::Disk];
         self.durability = levels[self.numbers.below(3) as usize];
         let store = self.home.as_ref().unwrap().open();
-        let mut ledger = Ledger::open(store, self.clock.clone()).unwrap();
+        let state_bytes = [4, 4_000, 1 << 30][self.numbers.below(3) as usize];
+        let opened = Ledger::open_within(store, self.clock.clone(), state_bytes);
+        let mut ledger = opened.unwrap();
         ledger.set_durability(self.durability);
         self.ledger = Some(ledger);
     }
