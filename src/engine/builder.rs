@@ -21,7 +21,7 @@ use crate::clock::{self, Clock, SystemClock, SystemTimer, Timer};
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{ChainReader, Ledger};
+use crate::ledger::{ChainReader, Ledger, Scratch};
 use crate::rules::Validator;
 
 /// How an engine is to be opened.
@@ -31,6 +31,8 @@ pub struct EngineBuilder {
     timer: Arc<dyn Timer>,
     retention: Option<(PrunePolicy, Option<ArchiveWriter>)>,
     pub(super) resources: Option<Resources>,
+    /// For [`EngineBuilder::verify`].
+    pub(super) scratch: Option<Scratch>,
 }
 
 impl Default for EngineBuilder {
@@ -41,6 +43,7 @@ impl Default for EngineBuilder {
             timer: Arc::new(SystemTimer::default()),
             retention: None,
             resources: None,
+            scratch: None,
         }
     }
 }
@@ -85,6 +88,17 @@ impl EngineBuilder {
         self
     }
 
+    /// Where [`verify`](EngineBuilder::verify) puts what it works out of a state that takes up more than
+    /// [`Settings::state_bytes`]: an empty store, made when it is needed, that nobody wants afterwards. Without it all of the state stays in memory.
+    #[must_use]
+    pub fn scratch(
+        mut self,
+        make: impl FnMut() -> hubledger_storage::Result<Store> + Send + 'static,
+    ) -> Self {
+        self.scratch = Some(Scratch::new(Box::new(make)));
+        self
+    }
+
     /// Called at each hand-off between stages.
     #[must_use]
     pub fn probe(self, probe: Probe) -> Self {
@@ -111,7 +125,8 @@ impl EngineBuilder {
     /// # Errors
     /// The store failed, holds no chain, or is damaged; a thread can't be started; no verifier can be set up.
     pub fn open(self, store: Store) -> Result<Engine, EngineError> {
-        let ledger = Ledger::open(store, Arc::clone(&self.clock))?;
+        let state_bytes = self.settings.state_bytes;
+        let ledger = Ledger::open_within(store, Arc::clone(&self.clock), state_bytes)?;
         self.start(ledger)
     }
 

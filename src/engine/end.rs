@@ -1,5 +1,5 @@
 //! The end of the pipeline: what its last thread does with groups of valid blocks. A hub's engine commits them; one that goes
-//! through a store again compares what the store holds of them beside, such as its index, and writes nothing.
+//! through a store again compares what the store holds of them beside, such as its index, and writes nothing into it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use hubledger_storage::{Durability, Receipt};
 
 use super::message::Pruning;
 use crate::ledger::{
-    Checker, Committer, EncodedState, Followers, LedgerError, PruneReport, StateAt,
+    Checker, Committer, EncodedState, Followers, LedgerError, PruneReport, Scratch, StateAt,
 };
 use crate::rules::ValidBlock;
 use crate::state::PageSource;
@@ -39,12 +39,22 @@ impl End {
     }
 
     pub(super) fn expects_snapshot(&self) -> bool {
-        matches!(self, Self::Commit(committer) if committer.expects_snapshot())
+        match self {
+            Self::Commit(committer) => committer.expects_snapshot(),
+            Self::Check(checker) => {
+                matches!(&checker.scratch, Some(scratch) if scratch.expects_state())
+            }
+        }
     }
 
     pub(super) fn expect_snapshot(&mut self) {
-        if let Self::Commit(committer) = self {
-            committer.expect_snapshot();
+        match self {
+            Self::Commit(committer) => committer.expect_snapshot(),
+            Self::Check(checker) => {
+                if let Some(scratch) = &mut checker.scratch {
+                    scratch.expect_state();
+                }
+            }
         }
     }
 
@@ -68,14 +78,17 @@ impl End {
     pub(super) fn take_written(&mut self) -> Option<Arc<dyn PageSource>> {
         match self {
             Self::Commit(committer) => committer.take_written(),
-            Self::Check(_) => None,
+            Self::Check(checker) => checker.scratch.as_mut().and_then(Scratch::take_written),
         }
     }
 
     pub(super) fn put_snapshot(&mut self, state: EncodedState) -> Result<(), LedgerError> {
         match self {
             Self::Commit(committer) => committer.put_snapshot(state),
-            Self::Check(_) => Ok(()),
+            Self::Check(checker) => match &mut checker.scratch {
+                Some(scratch) => scratch.put(&state),
+                None => Ok(()),
+            },
         }
     }
 

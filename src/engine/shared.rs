@@ -24,7 +24,7 @@ use super::workers::Lane;
 use crate::clock::{Clock, Timer};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
-use crate::ledger::{ChainReader, Followers};
+use crate::ledger::{ChainReader, Followers, UNSAVED_SHARE};
 use crate::pool::Pool;
 use crate::pool::Verified;
 use crate::rules::ValidBlock;
@@ -87,9 +87,6 @@ pub(super) struct Parts {
     pub(super) snapshots: Sender<Option<State>>,
     pub(super) submissions: Sender<Option<Submission>>,
 }
-
-/// Once more of what may stay in memory is unsaved than one part in so many, it is written down …
-const UNSAVED_SHARE: u64 = 4;
 
 impl Shared {
     /// Whether so much of the state changed since it was last written down that it should be again.

@@ -41,8 +41,8 @@ const PARCEL_BYTES_MAX: usize = 256 << 10;
 
 impl EngineBuilder {
     /// The same as [`verify_store`], with the threads and the memory of this builder, whose clock is read once. The verdict
-    /// is that of the sequential validator, whatever they are. Nothing is written, and how to commit and prune is of no
-    /// interest. `progress` is called in this thread after every block, in order. O(bytes of the chain).
+    /// is that of the sequential validator, whatever they are. Nothing is written but to a [scratch](EngineBuilder::scratch), and how to commit
+    /// and prune is of no interest. `progress` is called in this thread after every block, in order. O(bytes of the chain).
     ///
     /// If no number of threads is asked for, there is one more than the machine has cores. Of the memory no more than 6 MiB
     /// for each thread and one more are used, or a block.
@@ -69,8 +69,6 @@ impl EngineBuilder {
         // Nobody shares a commit here: a parcel is looked at as soon as it is valid, and smaller ones keep all at work.
         self.settings.parcel_bytes = self.settings.parcel_bytes.min(PARCEL_BYTES_MAX);
         self.settings.group_bytes = 1;
-        // Nothing is written here, so that all that changes in the state stays in memory: nobody may wait for it to be written down.
-        self.settings.state_bytes = u64::MAX;
         // Nothing is admitted here, so there is nothing to remember of it.
         self.settings.verified_transactions = 0;
         self.clock = Arc::new(FixedClock(self.clock.now_us()));
@@ -87,16 +85,22 @@ impl EngineBuilder {
 
     /// Checks blocks whose state before is known, up to the first that can't be read or isn't valid.
     fn by_rules(
-        &self,
+        &mut self,
         walk: &mut Walk<'_>,
         validator: Validator,
         progress: &mut BlockProgress<'_>,
     ) -> Result<(), LedgerError> {
         let chain = walk.chain();
         let found = Findings::after(walk.take_losses());
-        let checker = Checker::new(chain.clone(), Arc::clone(&found));
         let mut builder = Self::default().clock(Arc::clone(&self.clock));
         builder.settings = self.settings.clone();
+        // From genesis on all of the state is made here. A stored one is read from where it is, and only what changes since is in memory.
+        let scratch = self.scratch.take_if(|_| validator.state().height() == 0);
+        if scratch.is_none() {
+            // Nothing is written then, so that all that changes stays in memory: nobody may wait for it to be written down.
+            builder.settings.state_bytes = u64::MAX;
+        }
+        let checker = Checker::new(chain.clone(), Arc::clone(&found), scratch);
         let engine = builder.launch(validator, End::Check(checker), chain.clone());
         let engine = engine.map_err(threads_failed)?;
         let mut unreadable = None;

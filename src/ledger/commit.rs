@@ -34,6 +34,18 @@ pub(super) struct SinceSnapshot {
     asked_at: Option<(u64, u64)>,
 }
 
+impl SinceSnapshot {
+    /// That of a state of so many bytes which was just written into the tables.
+    pub(super) fn in_set(height: u64, size: u64) -> Self {
+        Self {
+            height,
+            size,
+            is_in_set: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// A state as it is written down. Clones share the bytes.
 #[derive(Clone)]
 pub(crate) enum EncodedState {
@@ -228,7 +240,8 @@ impl Committer {
             EncodedState::Rows(rows) => {
                 let tables = &mut *self.tables;
                 let is_known = self.snapshot.is_in_set;
-                let written = rows.write(&self.chain, tables, is_known, Durability::Os)?;
+                let reader = self.chain.store().tables();
+                let written = rows.write(reader, tables, is_known, Durability::Os)?;
                 self.snapshot.is_in_set = true;
                 self.written = written.or(self.written.take());
             }

@@ -28,7 +28,9 @@ mod verify;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
+use hubledger_storage::{
+    BlockReader, BlockWriter, Durability, Extent, Receipt, Store, TableWriter,
+};
 
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
@@ -45,7 +47,7 @@ pub use self::step::{BlockProgress, BlockStep, Phase, Step, StepProgress};
 pub use self::upgrade::UpgradeError;
 use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
-pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
+pub(crate) use self::verify::{Checker, Findings, Scratch, Stretch, Walk};
 use crate::clock::Clock;
 use crate::format::codec::{DecodeError, DecodeProblem};
 use crate::format::digest::{BlockHash, Digest};
@@ -63,9 +65,9 @@ const RUN_BLOCKS_MAX: usize = 1024;
 
 /// How many bytes of a state's pages stay in memory by themselves.
 pub(crate) const STATE_BYTES_MAX: u64 = 512 << 20;
-/// How many bytes of pages may have changed since they were last written down, so that memory stays bounded and opening doesn't take
+/// One part in so many of those may have changed since they were last written down, so that memory stays bounded and opening doesn't take
 /// long.
-pub(crate) const UNSAVED_BYTES_MAX: u64 = 128 << 20;
+pub(crate) const UNSAVED_SHARE: u64 = 4;
 
 /// What became of a block that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,13 +139,31 @@ impl Ledger {
     /// # Errors
     /// The store failed, holds no chain, or is damaged.
     pub fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        Self::open_within(store, clock, STATE_BYTES_MAX)
+    }
+
+    /// The same with about `state_bytes` of memory for a state that is kept in tables: what changes in it while blocks are replayed is
+    /// written there now and then.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_within(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        state_bytes: u64,
+    ) -> Result<Self, LedgerError> {
         let Store {
             reader,
-            writer,
-            tables,
+            mut writer,
+            mut tables,
         } = store;
         let chain = ChainReader::open(Arc::clone(&reader))?;
-        let (validator, snapshot) = restore(&chain, &*reader)?;
+        let written = WrittenDown {
+            writer: &mut *writer,
+            tables: &mut *tables,
+            state_bytes,
+        };
+        let (validator, snapshot) = restore(&chain, Some(written))?;
         Ok(Self {
             validator,
             store: reader,
@@ -254,7 +274,7 @@ impl Ledger {
         self.staged.clear();
         self.staged_bytes = 0;
         let unsaved = self.state().unsaved_bytes();
-        if self.committer.wants_snapshot() || unsaved > UNSAVED_BYTES_MAX {
+        if self.committer.wants_snapshot() || unsaved > STATE_BYTES_MAX / UNSAVED_SHARE {
             self.put_snapshot()?;
         }
         Ok(receipt)
@@ -389,10 +409,11 @@ impl Unreadable {
     }
 }
 
-/// The state after the last block: the snapshot if it fits the headers, then the blocks after it.
+/// The state after the last block: the snapshot if it fits the headers, then the blocks after it. Whoever may write has the state
+/// written into the store's tables once it takes up a share of so many bytes of memory; all of it stays there otherwise.
 fn restore(
     chain: &ChainReader,
-    store: &dyn BlockReader,
+    mut written: Option<WrittenDown<'_>>,
 ) -> Result<(Validator, commit::SinceSnapshot), LedgerError> {
     // The specification is a named value of its own: one of another chain would give all later blocks other rules.
     if chain.hash_at(0)? != Some(chain.spec().genesis().hash()) {
@@ -411,7 +432,7 @@ fn restore(
         snapshot.is_in_set = validator.is_some();
     }
     if validator.is_none()
-        && let Some(bytes) = store.named_value(VALUE_STATE)?
+        && let Some(bytes) = chain.store().named_value(VALUE_STATE)?
     {
         validator = resume(chain, &bytes)?;
         snapshot.size = bytes.len() as u64;
@@ -442,8 +463,48 @@ fn restore(
         verdict.map_err(|rejected| damaged(format!("{}: {}", rejected.reason, rejected.detail)))?;
         snapshot.blocks_since += 1;
         snapshot.bytes_since += body_bytes;
+        if let Some(written) = &mut written {
+            written.put_if_due(chain, &mut validator, &mut snapshot)?;
+        }
     }
     Ok((validator, snapshot))
+}
+
+/// Where a state that blocks are replayed to is written now and then, so that it takes up about `state_bytes` of memory.
+struct WrittenDown<'a> {
+    writer: &'a mut dyn BlockWriter,
+    tables: &'a mut dyn TableWriter,
+    state_bytes: u64,
+}
+
+impl WrittenDown<'_> {
+    /// Writes the state down if enough of it changed, as the snapshot from which it is read from now on.
+    fn put_if_due(
+        &mut self,
+        chain: &ChainReader,
+        validator: &mut Validator,
+        snapshot: &mut commit::SinceSnapshot,
+    ) -> Result<(), LedgerError> {
+        if validator.state().unsaved_bytes() <= self.state_bytes / UNSAVED_SHARE {
+            return Ok(());
+        }
+        let Some(state) = state_set::WrittenState::of(validator.state()) else {
+            return Ok(());
+        };
+        validator.state().refuse_failed()?;
+        // A loss of power may take the blocks that were replayed. Where others were pruned, nothing would lead to the state then
+        // that is replaced here.
+        self.writer.sync()?;
+        let reader = chain.store().tables();
+        let pages = state.write(reader, self.tables, snapshot.is_in_set, Durability::Os)?;
+        *snapshot = commit::SinceSnapshot::in_set(state.height(), state.bytes);
+        // Pages that a copy shares can't be given up.
+        drop(state);
+        if let Some(pages) = pages {
+            validator.adopt(pages, self.state_bytes);
+        }
+        Ok(())
+    }
 }
 
 /// A validator that continues from a snapshot, if the snapshot is sound and of a block that is really held.

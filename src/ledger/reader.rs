@@ -208,7 +208,7 @@ impl ChainReader {
     /// # Errors
     /// The store failed or is damaged; [`LedgerError::NoState`] if the bodies were pruned that it would follow from.
     pub fn state(&self) -> Result<State, LedgerError> {
-        let (validator, _) = super::restore(self, self.store())?;
+        let (validator, _) = super::restore(self, None)?;
         Ok(validator.state().clone())
     }
 

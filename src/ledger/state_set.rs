@@ -114,16 +114,15 @@ impl WrittenState {
         self.state.release_pages();
     }
 
-    /// Writes it, and gives where its pages can be read from now on. `is_known` says whether the set is what this state was read from,
+    /// Writes it into tables that `reader` reads, and gives where its pages can be read from now on. `is_known` says whether the set is what this state was read from,
     /// or was written by whoever has it; any other is replaced whole.
-    pub(super) fn write(
+    pub(in crate::ledger) fn write(
         &self,
-        chain: &ChainReader,
+        reader: Arc<dyn TableReader>,
         tables: &mut dyn TableWriter,
         is_known: bool,
         durability: Durability,
     ) -> Result<Option<Arc<dyn PageSource>>, LedgerError> {
-        let reader = chain.store().tables();
         let position = Position {
             height: self.state.height(),
             id: self.state.head().0,
@@ -185,7 +184,7 @@ pub(super) fn write(
     durability: Durability,
 ) -> Result<(), LedgerError> {
     if let Some(written) = WrittenState::of(state) {
-        written.write(chain, tables, true, durability)?;
+        written.write(chain.store().tables(), tables, true, durability)?;
     }
     Ok(())
 }

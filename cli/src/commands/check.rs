@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use hubledger::clock::{Clock, SystemClock};
-use hubledger::engine::verify_store;
+use hubledger::engine::Engine;
 use hubledger::ledger::{ChainReader, LedgerError, StateRepair, repair_state};
 use hubledger_storage::{Checked, Damage, DamageAt, StoreUrl};
 use serde_json::{Map, Value, json};
@@ -14,6 +13,7 @@ use crate::describe::missing as describe_missing;
 use crate::failure::{Failure, Result, verdict};
 use crate::output::{Output, complain};
 use crate::progress::Progress;
+use crate::scratch::with_scratch;
 
 /// What a signal says while nothing but reading goes on.
 const UNCHANGED: &str = "nothing was changed; start it again";
@@ -144,9 +144,10 @@ fn describe(found: &Damage) -> Value {
 fn check_chain(url: &StoreUrl, found: &mut Found) -> Result<Value> {
     let store = url.open_read_only()?;
     let mut progress = Progress::new("check", store.extent()?.tip());
+    let builder = with_scratch(Engine::builder());
     let report = ChainReader::open(Arc::clone(&store)).and_then(|chain| {
         chain.followers()?;
-        verify_store(store, SystemClock.now_us(), &mut |step| {
+        builder.verify(store, &mut |step| {
             progress.block(step.transactions, step.height);
             ControlFlow::Continue(())
         })

@@ -9,6 +9,7 @@ use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::scratch::with_scratch;
 
 pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     #[cfg(feature = "mpreg")]
@@ -27,7 +28,7 @@ pub(crate) fn verify(args: &Verify, output: &Output) -> Result {
     let stop = output.stop();
     stop.in_order();
     let mut checked = 0;
-    let builder = Engine::builder().threads(args.threads.into());
+    let builder = with_scratch(Engine::builder().threads(args.threads.into()));
     let report = builder.verify(store, &mut |step| {
         checked += 1;
         progress.block(step.transactions, step.height + 1);

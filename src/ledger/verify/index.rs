@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hubledger_storage::{Durability, Id, Location, Receipt};
 
-use super::missing;
+use super::{Scratch, missing};
 use crate::format::model::Block;
 use crate::ledger::missing::{Losses, LostPart};
 use crate::ledger::{ChainReader, LedgerError, record};
@@ -69,14 +69,21 @@ pub(crate) struct Checker {
     index: IndexCheck,
     found: Arc<Mutex<Findings>>,
     end: u64,
+    /// Where the state goes that doesn't fit into memory; nothing of it is asked for without.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 impl Checker {
-    pub(crate) fn new(chain: ChainReader, found: Arc<Mutex<Findings>>) -> Self {
+    pub(crate) fn new(
+        chain: ChainReader,
+        found: Arc<Mutex<Findings>>,
+        scratch: Option<Scratch>,
+    ) -> Self {
         Self {
             index: IndexCheck::new(chain),
             found,
             end: 0,
+            scratch,
         }
     }
 

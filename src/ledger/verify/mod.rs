@@ -6,10 +6,12 @@
 
 mod index;
 mod parts;
+mod scratch;
 mod seen;
 
 pub(crate) use self::index::{Checker, Findings};
 pub(crate) use self::parts::{Stretch, Walk};
+pub(crate) use self::scratch::Scratch;
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::Rejected;

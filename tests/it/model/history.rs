@@ -112,9 +112,12 @@ impl History {
     pub(crate) fn step(&mut self) {
         let now = self.model.last().header().timestamp + 10 * SECOND;
         self.clock.0.store(now, Ordering::SeqCst);
-        let drawn = self.numbers.below(20);
-        // More than half of the steps are blocks.
-        let kind = drawn.saturating_sub(20 - KINDS as u64) as usize;
+        // About half of the steps are blocks, and of the others more crash than do anything else.
+        let kind = match self.numbers.below(22) {
+            0..12 => 0,
+            drawn @ 12..20 => drawn as usize - 11,
+            _ => 2,
+        };
         self.told.push(format!("{kind} at {}", self.model.height()));
         self.reached.steps[kind] += 1;
         match kind {
@@ -139,7 +142,9 @@ impl History {
         let levels = [Durability::Memory, Durability::Os, Durability::Disk];
         self.durability = levels[self.numbers.below(3) as usize];
         let store = self.home.as_ref().unwrap().open();
-        let mut ledger = Ledger::open(store, self.clock.clone()).unwrap();
+        let state_bytes = [4, 4_000, 1 << 30][self.numbers.below(3) as usize];
+        let opened = Ledger::open_within(store, self.clock.clone(), state_bytes);
+        let mut ledger = opened.unwrap();
         ledger.set_durability(self.durability);
         self.ledger = Some(ledger);
     }

@@ -23,8 +23,8 @@ impl Home {
     pub(crate) fn any(numbers: &mut Numbers) -> Self {
         let is_built = |name: &&str| format!("{name}:x").parse::<StoreUrl>().is_ok();
         let built: Vec<_> = BACKENDS[1..].iter().copied().filter(is_built).collect();
-        // Half of them lose their power in crashes, which the backends with files leave to tests of their own.
-        match built.get(numbers.below(2 * built.len() as u64) as usize) {
+        // More than half of them lose their power in crashes, which the backends with files leave to tests of their own.
+        match built.get(numbers.below(2 * built.len() as u64 + 1) as usize) {
             Some(name) => Self::Folder(name, tempfile::tempdir().unwrap()),
             None => Self::Memory(Forgetful::default()),
         }
