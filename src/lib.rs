@@ -88,8 +88,8 @@
 //! # }
 //! ```
 //!
-//! `examples/` has a program for each of them (`embed.rs`, `ledger.rs`, `light_client.rs`), and one for a service beside a chain
-//! (`search.rs`). For operators there is the program `hubledger`, in the package `hubledger-cli`.
+//! `examples/` has a program for each of them (`embed.rs`, `ledger.rs`, `light_client.rs`), one for a service beside a chain
+//! (`search.rs`), and one for keys and parameters that change (`key_rotation/`). For operators there is the program `hubledger`, in the package `hubledger-cli`.
 //!
 //! # What it guarantees
 //!

@@ -35,10 +35,20 @@ fn every_example_is_run_by_a_test() {
     let names: BTreeSet<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension == "rs")
+                || path.join("main.rs").exists()
+        })
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let run = ["embed", "ledger", "light_client", "readme", "search"];
+    let run = [
+        "embed",
+        "key_rotation",
+        "ledger",
+        "light_client",
+        "readme",
+        "search",
+    ];
     assert_eq!(names, run.map(str::to_owned).into());
 }
 
@@ -82,6 +92,23 @@ fn a_light_client_believes_headers_and_proofs_and_nothing_else() {
     assert!(told.contains("at height 3"), "{told}");
     assert!(told.contains("is in the chain"), "{told}");
     assert!(told.contains("a foreign seal is refused: seal"), "{told}");
+}
+
+#[test]
+fn a_federation_changes_keys_and_parameters_and_each_step_is_proved() {
+    let told = run("key_rotation", &[]);
+    for part in [
+        "height 7: the old key is refused",
+        "height 7: harbour's key is lost",
+        "height 13: the first block by harbour",
+        "height 14: ferry leaves",
+        "harbour never had other keys",
+        "ferry left, and holds 500",
+        "nobody is registered as pirate",
+        "from 13 on blocks come every 5 s, by hub-1, hub-2, harbour",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What can be said on the command line.
 
 mod author;
+mod keys;
 mod look;
+mod params;
 mod retention;
 mod text;
 mod time;
@@ -15,10 +17,15 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
-pub(crate) use self::author::{Nonce, Produce, Tx};
+pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
+pub(crate) use self::keys::{
+    Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
+    RecoveryKeys, Register, Retract, Rotate, Saying,
+};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
+pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Propose};
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
@@ -78,6 +85,18 @@ pub(crate) enum Command {
     /// Make and sign a transaction, from options, from JSON, or both
     #[command(after_help = author::TX_EXAMPLES)]
     Tx(Box<Tx>),
+    /// Register names with keys, exchange, revoke and recover them, vouch for others; show who speaks for a name
+    #[command(subcommand, after_help = keys::KEYS_EXAMPLES)]
+    Keys(KeysCommand),
+    /// Show the parameters that a chain goes by, and change them: members propose and approve
+    #[command(subcommand, after_help = params::PARAMS_EXAMPLES)]
+    Params(ParamsCommand),
+    /// Say what a name holds and has put up, its last nonce, and who speaks for it
+    #[command(
+        after_help = "Examples:\n  hubledger balance alice --store log:hub\n  \
+hubledger balance alice --store log:hub --prove alice.proof"
+    )]
+    Balance(Balance),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),
@@ -112,7 +131,8 @@ hubledger prove --store log:hub --transaction tx.bin --out tx.proof"
     /// Check a proof against nothing but a head hash
     #[command(
         after_help = "Examples:\n  hubledger verify-proof tx.proof --head HASH\n  \
-hubledger verify-proof growth.json --head HASH --extends OLD_HEAD"
+hubledger verify-proof growth.json --head HASH --extends OLD_HEAD\n  \
+hubledger verify-proof alice.proof --head HASH --name alice"
     )]
     VerifyProof(VerifyProof),
     /// Remove the bodies of old blocks, and give the space back

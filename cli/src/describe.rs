@@ -3,10 +3,12 @@
 use hubledger::ledger::{Located, LostPart, Missing};
 use hubledger::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use hubledger::original::Original;
+use hubledger::payload::Payload;
 use hubledger::proof::Proof;
 use hubledger::spec::ChainSpec;
 use serde_json::{Value, json};
 
+use crate::rows;
 use crate::transaction_json::{FORMAT, IMPORTED, NATIVE};
 
 /// The most ranges of a part that a report lists, as many as damaged places in a check's.
@@ -29,15 +31,19 @@ pub(crate) fn extend(value: &mut Value, more: Value) {
     }
 }
 
-pub(crate) fn block(block: &Block) -> Value {
+/// A block of a chain of this specification, where that is known.
+pub(crate) fn block(block: &Block, spec: Option<&ChainSpec>) -> Value {
+    let spec = spec.map(|spec| spec.at(block.height()));
+    let transactions = block.transactions().iter();
     let mut value = header(block.header());
     value["seal"] = seal(block.seal());
-    value["transactions"] = block.transactions().iter().map(transaction).collect();
+    value["transactions"] = transactions.map(|one| transaction(one, spec)).collect();
     value
 }
 
-pub(crate) fn placed(placed: &Located) -> Value {
-    let mut value = transaction(placed.transaction());
+pub(crate) fn placed(placed: &Located, spec: &ChainSpec) -> Value {
+    let spec = spec.at(placed.height);
+    let mut value = transaction(placed.transaction(), Some(spec));
     value["height"] = placed.height.into();
     value["index"] = placed.index.into();
     value["block"] = json!(placed.header.hash());
@@ -73,7 +79,8 @@ fn seal(seal: &Seal) -> Value {
     }
 }
 
-pub(crate) fn transaction(transaction: &Transaction) -> Value {
+/// A transaction; by the specification in force where it is, if that is known, with what it says to the chain.
+fn transaction(transaction: &Transaction, spec: Option<&ChainSpec>) -> Value {
     let imported = transaction.kind() == Kind::Mpreg;
     let mut value = json!({
         "id": transaction.id(),
@@ -90,6 +97,9 @@ pub(crate) fn transaction(transaction: &Transaction) -> Value {
         "payload": hex::encode(transaction.payload()),
         "witnesses": witnesses(transaction),
     });
+    if let Some(meaning) = meaning(transaction, spec) {
+        value["meaning"] = meaning;
+    }
     if imported && let Ok(original) = Original::decode(transaction.payload()) {
         let mut signed = Vec::new();
         original.put_signing_bytes(transaction, &mut signed);
@@ -106,13 +116,26 @@ pub(crate) fn transaction(transaction: &Transaction) -> Value {
 }
 
 /// A transaction alone, as a document that says what it is.
-pub(crate) fn transaction_document(one: &Transaction) -> Value {
+pub(crate) fn transaction_document(one: &Transaction, spec: Option<&ChainSpec>) -> Value {
     let mut value = json!({ "format": FORMAT });
-    extend(&mut value, transaction(one));
+    extend(&mut value, transaction(one, spec));
     value
 }
 
-/// A proof with its headers read.
+/// What a payload says to the chain itself. Without a specification that is what canonical bytes say: only the chain
+/// tells whether JSON counts.
+fn meaning(transaction: &Transaction, spec: Option<&ChainSpec>) -> Option<Value> {
+    if transaction.kind() != Kind::Native {
+        return None;
+    }
+    let payload = match spec {
+        Some(spec) => Payload::said_in(spec, transaction)?,
+        None => Payload::of(transaction, false)?,
+    };
+    serde_json::from_str(&payload.to_json()).ok()
+}
+
+/// A proof with its headers read, and its row.
 pub(crate) fn proof(proof: &Proof) -> Value {
     let mut value = json!({ "format": "proof" });
     if let Ok(fields) = serde_json::from_str(&proof.to_json()) {
@@ -126,6 +149,10 @@ pub(crate) fn proof(proof: &Proof) -> Value {
         if let Some(found) = found {
             value[field] = header(&found);
         }
+    }
+    if let Proof::State(proof) = proof {
+        let (table, key) = proof.row();
+        value["says"] = rows::row(table, key, proof.value());
     }
     value
 }

@@ -10,6 +10,7 @@ mod input;
 mod output;
 mod progress;
 mod recognise;
+mod rows;
 mod scratch;
 mod stop;
 mod transaction_json;

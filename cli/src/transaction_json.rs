@@ -41,6 +41,8 @@ pub(crate) struct TransactionJson {
     _block: IgnoredAny,
     #[serde(rename = "original")]
     _original: IgnoredAny,
+    #[serde(rename = "meaning")]
+    _meaning: IgnoredAny,
     #[serde(rename = "checked")]
     _checked: IgnoredAny,
     #[serde(rename = "out")]

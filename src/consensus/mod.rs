@@ -218,6 +218,16 @@ pub fn member_count(spec: &ChainSpec, parent: &State, height: u64) -> usize {
     }
 }
 
+/// How many members have to approve of a change of a parameter in a block at that height.
+#[must_use]
+pub fn approvals_needed(spec: &ChainSpec, parent: &State, height: u64) -> usize {
+    let members = member_count(spec, parent, height);
+    match spec.at(height).terms.approvals_min as usize {
+        0 => members * 2 / 3 + 1,
+        least => least.min(members),
+    }
+}
+
 /// What a valid block adds to the weight of its chain.
 ///
 /// To be correct, it is at least 1, so that a chain outweighs each of its beginnings, below 2⁶⁴, and depends on nothing

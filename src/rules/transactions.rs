@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::imported::check_transaction as check_imported;
 use super::senders::{Sender, Senders, only_key};
-use crate::format::FormatVersion;
 use crate::format::digest::Digest;
 use crate::format::model::{HeaderFields, Kind, Operation, Scheme, Transaction};
 use crate::format::payload::Payload;
@@ -228,16 +227,12 @@ impl<'a> Accounts<'a> {
         Ok(())
     }
 
-    /// What the payload says to the chain itself. Where names belong to nobody it can say nothing about them.
+    /// What the payload says to the chain itself.
     fn meaning(&self, transaction: &Transaction) -> Option<Payload> {
-        let terms = &self.spec.terms;
-        let is_deaf = self.imported
-            || self.spec.version == FormatVersion::V1
-            || self.spec.rules.identity == Identity::Open;
-        if is_deaf {
-            return None;
+        match self.imported {
+            true => None,
+            false => Payload::said_in(self.spec, transaction),
         }
-        Payload::of(transaction, terms.payload_json)
     }
 
     fn decide(

@@ -1,7 +1,7 @@
 //! The parameters that are in force at a height: the specification's, and what the chain itself changed of them.
 
 use super::State;
-use super::tables::{ParameterRow, Parameters};
+use super::tables::{Change, ParameterRow, Parameters};
 use crate::format::codec::NAME_BYTES_MAX;
 use crate::format::model::{BODY_BYTES_MAX, CLOCK_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
 use crate::format::payload::ParameterValue;
@@ -144,29 +144,36 @@ impl State {
 
     /// The row with the value in force at `height`, and the first height of that value.
     #[must_use]
-    pub fn parameter_row(
+    pub fn parameter_row(&self, parameter: Parameter, height: u64) -> Option<(u64, Change)> {
+        self.parameter_changes(parameter)
+            .find(|(from, _)| *from <= height)
+    }
+
+    /// The values that the chain changed a parameter to, the latest first, each with its first height. O(log rows) each.
+    pub fn parameter_changes(
         &self,
         parameter: Parameter,
-        height: u64,
-    ) -> Option<(u64, super::tables::Change)> {
-        let last = self.value::<Parameters>(&Parameters::last_key(parameter))?;
-        let ParameterRow::Last(mut from) = last else {
-            return None;
+    ) -> impl Iterator<Item = (u64, Change)> + '_ {
+        let last = self.value::<Parameters>(&Parameters::last_key(parameter));
+        let mut next = match last {
+            Some(ParameterRow::Last(from)) => from,
+            _ => 0,
         };
-        while from > 0 {
+        std::iter::from_fn(move || {
+            let from = next;
+            if from == 0 {
+                return None;
+            }
             let row = self.value::<Parameters>(&Parameters::key(parameter, from))?;
             let ParameterRow::Change(_, change) = row else {
                 return None;
             };
-            if from <= height {
-                return Some((from, change));
-            }
             // Each is before the one that names it, or a damaged row could lead in a circle.
-            if change.before >= from {
-                return None;
-            }
-            from = change.before;
-        }
-        None
+            next = match change.before < from {
+                true => change.before,
+                false => 0,
+            };
+            Some((from, change))
+        })
     }
 }

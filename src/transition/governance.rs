@@ -138,15 +138,10 @@ fn settle(
 ) -> Result<Effects, Fault> {
     let (spec, parent, height) = (place.spec, place.parent, place.height);
     // Who left since doesn't count any more.
-    let members = consensus::member_count(spec, parent, height);
     let is_member = |name: &&String| consensus::is_member(spec, parent, height, name);
     let approvals = proposal.approvals.iter().filter(is_member).count();
-    let needed = match spec.terms.approvals_min as usize {
-        0 => members * 2 / 3 + 1,
-        least => least.min(members),
-    };
     let mut effects = Effects::default();
-    if approvals < needed {
+    if approvals < consensus::approvals_needed(spec, parent, height) {
         effects.put::<Proposals>(proposer.as_bytes(), &proposal);
         return Ok(effects);
     }

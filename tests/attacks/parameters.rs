@@ -8,7 +8,7 @@ use hubledger::spec::{Authority, Parameter, SpecFields, Terms};
 use hubledger::state::InForce;
 use hubledger::state::tables::{ParameterRow, Parameters, Proposals};
 
-use crate::common::{Chain, hub, key, sealed};
+use crate::common::{Chain, account, hub, key, sealed};
 
 /// A chain of `authorities` that can change everything, with a root in every block.
 fn chain_of(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Chain {
@@ -252,4 +252,29 @@ fn an_authority_that_was_exchanged_seals_no_more_and_the_new_one_not_before() {
     chain.push(chain.block_by("hub-9", &[]));
     let gone = says(&chain, &hub(1), 2, &self::propose(Parameter::FeeMin, 1, 99));
     assert_eq!(refused(&chain, gone), Reason::Member);
+}
+
+#[test]
+fn an_account_of_genesis_keeps_nobody_from_becoming_a_member_or_from_being_none() {
+    // The name of an authority has its key, and its account none.
+    let mut of_hub = account("hub-1", 5);
+    of_hub.1.key = None;
+    let mut chain = chain_of(2, |fields| {
+        fields.rules.balances = true;
+        fields.accounts = [account("hub-9", 5), of_hub].into();
+    });
+    let exchange = Payload::Propose(Propose {
+        parameter: Parameter::Members,
+        value: members(&["hub-0", "hub-9"]),
+        effective: 4,
+    });
+    let proposal = says(&chain, &hub(0), 1, &exchange);
+    let agrees = says(&chain, &hub(1), 1, &approve(&hub(0), &proposal));
+    chain.extend(&[proposal, agrees]);
+    chain.extend(&[]);
+    chain.extend(&[]);
+    let late = chain.block_by("hub-1", &[]);
+    assert_eq!(chain.refusal(&late), (None, Reason::Producer));
+    chain.push(chain.block_by("hub-9", &[]));
+    assert_eq!(chain.state().account("hub-9").balance, 5);
 }

@@ -45,33 +45,14 @@ fn bytes(text: &str) -> Result<Vec<u8>, hex::FromHexError> {
     hex::decode(text)
 }
 
+/// Who makes a transaction and signs it, for which chain, and where it goes: the same for every command that makes one.
 #[derive(Args)]
 #[command(group = ArgGroup::new("signers").required(true).args(["keys", "unsigned"]))]
 #[command(group = ArgGroup::new("rules").args(["store", "spec", "chain"]))]
-#[command(group = ArgGroup::new("content").args(["payload", "payload_hex", "payload_file"]))]
-pub(crate) struct Tx {
-    /// What it does
-    #[arg(long, value_name = "WORD", value_parser = operation(), help_heading = "Fields")]
-    pub(crate) operation: Option<Operation>,
+pub(crate) struct Authoring {
     /// Who sends; the key's own name where the chain's names are keys
     #[arg(long, value_name = "NAME", value_parser = text::<String>(), help_heading = "Fields")]
     pub(crate) sender: Option<String>,
-    /// Who receives
-    #[arg(long, value_name = "NAME", value_parser = text::<String>(), help_heading = "Fields")]
-    pub(crate) receiver: Option<String>,
-    /// What a transfer moves
-    #[arg(long, value_name = "N", help_heading = "Fields")]
-    pub(crate) amount: Option<u64>,
-    /// The payload, as text
-    #[arg(long, value_name = "TEXT", value_parser = text::<String>(), help_heading = "Fields")]
-    pub(crate) payload: Option<String>,
-    /// The payload, as hexadecimal digits
-    #[arg(long, value_name = "HEX", value_parser = bytes, help_heading = "Fields")]
-    // Not a list of values, but one value that is a list.
-    pub(crate) payload_hex: Option<std::vec::Vec<u8>>,
-    /// The payload, as it is in a file; - for standard input
-    #[arg(long, value_name = "FILE", help_heading = "Fields")]
-    pub(crate) payload_file: Option<PathBuf>,
     /// What the producer gets; the chain's smallest fee if left out
     #[arg(long, value_name = "N", help_heading = "Fields")]
     pub(crate) fee: Option<u64>,
@@ -88,14 +69,6 @@ pub(crate) struct Tx {
     /// When it is made, a time such as 2030-01-31T12:00:00Z; the clock's if left out. Durations count from there
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Fields")]
     pub(crate) at: Option<u64>,
-    /// Take the fields that aren't given from this JSON, as `show --json` prints it; - for standard input. Ids and
-    /// witnesses in it are left aside: both are made anew
-    #[arg(long, value_name = "FILE")]
-    pub(crate) draft: Option<PathBuf>,
-    /// Add signatures to this transaction, which stays as it is otherwise; - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "operation", "sender", "receiver", "amount", "content",
-        "fee", "expiry", "nonce", "after", "unsigned"])]
-    pub(crate) cosign: Option<PathBuf>,
     /// The chain that it is for, whose rules it is checked by
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>(), help_heading = "Chain")]
     pub(crate) store: Option<StoreUrl>,
@@ -123,6 +96,40 @@ pub(crate) struct Tx {
     /// Make and check it, report, and write nothing
     #[arg(long, conflicts_with_all = ["out", "hex"])]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("content").args(["payload", "payload_hex", "payload_file"]))]
+pub(crate) struct Tx {
+    /// What it does
+    #[arg(long, value_name = "WORD", value_parser = operation(), help_heading = "Fields")]
+    pub(crate) operation: Option<Operation>,
+    /// Who receives
+    #[arg(long, value_name = "NAME", value_parser = text::<String>(), help_heading = "Fields")]
+    pub(crate) receiver: Option<String>,
+    /// What a transfer moves
+    #[arg(long, value_name = "N", help_heading = "Fields")]
+    pub(crate) amount: Option<u64>,
+    /// The payload, as text
+    #[arg(long, value_name = "TEXT", value_parser = text::<String>(), help_heading = "Fields")]
+    pub(crate) payload: Option<String>,
+    /// The payload, as hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = bytes, help_heading = "Fields")]
+    // Not a list of values, but one value that is a list.
+    pub(crate) payload_hex: Option<std::vec::Vec<u8>>,
+    /// The payload, as it is in a file; - for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Fields")]
+    pub(crate) payload_file: Option<PathBuf>,
+    /// Take the fields that aren't given from this JSON, as `show --json` prints it; - for standard input. Ids and
+    /// witnesses in it are left aside: both are made anew
+    #[arg(long, value_name = "FILE")]
+    pub(crate) draft: Option<PathBuf>,
+    /// Add signatures to this transaction, which stays as it is otherwise; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "operation", "sender", "receiver", "amount", "content",
+        "fee", "expiry", "nonce", "after", "unsigned"])]
+    pub(crate) cosign: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) author: Authoring,
 }
 
 /// A nonce as people say it.

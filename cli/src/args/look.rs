@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use hubledger::digest::BlockHash;
+use hubledger::spec::Parameter;
 use hubledger_storage::StoreUrl;
 
 use super::file;
+use super::params::parameter;
 use super::text::text;
 
 pub(super) const SHOW_EXAMPLES: &str = "Examples:
@@ -108,6 +110,12 @@ pub(crate) struct VerifyProof {
     /// The name that the proof must be about
     #[arg(long, value_name = "NAME", value_parser = text::<String>(), conflicts_with_all = ["extends", "tx"])]
     pub(crate) account: Option<String>,
+    /// The name whose keys, or registration, the proof must be about
+    #[arg(long, value_name = "NAME", value_parser = text::<String>(), conflicts_with_all = ["extends", "tx", "account"])]
+    pub(crate) name: Option<String>,
+    /// The parameter that the proof must be about
+    #[arg(long, value_name = "WORD", value_parser = parameter(), conflicts_with_all = ["extends", "tx", "account", "name"])]
+    pub(crate) parameter: Option<Parameter>,
 }
 
 #[derive(Subcommand)]

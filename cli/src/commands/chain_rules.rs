@@ -4,13 +4,15 @@
 use hubledger::digest::ChainId;
 use hubledger::ledger::ChainReader;
 use hubledger::model::{Kind, Scheme, Transaction};
+use hubledger::payload::Payload;
 use hubledger::rejection::{Fault, Reason};
 use hubledger::rules::{Validator, check_by_specification};
 use hubledger::signature;
 use hubledger::spec::ChainSpec;
+use hubledger::state::InForce;
 
 use super::read_spec;
-use crate::args::Tx;
+use crate::args::Authoring;
 use crate::failure::{Failure, Result};
 
 /// See the [module](self).
@@ -25,7 +27,7 @@ pub(crate) enum ChainRules {
 
 impl ChainRules {
     /// Those that the options name. A store is closed again, so that whoever reads what comes of this can open it.
-    pub(crate) fn of(args: &Tx) -> Result<Self> {
+    pub(crate) fn of(args: &Authoring) -> Result<Self> {
         if let Some(url) = &args.store {
             let reader = ChainReader::open(url.open_read_only()?)?;
             let (spec, state) = (reader.spec().clone(), reader.state()?);
@@ -62,6 +64,21 @@ impl ChainRules {
         }
     }
 
+    /// The smallest fee that the next block takes, as far as that is known; 0 if it isn't.
+    pub(crate) fn fee_min(&self) -> u64 {
+        match self {
+            Self::Store(validator, _) => {
+                let state = validator.state();
+                let next = state.height().saturating_add(1);
+                InForce::at(validator.spec(), Some(state), next)
+                    .rules
+                    .fee_min
+            }
+            Self::Spec(spec, _) => spec.rules.fee_min,
+            Self::Unknown(_) => 0,
+        }
+    }
+
     /// The last nonce that a sender used, where that is known.
     pub(crate) fn last_nonce(&self, sender: &str) -> Option<u64> {
         match self {
@@ -79,15 +96,21 @@ impl ChainRules {
             Self::Unknown(_) => Ok(()),
         };
         match verdict {
-            Err(fault) if is_partial && awaits_witnesses(&fault) => {}
+            Err(fault) if is_partial && awaits_witnesses(&fault, transaction) => {}
             verdict => verdict.map_err(Failure::refused)?,
         }
         check_signatures(transaction).map_err(Failure::refused)
     }
 }
 
-fn awaits_witnesses(fault: &Fault) -> bool {
-    matches!(fault.reason, Reason::SignatureMissing | Reason::Identity)
+/// Whether more witnesses may be all that is missing. For a name whose keys were revoked only recovery keys speak, and as long as there
+/// are too few of them it counts as revoked.
+fn awaits_witnesses(fault: &Fault, transaction: &Transaction) -> bool {
+    match fault.reason {
+        Reason::SignatureMissing | Reason::Identity | Reason::Threshold => true,
+        Reason::Revoked => matches!(Payload::of(transaction, true), Some(Payload::Recover(_))),
+        _ => false,
+    }
 }
 
 /// That every native witness signed this transaction. Those that were just made did; others may be of another one.

@@ -36,7 +36,7 @@ fn get_transaction(
                 output.stop().in_order();
                 write_new(path, placed.transaction().bytes())?;
             }
-            (true, describe::placed(&placed))
+            (true, describe::placed(&placed, reader.spec()))
         }
         Lookup::Pruned { height, index } => (
             false,
@@ -65,7 +65,7 @@ fn get_block(reader: &ChainReader, name: BlockName, output: &Output) -> Result {
         return answer_with(false, &absent, output);
     };
     match reader.block(height) {
-        Ok(Some(block)) => answer_with(true, &describe::block(&block), output),
+        Ok(Some(block)) => answer_with(true, &describe::block(&block, Some(reader.spec())), output),
         Ok(None) => answer_with(false, &absent, output),
         Err(LedgerError::Pruned(_)) => {
             let mut answer = match reader.header(height)? {

@@ -1,5 +1,6 @@
 //! The commands, one file each where they need one.
 
+mod author;
 mod chain_rules;
 mod check;
 mod copy;
@@ -10,12 +11,15 @@ mod get;
 mod import;
 #[cfg(feature = "mpreg")]
 mod importer;
+mod keys;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod params;
 mod produce;
 mod prove;
 mod prune;
 mod restore;
+mod saying;
 mod show;
 mod snapshot;
 mod spec;
@@ -46,6 +50,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Keygen(args) => generate::keygen(&args, output),
         Command::Spec(SpecCommand::Check(args)) => spec::check(&args, output),
         Command::Tx(args) => tx::tx(&args, output),
+        Command::Keys(command) => keys::keys(&command, output),
+        Command::Params(command) => params::params(&command, output),
+        Command::Balance(args) => keys::balance(&args, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),

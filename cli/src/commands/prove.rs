@@ -7,13 +7,15 @@ use std::path::Path;
 use anyhow::Context;
 use hubledger::ledger::{ChainReader, LedgerError, Lookup};
 use hubledger::proof::{PROOF_BYTES_MAX, Proof, ProvenRow, TransactionProof};
-use hubledger::state::{Account, TABLE_ACCOUNTS};
+use hubledger::state::State;
 use serde_json::{Value, json};
 
 use super::read_file;
 use crate::args::{Prove, VerifyProof};
+use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, complain};
+use crate::rows;
 use crate::transactions;
 
 pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
@@ -26,7 +28,7 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
     } else if let Some(name) = &args.account {
         let proof = reader.prove_account(&reader.state()?, name, head)?;
         let proven = proof.verify(&proof.head()).map_err(Failure::message)?;
-        let mut about = row(&proven);
+        let mut about = rows::proven(&proven);
         about["head"] = json!(proof.head());
         (Proof::State(proof), about)
     } else {
@@ -40,22 +42,39 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         });
         (Proof::Transaction(proof), about)
     };
-    let bytes = match args
-        .out
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
+    let mut about = about;
+    describe::extend(&mut about, give_out(&proof, &args.out, output)?);
+    output.print(&about);
+    Ok(())
+}
+
+/// Writes a proof, as JSON if the name of the file ends so, and says where it is and how long.
+fn give_out(proof: &Proof, path: &Path, output: &Output) -> Result<Value> {
+    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    let bytes = match is_json {
         true => proof.to_json().into_bytes(),
         false => proof.encode(),
     };
     // A file that is begun is written.
     output.stop().in_order();
-    write(&args.out, &bytes)?;
-    let mut about = about;
-    about["out"] = args.out.display().to_string().into();
-    about["bytes"] = bytes.len().into();
-    output.print(&about);
-    Ok(())
+    write(path, &bytes)?;
+    Ok(json!({ "out": path.display().to_string(), "bytes": bytes.len() }))
+}
+
+/// Proves a row of the state after the last block, or that it isn't there, writes the proof, and says what it proves.
+pub(super) fn prove_row(
+    reader: &ChainReader,
+    state: &State,
+    (table, key): (u8, &[u8]),
+    path: &Path,
+    output: &Output,
+) -> Result<Value> {
+    let proof = reader.prove_row(state, table, key, Some(&state.head()))?;
+    let proven = proof.verify(&proof.head()).map_err(Failure::message)?;
+    let mut about = rows::row(proven.table, &proven.key, proven.value.as_deref());
+    about["head"] = json!(proof.head());
+    describe::extend(&mut about, give_out(&Proof::State(proof), path, output)?);
+    Ok(about)
 }
 
 fn prove_transaction(args: &Prove, reader: &ChainReader) -> Result<TransactionProof> {
@@ -108,7 +127,7 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
             Ok(proven) => match wrong_subject(args, &proven) {
                 Some(problem) => Err(problem),
                 None => {
-                    let mut about = row(&proven);
+                    let mut about = rows::proven(&proven);
                     about["verdict"] = "valid".into();
                     about["head"] = json!(head);
                     Ok(about)
@@ -117,7 +136,7 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
             Err(error) => Err(error.to_string()),
         },
         (Proof::State(_), Some(_)) => Err("it is about the state".to_owned()),
-        (Proof::Transaction(_), None) if args.account.is_some() => {
+        (Proof::Transaction(_), None) if asks_for_row(args) => {
             Err("it is about a transaction".to_owned())
         }
         (Proof::Transaction(proof), None) => match proof.verify(&head) {
@@ -158,33 +177,9 @@ pub(crate) fn verify_proof(args: &VerifyProof, output: &Output) -> Result {
     }
 }
 
-/// What a proven row says, with the meaning that its table gives it.
-fn row(proven: &ProvenRow) -> Value {
-    let mut about = json!({
-        "height": proven.height,
-        "block": proven.block,
-        "timestamp": proven.timestamp,
-        "table": proven.table,
-        "present": proven.value.is_some(),
-    });
-    let name = std::str::from_utf8(&proven.key).ok();
-    match (proven.table, name) {
-        (TABLE_ACCOUNTS, Some(name)) => {
-            about["account"] = name.into();
-            let account = proven.value.as_deref().map(Account::decode);
-            if let Some(Ok(account)) = account {
-                about["nonce"] = account.nonce.into();
-                about["balance"] = account.balance.into();
-                about["keys"] = json!(account.keys());
-                about["registered"] = json!(account.is_registered());
-            }
-        }
-        _ => {
-            about["key"] = hex::encode(&proven.key).into();
-            about["value"] = json!(proven.value.as_deref().map(hex::encode));
-        }
-    }
-    about
+/// Whether the proof has to be about a row of the state.
+const fn asks_for_row(args: &VerifyProof) -> bool {
+    args.account.is_some() || args.name.is_some() || args.parameter.is_some()
 }
 
 /// What is wrong if a proof is about something else than was asked.
@@ -192,8 +187,16 @@ fn wrong_subject(args: &VerifyProof, proven: &ProvenRow) -> Option<String> {
     if args.tx.is_some() {
         return Some("it is about the state".to_owned());
     }
-    let wanted = args.account.as_deref()?;
-    let is_it = proven.table == TABLE_ACCOUNTS && proven.key == wanted.as_bytes();
+    let row = rows::row(proven.table, &proven.key, proven.value.as_deref());
+    let is_about = |field: &str, wanted: &str| row[field] == wanted;
+    let is_it = match (&args.account, &args.name, args.parameter) {
+        (Some(name), _, _) => is_about("account", name),
+        (_, Some(name), _) => is_about("name", name),
+        (_, _, Some(parameter)) => {
+            is_about("row", "parameter") && is_about("parameter", parameter.word())
+        }
+        (None, None, None) => true,
+    };
     (!is_it).then(|| {
         let key = String::from_utf8_lossy(&proven.key);
         format!("it is about row {key:?} of table {}", proven.table)

@@ -9,6 +9,7 @@ use hubledger::blockfile::{BlockFileError, BlockFileReader};
 use hubledger::model::Block;
 use hubledger::proof::Proof;
 use hubledger::rejection::{Fault, Reason};
+use hubledger::spec::ChainSpec;
 use serde_json::{Value, json};
 
 use super::spec;
@@ -101,7 +102,7 @@ fn value_of(kind: Kind, bytes: Vec<u8>) -> std::result::Result<Value, Fault> {
     match kind {
         Kind::Block => {
             let block = Block::decode(&bytes.into()).map_err(|error| fault_of(&error))?;
-            Ok(block_value(&block))
+            Ok(block_value(&block, None))
         }
         Kind::Transaction => transactions_value(bytes),
         Kind::Proof => proof_value(bytes),
@@ -114,9 +115,9 @@ fn value_of(kind: Kind, bytes: Vec<u8>) -> std::result::Result<Value, Fault> {
     }
 }
 
-fn block_value(block: &Block) -> Value {
+fn block_value(block: &Block, spec: Option<&ChainSpec>) -> Value {
     let mut value = json!({ "format": "block" });
-    describe::extend(&mut value, describe::block(block));
+    describe::extend(&mut value, describe::block(block, spec));
     value
 }
 
@@ -124,9 +125,12 @@ fn transactions_value(bytes: Vec<u8>) -> std::result::Result<Value, Fault> {
     let found = transactions::decode(bytes)?;
     match found.as_slice() {
         [] => Err(Fault::new(Reason::Malformed, "no transaction")),
-        [only] => Ok(describe::transaction_document(only)),
+        [only] => Ok(describe::transaction_document(only, None)),
         several => {
-            let several: Value = several.iter().map(describe::transaction_document).collect();
+            let documents = several.iter();
+            let several: Value = documents
+                .map(|one| describe::transaction_document(one, None))
+                .collect();
             Ok(json!({ "format": "transactions", "transactions": several }))
         }
     }
@@ -148,7 +152,7 @@ fn block_file(args: &Show, input: impl Read, length: u64, limit: u64) -> Result<
     let mut file = BlockFileReader::read_from(&args.file, input, length).map_err(refused)?;
     if args.height == Some(0) {
         // Which is in no block file, since it follows from the specification.
-        return Ok(Some(block_value(&file.spec().genesis())));
+        return Ok(Some(block_value(&file.spec().genesis(), Some(file.spec()))));
     }
     let mut blocks = Vec::new();
     while let Some((offset, bytes)) = file.next_block().map_err(refused)? {
@@ -170,9 +174,9 @@ fn block_file(args: &Show, input: impl Read, length: u64, limit: u64) -> Result<
         }
         let block = Block::decode(&bytes).map_err(|error| place(fault_of(&error)))?;
         if args.height.is_some() {
-            return Ok(Some(block_value(&block)));
+            return Ok(Some(block_value(&block, Some(file.spec()))));
         }
-        blocks.push(describe::block(&block));
+        blocks.push(describe::block(&block, Some(file.spec())));
     }
     let spec = file.spec();
     Ok(args.height.is_none().then(|| {

@@ -5,11 +5,13 @@
 mod bad_input;
 mod draft;
 mod job;
+mod keys;
 mod kill;
 mod kill_retention;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;
+mod params;
 mod pipes;
 mod places;
 mod produce;

@@ -5,19 +5,18 @@ use std::path::Path;
 use std::process::Command;
 
 const README: &str = include_str!("../../../README.md");
-const HEADING: &str = "## A chain of one's own";
 
-/// The blocks of shell commands of the section.
-fn commands() -> String {
-    let (_, section) = README.split_once(HEADING).expect("the section is there");
+/// The blocks of shell commands of the section under a heading.
+fn commands(heading: &str) -> String {
+    let (_, section) = README.split_once(heading).expect("the section is there");
     let section = section.split("\n## ").next().unwrap();
     let blocks = section.split("```").skip(1).step_by(2);
     let shell = blocks.filter_map(|block| block.strip_prefix("sh\n"));
     shell.collect::<Vec<_>>().concat()
 }
 
-#[test]
-fn a_chain_of_ones_own_is_made_as_the_readme_says() {
+/// What the commands print that a section tells to type, each of these words among them.
+fn typed(heading: &str, words: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_hubledger"));
     let path = format!(
@@ -25,17 +24,8 @@ fn a_chain_of_ones_own_is_made_as_the_readme_says() {
         binary.parent().unwrap().display(),
         std::env::var("PATH").unwrap()
     );
-    let commands = commands();
-    for word in [
-        "keygen",
-        "spec check",
-        "init",
-        "tx",
-        "produce",
-        "get",
-        "prove",
-        "verify-proof",
-    ] {
+    let commands = commands(heading);
+    for word in words {
         assert!(commands.contains(&format!("hubledger {word} ")), "{word}");
     }
     let output = Command::new("bash")
@@ -44,19 +34,53 @@ fn a_chain_of_ones_own_is_made_as_the_readme_says() {
         .env("PATH", path)
         .output()
         .unwrap();
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    assert!(
-        stdout
-            .trim_end()
-            .lines()
-            .any(|line| line == "verdict: valid"),
-        "{stdout}"
-    );
+    stdout
+}
+
+#[test]
+fn a_chain_of_ones_own_is_made_as_the_readme_says() {
+    let words = [
+        "keygen",
+        "spec check",
+        "init",
+        "tx",
+        "produce",
+        "get",
+        "prove",
+        "verify-proof",
+    ];
+    let stdout = typed("## A chain of one's own", &words);
     // Each command did what it was for: the head is block 2, and the proof is about Alice's first transaction.
     let last = &stdout[stdout.rfind("verdict: valid").unwrap()..];
     assert!(last.contains("height: 1\n"), "{last}");
+}
+
+#[test]
+fn keys_and_parameters_change_as_the_readme_says() {
+    let words = [
+        "keys register",
+        "keys rotate",
+        "keys revoke",
+        "keys recover",
+        "keys show",
+        "params propose",
+        "params approve",
+        "params show",
+        "verify-proof",
+    ];
+    let stdout = typed("## Keys and parameters that change", &words);
+    let proofs: Vec<&str> = stdout.split("\nblock: ").skip(1).collect();
+    let [keys, fee] = proofs[..] else {
+        panic!("two proofs are verified: {stdout}");
+    };
+    for part in ["name: alice\n", "number: 0\n", "from: 1\n", "until: 4\n"] {
+        assert!(keys.contains(part), "{part:?} is not in {keys}");
+    }
+    for part in ["parameter: fee_min\n", "from: 8\n", "value: 5\n"] {
+        assert!(fee.contains(part), "{part:?} is not in {fee}");
+    }
+    assert_eq!(stdout.matches("verdict: valid\n").count(), 2);
 }

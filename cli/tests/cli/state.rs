@@ -3,15 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{OWN, ok, produce, run, send, specification};
+use crate::support::{OWN, ok, produce, run, send, specification_2};
 
 /// A folder with a chain of version 2, in which two blocks were made.
 fn chain() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    specification(path, &["hub"], "", "");
-    let rest = fs::read_to_string(path.join("own.toml")).unwrap();
-    fs::write(path.join("own.toml"), format!("format = 2\n{rest}")).unwrap();
+    specification_2(path, &["hub"], "", "");
     ok(path, &["init", "--store", OWN, "--spec", "own.toml"]);
     for sender in ["alice", "bob"] {
         let file = format!("{sender}.bin");

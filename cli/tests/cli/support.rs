@@ -110,6 +110,14 @@ pub(crate) fn specification(folder: &Path, authorities: &[&str], head: &str, mor
     std::fs::write(folder.join("own.toml"), text).unwrap();
 }
 
+/// The same in version 2 of the format; `top` goes to the top of it.
+pub(crate) fn specification_2(folder: &Path, authorities: &[&str], top: &str, more: &str) {
+    specification(folder, authorities, "", more);
+    let rest = std::fs::read_to_string(folder.join("own.toml")).unwrap();
+    let text = format!("format = 2\n{top}\n{rest}");
+    std::fs::write(folder.join("own.toml"), text).unwrap();
+}
+
 /// A folder with the store `sqlite:own.db`, whose blocks `hub` seals, and with `more` in its specification.
 pub(crate) fn own_chain(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -117,6 +125,30 @@ pub(crate) fn own_chain(more: &str) -> tempfile::TempDir {
     let init = ["init", "--store", OWN, "--spec", "own.toml"];
     ok(folder.path(), &init);
     folder
+}
+
+/// The same of version 2, where names have to be registered and their keys to be in order.
+pub(crate) fn registered_chain(authorities: &[&str], top: &str, more: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let more = format!("[rules]\nidentity = \"registered\"\n{more}");
+    specification_2(folder.path(), authorities, top, &more);
+    let init = ["init", "--store", OWN, "--spec", "own.toml"];
+    ok(folder.path(), &init);
+    folder
+}
+
+/// The options of a transaction that says something to the chain of [`OWN`], signed with the keys `NAME.pem`, in `file`.
+pub(crate) fn saying<'a>(args: &[&'a str], pems: &[&'a str], file: &'a str) -> Vec<&'a str> {
+    let signed = pems.iter().flat_map(|pem| ["--key", *pem]);
+    let into = ["--store", OWN, "--at", THEN, "--out", file];
+    args.iter().copied().chain(signed).chain(into).collect()
+}
+
+/// Makes it, and a block of `hub` with it.
+pub(crate) fn say(folder: &Path, args: &[&str], pems: &[&str], file: &str) -> Value {
+    let made = ok(folder, &saying(args, pems, file));
+    ok(folder, &produce(&[file]));
+    made
 }
 
 /// The store of [`own_chain`].

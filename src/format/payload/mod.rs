@@ -20,8 +20,10 @@ pub use self::identity::{
 pub use self::key_set::{KEY_SET_KEYS_MAX, KeySet};
 pub use self::profile::{CAPABILITIES_MAX, PROFILE_TEXT_BYTES_MAX, Profile};
 
+use super::FormatVersion;
 use super::codec::{DecodeError, DecodeProblem, Reader};
 use super::model::{Operation, Transaction};
+use super::spec::{Identity, SpecFields};
 
 /// How a payload in canonical bytes begins. No text begins so.
 pub const MARK: &[u8; 3] = b"\0hl";
@@ -164,6 +166,17 @@ impl Payload {
             }
             _ if json_counts => Self::from_json(operation, bytes),
             _ => None,
+        }
+    }
+
+    /// What a native transaction's payload says in a chain of this specification, the one in force where it is. Nothing in version
+    /// 1, nor where names belong to nobody: there it can say nothing about them.
+    #[must_use]
+    pub fn said_in(spec: &SpecFields, transaction: &Transaction) -> Option<Self> {
+        let is_deaf = spec.version == FormatVersion::V1 || spec.rules.identity == Identity::Open;
+        match is_deaf {
+            true => None,
+            false => Self::of(transaction, spec.terms.payload_json),
         }
     }
 

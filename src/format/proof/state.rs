@@ -73,6 +73,12 @@ impl StateProof {
         (self.table, &self.key)
     }
 
+    /// The value that the row has by the proof, which nobody has checked yet; `None` if there is to be no such row.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+
     /// The head that the proof ends in; whether to trust it is the verifier's to say.
     #[must_use]
     pub fn head(&self) -> BlockHash {

@@ -1,0 +1,175 @@
+//! Rows of the state as JSON: of each table what its keys and values say. Heights that aren't known yet are null.
+
+use hubledger::codec::{DecodeError, NAME_BYTES_MAX, Reader};
+use hubledger::payload::KeySet;
+use hubledger::proof::ProvenRow;
+use hubledger::spec::Parameter;
+use hubledger::state::tables::{
+    Attestation, Attestations, Change, ParameterRow, Parameters, Proposal, Proposals, Registration,
+    Registrations, Table, Tenure, Tenures,
+};
+use hubledger::state::{Account, Speaker, TABLE_ACCOUNTS};
+use serde_json::{Value, json};
+
+use crate::describe::extend;
+
+/// What a proof establishes: the row, and after which block that is so.
+pub(crate) fn proven(proven: &ProvenRow) -> Value {
+    let mut about = json!({
+        "height": proven.height,
+        "block": proven.block,
+        "timestamp": proven.timestamp,
+    });
+    extend(
+        &mut about,
+        row(proven.table, &proven.key, proven.value.as_deref()),
+    );
+    about
+}
+
+/// What a row says; `value` is none where there is no such row. Bytes that say nothing are given as they are.
+pub(crate) fn row(table: u8, key: &[u8], value: Option<&[u8]>) -> Value {
+    let mut about = json!({ "table": table, "present": value.is_some() });
+    let said = match table {
+        TABLE_ACCOUNTS => account_row(key, value),
+        Registrations::NUMBER => {
+            let subject = name(key).map(|name| json!({ "row": "registration", "name": name }));
+            said::<Registrations>(subject, value, registration)
+        }
+        Tenures::NUMBER => said::<Tenures>(tenure_subject(key), value, tenure),
+        Attestations::NUMBER => {
+            said::<Attestations>(attestation_subject(key).ok(), value, attestation)
+        }
+        Parameters::NUMBER => said::<Parameters>(parameter_subject(key), value, parameter),
+        Proposals::NUMBER => {
+            let subject = name(key).map(|name| json!({ "row": "proposal", "proposer": name }));
+            said::<Proposals>(subject, value, proposal)
+        }
+        _ => None,
+    };
+    let as_bytes = || json!({ "key": hex::encode(key), "value": value.map(hex::encode) });
+    extend(&mut about, said.unwrap_or_else(as_bytes));
+    about
+}
+
+/// The fields of a row about `subject`; nothing if key or value are none of this table.
+fn said<T: Table>(
+    subject: Option<Value>,
+    value: Option<&[u8]>,
+    fields: fn(&T::Value) -> Value,
+) -> Option<Value> {
+    let mut about = subject?;
+    if let Some(bytes) = value {
+        extend(&mut about, fields(&T::decode(bytes).ok()?));
+    }
+    Some(about)
+}
+
+fn account_row(key: &[u8], value: Option<&[u8]>) -> Option<Value> {
+    let mut about = json!({ "row": "account", "account": name(key)? });
+    if let Some(bytes) = value {
+        let account = Account::decode(bytes).ok()?;
+        about["nonce"] = account.nonce.into();
+        about["balance"] = account.balance.into();
+        about["keys"] = json!(account.keys());
+        about["registered"] = account.is_registered().into();
+    }
+    Some(about)
+}
+
+/// The word for who speaks for a name.
+pub(crate) const fn speaker(speaker: &Speaker) -> &'static str {
+    match speaker {
+        Speaker::Open => "open",
+        Speaker::Keys(_) => "keys",
+        Speaker::Registered | Speaker::RegisteredKeys(..) => "registration",
+    }
+}
+
+pub(crate) fn registration(one: &Registration) -> Value {
+    json!({
+        "standing": one.standing.word(),
+        "member": one.is_member,
+        "since": one.since,
+        "stake": one.stake,
+        "recovery": one.recovery.as_ref().map(key_set),
+        "tenures": one.tenures,
+        "latest": tenure(&one.latest),
+        "before": one.before.as_ref().map(tenure),
+    })
+}
+
+pub(crate) fn tenure(one: &Tenure) -> Value {
+    let mut value = json!({ "from": one.from, "until": known(one.until) });
+    extend(&mut value, key_set(&one.keys));
+    value
+}
+
+pub(crate) fn key_set(set: &KeySet) -> Value {
+    json!({ "threshold": set.threshold(), "keys": set.keys() })
+}
+
+fn attestation(one: &Attestation) -> Value {
+    json!({ "keys": one.keys, "since": one.since, "until": known(one.expiry) })
+}
+
+fn parameter(row: &ParameterRow) -> Value {
+    match row {
+        ParameterRow::Last(from) => json!({ "last_from": from }),
+        ParameterRow::Change(_, one) => change(one),
+    }
+}
+
+/// A value of a parameter without its first height, which is in the row's key.
+pub(crate) fn change(one: &Change) -> Value {
+    json!({
+        "until": known(one.until),
+        "value": one.value.to_json(),
+        "before_from": known(one.before),
+    })
+}
+
+pub(crate) fn proposal(one: &Proposal) -> Value {
+    json!({
+        "proposal": one.id,
+        "parameter": one.parameter.word(),
+        "value": one.value.to_json(),
+        "effective": one.effective,
+        "approvals": one.approvals,
+    })
+}
+
+/// A height; 0 stands for one that isn't known, or for none.
+fn known(height: u64) -> Option<u64> {
+    (height > 0).then_some(height)
+}
+
+fn name(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key).ok()
+}
+
+fn tenure_subject(key: &[u8]) -> Option<Value> {
+    let (number, rest) = key.split_first_chunk()?;
+    let number = u32::from_be_bytes(*number);
+    Some(json!({ "row": "tenure", "name": name(rest)?, "number": number }))
+}
+
+fn attestation_subject(key: &[u8]) -> Result<Value, DecodeError> {
+    let mut reader = Reader::new(key);
+    let subject = reader.text("subject", NAME_BYTES_MAX)?;
+    let attester = reader.text("attester", NAME_BYTES_MAX)?;
+    let purpose = String::from_utf8_lossy(&key[reader.position()..]);
+    Ok(
+        json!({ "row": "attestation", "subject": subject, "attester": attester, "purpose": purpose }),
+    )
+}
+
+fn parameter_subject(key: &[u8]) -> Option<Value> {
+    let (number, from) = key.split_first()?;
+    let mut about =
+        json!({ "row": "parameter", "parameter": Parameter::from_number(*number)?.word() });
+    if !from.is_empty() {
+        about["from"] = u64::from_be_bytes(from.try_into().ok()?).into();
+    }
+    Some(about)
+}
