@@ -134,7 +134,7 @@ hubledger restore --archive hub-archive --then log:hub --store log:restored\n\n\
 A restoring that was interrupted is simply started again."
     )]
     Restore(Restore),
-    /// Write the state after the last block for hubs that start from it
+    /// Write the state after the last final block that names a state root, for hubs that start from it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
     /// Copy a chain into a new store of any backend, and compare both

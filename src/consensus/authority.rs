@@ -98,6 +98,10 @@ pub(super) fn final_height(spec: &ChainSpec, head: &State) -> u64 {
     }
 }
 
+pub(super) fn can_be_replaced(spec: &ChainSpec) -> bool {
+    spec.terms.finality != Finality::Immediate
+}
+
 pub(super) fn producer<'a>(
     parameters: &'a ProofOfAuthority,
     key: &PublicKey,

@@ -6,7 +6,8 @@
 //! - the state in memory is ahead of the store by exactly the staged run; when a commit fails the ledger is
 //!   poisoned and has to be opened again, from what the store really holds;
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then, in version 2 a table set) are conveniences
-//!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
+//!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them;
+//! - a snapshot is of the state after a final block, so that no better chain can make it useless.
 
 pub mod archive;
 mod commit;
@@ -86,6 +87,9 @@ pub struct Ledger {
     staged_bytes: usize,
     /// Height of the block that was handed in last.
     last_height: Option<u64>,
+    /// Of the state's pages that changed since they were last written down, how many bytes were left the last time: what blocks changed
+    /// that could still be replaced.
+    unsaved_before: u64,
 }
 
 impl Ledger {
@@ -151,6 +155,7 @@ impl Ledger {
             staged: Vec::new(),
             staged_bytes: 0,
             last_height: None,
+            unsaved_before: 0,
         })
     }
 
@@ -180,6 +185,19 @@ impl Ledger {
     #[must_use]
     pub const fn state(&self) -> &State {
         self.validator.state()
+    }
+
+    /// The state after an earlier block: see [`Validator::state_at`].
+    #[must_use]
+    pub fn state_at(&self, height: u64) -> Option<State> {
+        self.validator.state_at(height)
+    }
+
+    /// The state after the last block that names a state root, from which can be proved what the chain knows; that after the last block if there
+    /// is no such one near. O(what changed since).
+    #[must_use]
+    pub fn named_state(&self) -> State {
+        self.validator.named().into_state()
     }
 
     /// Reads the committed chain, from any thread, also while this ledger goes on.
@@ -253,11 +271,14 @@ impl Ledger {
         self.staged.clear();
         self.staged_bytes = 0;
         let unsaved = self.state().unsaved_bytes();
-        if self.committer.wants_snapshot() || unsaved > UNSAVED_BYTES_MAX {
-            self.committer.put_snapshot(self.validator.state())?;
+        let has_much_unsaved = unsaved.saturating_sub(self.unsaved_before) > UNSAVED_BYTES_MAX;
+        if self.committer.wants_snapshot() || has_much_unsaved {
+            let written = has_much_unsaved.then(|| self.committer.written_height());
+            self.committer.put_state(self.validator.base(written))?;
             if let Some(pages) = self.committer.take_written() {
                 self.validator.adopt(pages, STATE_BYTES_MAX);
             }
+            self.unsaved_before = self.state().unsaved_bytes();
         }
         Ok(receipt)
     }
@@ -272,13 +293,14 @@ impl Ledger {
         Ok(outcome)
     }
 
-    /// Commits what is staged, takes a snapshot, and makes all of it durable.
+    /// Commits what is staged, takes a snapshot of the state after the last final block that names a state root, and makes all of it
+    /// durable.
     ///
     /// # Errors
     /// The store failed.
     pub fn close(mut self) -> Result<Receipt, LedgerError> {
         self.commit()?;
-        self.committer.close(self.validator.state())
+        self.committer.close(self.validator.base(None))
     }
 
     fn compare_with_held(&self, block: &Block) -> Result<Staging, LedgerError> {

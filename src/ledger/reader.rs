@@ -205,6 +205,26 @@ impl ChainReader {
         Ok(validator.state().clone())
     }
 
+    /// The state after the last block that names a state root, from which can be proved what the chain knows; that after the last block if
+    /// there is no such one near, or it can't be had. As costly as [`ChainReader::state`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn named_state(&self) -> Result<State, LedgerError> {
+        let (validator, _) = super::restore(self, self.store())?;
+        Ok(validator.named().into_state())
+    }
+
+    /// The state after the last final block that names a state root, of which a snapshot can be; that after the last final block if there is no
+    /// such one near, or it can't be had. As costly as [`ChainReader::state`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn base_state(&self) -> Result<State, LedgerError> {
+        let (validator, _) = super::restore(self, self.store())?;
+        Ok(validator.base(None).into_state())
+    }
+
     /// The header at `height`, also where the body was pruned.
     ///
     /// # Errors
@@ -399,7 +419,7 @@ impl ChainReader {
         Ok(StateProof::new(head, later, (table, key), value, path))
     }
 
-    /// Proves what is known of a name after the last block: [`ChainReader::prove_row`] of the table of accounts.
+    /// Proves what is known of a name after the block of `state`: [`ChainReader::prove_row`] of the table of accounts.
     ///
     /// # Errors
     /// As there.

@@ -4,6 +4,7 @@
 mod accounts;
 mod identities;
 mod journal;
+mod recent;
 mod rows;
 mod snapshot;
 mod table;
@@ -15,6 +16,7 @@ pub(crate) use self::accounts::Changes;
 pub use self::accounts::{Account, ConsensusChanges};
 pub(crate) use self::identities::keys_digest;
 pub use self::journal::Journal;
+pub(crate) use self::recent::{EarlierState, Recent, Wanted};
 pub use self::rows::EncodedAccount;
 use self::rows::Rows;
 pub use self::rows::TABLE_ACCOUNTS;

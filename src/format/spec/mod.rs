@@ -31,7 +31,9 @@ pub use self::authority::{Authority, ProofOfAuthority};
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};
-pub use self::terms::{Finality, Nonces, Parameter, Terms};
+pub use self::terms::{
+    FINALITY_BODY_BYTES_MAX, FINALITY_DEPTH_MAX, Finality, Nonces, Parameter, Terms,
+};
 pub use self::toml::SpecFileError;
 use self::toml::{ConsensusToml, Kind};
 
