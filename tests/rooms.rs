@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &["consensus"]),
     ("tree", &["rules"]),
     ("pool", &["rules"]),
-    ("ledger", &["line", "rules"]),
+    ("ledger", &["line", "tree"]),
     ("line", &[]),
     ("engine", &["ledger", "pool"]),
     ("generate", &["rules"]),

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter};
+use hubledger_storage::{
+    self as storage, BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter,
+};
 
 use super::keep::Retention;
 use super::state_set::WrittenState;
@@ -142,7 +144,7 @@ impl<'a> From<&'a EarlierState> for StateAt<'a> {
 /// The writing half of a ledger.
 pub(crate) struct Committer {
     pub(super) writer: Box<dyn BlockWriter>,
-    tables: Box<dyn TableWriter>,
+    pub(super) tables: Box<dyn TableWriter>,
     /// Where the state's pages can be read from since the last snapshot, until somebody takes it.
     written: Option<Arc<dyn PageSource>>,
     pub(super) chain: ChainReader,
@@ -181,11 +183,28 @@ impl Committer {
         let run = run.into_iter().map(|valid| record::encode(valid.block()));
         let run: Vec<_> = run.collect();
         let receipt = self.writer.append(&run, self.durability)?;
+        self.count(&run);
+        Ok(receipt)
+    }
+
+    /// Puts a run of blocks in the place of those above a height, all or nothing.
+    pub(super) fn replace(
+        &mut self,
+        above: u64,
+        run: &[ValidBlock],
+    ) -> Result<Receipt, LedgerError> {
+        let run = run.iter().map(|valid| record::encode(valid.block()));
+        let run: Vec<_> = run.collect();
+        let receipt = self.writer.replace(above, &run, self.durability)?;
+        self.count(&run);
+        Ok(receipt)
+    }
+
+    fn count(&mut self, run: &[storage::Block]) {
         let bytes = run.iter().map(|block| block.body.len() as u64).sum::<u64>();
         self.snapshot.blocks_since += run.len() as u64;
         self.snapshot.bytes_since += bytes;
         self.retention.count(run.len() as u64, bytes);
-        Ok(receipt)
     }
 
     /// Whether enough was committed for another snapshot, and none is on its way.

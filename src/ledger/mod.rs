@@ -10,9 +10,11 @@
 //! - a snapshot is of the state after a final block, so that no better chain can make it useless.
 
 pub mod archive;
+mod branches;
 mod commit;
 mod copy;
 mod error;
+mod forks;
 pub mod keep;
 mod missing;
 mod prove;
@@ -33,6 +35,8 @@ use hubledger_storage::{BlockReader, Durability, Extent, Receipt, Store};
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
+use self::forks::Forks;
+pub use self::forks::{ChainChange, Offer, Placement};
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };
@@ -46,6 +50,7 @@ use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
 pub(crate) use self::verify::{Checker, Findings, Stretch, Walk};
 use crate::clock::Clock;
+use crate::consensus;
 use crate::format::codec::{DecodeError, DecodeProblem};
 use crate::format::digest::{BlockHash, Digest};
 use crate::format::model::Block;
@@ -54,6 +59,7 @@ use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::rules::{Depth, ValidBlock, Validator};
 use crate::state::State;
+use crate::tree::ForkBounds;
 
 /// A staged run is committed by [`Ledger::stage`] itself when it reaches this many bytes of bodies …
 const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -90,6 +96,9 @@ pub struct Ledger {
     /// Of the state's pages that changed since they were last written down, how many bytes were left the last time: what blocks changed
     /// that could still be replaced.
     unsaved_before: u64,
+    /// The branches beside the chain, once somebody asks for them.
+    forks: Option<Forks>,
+    fork_bounds: ForkBounds,
 }
 
 impl Ledger {
@@ -156,6 +165,8 @@ impl Ledger {
             staged_bytes: 0,
             last_height: None,
             unsaved_before: 0,
+            forks: None,
+            fork_bounds: ForkBounds::default(),
         })
     }
 
@@ -268,8 +279,23 @@ impl Ledger {
 
     fn commit_staged(&mut self) -> Result<Receipt, LedgerError> {
         let receipt = self.committer.commit(&self.staged)?;
+        if let Some(Forks { tree, .. }) = &mut self.forks
+            && !self.staged.is_empty()
+        {
+            let staged = self.staged.iter().map(|valid| valid.block());
+            staged.for_each(|block| tree.push(block.header()));
+            tree.settle(consensus::final_height(
+                self.validator.spec(),
+                self.validator.state(),
+            ));
+        }
         self.staged.clear();
         self.staged_bytes = 0;
+        self.write_state_if_due()?;
+        Ok(receipt)
+    }
+
+    fn write_state_if_due(&mut self) -> Result<(), LedgerError> {
         let unsaved = self.state().unsaved_bytes();
         let has_much_unsaved = unsaved.saturating_sub(self.unsaved_before) > UNSAVED_BYTES_MAX;
         if self.committer.wants_snapshot() || has_much_unsaved {
@@ -280,7 +306,7 @@ impl Ledger {
             }
             self.unsaved_before = self.state().unsaved_bytes();
         }
-        Ok(receipt)
+        Ok(())
     }
 
     /// Judges, stages and commits one block.

@@ -254,10 +254,30 @@ impl Validator {
         earlier.map(EarlierState::into_state)
     }
 
+    /// Goes back to the state after an earlier block, if it can be had: see [`Validator::state_at`]. Whether that may be is asked before.
+    pub(crate) fn go_back_to(&mut self, height: u64) -> bool {
+        let Some(state) = self.state_at(height) else {
+            return false;
+        };
+        self.state = state;
+        self.recent.forget_above(height);
+        true
+    }
+
+    /// The lowest height after whose block the state can be had.
+    pub(crate) fn lowest_state(&self) -> u64 {
+        self.recent.lowest(self.state.height())
+    }
+
+    /// What checks signatures.
+    pub(crate) const fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
     /// The state that is to be written down: that after the last final block that names a root, so that it can be proved from; or after the last
     /// final block, if there is no such one above `written` or it can't be had any more.
     pub(crate) fn base(&self, written: Option<u64>) -> EarlierState {
-        let lowest = self.recent.lowest(self.state.height());
+        let lowest = self.lowest_state();
         let heights = [
             kept::base_height(&self.spec, &self.state, written),
             consensus::final_height(&self.spec, &self.state),

@@ -3,7 +3,10 @@
 
 use hubledger::testing as common;
 
+mod crashes;
+mod offers;
 #[path = "../retention/places.rs"]
 #[allow(dead_code, reason = "made for more than is needed here")]
 mod places;
 mod states;
+mod tree;
