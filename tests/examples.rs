@@ -38,8 +38,28 @@ fn every_example_is_run_by_a_test() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let run = ["embed", "ledger", "light_client", "readme", "search"];
+    let run = [
+        "embed",
+        "fork",
+        "ledger",
+        "light_client",
+        "readme",
+        "search",
+    ];
     assert_eq!(names, run.map(str::to_owned).into());
+}
+
+#[test]
+fn two_hubs_come_to_one_branch() {
+    let told = run("fork", &[]);
+    for part in [
+        "block 2 waits for its parent",
+        "behind block 0: 2 blocks went, 3 came",
+        "both hubs agree",
+        "○ 2 ",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod author;
+mod fork;
 mod look;
 mod retention;
 mod text;
@@ -15,6 +16,7 @@ use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Nonce, Produce, Tx};
+pub(crate) use self::fork::{ForkAt, ForkCommand, ForkResolve, ForkShow};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
@@ -137,6 +139,9 @@ A restoring that was interrupted is simply started again."
     /// Write the state after the last final block that names a state root, for hubs that start from it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Look at the branches of a chain whose last blocks can be replaced, or bring those of two stores together
+    #[command(subcommand)]
+    Fork(ForkCommand),
     /// Copy a chain into a new store of any backend, and compare both
     #[command(
         after_help = "Examples:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n  \

@@ -6,6 +6,7 @@
 //! leaves the one or the other. If it isn't, the chain is as it was.
 
 use super::branches::{self, Saved};
+use super::step::{BlockProgress, BlockStep, go_on};
 use super::{ChainReader, Ledger, LedgerError, Staging};
 use crate::consensus::{self, Weight};
 use crate::format::digest::BlockHash;
@@ -49,6 +50,17 @@ pub struct ChainChange {
     pub reverted: Vec<BlockHash>,
     /// Those that are now.
     pub committed: Vec<BlockHash>,
+}
+
+/// What bringing two chains together came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// Blocks of the other chain that this one didn't have.
+    pub offered: u64,
+    /// What became of this chain.
+    pub changes: Vec<ChainChange>,
+    /// The first block that was refused, after which no more were offered: it isn't valid, or the two have made different blocks final.
+    pub refused: Option<Rejected>,
 }
 
 /// The tree of a ledger, and what of it is in the store.
@@ -156,6 +168,46 @@ impl Ledger {
         };
         self.prune_if_due()?;
         Ok(Offer { placement, changes })
+    }
+
+    /// Offers all blocks that another store of this chain has and this one doesn't, the lowest first, from the last final block on. Behind it this
+    /// chain is the better of both, unless something of the other was refused. `progress` is called after each block that was offered. O(blocks of the other chain).
+    ///
+    /// # Errors
+    /// [`LedgerError::OtherChain`]; either store failed, or what is needed of the other was pruned; [`LedgerError::Stopped`] if `progress` stopped it: what is
+    /// done stays.
+    pub fn resolve(
+        &mut self,
+        other: &ChainReader,
+        source: &Source,
+        progress: &mut BlockProgress<'_>,
+    ) -> Result<Resolved, LedgerError> {
+        let (held, asked) = (self.spec().id(), other.spec().id());
+        if held != asked {
+            return Err(LedgerError::OtherChain { held, asked });
+        }
+        let mut resolved = Resolved::default();
+        let first = self.fork_tree()?.final_height();
+        let end = other.extent()?.end;
+        for height in first..end {
+            let hash = other.hash_at(height)?.unwrap_or_default();
+            if self.fork_tree()?.branch_to(&hash).is_some() {
+                continue;
+            }
+            let block = other.block(height)?.ok_or(LedgerError::Pruned(height))?;
+            let offer = self.offer(&block, source)?;
+            resolved.offered += 1;
+            resolved.changes.extend(offer.changes);
+            if let Placement::Refused(rejected) = offer.placement {
+                resolved.refused = Some(rejected);
+                break;
+            }
+            go_on(progress(BlockStep {
+                height,
+                transactions: block.header().transaction_count.into(),
+            }))?;
+        }
+        Ok(resolved)
     }
 
     /// The branches beside the chain, the best one first.

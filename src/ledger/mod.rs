@@ -36,7 +36,7 @@ pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
 use self::forks::Forks;
-pub use self::forks::{ChainChange, Offer, Placement};
+pub use self::forks::{ChainChange, Offer, Placement, Resolved};
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };

@@ -148,6 +148,27 @@ impl ForkTree {
         self.first().branch.height
     }
 
+    /// The chain from the last final block on, each of its blocks as the end of a branch.
+    pub fn chain(&self) -> impl Iterator<Item = Branch> {
+        self.trunk.iter().map(|node| node.branch)
+    }
+
+    /// The branch that ends in a block, which is in the chain or beside it.
+    #[must_use]
+    pub fn branch_to(&self, hash: &BlockHash) -> Option<Branch> {
+        self.node(hash).map(|node| node.branch)
+    }
+
+    /// All blocks at a height, each as the end of a branch: the chain's first, then the others, the best first. None below the last final one.
+    #[must_use]
+    pub fn fork_at(&self, height: u64) -> Vec<Branch> {
+        let in_chain = self.chain().filter(|block| block.height == height);
+        let sides = self.side.values().map(|side| side.node.branch);
+        let mut beside: Vec<Branch> = sides.filter(|block| block.height == height).collect();
+        beside.sort_unstable_by_key(|block| Reverse(*block));
+        in_chain.chain(beside).collect()
+    }
+
     /// The branches beside the chain, the best one first.
     #[must_use]
     pub fn branches(&self) -> Vec<SideBranch> {

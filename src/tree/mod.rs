@@ -10,6 +10,7 @@
 //! by depth keeps each hub's own history, and is no agreement: two sides that were apart for longer than the depth stay
 //! apart.
 
+mod drawing;
 mod fork_tree;
 mod invalid;
 mod orphans;

@@ -102,6 +102,64 @@ fn a_branch_is_better_once_it_weighs_more_and_says_where_it_leaves() {
 }
 
 #[test]
+fn the_tree_is_drawn_with_each_branch_beside_the_block_that_it_leaves() {
+    let chain = chain(20);
+    let mut tree = tree(&chain, ForkBounds::default());
+    assert_eq!(tree.draw().lines().count(), 3, "a row is shortened");
+    let long = beside(&chain, 16, 3, "alice");
+    let short = beside(&chain, 18, 1, "bob");
+    let mut twig = Chain::of(chain.spec().clone());
+    long.blocks[1..18]
+        .iter()
+        .for_each(|block| twig.push(block.clone()));
+    twig.push(twig.block_by("hub-0", &[]));
+    for block in long.blocks[17..]
+        .iter()
+        .chain(&short.blocks[19..])
+        .chain(&twig.blocks[18..])
+    {
+        assert_eq!(offer(&mut tree, block, "a"), Offered::Aside);
+    }
+    let drawing = tree.draw();
+    let lines: Vec<String> = drawing
+        .lines()
+        .map(|line| {
+            line.chars()
+                .take_while(|c| !c.is_ascii_hexdigit())
+                .chain(
+                    line.split(' ')
+                        .find(|word| word.parse::<u64>().is_ok())
+                        .unwrap_or("")
+                        .chars(),
+                )
+                .collect()
+        })
+        .collect();
+    let expected = [
+        "● 20",
+        "● 19",
+        "│ ○ 19",
+        "├─╯",
+        "● 18",
+        "● 17",
+        "│ ○ 19",
+        "│ ○ 18",
+        "│ │ ○ 18",
+        "│ ├─╯",
+        "│ ○ 17",
+        "├─╯",
+        "● 16",
+        "⋮ 15",
+        "● 0",
+    ];
+    assert_eq!(lines, expected, "{drawing}");
+    let heads = tree.fork_at(19);
+    assert_eq!(heads[0].head, chain.blocks[19].hash());
+    assert_eq!(heads.len(), 3);
+    assert_eq!(tree.fork_at(21), []);
+}
+
+#[test]
 fn what_comes_before_its_parent_waits_for_it() {
     let chain = chain(1);
     let other = beside(&chain, 1, 5, "alice");
