@@ -43,6 +43,7 @@ fn every_example_is_run_by_a_test() {
         .collect();
     let run = [
         "embed",
+        "fork",
         "key_rotation",
         "ledger",
         "light_client",
@@ -50,6 +51,19 @@ fn every_example_is_run_by_a_test() {
         "search",
     ];
     assert_eq!(names, run.map(str::to_owned).into());
+}
+
+#[test]
+fn two_hubs_come_to_one_branch() {
+    let told = run("fork", &[]);
+    for part in [
+        "block 2 waits for its parent",
+        "behind block 0: 2 blocks went, 3 came",
+        "both hubs agree",
+        "○ 2 ",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &["transition"]),
     ("tree", &["rules"]),
     ("pool", &["rules"]),
-    ("ledger", &["line", "rules"]),
+    ("ledger", &["line", "tree"]),
     ("line", &[]),
     ("engine", &["ledger", "pool"]),
     ("generate", &["rules"]),

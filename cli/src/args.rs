@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod author;
+mod fork;
 mod keys;
 mod look;
 mod params;
@@ -18,6 +19,7 @@ use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
+pub(crate) use self::fork::{ForkAt, ForkCommand, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
     RecoveryKeys, Register, Retract, Rotate, Saying,
@@ -157,9 +159,12 @@ hubledger restore --archive hub-archive --then log:hub --store log:restored\n\n\
 A restoring that was interrupted is simply started again."
     )]
     Restore(Restore),
-    /// Write the state after the last block for hubs that start from it
+    /// Write the state after the last final block that names a state root, for hubs that start from it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Look at the branches of a chain whose last blocks can be replaced, or bring those of two stores together
+    #[command(subcommand)]
+    Fork(ForkCommand),
     /// Copy a chain into a new store of any backend, and compare both
     #[command(
         after_help = "Examples:\n  hubledger migrate --from sqlite:registry.db --to log:registry\n  \

@@ -101,6 +101,10 @@ pub(super) fn final_height(spec: &ChainSpec, head: &State) -> u64 {
     }
 }
 
+pub(super) fn can_be_replaced(spec: &ChainSpec) -> bool {
+    spec.terms.finality != Finality::Immediate
+}
+
 /// The name of the authority with this key.
 pub(super) fn producer<'a>(
     authorities: Cow<'a, [Authority]>,

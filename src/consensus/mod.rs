@@ -273,6 +273,17 @@ pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
     settled.max(pinned)
 }
 
+/// Whether the block at `height` may not be final at once, so that another chain may replace it.
+///
+/// To be correct, it is true wherever [`final_height`] of a chain that ends at this height may be below the head.
+#[must_use]
+pub fn can_be_replaced(spec: &ChainSpec, height: u64) -> bool {
+    let spec = spec.at(height);
+    match &spec.consensus {
+        Consensus::ProofOfAuthority(_) => authority::can_be_replaced(spec),
+    }
+}
+
 /// The name under which the holder of `key` may make the block after `parent`; whether it is its turn is for
 /// [`check_seal`] to say.
 ///

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::EngineError;
 use super::chain::Chain;
-use super::message::{Command, StateRequest};
+use super::message::{Command, StateRequest, Which};
 use super::metrics::{Load, Stage};
-use super::shared::Shared;
+use super::shared::{Shared, Written};
 use super::sync::lock;
+use crate::state::EarlierState;
 
 /// Rules and settles what is ready; called with every piece of news.
 pub(super) fn advance(shared: &Shared) {
@@ -25,9 +26,8 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     // Lowered before the copy is made: a request that came in between would be lost, and its pruning would never end.
     if shared.snapshot_is_due.swap(false, Ordering::AcqRel) {
         // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
-        let _ = shared
-            .snapshots
-            .send(Some(chain.validator().state().clone()));
+        let base = chain.base(shared.has_much_unsaved());
+        let _ = shared.snapshots.send(Some(base));
     }
     let mut is_held = chain.is_held;
     let served: Vec<_> = {
@@ -43,8 +43,14 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     };
     chain.is_held = is_held;
     for request in served {
+        let validator = chain.validator();
+        let state = match request.which {
+            Which::Last => EarlierState::from(validator.state()),
+            Which::Named => validator.named(),
+            Which::Base => validator.base(None),
+        };
         // These are waited for in threads and have no wakers, so that no caller's code runs under the chain's lock.
-        request.answer.fulfil(chain.validator().state().clone());
+        request.answer.fulfil(state);
     }
 }
 
@@ -78,13 +84,16 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
             hand_out(shared, &mut chain);
         }
         let written = lock(&shared.written).take();
-        if let Some(pages) = written {
-            chain.adopt(pages, shared.settings.state_bytes);
+        if let Some(written) = written {
+            if let Written::Pages(pages) = written {
+                chain.adopt(pages, shared.settings.state_bytes);
+            }
+            chain.note_written();
             shared
                 .unsaved
                 .store(chain.unsaved_bytes(), Ordering::Relaxed);
         }
-        // Looked at again when that is done: whoever writes it down brings news.
+        // Nobody waits for what can't be written yet, as it may still be taken back: that isn't counted. Looked at again when that is done: whoever writes it down brings news.
         if shared.has_all_unsaved() {
             return Ok(());
         }

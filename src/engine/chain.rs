@@ -17,7 +17,7 @@ use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
 use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
-use crate::state::{Journal, PageSource};
+use crate::state::{EarlierState, Journal, PageSource};
 
 /// See the [module](self).
 pub(super) struct Chain {
@@ -29,6 +29,11 @@ pub(super) struct Chain {
     pub(super) is_held: bool,
     /// Hashes of the last blocks of the state, the newest last: at least those that aren't committed.
     recent: VecDeque<BlockHash>,
+    /// Of the state's pages that changed since they were last written down, how many bytes were left the last time: what blocks changed
+    /// that aren't final, or name no root.
+    unsaved_before: u64,
+    /// Height of the last state that was handed over to be written down.
+    base_height: u64,
 }
 
 /// A parcel on its way.
@@ -97,6 +102,8 @@ impl Chain {
             ruled: 0,
             is_held: false,
             recent: VecDeque::new(),
+            unsaved_before: 0,
+            base_height: 0,
         }
     }
 
@@ -104,9 +111,23 @@ impl Chain {
         &self.validator
     }
 
-    /// Bytes of the state's pages that changed since they were last written down.
+    /// Bytes of the state's pages that changed since they were last written down, but for what couldn't be written then.
     pub(super) fn unsaved_bytes(&self) -> u64 {
-        self.validator.state().unsaved_bytes()
+        let unsaved = self.validator.state().unsaved_bytes();
+        unsaved.saturating_sub(self.unsaved_before)
+    }
+
+    /// Notes that what could be written of the state is written.
+    pub(super) fn note_written(&mut self) {
+        self.unsaved_before = self.validator.state().unsaved_bytes();
+    }
+
+    /// The state to be written down; one as late as may be if much has changed.
+    pub(super) fn base(&mut self, has_much_unsaved: bool) -> EarlierState {
+        let written = has_much_unsaved.then_some(self.base_height);
+        let base = self.validator.base(written);
+        self.base_height = base.height();
+        base
     }
 
     /// From now on reads the state's pages from there.
@@ -291,6 +312,9 @@ impl Chain {
             }
             verdicts.push(Verdict::Final(Outcome::Rejected(rejected)));
             break;
+        }
+        if let Some(last) = valid.last() {
+            self.validator.settle(last.block().height());
         }
         Some(Settled {
             parcel: slot.parcel,

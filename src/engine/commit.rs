@@ -19,7 +19,7 @@ use super::message::{Command, Job, Pruning, Registering};
 use super::metrics::{Load, Stage};
 use super::parcel::{Committed, Outcome};
 use super::registry::Claim;
-use super::shared::Shared;
+use super::shared::{Shared, Written};
 use super::subscription::Event;
 use super::sync::lock;
 use super::ticket::Promise;
@@ -125,16 +125,19 @@ fn obey(
 ) -> Result<(), LedgerError> {
     match command {
         Command::Settled(_) | Command::Failed => {}
-        Command::Snapshot(state) => {
+        Command::Snapshot {
+            state,
+            end: taken_at,
+        } => {
             let now_us = shared.clock.now_us();
             // Pruning goes by what the store says of followers, so that no crash finds one below the floor.
             put_positions(shared, end)?;
             end.put_snapshot(state.clone())?;
             let encoded = state;
-            let state = StateAt::Encoded(&encoded);
+            let state = StateAt::encoded(&encoded, taken_at);
             // It stays in its place until it is done: if pruning panics, the promise must outlive the noting of the reason.
             if let Some(pruning) = &mut asked.pruning
-                && pruning.committed <= state.height() + 1
+                && pruning.committed <= taken_at
                 && let Some(report) = end.prune(pruning, now_us, state)
                 && let Some(pruning) = asked.pruning.take()
             {
@@ -146,8 +149,9 @@ fn obey(
             end.prune_if_due(now_us, state)?;
             // Before whoever rules takes that up: pages that a copy shares can't be given up.
             drop(encoded);
-            if let Some(pages) = end.take_written() {
-                *lock(&shared.written) = Some(pages);
+            let written = end.take_written().map(Written::Pages);
+            if written.is_some() || shared.has_all_unsaved() {
+                *lock(&shared.written) = Some(written.unwrap_or(Written::Nothing));
                 // Rules may wait for it, if what is unsaved had become too much.
                 let _ = shared.lane.try_push_urgent(Job::Advance);
             }

@@ -21,7 +21,7 @@ use crate::format::rejection::Fault;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{EncodedState, PruneReport};
-use crate::state::State;
+use crate::state::EarlierState;
 
 /// What there is to do for a worker.
 pub(super) enum Job {
@@ -37,17 +37,33 @@ pub(super) enum Job {
 
 /// Somebody who waits for a copy of the state.
 pub(super) struct StateRequest {
-    pub(super) answer: Promise<State>,
+    pub(super) answer: Promise<EarlierState>,
+    pub(super) which: Which,
     /// Whether nothing may be ruled until a block on it has come.
     pub(super) holds: bool,
+}
+
+/// Which state somebody waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which {
+    /// That after the last block.
+    Last,
+    /// That after the last block that names a state root.
+    Named,
+    /// The one that is written down: after a final block.
+    Base,
 }
 
 /// What the thread that commits is asked for, in order.
 pub(super) enum Command {
     /// Commit this.
     Settled(Settled),
-    /// Keep this state, which is that after everything before or after some of it.
-    Snapshot(EncodedState),
+    /// Keep this state, which was taken when all before this command, or some of it, had been settled.
+    Snapshot {
+        state: EncodedState,
+        /// The end of the chain then.
+        end: u64,
+    },
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
     /// Change who is registered as a follower.

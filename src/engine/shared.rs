@@ -28,7 +28,7 @@ use crate::ledger::{ChainReader, Followers, UNSAVED_SHARE};
 use crate::pool::Pool;
 use crate::pool::Verified;
 use crate::rules::ValidBlock;
-use crate::state::{PageSource, State};
+use crate::state::{EarlierState, PageSource};
 
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
@@ -56,9 +56,10 @@ pub(super) struct Shared {
     /// Parcels without an answer.
     pub(super) parcels: AtomicUsize,
     pub(super) snapshot_is_due: AtomicBool,
-    /// Where the state's pages can be read from, until whoever rules takes it up.
-    pub(super) written: Mutex<Option<Arc<dyn PageSource>>>,
-    /// Bytes of the state's pages that changed since they were last written down.
+    /// That a state was written down, until whoever rules takes it up.
+    pub(super) written: Mutex<Option<Written>>,
+    /// Bytes of the state's pages that changed since they were last written down, as far as writing might help: see
+    /// [`Chain::unsaved_bytes`].
     pub(super) unsaved: AtomicU64,
     /// Those who wait for a copy of the state, each with a permit.
     pub(super) state_requests: Mutex<Vec<StateRequest>>,
@@ -67,9 +68,17 @@ pub(super) struct Shared {
     pub(super) lane: Lane,
     pub(super) commands: Sender<Command>,
     /// States to be encoded; nothing means that no more will come.
-    pub(super) snapshots: Sender<Option<State>>,
+    pub(super) snapshots: Sender<Option<EarlierState>>,
     /// Nothing means that no more will come.
     pub(super) submissions: Sender<Option<Submission>>,
+}
+
+/// That a state was to be written down, and what came of it.
+pub(super) enum Written {
+    /// Its pages can be read from there.
+    Pages(Arc<dyn PageSource>),
+    /// No other pages than before.
+    Nothing,
 }
 
 /// What a [`Shared`] is made of, beside what follows from it.
@@ -84,7 +93,7 @@ pub(super) struct Parts {
     pub(super) memory: Arc<Permits>,
     pub(super) lane: Lane,
     pub(super) commands: Sender<Command>,
-    pub(super) snapshots: Sender<Option<State>>,
+    pub(super) snapshots: Sender<Option<EarlierState>>,
     pub(super) submissions: Sender<Option<Submission>>,
 }
 

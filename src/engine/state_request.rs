@@ -7,19 +7,28 @@ use std::sync::atomic::Ordering;
 use super::EngineError;
 use super::advance::advance;
 use super::error::message_of;
-use super::message::{Job, StateRequest};
+use super::message::{Job, StateRequest, Which};
 use super::metrics::Stage;
 use super::parcel::Parcel;
 use super::permits::Permit;
 use super::shared::Shared;
 use super::sync::lock;
 use super::ticket::ticket;
-use crate::state::State;
+use crate::state::{EarlierState, State};
 
 /// A copy of the state. The permit is the caller's: whoever asks holds one until it has its answer, so that no shutdown
 /// passes it by.
 pub(super) fn copy(shared: &Shared, _permit: &Permit) -> Result<State, EngineError> {
-    request(shared, false)
+    Ok(request(shared, Which::Last, false)?.into_state())
+}
+
+/// A copy of this or that state. What it takes to work it out is done by the caller.
+pub(super) fn copy_of(
+    shared: &Shared,
+    which: Which,
+    _permit: &Permit,
+) -> Result<EarlierState, EngineError> {
+    request(shared, which, false)
 }
 
 /// A copy of the state, which stays the chain's until what is held is let go: nothing is ruled meanwhile. A caller who holds
@@ -28,11 +37,11 @@ pub(super) fn hold<'a>(
     shared: &'a Shared,
     _permit: &Permit,
 ) -> Result<(State, Hold<'a>), EngineError> {
-    let state = request(shared, true)?;
-    Ok((state, Hold { shared }))
+    let state = request(shared, Which::Last, true)?;
+    Ok((state.into_state(), Hold { shared }))
 }
 
-fn request(shared: &Shared, holds: bool) -> Result<State, EngineError> {
+fn request(shared: &Shared, which: Which, holds: bool) -> Result<EarlierState, EngineError> {
     shared.latch.check()?;
     let (answer, ticket) = ticket(&shared.latch);
     {
@@ -40,7 +49,11 @@ fn request(shared: &Shared, holds: bool) -> Result<State, EngineError> {
         // Under the lock, so that either a failure finds the request or the request the failure. The same goes for the flag: a
         // round that lowers it has taken every request that was there.
         shared.latch.check()?;
-        requests.push(StateRequest { answer, holds });
+        requests.push(StateRequest {
+            answer,
+            which,
+            holds,
+        });
         shared.is_state_wanted.store(true, Ordering::Release);
     }
     // If their lane has no room the workers are busy, and look for the request after each job.

@@ -47,8 +47,12 @@ impl Threads {
         join(self.snapshot);
         // Nothing is on its way, so this is the state after the last committed block; after a failure it may be of more.
         let state = (!shared.latch.is_set()).then(|| {
-            let state = shared.lock_chain().validator().state().clone();
-            EncodedState::from(&state)
+            let state = shared.lock_chain().validator().base(None);
+            EncodedState::of(state)
+        });
+        let state = state.transpose().unwrap_or_else(|error| {
+            shared.fail(error.into());
+            None
         });
         let (answer, ticket) = ticket(&shared.latch);
         shared.send_commit(Command::Stop(state, answer));

@@ -110,7 +110,7 @@ reasons! {
     SignatureMissing = "signature_missing",
     /// A public key is missing or of the wrong length or form.
     PublicKey = "public_key",
-    /// Another block is already held at this height.
+    /// Another block is already held at this height, and stays.
     Fork = "fork",
 }
 

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hubledger_storage::{BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter};
+use hubledger_storage::{
+    self as storage, BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter,
+};
 
 use super::keep::Retention;
 use super::state_set::WrittenState;
 use super::values::VALUE_STATE;
 use super::{ChainReader, LedgerError, record};
 use crate::rules::ValidBlock;
-use crate::state::{PageSource, State};
+use crate::state::{EarlierState, PageSource};
 
 /// A snapshot is due when this many blocks …
 const SNAPSHOT_BLOCKS_MIN: u64 = 256;
@@ -76,49 +78,77 @@ impl EncodedState {
     }
 }
 
-/// The state after a committed block, for whoever may need it as a snapshot.
-#[derive(Clone, Copy)]
-pub(crate) enum StateAt<'a> {
-    /// After the last committed block; encoded once it is needed.
-    Tip(&'a State),
-    /// After that block or an earlier one.
-    Encoded(&'a EncodedState),
-}
-
-impl StateAt<'_> {
-    /// The block that it stands after.
-    pub(crate) fn height(self) -> u64 {
-        match self {
-            Self::Tip(state) => state.height(),
-            Self::Encoded(state) => state.height(),
-        }
-    }
-
-    /// See [`State::release_pages`].
-    pub(super) fn release_pages(self) {
-        match self {
-            Self::Tip(state) => state.release_pages(),
-            Self::Encoded(EncodedState::Rows(rows)) => rows.release_pages(),
-            Self::Encoded(EncodedState::Value { .. }) => {}
-        }
-    }
-
-    pub(crate) fn encode(self) -> EncodedState {
-        match self {
-            Self::Tip(state) => EncodedState::from(state),
-            Self::Encoded(state) => state.clone(),
-        }
-    }
-}
-
-impl From<&State> for EncodedState {
-    fn from(state: &State) -> Self {
-        match WrittenState::of(state) {
+impl EncodedState {
+    /// Works a state out and takes what is to be written of it. O(what changed in it, and since).
+    ///
+    /// # Errors
+    /// A part of the state can't be read: what would be written is worth nothing.
+    pub(crate) fn of(state: EarlierState) -> Result<Self, LedgerError> {
+        let state = state.into_state();
+        let encoded = match WrittenState::of(&state) {
             Some(rows) => Self::Rows(Box::new(rows)),
             None => Self::Value {
                 height: state.height(),
                 bytes: state.encode().into(),
             },
+        };
+        state.refuse_failed()?;
+        Ok(encoded)
+    }
+}
+
+/// A state that is written down where one has to stand in for blocks, and the end of the chain that it was taken of. What comes behind it
+/// may still be replaced, or names no state root; opening replays that.
+#[derive(Clone, Copy)]
+pub(crate) struct StateAt<'a> {
+    /// The height of the next block, when it was taken.
+    pub(crate) end: u64,
+    state: Given<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    /// Worked out and encoded once it is needed.
+    Earlier(&'a EarlierState),
+    Encoded(&'a EncodedState),
+}
+
+impl<'a> StateAt<'a> {
+    pub(crate) fn encoded(state: &'a EncodedState, end: u64) -> Self {
+        let state = Given::Encoded(state);
+        Self { end, state }
+    }
+
+    /// The block that it stands after.
+    pub(crate) fn height(self) -> u64 {
+        match self.state {
+            Given::Earlier(state) => state.height(),
+            Given::Encoded(state) => state.height(),
+        }
+    }
+
+    /// See [`State::release_pages`](crate::state::State::release_pages).
+    pub(super) fn release_pages(self) {
+        match self.state {
+            Given::Earlier(state) => state.release_pages(),
+            Given::Encoded(EncodedState::Rows(rows)) => rows.release_pages(),
+            Given::Encoded(EncodedState::Value { .. }) => {}
+        }
+    }
+
+    pub(super) fn encode(self) -> Result<EncodedState, LedgerError> {
+        match self.state {
+            Given::Earlier(state) => EncodedState::of(state.clone()),
+            Given::Encoded(state) => Ok(state.clone()),
+        }
+    }
+}
+
+impl<'a> From<&'a EarlierState> for StateAt<'a> {
+    fn from(state: &'a EarlierState) -> Self {
+        Self {
+            end: state.last_height() + 1,
+            state: Given::Earlier(state),
         }
     }
 }
@@ -165,11 +195,28 @@ impl Committer {
         let run = run.into_iter().map(|valid| record::encode(valid.block()));
         let run: Vec<_> = run.collect();
         let receipt = self.writer.append(&run, self.durability)?;
+        self.count(&run);
+        Ok(receipt)
+    }
+
+    /// Puts a run of blocks in the place of those above a height, all or nothing.
+    pub(super) fn replace(
+        &mut self,
+        above: u64,
+        run: &[ValidBlock],
+    ) -> Result<Receipt, LedgerError> {
+        let run = run.iter().map(|valid| record::encode(valid.block()));
+        let run: Vec<_> = run.collect();
+        let receipt = self.writer.replace(above, &run, self.durability)?;
+        self.count(&run);
+        Ok(receipt)
+    }
+
+    fn count(&mut self, run: &[storage::Block]) {
         let bytes = run.iter().map(|block| block.body.len() as u64).sum::<u64>();
         self.snapshot.blocks_since += run.len() as u64;
         self.snapshot.bytes_since += bytes;
         self.retention.count(run.len() as u64, bytes);
-        Ok(receipt)
     }
 
     /// Whether enough was committed for another snapshot, and none is on its way.
@@ -194,21 +241,43 @@ impl Committer {
         self.snapshot.blocks_since > 0
     }
 
-    /// Keeps `state`, which is that after the last committed block or one that was that when
-    /// [`Committer::expect_snapshot`] was called, or later.
-    pub(crate) fn put_snapshot(
-        &mut self,
-        state: impl Into<EncodedState>,
-    ) -> Result<(), LedgerError> {
-        let state = state.into();
+    /// Lets the next state be written even if one after the same block is kept.
+    pub(super) fn forget_snapshot(&mut self) {
+        self.snapshot.height = 0;
+    }
+
+    /// The block that the last snapshot stands after; 0 without one.
+    pub(crate) fn written_height(&self) -> u64 {
+        self.snapshot.height
+    }
+
+    /// Works `state` out and keeps it: see [`Committer::put_snapshot`]. O(1) if a state of that block is kept already.
+    pub(crate) fn put_state(&mut self, state: EarlierState) -> Result<(), LedgerError> {
+        if state.height() <= self.snapshot.height {
+            self.count_from_asked();
+            return Ok(());
+        }
+        self.put_snapshot(EncodedState::of(state)?)
+    }
+
+    /// From now on counts what was committed since the last snapshot was asked for, or since now. What was committed while a state was being
+    /// encoded is not in it, and counts for the next one; and so that another one isn't asked for at once, what a state lacks that
+    /// stands after an earlier block doesn't.
+    fn count_from_asked(&mut self) {
+        let now = (self.snapshot.blocks_since, self.snapshot.bytes_since);
+        let (blocks, bytes) = self.snapshot.asked_at.take().unwrap_or(now);
+        self.snapshot.blocks_since -= blocks;
+        self.snapshot.bytes_since -= bytes;
+    }
+
+    /// Keeps `state`, which is that after a committed block that is final: the last one, or one that was that when
+    /// [`Committer::expect_snapshot`] was called, or an earlier or later one. Nothing is written unless it is above the one that is kept.
+    pub(crate) fn put_snapshot(&mut self, state: EncodedState) -> Result<(), LedgerError> {
         let (height, size) = (state.height(), state.bytes());
-        // Blocks that were committed while the state was being encoded are not in it, and count for the next one.
-        let (blocks, in_bytes) = match self.snapshot.asked_at.take() {
-            Some(asked_at) => asked_at,
-            None => (self.snapshot.blocks_since, self.snapshot.bytes_since),
-        };
-        let blocks_since = self.snapshot.blocks_since - blocks;
-        let bytes_since = self.snapshot.bytes_since - in_bytes;
+        self.count_from_asked();
+        if height <= self.snapshot.height {
+            return Ok(());
+        }
         // Too large is no failure: the chain goes on, and its opening takes longer.
         if let EncodedState::Value { bytes, .. } = &state
             && bytes.len() > NAMED_VALUE_BYTES_MAX
@@ -217,14 +286,7 @@ impl Committer {
                 bytes = size,
                 "state too large for a snapshot; opening will replay"
             );
-            self.snapshot = SinceSnapshot {
-                height: self.snapshot.height,
-                blocks_since,
-                bytes_since,
-                size,
-                is_in_set: self.snapshot.is_in_set,
-                asked_at: None,
-            };
+            self.snapshot.size = size;
             return Ok(());
         }
         // A loss of power may take the blocks that this snapshot stands after. Where bodies were pruned, nothing could then be
@@ -246,14 +308,8 @@ impl Committer {
                 self.written = written.or(self.written.take());
             }
         }
-        self.snapshot = SinceSnapshot {
-            height,
-            blocks_since,
-            bytes_since,
-            size,
-            is_in_set: self.snapshot.is_in_set,
-            asked_at: None,
-        };
+        self.snapshot.height = height;
+        self.snapshot.size = size;
         Ok(())
     }
 
@@ -277,14 +333,14 @@ impl Committer {
     }
 
     /// Takes a last snapshot where blocks were committed since the one before, and makes all of it durable.
-    pub(crate) fn close(mut self, state: &State) -> Result<Receipt, LedgerError> {
+    pub(crate) fn close(mut self, state: EarlierState) -> Result<Receipt, LedgerError> {
         self.finish(state)
     }
 
     /// As [`Committer::close`], and the store stays open.
-    pub(super) fn finish(&mut self, state: &State) -> Result<Receipt, LedgerError> {
+    pub(super) fn finish(&mut self, state: EarlierState) -> Result<Receipt, LedgerError> {
         if self.has_news() {
-            self.put_snapshot(state)?;
+            self.put_state(state)?;
         }
         self.sync()
     }

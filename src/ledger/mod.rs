@@ -6,12 +6,15 @@
 //! - the state in memory is ahead of the store by exactly the staged run; when a commit fails the ledger is
 //!   poisoned and has to be opened again, from what the store really holds;
 //! - the store's meta records `spec` (before genesis) and `state` (a snapshot now and then, in version 2 a table set) are conveniences
-//!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them.
+//!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them;
+//! - a snapshot is of the state after a final block, so that no better chain can make it useless.
 
 pub mod archive;
+mod branches;
 mod commit;
 mod copy;
 mod error;
+mod forks;
 pub mod keep;
 mod missing;
 mod prove;
@@ -35,6 +38,8 @@ use hubledger_storage::{
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
+use self::forks::Forks;
+pub use self::forks::{ChainChange, Offer, Placement, Resolved};
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };
@@ -49,6 +54,7 @@ use self::values::{VALUE_SPEC, VALUE_STATE, refuse_incomplete};
 pub use self::verify::StoreReport;
 pub(crate) use self::verify::{Checker, Findings, Scratch, Stretch, Walk};
 use crate::clock::Clock;
+use crate::consensus;
 use crate::format::codec::{DecodeError, DecodeProblem};
 use crate::format::digest::{BlockHash, Digest};
 use crate::format::model::Block;
@@ -57,6 +63,7 @@ use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::rules::{Depth, ValidBlock, Validator};
 use crate::state::State;
+use crate::tree::ForkBounds;
 
 /// A staged run is committed by [`Ledger::stage`] itself when it reaches this many bytes of bodies …
 const RUN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -90,6 +97,12 @@ pub struct Ledger {
     staged_bytes: usize,
     /// Height of the block that was handed in last.
     last_height: Option<u64>,
+    /// Of the state's pages that changed since they were last written down, how many bytes were left the last time: what blocks changed
+    /// that could still be replaced.
+    unsaved_before: u64,
+    /// The branches beside the chain, once somebody asks for them.
+    forks: Option<Forks>,
+    fork_bounds: ForkBounds,
 }
 
 impl Ledger {
@@ -172,6 +185,9 @@ impl Ledger {
             staged: Vec::new(),
             staged_bytes: 0,
             last_height: None,
+            unsaved_before: 0,
+            forks: None,
+            fork_bounds: ForkBounds::default(),
         })
     }
 
@@ -201,6 +217,19 @@ impl Ledger {
     #[must_use]
     pub const fn state(&self) -> &State {
         self.validator.state()
+    }
+
+    /// The state after an earlier block: see [`Validator::state_at`].
+    #[must_use]
+    pub fn state_at(&self, height: u64) -> Option<State> {
+        self.validator.state_at(height)
+    }
+
+    /// The state after the last block that names a state root, from which can be proved what the chain knows; that after the last block if there
+    /// is no such one near. O(what changed since).
+    #[must_use]
+    pub fn named_state(&self) -> State {
+        self.validator.named().into_state()
     }
 
     /// Reads the committed chain, from any thread, also while this ledger goes on.
@@ -271,22 +300,47 @@ impl Ledger {
 
     fn commit_staged(&mut self) -> Result<Receipt, LedgerError> {
         let receipt = self.committer.commit(&self.staged)?;
+        if let Some(Forks { tree, .. }) = &mut self.forks
+            && !self.staged.is_empty()
+        {
+            let staged = self.staged.iter().map(|valid| valid.block());
+            staged.for_each(|block| tree.push(block.header()));
+            tree.settle(consensus::final_height(
+                self.validator.spec(),
+                self.validator.state(),
+            ));
+        }
         self.staged.clear();
         self.staged_bytes = 0;
-        let unsaved = self.state().unsaved_bytes();
-        if self.committer.wants_snapshot() || unsaved > STATE_BYTES_MAX / UNSAVED_SHARE {
-            self.put_snapshot()?;
-        }
+        self.write_state_if_due()?;
         Ok(receipt)
     }
 
-    /// Writes the state down, which is that after the last committed block.
-    fn put_snapshot(&mut self) -> Result<(), LedgerError> {
-        self.committer.put_snapshot(self.validator.state())?;
+    fn write_state_if_due(&mut self) -> Result<(), LedgerError> {
+        let unsaved = self.state().unsaved_bytes();
+        let changed = unsaved.saturating_sub(self.unsaved_before);
+        let has_much_unsaved = changed > STATE_BYTES_MAX / UNSAVED_SHARE;
+        if self.committer.wants_snapshot() || has_much_unsaved {
+            let written = has_much_unsaved.then(|| self.committer.written_height());
+            self.put_state(written)?;
+            self.unsaved_before = self.state().unsaved_bytes();
+        }
+        Ok(())
+    }
+
+    /// Writes the state down that is to be, above `written`.
+    fn put_state(&mut self, written: Option<u64>) -> Result<(), LedgerError> {
+        self.committer.put_state(self.validator.base(written))?;
         if let Some(pages) = self.committer.take_written() {
             self.validator.adopt(pages, STATE_BYTES_MAX);
         }
         Ok(())
+    }
+
+    /// Writes the state down again in the form that the last block's specification has.
+    fn put_state_anew(&mut self) -> Result<(), LedgerError> {
+        self.committer.forget_snapshot();
+        self.put_state(None)
     }
 
     /// Judges, stages and commits one block.
@@ -299,13 +353,14 @@ impl Ledger {
         Ok(outcome)
     }
 
-    /// Commits what is staged, takes a snapshot, and makes all of it durable.
+    /// Commits what is staged, takes a snapshot of the state after the last final block that names a state root, and makes all of it
+    /// durable.
     ///
     /// # Errors
     /// The store failed.
     pub fn close(mut self) -> Result<Receipt, LedgerError> {
         self.commit()?;
-        self.committer.close(self.validator.state())
+        self.committer.close(self.validator.base(None))
     }
 
     fn compare_with_held(&self, block: &Block) -> Result<Staging, LedgerError> {
@@ -488,10 +543,13 @@ impl WrittenDown<'_> {
         if validator.state().unsaved_bytes() <= self.state_bytes / UNSAVED_SHARE {
             return Ok(());
         }
-        let Some(state) = state_set::WrittenState::of(validator.state()) else {
+        let state = validator.base(Some(snapshot.height));
+        if state.height() <= snapshot.height {
+            return Ok(());
+        }
+        let EncodedState::Rows(state) = EncodedState::of(state)? else {
             return Ok(());
         };
-        validator.state().refuse_failed()?;
         // A loss of power may take the blocks that were replayed. Where others were pruned, nothing would lead to the state then
         // that is replaced here.
         self.writer.sync()?;

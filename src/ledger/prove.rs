@@ -33,6 +33,7 @@ impl ChainReader {
             return Err(LedgerError::NotCarried(problem));
         }
         let history = self.path_to(block.height, &head)?;
+        self.refuse_replaced(&head)?;
         Ok(proof.carried(head, history))
     }
 
@@ -61,6 +62,7 @@ impl ChainReader {
         let index = index.ok_or_else(absent)?;
         let path = merkle::inclusion_path(&leaves, index as u64).ok_or_else(absent)?;
         let index = u32::try_from(index).map_err(|_| absent())?;
+        self.refuse_replaced(&head)?;
         Ok(TransactionProof::new(head, later, index, transaction, path))
     }
 

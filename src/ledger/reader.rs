@@ -24,9 +24,17 @@ pub struct ChainReader {
     spec: ChainSpec,
     store: Arc<dyn BlockReader>,
     /// What proofs have needed of the history tree so far: one byte a block.
-    history: Arc<Mutex<Chunks>>,
+    history: Arc<Mutex<History>>,
     /// What was lost before this store was made.
     missing: Arc<Missing>,
+}
+
+/// The history tree up to some block, as far as it is kept.
+#[derive(Default)]
+struct History {
+    chunks: Chunks,
+    /// The last block of which something is in it. Once another takes its place, so do others below.
+    last: Option<(u64, BlockHash)>,
 }
 
 /// A block as it lies in a store.
@@ -212,6 +220,26 @@ impl ChainReader {
         Ok(validator.state().clone())
     }
 
+    /// The state after the last block that names a state root, from which can be proved what the chain knows; that after the last block if
+    /// there is no such one near, or it can't be had. As costly as [`ChainReader::state`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn named_state(&self) -> Result<State, LedgerError> {
+        let (validator, _) = super::restore(self, None)?;
+        Ok(validator.named().into_state())
+    }
+
+    /// The state after the last final block that names a state root, of which a snapshot can be; that after the last final block if there is no
+    /// such one near, or it can't be had. As costly as [`ChainReader::state`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn base_state(&self) -> Result<State, LedgerError> {
+        let (validator, _) = super::restore(self, None)?;
+        Ok(validator.base(None).into_state())
+    }
+
     /// The header at `height`, also where the body was pruned.
     ///
     /// # Errors
@@ -360,6 +388,7 @@ impl ChainReader {
             )),
             false => None,
         };
+        self.refuse_replaced(&head)?;
         Ok(TransactionProof::new(head, later, index, transaction, path))
     }
 
@@ -403,10 +432,11 @@ impl ChainReader {
             }
             false => None,
         };
+        self.refuse_replaced(&head)?;
         Ok(StateProof::new(head, later, (table, key), value, path))
     }
 
-    /// Proves what is known of a name after the last block: [`ChainReader::prove_row`] of the table of accounts.
+    /// Proves what is known of a name after the block of `state`: [`ChainReader::prove_row`] of the table of accounts.
     ///
     /// # Errors
     /// As there.
@@ -440,10 +470,15 @@ impl ChainReader {
         let history = self.history_of(new.height)?;
         let consistency = match old.height {
             0 => Vec::new(),
-            blocks => history.consistency_path(blocks, new.height, &mut leaf)?,
+            blocks => history
+                .chunks
+                .consistency_path(blocks, new.height, &mut leaf)?,
         };
-        let inclusion = history.inclusion_path(old.height, new.height, &mut leaf)?;
+        let inclusion = history
+            .chunks
+            .inclusion_path(old.height, new.height, &mut leaf)?;
         drop(history);
+        self.refuse_replaced(&new)?;
         Ok(ExtensionProof::new(old, new, consistency, inclusion))
     }
 
@@ -461,14 +496,41 @@ impl ChainReader {
         blocks: u64,
     ) -> Result<Vec<Digest>, LedgerError> {
         let history = self.history_of(blocks)?;
-        history.inclusion_path(height, blocks, &mut |height| self.history_leaf(height))
+        let mut leaf = |height| self.history_leaf(height);
+        history.chunks.inclusion_path(height, blocks, &mut leaf)
     }
 
-    fn history_of(&self, blocks: u64) -> Result<MutexGuard<'_, Chunks>, LedgerError> {
+    fn history_of(&self, blocks: u64) -> Result<MutexGuard<'_, History>, LedgerError> {
         // Sound also after a panic of another thread: chunks are added whole, one by one.
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.extend(blocks, &mut |height| self.history_leaf(height))?;
-        Ok(history)
+        loop {
+            if let Some((height, hash)) = history.last
+                && self.hash_at(height)? != Some(hash)
+            {
+                *history = History::default();
+            }
+            if let Some(last) = blocks.checked_sub(1)
+                && history.last.is_none_or(|(height, _)| height < last)
+            {
+                // Before any leaf is read: if the chain changes meanwhile, the next round finds another block there.
+                history.last = self.hash_at(last)?.map(|hash| (last, hash));
+            }
+            let mut leaf = |height| self.history_leaf(height);
+            history.chunks.extend(blocks, &mut leaf)?;
+            let last = history.last;
+            match last {
+                Some((height, hash)) if self.hash_at(height)? != Some(hash) => {}
+                _ => return Ok(history),
+            }
+        }
+    }
+
+    /// Refuses a proof for a head that went while it was made: some of what was read may be of the chain that came in its place.
+    pub(super) fn refuse_replaced(&self, head: &Header) -> Result<(), LedgerError> {
+        match self.hash_at(head.height)? == Some(head.hash()) {
+            true => Ok(()),
+            false => Err(LedgerError::UnknownBlock(head.hash())),
+        }
     }
 
     fn history_leaf(&self, height: u64) -> Result<Digest, LedgerError> {

@@ -17,7 +17,7 @@ use super::{ChainReader, Ledger, LedgerError};
 use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::spec::{ChainSpec, Predecessor, SpecFields};
-use crate::state::State;
+use crate::state::{EarlierState, State};
 
 /// Why a chain can't go on under a specification. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +132,7 @@ impl Ledger {
         }
         let mut committer = self.committer;
         // Everything that is pinned is on the disk before anything pins it.
-        committer.finish(self.validator.state())?;
+        committer.finish(EarlierState::from(self.validator.state()))?;
         let (mut writer, tables) = (committer.writer, committer.tables);
         let put = writer.put_named_value(VALUE_SPEC, next.bytes(), Durability::Disk);
         put.and_then(|()| writer.sync())
@@ -145,7 +145,7 @@ impl Ledger {
         let mut upgraded = Self::open(store, self.clock)?;
         // Accounts that moved into the tree would move again at each opening, until blocks enough for another snapshot have come.
         if upgraded.state().unsaved_bytes() > 0 {
-            upgraded.put_snapshot()?;
+            upgraded.put_state_anew()?;
         }
         Ok(upgraded)
     }

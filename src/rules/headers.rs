@@ -38,6 +38,20 @@ pub struct Parent<'a> {
 }
 
 impl<'a> Parent<'a> {
+    /// Nothing but the height.
+    #[must_use]
+    pub const fn unknown(height: u64) -> Self {
+        Self {
+            height,
+            hash: None,
+            timestamp: None,
+            clock: None,
+            weight: None,
+            transactions: None,
+            history: None,
+        }
+    }
+
     /// Everything about the last block of a state.
     #[must_use]
     pub fn of_state(state: &'a State) -> Self {
@@ -79,7 +93,21 @@ pub fn check(
     header: &HeaderFields,
     now_us: Option<u64>,
 ) -> Result<(), Fault> {
-    in_order(spec, parent, header, now_us, None)
+    in_order(spec, parent, header, now_us, (None, None))
+}
+
+/// The same of a block: also that its body is the one that its header names.
+///
+/// # Errors
+/// As [`check`], with `merkle_root` before the other roots.
+pub fn check_with_body(
+    spec: &ChainSpec,
+    parent: &Parent<'_>,
+    prepared: &Prepared,
+    now_us: u64,
+) -> Result<(), Fault> {
+    let header = prepared.block().header();
+    in_order(spec, parent, header, Some(now_us), (None, Some(prepared)))
 }
 
 /// Checks the seal of a header by itself: what it says, and what it claims to be signed. For many headers at once,
@@ -116,7 +144,8 @@ pub(super) fn check_block(
         Depth::Replay => None,
     };
     let (parent, header) = (Parent::of_state(state), prepared.block().header());
-    in_order(spec, &parent, header, now_us, Some((state, prepared)))
+    let behind = (Some(state), Some(prepared));
+    in_order(spec, &parent, header, now_us, behind)
 }
 
 /// Whether the block at `height` names the root over the state after it. Genesis doesn't, whose state the specification
@@ -153,21 +182,21 @@ pub fn check_state_root(
     }
 }
 
-/// The one order of faults, by the specification in force at the header's height. What needs `behind`, the state and the body,
+/// The one order of faults, by the specification in force at the header's height. What needs the state or the body
 /// stands where it always stood.
 fn in_order(
     spec: &ChainSpec,
     parent: &Parent<'_>,
     header: &HeaderFields,
     now_us: Option<u64>,
-    behind: Option<(&State, &Prepared)>,
+    (state, body): (Option<&State>, Option<&Prepared>),
 ) -> Result<(), Fault> {
-    let (spec, state) = (spec.at(header.height), behind.map(|(state, _)| state));
+    let spec = spec.at(header.height);
     let in_force = InForce::at(spec, state, header.height);
     link(spec, parent, header)?;
     limits(&in_force.limits, header)?;
     transactions(parent, header)?;
-    if let Some((_, prepared)) = behind {
+    if let Some(prepared) = body {
         merkle_root(prepared, header)?;
     }
     roots(spec, parent, header)?;

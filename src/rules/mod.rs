@@ -19,6 +19,7 @@
 mod claims;
 pub mod headers;
 mod imported;
+mod kept;
 pub mod produce;
 mod ruling;
 mod senders;
@@ -34,11 +35,12 @@ use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 
 pub use self::claims::{Claims, SignatureFindings};
+pub use self::kept::{NAMED_BLOCKS_MAX, last_named};
 use self::produce::Made;
 pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
 pub use self::transactions::check_by_specification;
 pub(crate) use self::transactions::{Accounts, At};
-use crate::state::{Changes, ConsensusChanges, Journal, PageSource, State};
+use crate::state::{Changes, ConsensusChanges, EarlierState, Journal, PageSource, Recent, State};
 
 /// How much of a block is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +54,13 @@ pub enum Depth {
     Replay,
 }
 
-/// The specification of a chain, the state after its last block, and what checks signatures.
+/// The specification of a chain, the state after its last block, how to go back from there as far as that may be wanted, and what checks
+/// signatures.
 #[derive(Debug, Clone)]
 pub struct Validator {
     spec: ChainSpec,
     state: State,
+    recent: Recent,
     verifier: Arc<Verifier>,
 }
 
@@ -69,6 +73,7 @@ impl Validator {
         Self {
             spec,
             state,
+            recent: Recent::default(),
             verifier: Arc::default(),
         }
     }
@@ -81,6 +86,7 @@ impl Validator {
         Ok(Self {
             state: state.into_chain(&spec)?,
             spec,
+            recent: Recent::default(),
             verifier: Arc::default(),
         })
     }
@@ -181,12 +187,21 @@ impl Validator {
     /// If `valid` was checked against another state than this: blocks are applied in the order they were checked.
     pub fn apply(&mut self, valid: &ValidBlock) {
         let header = valid.block.header();
+        let next = self.version_after(header.height);
+        let mut journal = kept::are_wanted(&self.spec, header.height).then(|| self.state.journal());
+        if let Some(journal) = &mut journal {
+            self.state.note(next, &valid.changes, journal);
+        }
         self.state.apply(header, &valid.changes);
         if headers::state_root_due(&self.spec, header.height) {
             // Made once here, or each copy that is asked for a later root would make them again.
             self.state.root();
         }
-        self.state.prepare_for(self.version_after(header.height));
+        self.state.prepare_for(next);
+        if let Some(journal) = journal {
+            self.note_recent(journal);
+            self.settle(header.height);
+        }
     }
 
     /// Moves on to a block that was [made](produce::make) on this state, and that no rule is broken by, with what was worked out for it.
@@ -219,19 +234,24 @@ impl Validator {
         let header = ruling.block.header().clone();
         let next = self.version_after(header.height);
         let is_due = headers::state_root_due(&self.spec, header.height);
-        let mut own = is_due.then(|| self.state.journal());
+        let is_wanted = kept::are_wanted(&self.spec, header.height);
+        let mut own = (is_due || is_wanted).then(|| self.state.journal());
         self.state
             .note(next, changes, own.as_mut().unwrap_or(journal));
         self.state.apply(&header, changes);
         if let Some(own) = own {
-            let after = self.state.root();
-            ruling.compare_state_root(&self.spec, after);
-            if ruling.is_sound() {
-                journal.append(own);
-            } else {
+            if is_due {
+                let after = self.state.root();
+                ruling.compare_state_root(&self.spec, after);
+            }
+            if !ruling.is_sound() {
                 self.state.rewind(own);
                 return;
             }
+            if is_wanted {
+                self.note_recent(own.clone());
+            }
+            journal.append(own);
         }
         self.state.prepare_for(next);
     }
@@ -241,12 +261,78 @@ impl Validator {
     /// # Errors
     /// The rule that it breaks; the state stays.
     pub(crate) fn replay(&mut self, block: Block) -> Result<(), Rejected> {
+        let height = block.height();
         let prepared = Prepared::new(&self.spec, block);
         let mut ruling = self.rule(&prepared, Depth::Replay);
         let mut journal = self.state.journal();
         // On the state itself, and not on a copy that would have to copy what changes.
         self.apply_unsettled(&mut ruling, &mut journal);
-        ruling.settle(SignatureFindings::trusted()).map(drop)
+        ruling.settle(SignatureFindings::trusted())?;
+        self.settle(height);
+        Ok(())
+    }
+
+    fn note_recent(&mut self, journal: Journal) {
+        let wanted = kept::wanted(&self.spec, &self.state);
+        self.recent.note(self.state.height(), journal, wanted);
+    }
+
+    /// Notes that no bad signature takes the block at `height` back any more, so that states are let go that nobody will ask for. Blocks that
+    /// were [applied](Validator::apply) are settled.
+    pub(crate) fn settle(&mut self, height: u64) {
+        self.recent.settle(height);
+    }
+
+    /// The state after an earlier block, which can be had from the last block that is final to the last one, and as far below as blocks
+    /// that name a state root are looked for ([`NAMED_BLOCKS_MAX`]), if not too much was changed since. O(what changed since).
+    #[must_use]
+    pub fn state_at(&self, height: u64) -> Option<State> {
+        let earlier = self.recent.earlier(&self.state, height);
+        earlier.map(EarlierState::into_state)
+    }
+
+    /// Goes back to the state after an earlier block, if it can be had: see [`Validator::state_at`]. Whether that may be is asked before.
+    pub(crate) fn go_back_to(&mut self, height: u64) -> bool {
+        let Some(state) = self.state_at(height) else {
+            return false;
+        };
+        self.state = state;
+        self.recent.forget_above(height);
+        true
+    }
+
+    /// The lowest height after whose block the state can be had.
+    pub(crate) fn lowest_state(&self) -> u64 {
+        self.recent.lowest(self.state.height())
+    }
+
+    /// What checks signatures.
+    pub(crate) const fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    /// The state that is to be written down: that after the last final block that names a root, so that it can be proved from; or after the last
+    /// final block, if there is no such one above `written` or it can't be had any more.
+    pub(crate) fn base(&self, written: Option<u64>) -> EarlierState {
+        let lowest = self.lowest_state();
+        let heights = [
+            kept::base_height(&self.spec, &self.state, written),
+            consensus::final_height(&self.spec, &self.state),
+        ];
+        let height = heights.into_iter().find(|height| *height >= lowest);
+        // What was read as the state of a store that has lost blocks since, which may be above the final one then.
+        self.earlier(height.unwrap_or(lowest))
+    }
+
+    /// The state after the last block that names a root, if that can be had; else the last one.
+    pub(crate) fn named(&self) -> EarlierState {
+        let last = self.state.height();
+        self.earlier(last_named(&self.spec, last).unwrap_or(last))
+    }
+
+    fn earlier(&self, height: u64) -> EarlierState {
+        let earlier = self.recent.earlier(&self.state, height);
+        earlier.unwrap_or_else(|| EarlierState::from(&self.state))
     }
 
     /// The version of the block after the one at `height`.
@@ -262,6 +348,7 @@ impl Validator {
     /// Goes back to where the state was when `journal` began.
     pub fn rewind(&mut self, journal: Journal) {
         self.state.rewind(journal);
+        self.recent.forget_above(self.state.height());
     }
 }
 

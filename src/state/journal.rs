@@ -8,7 +8,7 @@ use super::{Account, Changes, ConsensusChanges, State, Tip};
 use crate::format::FormatVersion;
 
 /// How to go back to an earlier state: what the accounts changed since then were before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     tip: Tip,
     accounts: Vec<(Box<str>, Option<Account>)>,
@@ -18,7 +18,20 @@ pub struct Journal {
     table: Option<Rows>,
 }
 
+/// What a journal takes up besides what it notes of names, and what it takes up for each of those besides its bytes. Roughly.
+const JOURNAL_BYTES: u64 = 4096;
+const NAME_BYTES: u64 = 96;
+
 impl Journal {
+    /// Bytes of memory, roughly.
+    pub(crate) fn bytes(&self) -> u64 {
+        let names = self.accounts.iter();
+        JOURNAL_BYTES
+            + names
+                .map(|(name, _)| NAME_BYTES + name.len() as u64)
+                .sum::<u64>()
+    }
+
     /// Adds what a journal noted that began where this one ends.
     pub(crate) fn append(&mut self, later: Self) {
         self.accounts.extend(later.accounts);

@@ -1,5 +1,6 @@
-//! Forks: which of two chains is the better one, and what can't be replaced any more. The contract only: values and pure
-//! functions. The engine keeps one chain for now, and answers a second block of a height with the reason `fork`.
+//! Forks: which of two chains is the better one, what can't be replaced any more, and the [branches](ForkTree) that a chain could go on
+//! with. Values and pure functions; [`Ledger::offer`](crate::ledger::Ledger::offer) does what they say. The engine keeps one chain for now,
+//! and answers a second block of a height with the reason `fork`.
 //!
 //! The better of two branches is the heavier one; of equally heavy ones the one whose head has the lower hash. The rule
 //! looks at nothing else, no order of arrival, no clock and no machine, so hubs that know the same branches choose the
@@ -9,7 +10,16 @@
 //! by depth keeps each hub's own history, and is no agreement: two sides that were apart for longer than the depth stay
 //! apart.
 
+mod drawing;
+mod fork_tree;
+mod invalid;
+mod orphans;
+
 use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::fork_tree::{Better, ForkTree, Offered, SideBranch};
 
 use crate::consensus::{self, Weight};
 use crate::format::digest::BlockHash;
@@ -49,6 +59,69 @@ impl Branch {
             // As many weights below 2⁶⁴ as there are heights fit into a u128.
             weight: Weight(self.weight.0.saturating_add(more)),
         }
+    }
+}
+
+/// Who a block came from, as the caller calls it: a peer, say. Equal names are one source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(Arc<str>);
+
+impl Source {
+    /// The source of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How much a [`ForkTree`] keeps at most, beside the headers from the last final block on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForkBounds {
+    /// Blocks beside the chain …
+    pub side_blocks: usize,
+    /// … and their bytes, roughly. The last blocks of the worst branches go first.
+    pub side_bytes: u64,
+    /// Blocks whose parent is missing …
+    pub orphans: usize,
+    /// … and their bytes, roughly.
+    pub orphan_bytes: u64,
+    /// Each source has one part in so many of both.
+    pub orphan_sources: usize,
+    /// An orphan is no farther above the chain's last block than this, and goes when that has gone on so far.
+    pub orphan_heights: u64,
+    /// Blocks that are known not to be valid.
+    pub invalid: usize,
+}
+
+impl Default for ForkBounds {
+    fn default() -> Self {
+        Self {
+            side_blocks: 8192,
+            side_bytes: 512 << 20,
+            orphans: 512,
+            orphan_bytes: 256 << 20,
+            orphan_sources: 4,
+            orphan_heights: 512,
+            invalid: 4096,
+        }
+    }
+}
+
+impl ForkBounds {
+    /// Orphans of one source; at least one.
+    fn source_orphans(&self) -> usize {
+        (self.orphans / self.orphan_sources.max(1)).max(1)
+    }
+
+    /// Their bytes.
+    fn source_orphan_bytes(&self) -> u64 {
+        self.orphan_bytes / self.orphan_sources.max(1) as u64
     }
 }
 

@@ -15,8 +15,9 @@ use hubledger::original::Original;
 use hubledger::proof::Proof;
 use hubledger::signature::{PublicKey, Signature};
 use hubledger::spec::{
-    Authority, ChainSpec, Consensus, FeesTo, Finality, Identity, Import, InitialAccount, Joining,
-    Limits, Nonces, Parameter, Predecessor, ProofOfAuthority, Rules, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, FINALITY_BODY_BYTES_MAX, FINALITY_DEPTH_MAX, FeesTo, Finality,
+    Identity, Import, InitialAccount, Joining, Limits, Nonces, Parameter, Predecessor,
+    ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use hubledger::state::State;
 use proptest::collection::{btree_map, vec};
@@ -307,7 +308,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     let bounded = || prop_oneof![Just(0), Just(i64::MAX as u64), 0..=i64::MAX as u64];
     let finality = prop_oneof![
         Just(Finality::Immediate),
-        (1..=u32::MAX).prop_map(Finality::Depth)
+        (1..=FINALITY_DEPTH_MAX).prop_map(Finality::Depth)
     ];
     let all = Parameter::ALL;
     let joining = prop_oneof![
@@ -385,6 +386,11 @@ fn of_version_2_with(
         fields.import = None;
     }
     fields.predecessor = predecessor;
+    if let Finality::Depth(depth) = &mut fields.terms.finality {
+        // What so many blocks change has to fit into memory.
+        let most = FINALITY_BODY_BYTES_MAX / u64::from(fields.limits.body_bytes_max);
+        *depth = (*depth).min(u32::try_from(most).unwrap_or(u32::MAX));
+    }
     ChainSpec::new(fields).unwrap()
 }
 

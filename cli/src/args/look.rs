@@ -71,7 +71,7 @@ pub(crate) struct Prove {
     /// The transaction, by its id or its original id in MPREG
     #[arg(long, value_name = "ID", value_parser = text::<String>())]
     pub(crate) tx: Option<String>,
-    /// What is known of this name after the last block: its balance, last nonce and keys, or that nothing is
+    /// What is known of this name after the last block that names a state root: its balance, last nonce and keys, or that nothing is
     #[arg(long, value_name = "NAME", value_parser = text::<String>())]
     pub(crate) account: Option<String>,
     /// Prove that the chain extends this earlier head

@@ -109,7 +109,7 @@ pub(crate) struct Check {
 
 #[derive(Subcommand)]
 pub(crate) enum SnapshotCommand {
-    /// Write the state after the last block, and the headers of all blocks, into a directory
+    /// Write the state after the last final block that names a state root, and the headers of all blocks up to it, into a directory
     #[command(
         after_help = "Example:\n  hubledger snapshot export --store log:hub --out hub-snapshot\n\n\
 The block has to be of version 2, name the root over its state, and be final. An export that was interrupted is\n\

@@ -6,6 +6,7 @@ mod check;
 mod copy;
 mod demo;
 mod followers;
+mod fork;
 mod generate;
 mod get;
 mod import;
@@ -38,7 +39,7 @@ use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 use hubledger_storage::opening::open_regular_or_given;
 
-use crate::args::{Command, SnapshotCommand, SpecCommand};
+use crate::args::{Command, ForkCommand, SnapshotCommand, SpecCommand};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
@@ -64,6 +65,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Followers(args) => followers::followers(&args, output),
         Command::Restore(args) => restore::restore(&args, output),
         Command::Snapshot(SnapshotCommand::Export(args)) => snapshot::export(&args, output),
+        Command::Fork(ForkCommand::Show(args)) => fork::show(&args, output),
+        Command::Fork(ForkCommand::At(args)) => fork::at(&args, output),
+        Command::Fork(ForkCommand::Resolve(args)) => fork::resolve(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),
         Command::Check(args) => check::check(&args, output),

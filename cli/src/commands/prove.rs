@@ -26,7 +26,7 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         let about = json!({ "extends": proof.old_head(), "head": proof.new_head() });
         (Proof::Extension(proof), about)
     } else if let Some(name) = &args.account {
-        let proof = reader.prove_account(&reader.state()?, name, head)?;
+        let proof = reader.prove_account(&reader.named_state()?, name, head)?;
         let proven = proof.verify(&proof.head()).map_err(Failure::message)?;
         let mut about = rows::proven(&proven);
         about["head"] = json!(proof.head());

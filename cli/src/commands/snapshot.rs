@@ -17,7 +17,7 @@ pub(crate) fn export(args: &SnapshotExport, output: &Output) -> Result {
     let stop = output.stop();
     stop.in_order();
     let reader = ChainReader::open(args.store.open_read_only()?)?;
-    let state = reader.state()?;
+    let state = reader.base_state()?;
     let mut progress = Progress::new("snapshot", None);
     let report = snapshot::export(&reader, &state, &args.out, &mut |step| {
         progress.stage(step.phase.name(), step.height, step.target);

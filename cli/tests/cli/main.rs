@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod draft;
+mod fork;
 mod job;
 mod keys;
 mod kill;

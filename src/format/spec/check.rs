@@ -112,7 +112,7 @@ fn check_version(fields: &SpecFields) -> Result<(), Problem> {
         let problem = "a specification has this in format 2 only; add the line: format = 2";
         return beyond.map_or(Ok(()), |field| Err(Problem::new(field, problem)));
     }
-    fields.terms.check(fields.limits.name_bytes_max as usize)?;
+    fields.terms.check(&fields.limits)?;
     let predecessor = fields.predecessor.as_ref();
     predecessor.map_or(Ok(()), |before| before.check(fields))
 }

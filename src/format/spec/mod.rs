@@ -34,7 +34,10 @@ pub use self::changes::Change;
 use self::check::Problem;
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};
-pub use self::terms::{FeesTo, Finality, Joining, Nonces, Parameter, Terms};
+pub use self::terms::{
+    FINALITY_BODY_BYTES_MAX, FINALITY_DEPTH_MAX, FeesTo, Finality, Joining, Nonces, Parameter,
+    Terms,
+};
 pub use self::toml::SpecFileError;
 use self::toml::{ConsensusToml, Kind};
 

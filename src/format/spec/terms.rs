@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::Limits;
 use super::check::{Problem, check_name, check_number};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 
@@ -65,6 +66,12 @@ pub enum Nonces {
     Consecutive,
 }
 
+/// The most blocks that a depth has: a hub keeps for each of them how to take it back.
+pub const FINALITY_DEPTH_MAX: u32 = 4096;
+/// The most bytes of bodies that so many blocks have, if each is as long as the limits allow. What they change in the state is of the same
+/// order, and is in memory.
+pub const FINALITY_BODY_BYTES_MAX: u64 = 4 << 30;
+
 /// When a block is final, where the consensus doesn't decide that itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -72,7 +79,7 @@ pub enum Finality {
     /// At once.
     #[default]
     Immediate,
-    /// Once this many blocks come after it; at least 1.
+    /// Once this many blocks come after it; at least 1, at most [`FINALITY_DEPTH_MAX`].
     Depth(u32),
 }
 
@@ -218,14 +225,15 @@ pub(super) fn distinct<'de, D: Deserializer<'de>>(
 
 impl Terms {
     /// That every field is within the limits of the format.
-    pub(super) fn check(&self, name_bytes_max: usize) -> Result<(), Problem> {
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Problem> {
         check_number("stake_min", self.stake_min, "")?;
         check_number("block_time_us", self.block_time_us, " µs")?;
-        if self.finality == Finality::Depth(0) {
-            let problem = "a depth of 0 blocks is \"immediate\", a depth is at least 1";
-            return Err(Problem::new("finality", problem));
+        match self.finality {
+            Finality::Immediate => {}
+            Finality::Depth(depth) => check_depth(depth, limits.body_bytes_max)?,
         }
         check_number("key_age_max", self.key_age_max, " heights")?;
+        let name_bytes_max = limits.name_bytes_max as usize;
         match &self.fees_to {
             FeesTo::Treasury(name) => check_name("the treasury's name", name, name_bytes_max)
                 .map_err(|text| Problem::new("fees_to", text)),
@@ -338,6 +346,29 @@ fn decode_fees_to(reader: &mut Reader<'_>) -> Result<FeesTo, DecodeError> {
         2 => Ok(FeesTo::Treasury(reader.name("fees_to")?.to_owned())),
         tag => Err(start.error("fees_to", DecodeProblem::Tag(tag))),
     }
+}
+
+/// That what so many blocks change can be kept in memory.
+fn check_depth(depth: u32, body_bytes_max: u32) -> Result<(), Problem> {
+    let refuse = |problem| Err(Problem::new("finality", problem));
+    let bytes = u64::from(depth) * u64::from(body_bytes_max);
+    if depth == 0 {
+        let problem = "a depth of 0 blocks is \"immediate\", a depth is at least 1";
+        return refuse(problem.to_owned());
+    }
+    if depth > FINALITY_DEPTH_MAX {
+        return refuse(format!(
+            "a depth of {depth} blocks, at most {FINALITY_DEPTH_MAX} are allowed"
+        ));
+    }
+    if bytes > FINALITY_BODY_BYTES_MAX {
+        let problem = format!(
+            "a depth of {depth} blocks of up to {body_bytes_max} bytes (limits.body_bytes_max) is {bytes} bytes that could be taken \
+             back, at most {FINALITY_BODY_BYTES_MAX} are allowed"
+        );
+        return refuse(problem);
+    }
+    Ok(())
 }
 
 fn decode_changeable(reader: &mut Reader<'_>) -> Result<BTreeSet<Parameter>, DecodeError> {

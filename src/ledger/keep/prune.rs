@@ -1,7 +1,7 @@
 //! Pruning a live chain by a [`PrunePolicy`]: what stands in for the bodies first, then the bodies, in bounded steps.
 //!
-//! The order makes it resumable after a crash at any point: staged blocks are committed, a state snapshot at or above
-//! the new floor is made durable (without it the chain couldn't be opened again), the archive is, leaf hashes are, and only then
+//! The order makes it resumable after a crash at any point: staged blocks are committed, a state snapshot just below
+//! the new floor or above is made durable (without it the chain couldn't be opened again), the archive is, leaf hashes are, and only then
 //! does the store remove anything. What registered followers have finished was put before, so the sync that precedes the removal
 //! makes it durable too. Each stage starts from what it finds done. Ids are never removed, so opening,
 //! histories and carried proofs need nothing that is pruned.
@@ -113,17 +113,16 @@ impl Ledger {
         progress: &mut StepProgress<'_>,
     ) -> Result<PruneReport, LedgerError> {
         policy.validate()?;
-        // What stands in for pruned bodies is the state after the last block, so that block has to be in the store.
+        // What stands in for pruned bodies is a state, whose block has to be in the store.
         self.commit_staged()?;
-        let (state, now_us) = (self.validator.state(), self.clock.now_us());
+        let (state, now_us) = (self.validator.base(None), self.clock.now_us());
         self.committer
-            .prune(policy, now_us, StateAt::Tip(state), archive, progress)
+            .prune(policy, now_us, StateAt::from(&state), archive, progress)
     }
 }
 
 impl Committer {
-    /// See [`Ledger::prune`]. What `state` stands after counts as the end of the chain: nothing above it is removed, since
-    /// nothing could stand in for it.
+    /// See [`Ledger::prune`]. Nothing above the block that `state` stands after is removed, since nothing could stand in for it.
     pub(crate) fn prune(
         &mut self,
         policy: &PrunePolicy,
@@ -158,11 +157,10 @@ impl Committer {
         // By what the store says: after a crash only that is left, and no follower may then find itself below the floor.
         let followers = Followers::read(chain.store())?;
         let policy = &followers.hold(wanted, extent.end);
-        let target = target(policy, &chain, state.height() + 1, now_us)?;
+        let target = target(policy, &chain, state, now_us)?;
         let held = match followers.lowest() {
             Some(lowest) => {
-                let wanted_floor =
-                    self::target(wanted, &chain, state.height() + 1, now_us)?.body_floor;
+                let wanted_floor = self::target(wanted, &chain, state, now_us)?.body_floor;
                 Some((lowest, wanted_floor > target.body_floor))
             }
             None => None,
@@ -213,7 +211,7 @@ impl Committer {
     /// Sees to it that a durable snapshot lets the chain be opened without the bodies below `floor`.
     fn secure_state(&mut self, floor: u64, state: StateAt<'_>) -> Result<(), LedgerError> {
         if self.snapshot.height + 1 < floor {
-            self.put_snapshot(state.encode())?;
+            self.put_snapshot(state.encode()?)?;
         }
         if self.snapshot.height + 1 < floor {
             return Err(LedgerError::StateTooLarge(self.snapshot.size));
@@ -364,20 +362,27 @@ fn archive_blocks(
     Ok((archived, done))
 }
 
-/// The extent that the policy leaves of the chain up to `end`, ages and all.
+/// The extent that the policy leaves of the chain, ages and all, as far as `state` can stand in for what goes.
 fn target(
     policy: &PrunePolicy,
     chain: &ChainReader,
-    end: u64,
+    state: StateAt<'_>,
     now_us: u64,
 ) -> Result<Extent, LedgerError> {
-    let mut extent = chain.extent()?;
-    // Not beyond the block that the state stands after: nothing could stand in for bodies above it.
-    extent.end = extent.end.min(end).max(extent.body_floor);
-    policy.floors(extent, now_us, |cutoff_us| {
+    let held = chain.extent()?;
+    let mut extent = held;
+    extent.end = extent.end.min(state.end).max(extent.body_floor);
+    let mut target = policy.floors::<LedgerError>(extent, now_us, |cutoff_us| {
         first_since(extent.header_floor..extent.end, cutoff_us, |height| {
             let header = chain.header(height)?;
             Ok(header.ok_or(LedgerError::HeaderPruned(height))?.timestamp)
         })
-    })
+    })?;
+    // Bodies above the state's block lead from there to the last one.
+    let most = (state.height() + 1).max(held.body_floor);
+    target.end = target.end.min(most);
+    target.body_floor = target.body_floor.min(most);
+    target.index_floor = target.index_floor.min(most);
+    target.header_floor = target.header_floor.min(most);
+    Ok(target)
 }

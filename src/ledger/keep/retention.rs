@@ -47,8 +47,12 @@ impl Ledger {
 
     /// Prunes if it is due.
     pub(crate) fn prune_if_due(&mut self) -> Result<(), LedgerError> {
-        let state = StateAt::Tip(self.validator.state());
-        self.committer.prune_if_due(self.clock.now_us(), state)
+        if !self.committer.is_pruning_due() {
+            return Ok(());
+        }
+        let state = self.validator.base(None);
+        self.committer
+            .prune_if_due(self.clock.now_us(), StateAt::from(&state))
     }
 }
 

@@ -1,0 +1,116 @@
+//! `fork show`, `fork at` and `fork resolve`: branches of a chain whose last blocks can be replaced.
+
+use std::sync::Arc;
+
+use hubledger::clock::{Clock, SystemClock};
+use hubledger::ledger::{ChainChange, ChainReader, Ledger};
+use hubledger::tree::{Branch, ForkTree, Source};
+use serde_json::{Value, json};
+
+use crate::args::{ForkAt, ForkResolve, ForkShow};
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+pub(crate) fn show(args: &ForkShow, output: &Output) -> Result {
+    let reader = ChainReader::open(args.store.open_read_only()?)?;
+    let tree = reader.fork_tree(SystemClock.now_us())?;
+    let branches = tree.branches().into_iter().map(|side| {
+        let mut value = branch(&side.branch);
+        value["common"] = side.common.into();
+        value
+    });
+    output.document(&json!({
+        "chain": reader.spec().id(),
+        "final": tree.final_height(),
+        "best": branch(&tree.best()),
+        "branches": branches.collect::<Vec<_>>(),
+    }));
+    if !output.is_json() {
+        output.raw(tree.draw().as_bytes());
+    }
+    Ok(())
+}
+
+pub(crate) fn at(args: &ForkAt, output: &Output) -> Result {
+    let reader = ChainReader::open(args.store.open_read_only()?)?;
+    let tree = reader.fork_tree(SystemClock.now_us())?;
+    let height = args.height;
+    let blocks = match tree.fork_at(height) {
+        found if found.is_empty() && height < tree.final_height() => {
+            // What is final has no rivals.
+            let hash = reader.hash_at(height)?;
+            let only = json!({ "hash": hash, "is_in_chain": true, "is_final": true });
+            vec![only]
+        }
+        found => found.iter().map(|block| described(&tree, block)).collect(),
+    };
+    let is_known = !blocks.is_empty();
+    output.print(&json!({ "height": height, "blocks": blocks }));
+    if is_known {
+        Ok(())
+    } else {
+        Err(Failure::Negative)
+    }
+}
+
+fn described(tree: &ForkTree, block: &Branch) -> Value {
+    let aside = tree.side_block(&block.head);
+    let mut value = json!({
+        "hash": block.head,
+        "is_in_chain": aside.is_none(),
+        "is_final": block.height <= tree.final_height(),
+        "weight": block.weight.0.to_string(),
+    });
+    if let Some(aside) = aside {
+        value["producer"] = aside.header().producer.as_str().into();
+        value["timestamp"] = aside.header().timestamp.into();
+        value["transactions"] = aside.header().transaction_count.into();
+    }
+    value
+}
+
+pub(crate) fn resolve(args: &ForkResolve, output: &Output) -> Result {
+    let stop = output.stop();
+    stop.in_order();
+    let other = ChainReader::open(args.from.open_read_only()?)?;
+    let mut ledger = Ledger::open(args.store.open()?, Arc::new(SystemClock))?;
+    let source = Source::new(&args.from.to_string());
+    let resolved = ledger.resolve(&other, &source, &mut |_| stop.flow())?;
+    let tree = ledger.fork_tree()?;
+    let mut document = json!({
+        "store": args.store.to_string(),
+        "offered": resolved.offered,
+        "changes": resolved.changes.iter().map(change).collect::<Vec<_>>(),
+        "final": tree.final_height(),
+        "best": branch(&tree.best()),
+        "branches": tree.branches().len(),
+    });
+    ledger.close()?;
+    match resolved.refused {
+        None => {
+            output.print(&document);
+            Ok(())
+        }
+        Some(rejected) => {
+            let beside = document.as_object_mut().map(std::mem::take);
+            Err(Failure::Invalid(rejected, beside.unwrap_or_default()))
+        }
+    }
+}
+
+fn branch(branch: &Branch) -> Value {
+    json!({
+        "head": branch.head,
+        "height": branch.height,
+        // Beyond what many readers of JSON take as a number.
+        "weight": branch.weight.0.to_string(),
+    })
+}
+
+fn change(change: &ChainChange) -> Value {
+    json!({
+        "common": change.common,
+        "reverted": change.reverted,
+        "committed": change.committed,
+    })
+}

@@ -1,0 +1,179 @@
+//! `fork show`, `fork at` and `fork resolve`: two hubs that made different blocks.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{ok, run, specification};
+
+/// A folder with the stores `sqlite:a.db` and `sqlite:b.db` of one chain, in which three blocks make one final.
+fn two_hubs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    specification(folder.path(), &["a", "b"], "", "");
+    let file = folder.path().join("own.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let terms = "format = 2\nfinality = { depth = 3 }\nroot_interval = 2\n";
+    fs::write(&file, format!("{terms}{text}")).unwrap();
+    for hub in ["a", "b"] {
+        let store = format!("sqlite:{hub}.db");
+        ok(
+            folder.path(),
+            &["init", "--store", &store, "--spec", "own.toml"],
+        );
+    }
+    folder
+}
+
+/// An empty block that this hub makes in its own store.
+fn produce(folder: &Path, hub: &str) -> Value {
+    let (store, key) = (format!("sqlite:{hub}.db"), format!("{hub}.pem"));
+    ok(
+        folder,
+        &["produce", "--allow-empty", "--store", &store, "--key", &key],
+    )
+}
+
+fn resolve<'a>(store: &'a str, from: &'a str) -> Vec<&'a str> {
+    vec!["fork", "resolve", "--store", store, "--from", from]
+}
+
+#[test]
+fn the_heavier_of_two_branches_is_the_chain_of_both() {
+    let folder = two_hubs();
+    let folder = folder.path();
+    let own = [produce(folder, "a"), produce(folder, "a")];
+    for _ in 0..3 {
+        produce(folder, "b");
+    }
+    let other = ok(folder, &["get", "--store", "sqlite:b.db", "--head"]);
+    let resolved = ok(folder, &resolve("sqlite:a.db", "sqlite:b.db"));
+    assert_eq!(resolved["best"]["head"], other["hash"]);
+    let changes = resolved["changes"].as_array().unwrap();
+    let reverted: Vec<&Value> = changes
+        .iter()
+        .flat_map(|change| change["reverted"].as_array().unwrap())
+        .collect();
+    assert!(reverted.contains(&&own[1]["hash"]), "{resolved}");
+    let head = ok(folder, &["get", "--store", "sqlite:a.db", "--head"]);
+    assert_eq!(head["hash"], other["hash"]);
+    // The lighter one is beside it now, and known.
+    let shown = ok(folder, &["fork", "show", "--store", "sqlite:a.db"]);
+    assert_eq!(shown["branches"][0]["head"], own[1]["hash"]);
+    assert_eq!(shown["branches"][0]["common"], 0);
+    let at = ok(folder, &["fork", "at", "2", "--store", "sqlite:a.db"]);
+    let blocks = at["blocks"].as_array().unwrap();
+    assert_eq!((blocks.len(), &blocks[1]["hash"]), (2, &own[1]["hash"]));
+    assert_eq!(blocks[1]["producer"], "a");
+    let none = run(folder, &["fork", "at", "9", "--store", "sqlite:a.db"]);
+    assert_eq!(none.code, 1);
+    // The other way round nothing changes.
+    let resolved = ok(folder, &resolve("sqlite:b.db", "sqlite:a.db"));
+    assert_eq!(
+        (&resolved["offered"], &resolved["changes"]),
+        (&0.into(), &Value::Array(vec![]))
+    );
+    ok(folder, &["verify", "--store", "sqlite:a.db"]);
+}
+
+#[test]
+fn the_tree_is_drawn_for_people() {
+    let folder = two_hubs();
+    let folder = folder.path();
+    let made = produce(folder, "a");
+    produce(folder, "b");
+    produce(folder, "b");
+    ok(folder, &resolve("sqlite:b.db", "sqlite:a.db"));
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_hubledger"))
+        .args(["fork", "show", "--store", "sqlite:b.db"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let drawing = String::from_utf8(program.stdout).unwrap();
+    let lines: Vec<&str> = drawing.lines().collect();
+    assert_eq!(lines.len(), 5, "{drawing}");
+    assert!(
+        lines[0].starts_with("● 2 ") && lines[0].ends_with("last block"),
+        "{drawing}"
+    );
+    assert!(lines[1].starts_with("● 1 "), "{drawing}");
+    assert_eq!(
+        lines[2],
+        format!("│ ○ 1 {}", made["hash"].as_str().unwrap())
+    );
+    assert_eq!(lines[3], "├─╯");
+    assert!(
+        lines[4].starts_with("● 0 ") && lines[4].ends_with("final"),
+        "{drawing}"
+    );
+}
+
+#[test]
+fn two_stores_with_different_final_blocks_stay_apart_and_say_so() {
+    let folder = two_hubs();
+    let folder = folder.path();
+    for _ in 0..5 {
+        produce(folder, "a");
+    }
+    for _ in 0..7 {
+        produce(folder, "b");
+    }
+    let before = ok(folder, &["get", "--store", "sqlite:a.db", "--head"]);
+    let refused = run(folder, &resolve("sqlite:a.db", "sqlite:b.db"));
+    assert_eq!(refused.code, 3);
+    assert_eq!(
+        (&refused.json["reason"], &refused.json["offered"]),
+        (&"fork".into(), &1.into())
+    );
+    assert!(refused.stderr.contains("final"), "{}", refused.stderr);
+    assert_eq!(
+        ok(folder, &["get", "--store", "sqlite:a.db", "--head"]),
+        before
+    );
+}
+
+#[test]
+fn rows_are_proved_and_a_snapshot_is_exported_where_only_some_blocks_name_a_root() {
+    let folder = two_hubs();
+    let folder = folder.path();
+    for _ in 0..7 {
+        produce(folder, "a");
+    }
+    let prove = [
+        "prove",
+        "--store",
+        "sqlite:a.db",
+        "--account",
+        "a",
+        "--out",
+        "p",
+    ];
+    let proven = ok(folder, &prove);
+    assert_eq!(
+        (&proven["height"], &proven["present"]),
+        (&6.into(), &true.into())
+    );
+    let head = ok(folder, &["get", "--store", "sqlite:a.db", "--head"]);
+    let head = head["hash"].as_str().unwrap();
+    ok(
+        folder,
+        &["verify-proof", "p", "--head", head, "--account", "a"],
+    );
+    let export = ["snapshot", "export", "--store", "sqlite:a.db", "--out", "s"];
+    let exported = ok(folder, &export);
+    assert_eq!(exported["blocks"], 5, "block 4 is final, and names a root");
+    let import = [
+        "import",
+        "--snapshot",
+        "s",
+        "--store",
+        "sqlite:c.db",
+        "--head",
+    ];
+    ok(
+        folder,
+        &[&import[..], &[exported["head"].as_str().unwrap()]].concat(),
+    );
+    let resolved = ok(folder, &resolve("sqlite:c.db", "sqlite:a.db"));
+    assert_eq!(resolved["best"]["head"], head);
+}
