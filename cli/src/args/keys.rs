@@ -11,15 +11,20 @@ use super::author::Authoring;
 use super::file;
 use super::text::text;
 
-const MADE: &str = "The transaction is made, checked and written as by `hubledger tx`, whose options for author, chain, signatures and \
-output these are; with --partial and `tx --cosign` several sign, each on a machine of its own. Where the chain would make nothing of the \
-payload, since its names belong to nobody or JSON doesn't count, it is refused.";
-
 pub(super) const KEYS_EXAMPLES: &str = "Examples:
   hubledger keys register --sender alice --key alice.pem --recovery-key SAFE --store log:hub --out a.bin
   hubledger keys rotate --sender alice --key alice.pem --new-key new.pem --grace 100 --store log:hub --out b.bin
-  hubledger keys recover --sender alice --key safe.pem --new-key KEY --store log:hub --out c.bin
-  hubledger keys show alice --store log:hub --at 1200 --prove alice.proof";
+  hubledger keys revoke --sender alice --key safe.pem --store log:hub --out c.bin
+  hubledger keys recover --sender alice --key safe.pem --new-key KEY --store log:hub --out d.bin
+  hubledger keys attest --sender hub --key hub.pem --subject bob --new-key KEY --store log:hub --out e.bin
+  hubledger keys retract --sender hub --key hub.pem --subject bob --store log:hub --out f.bin
+  hubledger keys leave --sender alice --key alice.pem --store log:hub --out g.bin
+  hubledger keys show alice --store log:hub --at 1200 --prove alice.proof
+
+Transactions are made, checked and written as by `hubledger tx`, whose options for author, chain, signatures and output these are; \
+with --partial and `tx --cosign` several sign, each on a machine of its own. Where no --new-key is said, a name is registered with \
+the keys that sign; where a recovery says no --recovery-key, those that it had stay. If the chain would make nothing of the payload, since its \
+names belong to nobody or JSON doesn't count, the transaction isn't made.";
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
@@ -39,25 +44,25 @@ The proof is of the keys that speak at that height; if none do, of the registrat
 #[derive(Subcommand)]
 pub(crate) enum KeysPayload {
     /// Bind the sender's name to keys, and join the federation with --join
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Register(Box<Register>),
     /// Exchange the keys that speak for the sender
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Rotate(Box<Rotate>),
     /// Let the sender's keys speak no more; signed by them, or by the recovery keys
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Revoke(Box<Saying>),
     /// Give the sender new keys; signed by the recovery keys
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Recover(Box<Recover>),
     /// End the sender's identity for ever; its stake goes back to its balance
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Leave(Box<Saying>),
     /// Vouch for keys of another name
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Attest(Box<Attest>),
     /// Take back what the sender vouched for
-    #[command(after_help = MADE)]
+    #[command(after_help = KEYS_EXAMPLES)]
     Retract(Box<Retract>),
 }
 
