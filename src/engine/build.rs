@@ -12,6 +12,7 @@ use crate::format::model::{Block, HEADER_BYTES_MAX, SEAL_BYTES_MAX, Transaction}
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
 use crate::ledger::LedgerError;
+use crate::pool::Room;
 use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, produce};
 use crate::state::State;
 
@@ -21,11 +22,11 @@ pub type Verdict = Result<(), Rejected>;
 /// How often [`Engine::produce`] rebuilds its block because other blocks came in meanwhile, before it lets no more come in.
 const ATTEMPTS: usize = 4;
 
-/// How many transactions are taken from the pool for a block with room for `room`: some may be of no use any more. Each is copied while
-/// the pool is locked, so there are not many more. If more than that are of no use the block is not full, and as they are dropped, the
-/// next one is.
-const fn candidates_for(room: usize) -> usize {
-    room.saturating_add(room / 4).saturating_add(256)
+/// How many transactions are taken from the pool beside those for which a block has room: some may be of no use any more. Each is copied
+/// while the pool is locked, so there are not many more. If more than that are of no use the block is not full, and as they are
+/// dropped, the next one is.
+const fn spare_for(room: usize) -> usize {
+    (room / 4).saturating_add(256)
 }
 
 /// Transactions from the pool for one block, and the memory that it may take.
@@ -189,11 +190,16 @@ impl Engine {
         shared.latch.check()?;
         let limits = &shared.spec.limits;
         let room = limits.transactions_max as usize;
-        // The pool is locked for copying alone: admission needs it, and choosing takes longer.
+        let steady_us = shared.steady_us();
+        // The pool is locked for selecting alone: admission needs it, and checking what was selected takes longer.
         let transactions: Vec<Transaction> = {
-            let pool = lock(&shared.pool);
-            let wanted = candidates_for(room).min(pool.len());
-            pool.in_order().take(wanted).cloned().collect()
+            let mut pool = lock(&shared.pool);
+            pool.tell_age(steady_us);
+            pool.select(Room {
+                transactions: room,
+                bytes: limits.body_bytes_max as usize,
+                spare: spare_for(room),
+            })
         };
         let bytes: usize = transactions.iter().map(|one| one.bytes().len()).sum();
         let body = bytes.min(limits.body_bytes_max as usize);
@@ -225,6 +231,8 @@ impl Engine {
         let producer = consensus::producer(spec, state, key)
             .map_err(|fault| EngineError::Produce(fault.detail))?;
         let now_us = self.believable_time(steady_us, state.timestamp())?;
+        // No block is older than that from here on, for this one isn't.
+        lock(&shared.pool).tell_time(now_us);
         let in_time = candidates.iter().take_while(|_| !is_over());
         let (chosen, refused) = validator.choose(producer, now_us, in_time);
         state.refuse_failed().map_err(LedgerError::from)?;
@@ -232,7 +240,7 @@ impl Engine {
             let mut pool = lock(&shared.pool);
             refused
                 .iter()
-                .for_each(|transaction| pool.remove(transaction));
+                .for_each(|transaction| pool.refuse(transaction));
         }
         Ok(produce::draft(spec, state, producer, &chosen, now_us)?)
     }

@@ -29,6 +29,8 @@ pub(super) struct Chain {
     pub(super) is_held: bool,
     /// Hashes of the last blocks of the state, the newest last: at least those that aren't committed.
     recent: VecDeque<BlockHash>,
+    /// The names whose accounts went back, until somebody asks for them.
+    taken_back: Vec<Box<str>>,
 }
 
 /// A parcel on its way.
@@ -97,6 +99,7 @@ impl Chain {
             ruled: 0,
             is_held: false,
             recent: VecDeque::new(),
+            taken_back: Vec::new(),
         }
     }
 
@@ -129,6 +132,11 @@ impl Chain {
     pub(super) fn clear(&mut self) -> VecDeque<Slot> {
         self.ruled = 0;
         std::mem::take(&mut self.slots)
+    }
+
+    /// The names whose accounts went back since this was last asked.
+    pub(super) fn take_taken_back(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.taken_back)
     }
 
     /// Parcels without a verdict.
@@ -305,6 +313,7 @@ impl Chain {
         // The newest first: each journal puts back what it found, which those before it had written.
         for slot in self.slots.range_mut(..self.ruled).rev() {
             if let Some(journal) = slot.journal.take() {
+                self.taken_back.extend(journal.names().map(Box::from));
                 self.validator.rewind(journal);
             }
             // What was ruled here, and what stopped its call, was ruled on a state that has never been.
@@ -312,6 +321,7 @@ impl Chain {
             slot.parcel.call.is_stopped.store(false, Ordering::Release);
         }
         self.ruled = 0;
+        self.taken_back.extend(journal.names().map(Box::from));
         self.validator.rewind(journal);
         for block in valid {
             self.validator.apply(block);

@@ -25,6 +25,7 @@ use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
+use crate::pool::Source;
 use crate::state::State;
 
 /// A chain at work: see the [module](super). Used from any number of threads; dropping it shuts it down.
@@ -93,13 +94,28 @@ impl Engine {
         super::import::enqueue(&self.shared, &Arc::default(), offered, permit)
     }
 
-    /// Submits a transaction for admission. The ticket's verdict is about the chain's state now: whether the transaction
+    /// Submits a transaction for admission, of a source that isn't said: see [`Engine::submit_from`].
+    ///
+    /// # Errors
+    /// As [`Engine::submit_from`].
+    pub fn submit(
+        &self,
+        transaction: Transaction,
+        when_full: WhenFull,
+    ) -> Result<Ticket<Admission>, EngineError> {
+        self.submit_from(Source::UNSAID, transaction, when_full)
+    }
+
+    /// Submits a transaction for admission, as it came from `source`: whatever a hub tells those who use it apart by, such as
+    /// a connection's address. No source gets all the room that there is for waiting transactions, nor all of a block that others have
+    /// something for, so that none can keep the others out. The ticket's verdict is about the chain's state now: whether the transaction
     /// gets into a block is decided when one is made.
     ///
     /// # Errors
     /// [`EngineError::Busy`] if there is no room and the caller refuses to wait; the engine failed or was shut down.
-    pub fn submit(
+    pub fn submit_from(
         &self,
+        source: Source,
         transaction: Transaction,
         when_full: WhenFull,
     ) -> Result<Ticket<Admission>, EngineError> {
@@ -120,6 +136,7 @@ impl Engine {
         let (answer, ticket) = ticket(&shared.latch);
         let submission = Submission {
             transaction,
+            source,
             answer,
             since,
             permit,
@@ -303,7 +320,7 @@ impl Engine {
             shared.commands.len() as u64,
         ];
         let mut metrics = shared.meters.snapshot(queued, shared.settings.threads);
-        metrics.waiting_transactions = lock(&shared.pool).len() as u64;
+        metrics.take_pool(&lock(&shared.pool));
         metrics.memory_used = shared.memory.used();
         metrics
     }

@@ -25,9 +25,7 @@ use crate::clock::{Clock, Timer};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::ledger::{ChainReader, Followers};
-use crate::pool::Pool;
-use crate::pool::Verified;
-use crate::rules::ValidBlock;
+use crate::pool::{Pool, Terms, Verified};
 use crate::state::{PageSource, State};
 
 pub(super) struct Shared {
@@ -48,6 +46,8 @@ pub(super) struct Shared {
     pub(super) verified: Verified,
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
+    /// How often the pool was told of accounts. Written under the chain's lock.
+    pub(super) pool_news: AtomicU64,
     pub(super) watermark: Arc<Watermark>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
@@ -119,6 +119,7 @@ impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
         let end = parts.chain.validator().state().height() + 1;
+        let terms = Terms::of(parts.chain.validator().spec().at(end));
         Self {
             spec: parts.chain.validator().spec().clone(),
             verifier: parts.verifier,
@@ -132,7 +133,8 @@ impl Shared {
             commanding: Permits::new(1),
             verified: Verified::new(settings.verified_transactions),
             judged: Mutex::new(InOrder::default()),
-            pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
+            pool: Mutex::new(Pool::new(settings.pool_bounds(), terms)),
+            pool_news: AtomicU64::new(0),
             watermark: Arc::new(Watermark::new(end)),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
@@ -215,21 +217,6 @@ impl Shared {
     pub(super) fn probe(&self, stage: Stage) {
         if let Some(probe) = &self.settings.probe {
             probe(stage);
-        }
-    }
-
-    /// Lets the pool forget what the senders of valid blocks have used.
-    pub(super) fn forget_used(&self, valid: &[ValidBlock]) {
-        let mut pool = lock(&self.pool);
-        if pool.len() == 0 {
-            return;
-        }
-        // The last first: what a sender used in all of them then goes at once.
-        for block in valid.iter().rev() {
-            for (name, account) in block.accounts() {
-                // A sender's transactions that are used up would fill the pool, and be refused in every block that is made.
-                pool.forget(name, account.nonce);
-            }
         }
     }
 

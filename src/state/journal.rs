@@ -16,6 +16,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// The names whose accounts changed since then, some of them several times.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(|(name, _)| &**name)
+    }
+
     /// Adds what a journal noted that began where this one ends.
     pub(crate) fn append(&mut self, later: Self) {
         self.accounts.extend(later.accounts);

@@ -13,5 +13,6 @@ mod roads;
 mod sharing;
 mod shutdown_storm;
 mod soak;
+mod starvation;
 mod stops;
 mod support;
