@@ -168,6 +168,7 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     for judged in entered {
         answer(shared, judged);
     }
+    shared.bells.ring();
 }
 
 fn answer(shared: &Shared, judged: Verdicts) {

@@ -54,11 +54,24 @@ impl Engine {
     /// (it is another's turn; the clock is further behind the last block than the chain's clock drift allows);
     /// the engine failed or was shut down.
     pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let produced = self.produce_if(key, |_| true)?;
+        produced.ok_or_else(|| self.shared.latch.reason())
+    }
+
+    /// The same of a block that is wanted, by its body; nothing if it isn't.
+    pub(super) fn produce_if(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         let mut attempts = 0;
         loop {
             let outcome = match attempts < ATTEMPTS {
-                true => self.produce_on_copy(key)?,
-                false => self.produce_holding(key)?,
+                true => self.produce_on_copy(key, &is_wanted)?,
+                false => self.produce_holding(key, &is_wanted)?,
+            };
+            let Some(outcome) = outcome else {
+                return Ok(None);
             };
             attempts += 1;
             match outcome {
@@ -68,36 +81,48 @@ impl Engine {
                         if attempts <= ATTEMPTS => {}
                     _ => return Err(EngineError::Produce(rejected.to_string())),
                 },
-                outcome => return Ok(outcome),
+                outcome => return Ok(Some(outcome)),
             }
         }
     }
 
-    fn produce_on_copy(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+    fn produce_on_copy(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         let Candidates {
             transactions,
             permit,
         } = self.candidates()?;
         let state = state_request::copy(&self.shared, &permit)?;
-        let block = self.sealed(key, state, &transactions)?;
+        let Some(block) = self.sealed(key, state, &transactions, is_wanted)? else {
+            return Ok(None);
+        };
         let (parcel, ticket) = self.parcel_of(block, permit);
         self.shared.enqueue(parcel)?;
-        self.only(ticket.wait()?)
+        self.only(ticket.wait()?).map(Some)
     }
 
     /// The same while nothing else is ruled.
-    fn produce_holding(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+    fn produce_holding(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         // Memory comes first: while the chain is held, the parcels that would give it back can't be ruled.
         let Candidates {
             transactions,
             permit,
         } = self.candidates()?;
         let (state, hold) = state_request::hold(&self.shared, &permit)?;
-        let block = self.sealed(key, state, &transactions)?;
+        let Some(block) = self.sealed(key, state, &transactions, is_wanted)? else {
+            return Ok(None);
+        };
         let (parcel, ticket) = self.parcel_of(block, permit);
         // Lets go of the chain before the outcome is waited for: the block is ruled only then.
         hold.enqueue(parcel)?;
-        self.only(ticket.wait()?)
+        self.only(ticket.wait()?).map(Some)
     }
 
     fn parcel_of(&self, block: Block, permit: Permit) -> (Parcel, super::Ticket<Vec<Outcome>>) {
@@ -115,11 +140,15 @@ impl Engine {
         key: &KeyPair,
         state: State,
         candidates: &[Transaction],
-    ) -> Result<Block, EngineError> {
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Block>, EngineError> {
         let public = key.public_key();
         let draft = self.draft(&public, state, candidates, || false)?;
+        if !is_wanted(draft.transactions()) {
+            return Ok(None);
+        }
         let seal = consensus::seal(&self.shared.spec, key, draft.header());
-        Ok(draft.sealed(seal))
+        Ok(Some(draft.sealed(seal)))
     }
 
     /// Builds the next block for whoever holds the private half of `key`, without a seal: of the transactions that wait, as

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use hubledger_storage::Durability;
 
 use super::EngineError;
+use super::bell::Bells;
 use super::chain::Chain;
 use super::channel::Sender;
 use super::error::{Latch, message_of};
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub(super) pool: Mutex<Pool>,
     /// How often the pool was told of accounts. Written under the chain's lock.
     pub(super) pool_news: AtomicU64,
+    /// Of those who make blocks by themselves.
+    pub(super) bells: Bells,
     pub(super) watermark: Arc<Watermark>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
@@ -135,6 +138,7 @@ impl Shared {
             judged: Mutex::new(InOrder::default()),
             pool: Mutex::new(Pool::new(settings.pool_bounds(), terms)),
             pool_news: AtomicU64::new(0),
+            bells: Bells::default(),
             watermark: Arc::new(Watermark::new(end)),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
@@ -225,6 +229,7 @@ impl Shared {
         for permits in [&self.memory, &self.admission_memory, &self.commanding] {
             permits.close();
         }
+        self.bells.ring();
     }
 
     /// Waits, once closed, until all that was taken in is answered. Whoever hands something in takes a permit before it is

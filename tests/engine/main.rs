@@ -9,6 +9,7 @@ mod equivalence;
 mod faults;
 mod large_state;
 mod limits;
+mod producing;
 mod roads;
 mod sharing;
 mod shutdown_storm;
