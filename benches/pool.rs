@@ -153,6 +153,16 @@ fn pool_of(bounds: Bounds, all: Vec<(Source, Transaction)>) -> Pool {
     pool
 }
 
+/// A copy in which these have been and have left again: a copy alone has no place for more, and the first to come would have all of it moved.
+fn with_room(pool: &Pool, all: Vec<(Source, Transaction)>) -> Pool {
+    let mut pool = pool.clone();
+    enter(&mut pool, all.clone());
+    for (_, transaction) in &all {
+        pool.refuse(transaction);
+    }
+    pool
+}
+
 type Made = fn(std::ops::Range<u64>) -> Vec<(Source, Transaction)>;
 
 /// Each as (name, what waits and comes). The attacker's share is nine tenths only if shares let it.
@@ -197,16 +207,19 @@ fn entering(criterion: &mut Criterion<ProcessorTime>) {
         let pool = pool_of(roomy, made(0..count));
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
-                || (pool.clone(), made(next.clone())),
+                || (with_room(&pool, made(next.clone())), made(next.clone())),
                 |(pool, all)| enter(pool, std::mem::take(all)),
                 BatchSize::PerIteration,
             );
         });
     }
-    let full = pool_of(bounds(count as usize), of_many(0..count * 2));
+    let comes = of_many(count * 2..count * 2 + BATCH);
+    let mut full = pool_of(bounds(count as usize), of_many(0..count * 2));
+    // Places for what enters before something leaves for it.
+    enter(&mut full, of_many(count * 3..count * 3 + 2));
     group.bench_function("into a full pool", |bencher| {
         bencher.iter_batched_ref(
-            || (full.clone(), of_many(count * 2..count * 2 + BATCH)),
+            || (full.clone(), comes.clone()),
             |(pool, all)| enter(pool, std::mem::take(all)),
             BatchSize::PerIteration,
         );

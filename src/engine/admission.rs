@@ -5,13 +5,16 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::channel::{Receiver, RecvTimeoutError};
-use super::message::{Batch, Job, JudgedBatch, Submission};
+use super::message::{Admission, Batch, Job, JudgedBatch, Submission};
 use super::metrics::{Load, Stage};
 use super::pool::{self, Known, Verdicts};
 use super::shared::Shared;
 use super::sync::lock;
+use super::ticket::ticket;
+use super::{EngineError, Ticket, WhenFull};
 use crate::format::model::Transaction;
 use crate::format::rejection::Fault;
+use crate::pool::Source;
 use crate::rules::{Claims, FaultAt};
 
 /// How long the thread sleeps at most while a batch is open, since the injected time may pass at any speed.
@@ -55,6 +58,39 @@ impl<T> Batcher<T> {
     fn close_if_due(&mut self, now_us: u64) -> Option<Vec<T>> {
         (self.due_in_us(now_us) == Some(0)).then(|| std::mem::take(&mut self.open))
     }
+}
+
+/// Hands a transaction in: see [`Engine::submit_from`](super::Engine::submit_from).
+pub(super) fn submit(
+    shared: &Shared,
+    source: Source,
+    transaction: Transaction,
+    when_full: WhenFull,
+) -> Result<Ticket<Admission>, EngineError> {
+    let since = Instant::now();
+    shared.latch.check()?;
+    let bytes = shared.settings.admission_memory_of(&transaction);
+    let permit = match when_full {
+        WhenFull::Wait => shared.admission_memory.acquire(bytes),
+        WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
+            // A closed budget refuses too, and that is no lack of room.
+            None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
+            permit => permit,
+        },
+    };
+    let permit = permit.ok_or_else(|| shared.latch.reason())?;
+    // The permit goes with the submission: a shutdown that closes the budget from here on waits for its answer.
+    let (answer, ticket) = ticket(&shared.latch);
+    let submission = Submission {
+        transaction,
+        source,
+        answer,
+        since,
+        permit,
+    };
+    let sent = shared.submissions.send(Some(submission));
+    sent.map_err(|_| shared.latch.reason())?;
+    Ok(ticket)
 }
 
 /// Gathers submissions until it is told that no more will come. Once the budget is closed, nobody waits for others.

@@ -1,13 +1,12 @@
 //! The object that a hub embeds.
 
 use std::sync::Mutex;
-use std::time::Instant;
 
 use bytes::Bytes;
 use hubledger_storage::{Durability, Receipt};
 
 use super::import::Feeding;
-use super::message::{Command, Pruning, Submission};
+use super::message::{Command, Pruning};
 use super::parcel::Offered;
 use super::shared::Shared;
 use super::sync::{Arc, lock, lock_std, thread};
@@ -15,7 +14,7 @@ use super::threads::Threads;
 use super::ticket::{Promise, ticket};
 use super::{
     Admission, EngineBuilder, EngineError, EngineMetrics, Import, Outcome, Subscription, Ticket,
-    WhenFull,
+    WhenFull, admission,
 };
 use crate::clock;
 use crate::format::digest::{BlockHash, TransactionId};
@@ -119,31 +118,7 @@ impl Engine {
         transaction: Transaction,
         when_full: WhenFull,
     ) -> Result<Ticket<Admission>, EngineError> {
-        let shared = &self.shared;
-        let since = Instant::now();
-        shared.latch.check()?;
-        let bytes = shared.settings.admission_memory_of(&transaction);
-        let permit = match when_full {
-            WhenFull::Wait => shared.admission_memory.acquire(bytes),
-            WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
-                // A closed budget refuses too, and that is no lack of room.
-                None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
-                permit => permit,
-            },
-        };
-        let permit = permit.ok_or_else(|| shared.latch.reason())?;
-        // The permit goes with the submission: a shutdown that closes the budget from here on waits for its answer.
-        let (answer, ticket) = ticket(&shared.latch);
-        let submission = Submission {
-            transaction,
-            source,
-            answer,
-            since,
-            permit,
-        };
-        let sent = shared.submissions.send(Some(submission));
-        sent.map_err(|_| shared.latch.reason())?;
-        Ok(ticket)
+        admission::submit(&self.shared, source, transaction, when_full)
     }
 
     /// The chain's specification.

@@ -61,6 +61,7 @@
 //! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `pool` | the pool beside the chain: what enters it, what blocks tell it, and looking at it |
+//! | `pool_journal` | what waits, in a file |
 //! | `producer`, `pace`, `bell` | making blocks by itself: the thread, when a block is due (pure), and what wakes it |
 //! | `build`, `export`, `state_request` | building and checking blocks, and exporting snapshots, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
@@ -90,6 +91,7 @@ mod pace;
 mod parcel;
 mod permits;
 mod pool;
+mod pool_journal;
 mod producer;
 mod registry;
 mod resources;

@@ -77,20 +77,31 @@ pub(super) fn enter(shared: &Shared, judged: JudgedBatch) -> Verdicts {
     let mut permits = Vec::with_capacity(batch.len());
     let (mut pool, accounts) = known.up_to_date(shared, &batch);
     pool.tell_age(steady_us);
+    let is_journalled = shared.settings.pool_journal.is_some();
+    let mut entered = Vec::new();
     for ((submission, fault), account) in batch.into_iter().zip(faults).zip(&accounts) {
         let transaction = submission.transaction;
         let admission = match fault {
             Some(fault) => Err(fault),
             None => {
-                let (id, sender) = (transaction.id(), transaction.clone());
-                let entered = pool.enter(transaction, submission.source, account, steady_us);
-                refusal(entered, &sender).map_or(Ok(id), Err)
+                let (source, copy) = (submission.source, transaction.clone());
+                let outcome = pool.enter(transaction, source, account, steady_us);
+                match refusal(outcome, &copy) {
+                    Some(fault) => Err(fault),
+                    None => {
+                        let id = copy.id();
+                        entered.extend(is_journalled.then_some((source, copy)));
+                        Ok(id)
+                    }
+                }
             }
         };
         answers.push((submission.answer, submission.since, admission));
         permits.push(submission.permit);
     }
     tell_of_pool(&pool);
+    drop(pool);
+    shared.unwritten.add(entered);
     Verdicts { answers, permits }
 }
 
@@ -196,6 +207,13 @@ impl PoolView<'_> {
     pub fn size(&self) -> (usize, usize) {
         let pool = lock(&self.shared.pool);
         (pool.len(), pool.bytes())
+    }
+
+    /// Why the journal isn't up to date, if it was last written in vain: see [`Settings::pool_journal`](super::Settings::pool_journal). It is
+    /// tried again with the next that enters.
+    #[must_use]
+    pub fn journal_failure(&self) -> Option<String> {
+        self.shared.unwritten.failure()
     }
 
     /// How many wait no more, and why.

@@ -1,6 +1,7 @@
 //! How an engine is set up. Nothing here changes a verdict.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub pool_source_percent: u8,
     /// How long a transaction may wait for a block.
     pub pool_age_max: Duration,
+    /// Where what waits is written down, so that it waits again after a restart: each is then admitted again. A file for this engine alone.
+    pub pool_journal: Option<PathBuf>,
     /// Called at each hand-off.
     pub probe: Option<Probe>,
 }
@@ -90,6 +93,7 @@ impl Default for Settings {
             pool_sender_percent: 10,
             pool_source_percent: 50,
             pool_age_max: Duration::from_secs(24 * 60 * 60),
+            pool_journal: None,
             probe: None,
         }
     }

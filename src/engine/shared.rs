@@ -15,6 +15,7 @@ use super::message::{Command, InOrder, Job, StateRequest, Submission};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
+use super::pool_journal::Unwritten;
 use super::registry::Registry;
 use super::settings::Settings;
 use super::subscription::Subscribers;
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) verified: Verified,
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
+    /// What entered the pool and isn't in its journal, where it has one.
+    pub(super) unwritten: Unwritten,
     /// How often the pool was told of accounts. Written under the chain's lock.
     pub(super) pool_news: AtomicU64,
     /// Of those who make blocks by themselves.
@@ -137,6 +140,7 @@ impl Shared {
             verified: Verified::new(settings.verified_transactions),
             judged: Mutex::new(InOrder::default()),
             pool: Mutex::new(Pool::new(settings.pool_bounds(), terms)),
+            unwritten: Unwritten::default(),
             pool_news: AtomicU64::new(0),
             bells: Bells::default(),
             watermark: Arc::new(Watermark::new(end)),

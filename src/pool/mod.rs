@@ -27,6 +27,7 @@
 mod admission;
 mod bounds;
 mod enter;
+pub(crate) mod journal;
 mod make_room;
 mod order;
 mod queue;

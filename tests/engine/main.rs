@@ -7,6 +7,7 @@ mod building;
 use hubledger::testing as common;
 mod equivalence;
 mod faults;
+mod journal;
 mod large_state;
 mod limits;
 mod producing;
