@@ -431,7 +431,8 @@ impl<'a> Chosen<'a> {
                 Reverse(weight),
                 item.arrival,
             );
-            (!is_out && !(is_sharing && is_off)).then(|| (best, item.clone()))
+            let is_passed = is_out || is_sharing && is_off;
+            (!is_passed).then(|| (best, item.clone()))
         });
         nexts.min_by_key(|(best, _)| *best).map(|(_, item)| item)
     }

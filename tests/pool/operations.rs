@@ -141,8 +141,8 @@ impl Run<'_> {
         let choices = &mut self.choices;
         let sender = choices.below(SENDERS.len());
         let account = self.accounts[sender];
-        let is_transfer = choices.next() % 4 == 0;
-        self.time_us += u64::from(choices.next() % 4 == 0);
+        let is_transfer = choices.next().is_multiple_of(4);
+        self.time_us += u64::from(choices.next().is_multiple_of(4));
         let expiry = 100 + self.time_us + u64::from(choices.next());
         let draft = Draft {
             kind: Kind::Native,
@@ -222,7 +222,7 @@ impl Run<'_> {
             bytes: 80 + 40 * usize::from(choices.next()),
             spare: choices.below(4),
         };
-        let is_committed = choices.next() % 2 == 0;
+        let is_committed = choices.next().is_multiple_of(2);
         let selected = self.pool.select(room);
         assert_eq!(selected, self.naive.select(room));
         *self.tally.entry("selected").or_default() += selected.len() as u64;
