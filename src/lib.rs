@@ -119,7 +119,7 @@
 //! | [`consensus`] | who may make which block, and what it is worth |
 //! | [`rules`] | what makes a block valid: pure functions, and the sequential validator |
 //! | [`tree`] | which of two chains is better, and what is final |
-//! | `pool` | transactions that are in no block yet |
+//! | [`pool`] | transactions that are in no block yet |
 //! | [`line`](mod@line) | jobs that need nothing of each other, on several threads, in order |
 //! | [`generate`] | chains made up from a seed |
 //! | [`ledger`] | one chain in one store: committing, reading, proving, pruning, copying, archives |
@@ -147,7 +147,7 @@ pub mod format;
 pub mod generate;
 pub mod ledger;
 pub mod line;
-mod pool;
+pub mod pool;
 pub mod rules;
 pub mod state;
 #[cfg(feature = "testing")]

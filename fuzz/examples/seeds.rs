@@ -76,6 +76,9 @@ fn main() -> io::Result<()> {
     for (name, bytes) in signatures() {
         put("signatures", name, &bytes)?;
     }
+    for (name, bytes) in pools() {
+        put("pool", name, &bytes)?;
+    }
     put("log_store", "bytes", &[0, 5, 0, 1, 0, 0, 8, 0, 0x40])?;
     put("log_store", "cut", &[1, 3, 0, 0x80, 0, 0])?;
     put("log_store", "gone", &[2, 1])?;
@@ -244,4 +247,30 @@ fn block_file(root: &Path, chain: &Chain) -> io::Result<Vec<u8>> {
     let bytes = fs::read(&path)?;
     fs::remove_file(&path)?;
     Ok(bytes)
+}
+
+/// Operations on pools of all terms, some hundreds each: the first six bytes are bounds and terms.
+fn pools() -> Vec<(&'static str, Vec<u8>)> {
+    let terms = [
+        ("growing", 0),
+        ("consecutive", 1),
+        ("balances", 2),
+        ("consecutive-balances", 3),
+        ("stakes", 6),
+    ];
+    let pool = |(name, terms): (&'static str, u8)| {
+        let mut bytes = vec![30, 60, 2, 1, 200, terms];
+        let mut state = 0x9e37_79b9_u32 ^ u32::from(terms);
+        bytes.extend(
+            std::iter::repeat_with(|| {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                (state >> 24) as u8
+            })
+            .take(1_200),
+        );
+        (name, bytes)
+    };
+    terms.into_iter().map(pool).collect()
 }

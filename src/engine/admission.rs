@@ -5,15 +5,16 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::channel::{Receiver, RecvTimeoutError};
-use super::message::{Admission, Batch, Job, Submission};
+use super::message::{Admission, Batch, Job, JudgedBatch, Submission};
 use super::metrics::{Load, Stage};
-use super::permits::Permit;
+use super::pool::{self, Known, Verdicts};
 use super::shared::Shared;
 use super::sync::lock;
-use super::ticket::Promise;
+use super::ticket::ticket;
+use super::{EngineError, Ticket, WhenFull};
 use crate::format::model::Transaction;
-use crate::format::rejection::{Fault, Reason};
-use crate::pool::Entered;
+use crate::format::rejection::Fault;
+use crate::pool::Source;
 use crate::rules::{Claims, FaultAt};
 
 /// How long the thread sleeps at most while a batch is open, since the injected time may pass at any speed.
@@ -59,6 +60,39 @@ impl<T> Batcher<T> {
     }
 }
 
+/// Hands a transaction in: see [`Engine::submit_from`](super::Engine::submit_from).
+pub(super) fn submit(
+    shared: &Shared,
+    source: Source,
+    transaction: Transaction,
+    when_full: WhenFull,
+) -> Result<Ticket<Admission>, EngineError> {
+    let since = Instant::now();
+    shared.latch.check()?;
+    let bytes = shared.settings.admission_memory_of(&transaction);
+    let permit = match when_full {
+        WhenFull::Wait => shared.admission_memory.acquire(bytes),
+        WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
+            // A closed budget refuses too, and that is no lack of room.
+            None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
+            permit => permit,
+        },
+    };
+    let permit = permit.ok_or_else(|| shared.latch.reason())?;
+    // The permit goes with the submission: a shutdown that closes the budget from here on waits for its answer.
+    let (answer, ticket) = ticket(&shared.latch);
+    let submission = Submission {
+        transaction,
+        source,
+        answer,
+        since,
+        permit,
+    };
+    let sent = shared.submissions.send(Some(submission));
+    sent.map_err(|_| shared.latch.reason())?;
+    Ok(ticket)
+}
+
 /// Gathers submissions until it is told that no more will come. Once the budget is closed, nobody waits for others.
 pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>) {
     let settings = &shared.settings;
@@ -101,13 +135,14 @@ pub(super) fn gather(shared: &Shared, submissions: &Receiver<Option<Submission>>
 pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cell<Stage>) {
     shared.enter(Stage::Validate, stage);
     let started = Instant::now();
-    let mut faults: Vec<Option<Fault>> = {
-        let now_us = shared.clock.now_us();
+    let (now_us, steady_us) = (shared.clock.now_us(), shared.steady_us());
+    let (mut faults, known) = {
         let chain = shared.lock_chain();
         let validator = chain.validator();
         let admit =
             |submission: &Submission| validator.admit(&submission.transaction, now_us).err();
-        batch.iter().map(admit).collect()
+        let faults: Vec<Option<Fault>> = batch.iter().map(admit).collect();
+        (faults, Known::of(shared, validator, batch))
     };
     let load = Load {
         transactions: batch.len() as u64,
@@ -145,16 +180,20 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     let leaves = Transaction::leaf_hashes(&good);
     shared.verified.insert(leaves.into_iter());
     let mut in_order = lock(&shared.judged);
-    in_order
-        .judged
-        .insert(number, (std::mem::take(batch), faults));
+    let judged = JudgedBatch {
+        batch: std::mem::take(batch),
+        faults,
+        known,
+        steady_us,
+    };
+    in_order.judged.insert(number, judged);
     let mut entered = Vec::new();
-    while let Some((batch, faults)) = {
+    while let Some(judged) = {
         let next = in_order.next;
         in_order.judged.remove(&next)
     } {
         in_order.next += 1;
-        entered.push(enter(shared, batch, faults));
+        entered.push(pool::enter(shared, judged));
     }
     // A batch that panicked leaves a gap, behind which these would wait for ever. Asked under the lock: a failure that
     // comes later clears the batches itself.
@@ -165,46 +204,10 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     for judged in entered {
         answer(shared, judged);
     }
+    shared.bells.ring();
 }
 
-/// What became of a batch, yet to be told.
-struct Judged {
-    answers: Vec<(Promise<Admission>, Instant, Admission)>,
-    permits: Vec<Permit>,
-}
-
-/// Lets what is good of a batch into the pool.
-fn enter(shared: &Shared, batch: Batch, faults: Vec<Option<Fault>>) -> Judged {
-    let mut answers = Vec::with_capacity(batch.len());
-    let mut permits = Vec::with_capacity(batch.len());
-    let mut pool = lock(&shared.pool);
-    for (submission, fault) in batch.into_iter().zip(faults) {
-        let id = submission.transaction.id();
-        let admission = match fault {
-            Some(fault) => Err(fault),
-            None => match pool.enter(submission.transaction) {
-                Entered::Waits => Ok(id),
-                Entered::Again => Err(Fault::new(
-                    Reason::Duplicate,
-                    format!("{id} waits for a block already"),
-                )),
-                Entered::Taken => Err(Fault::new(
-                    Reason::Nonce,
-                    "another transaction of this sender waits with this nonce",
-                )),
-                Entered::Full => Err(Fault::new(
-                    Reason::Limit,
-                    "too many transactions wait for a block",
-                )),
-            },
-        };
-        answers.push((submission.answer, submission.since, admission));
-        permits.push(submission.permit);
-    }
-    Judged { answers, permits }
-}
-
-fn answer(shared: &Shared, judged: Judged) {
+fn answer(shared: &Shared, judged: Verdicts) {
     // Before the answers: a caller that has its answer finds room for its next transaction.
     shared.admission_memory.take_back(judged.permits);
     let answers = judged.answers;

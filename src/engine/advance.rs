@@ -7,6 +7,7 @@ use super::EngineError;
 use super::chain::Chain;
 use super::message::{Command, StateRequest, Which};
 use super::metrics::{Load, Stage};
+use super::pool;
 use super::shared::{Shared, Written};
 use super::sync::lock;
 use crate::state::EarlierState;
@@ -70,7 +71,7 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
                 transactions: settled.transactions(),
                 bytes: settled.parcel.bytes as u64,
             };
-            shared.forget_used(&settled.valid);
+            pool::tell(shared, &mut chain, &settled.valid);
             shared.meters.stage(Stage::Validate, started, load);
             // Never waits: the channel has room for every parcel in flight.
             shared.send_commit(Command::Settled(settled));

@@ -12,6 +12,7 @@ use crate::format::model::{Block, HEADER_BYTES_MAX, SEAL_BYTES_MAX, Transaction}
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
 use crate::ledger::LedgerError;
+use crate::pool::Room;
 use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, produce};
 use crate::state::State;
 
@@ -21,11 +22,11 @@ pub type Verdict = Result<(), Rejected>;
 /// How often [`Engine::produce`] rebuilds its block because other blocks came in meanwhile, before it lets no more come in.
 const ATTEMPTS: usize = 4;
 
-/// How many transactions are taken from the pool for a block with room for `room`: some may be of no use any more. Each is copied while
-/// the pool is locked, so there are not many more. If more than that are of no use the block is not full, and as they are dropped, the
-/// next one is.
-const fn candidates_for(room: usize) -> usize {
-    room.saturating_add(room / 4).saturating_add(256)
+/// How many transactions are taken from the pool beside those for which a block has room: some may be of no use any more. Each is copied
+/// while the pool is locked, so there are not many more. If more than that are of no use the block is not full, and as they are
+/// dropped, the next one is.
+const fn spare_for(room: usize) -> usize {
+    (room / 4).saturating_add(256)
 }
 
 /// Transactions from the pool for one block, and the memory that it may take.
@@ -53,11 +54,24 @@ impl Engine {
     /// (it is another's turn; the clock is further behind the last block than the chain's clock drift allows);
     /// the engine failed or was shut down.
     pub fn produce(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+        let produced = self.produce_if(key, |_| true)?;
+        produced.ok_or_else(|| self.shared.latch.reason())
+    }
+
+    /// The same of a block that is wanted, by its body; nothing if it isn't.
+    pub(super) fn produce_if(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         let mut attempts = 0;
         loop {
             let outcome = match attempts < ATTEMPTS {
-                true => self.produce_on_copy(key)?,
-                false => self.produce_holding(key)?,
+                true => self.produce_on_copy(key, &is_wanted)?,
+                false => self.produce_holding(key, &is_wanted)?,
+            };
+            let Some(outcome) = outcome else {
+                return Ok(None);
             };
             attempts += 1;
             match outcome {
@@ -67,36 +81,48 @@ impl Engine {
                         if attempts <= ATTEMPTS => {}
                     _ => return Err(EngineError::Produce(rejected.to_string())),
                 },
-                outcome => return Ok(outcome),
+                outcome => return Ok(Some(outcome)),
             }
         }
     }
 
-    fn produce_on_copy(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+    fn produce_on_copy(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         let Candidates {
             transactions,
             permit,
         } = self.candidates()?;
         let state = state_request::copy(&self.shared, &permit)?;
-        let block = self.sealed(key, state, &transactions)?;
+        let Some(block) = self.sealed(key, state, &transactions, is_wanted)? else {
+            return Ok(None);
+        };
         let (parcel, ticket) = self.parcel_of(block, permit);
         self.shared.enqueue(parcel)?;
-        self.only(ticket.wait()?)
+        self.only(ticket.wait()?).map(Some)
     }
 
     /// The same while nothing else is ruled.
-    fn produce_holding(&self, key: &KeyPair) -> Result<Outcome, EngineError> {
+    fn produce_holding(
+        &self,
+        key: &KeyPair,
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Outcome>, EngineError> {
         // Memory comes first: while the chain is held, the parcels that would give it back can't be ruled.
         let Candidates {
             transactions,
             permit,
         } = self.candidates()?;
         let (state, hold) = state_request::hold(&self.shared, &permit)?;
-        let block = self.sealed(key, state, &transactions)?;
+        let Some(block) = self.sealed(key, state, &transactions, is_wanted)? else {
+            return Ok(None);
+        };
         let (parcel, ticket) = self.parcel_of(block, permit);
         // Lets go of the chain before the outcome is waited for: the block is ruled only then.
         hold.enqueue(parcel)?;
-        self.only(ticket.wait()?)
+        self.only(ticket.wait()?).map(Some)
     }
 
     fn parcel_of(&self, block: Block, permit: Permit) -> (Parcel, super::Ticket<Vec<Outcome>>) {
@@ -114,11 +140,15 @@ impl Engine {
         key: &KeyPair,
         state: State,
         candidates: &[Transaction],
-    ) -> Result<Block, EngineError> {
+        is_wanted: impl Fn(&[Transaction]) -> bool,
+    ) -> Result<Option<Block>, EngineError> {
         let public = key.public_key();
         let draft = self.draft(&public, state, candidates, || false)?;
+        if !is_wanted(draft.transactions()) {
+            return Ok(None);
+        }
         let seal = consensus::seal(&self.shared.spec, key, draft.header());
-        Ok(draft.sealed(seal))
+        Ok(Some(draft.sealed(seal)))
     }
 
     /// Builds the next block for whoever holds the private half of `key`, without a seal: of the transactions that wait, as
@@ -189,11 +219,16 @@ impl Engine {
         shared.latch.check()?;
         let limits = &shared.spec.limits;
         let room = limits.transactions_max as usize;
-        // The pool is locked for copying alone: admission needs it, and choosing takes longer.
+        let steady_us = shared.steady_us();
+        // The pool is locked for selecting alone: admission needs it, and checking what was selected takes longer.
         let transactions: Vec<Transaction> = {
-            let pool = lock(&shared.pool);
-            let wanted = candidates_for(room).min(pool.len());
-            pool.in_order().take(wanted).cloned().collect()
+            let mut pool = lock(&shared.pool);
+            pool.tell_age(steady_us);
+            pool.select(Room {
+                transactions: room,
+                bytes: limits.body_bytes_max as usize,
+                spare: spare_for(room),
+            })
         };
         let bytes: usize = transactions.iter().map(|one| one.bytes().len()).sum();
         let body = bytes.min(limits.body_bytes_max as usize);
@@ -225,6 +260,8 @@ impl Engine {
         let producer = consensus::producer(spec, state, key)
             .map_err(|fault| EngineError::Produce(fault.detail))?;
         let now_us = self.believable_time(steady_us, state.timestamp())?;
+        // No block is older than that from here on, for this one isn't.
+        lock(&shared.pool).tell_time(now_us);
         let in_time = candidates.iter().take_while(|_| !is_over());
         let (chosen, refused) = validator.choose(&producer, now_us, in_time);
         state.refuse_failed().map_err(LedgerError::from)?;
@@ -232,7 +269,7 @@ impl Engine {
             let mut pool = lock(&shared.pool);
             refused
                 .iter()
-                .for_each(|transaction| pool.remove(transaction));
+                .for_each(|transaction| pool.refuse(transaction));
         }
         Ok(produce::draft(spec, state, &producer, &chosen, now_us)?)
     }

@@ -8,6 +8,7 @@ use super::chain::Chain;
 use super::channel::bounded;
 use super::end::End;
 use super::permits::Permits;
+use super::pool_journal::PoolJournal;
 use super::resources::new_verifier;
 use super::settings::{PARCELS_MAX, Probe, SUBMISSIONS_MAX, Settings};
 use super::shared::{Parts, Shared};
@@ -174,6 +175,10 @@ impl EngineBuilder {
             }
         };
         settings.threads = workers.count();
+        let chain = validator.spec().id();
+        let journal = settings.pool_journal.as_deref();
+        let journal = journal.map(|path| PoolJournal::open(path, chain, &settings.pool_bounds()));
+        let journal = journal.transpose()?;
         let followers = reader.followers()?;
         // Room for every parcel in flight and the few other messages at a time; the other two have one place more than can be
         // in use, for the word that nothing more comes. So nobody waits to send while something is locked.
@@ -198,6 +203,7 @@ impl EngineBuilder {
         let mut threads = Threads {
             workers,
             admission: None,
+            journal: None,
             snapshot: None,
             commit: None,
         };
@@ -211,6 +217,12 @@ impl EngineBuilder {
             threads.admission = Some(start(&shared, "admit", move |shared| {
                 admission::gather(shared, &next_submission);
             })?);
+            // Last: it hands in what it has.
+            if let Some(journal) = journal {
+                threads.journal = Some(start(&shared, "journal", move |shared| {
+                    journal.run(shared, &shared.unwritten);
+                })?);
+            }
             Ok(())
         };
         let started = start_all();

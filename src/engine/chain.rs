@@ -34,6 +34,8 @@ pub(super) struct Chain {
     unsaved_before: u64,
     /// Height of the last state that was handed over to be written down.
     base_height: u64,
+    /// The names whose accounts went back, until somebody asks for them.
+    taken_back: Vec<Box<str>>,
 }
 
 /// A parcel on its way.
@@ -104,6 +106,7 @@ impl Chain {
             recent: VecDeque::new(),
             unsaved_before: 0,
             base_height: 0,
+            taken_back: Vec::new(),
         }
     }
 
@@ -150,6 +153,11 @@ impl Chain {
     pub(super) fn clear(&mut self) -> VecDeque<Slot> {
         self.ruled = 0;
         std::mem::take(&mut self.slots)
+    }
+
+    /// The names whose accounts went back since this was last asked.
+    pub(super) fn take_taken_back(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.taken_back)
     }
 
     /// Parcels without a verdict.
@@ -329,6 +337,7 @@ impl Chain {
         // The newest first: each journal puts back what it found, which those before it had written.
         for slot in self.slots.range_mut(..self.ruled).rev() {
             if let Some(journal) = slot.journal.take() {
+                self.taken_back.extend(journal.names().map(Box::from));
                 self.validator.rewind(journal);
             }
             // What was ruled here, and what stopped its call, was ruled on a state that has never been.
@@ -336,6 +345,7 @@ impl Chain {
             slot.parcel.call.is_stopped.store(false, Ordering::Release);
         }
         self.ruled = 0;
+        self.taken_back.extend(journal.names().map(Box::from));
         self.validator.rewind(journal);
         for block in valid {
             self.validator.apply(block);

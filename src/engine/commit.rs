@@ -321,6 +321,8 @@ fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), Ledge
     }
     if let Some(head) = head {
         shared.subscribers.tell(&head);
+        // Who makes blocks by themselves reckon from the last one.
+        shared.bells.ring();
     }
     Ok(())
 }

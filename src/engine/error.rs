@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::feed::FeedError;
@@ -47,6 +48,14 @@ pub enum EngineError {
     /// The block that was to be produced can't be.
     #[error("can't produce a block: {0}")]
     Produce(String),
+    /// The pool's journal can't be opened.
+    #[error("{}: the pool's journal can't be opened: {problem}", path.display())]
+    PoolJournal {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A snapshot can't be written.
     #[error(transparent)]
     Snapshot(Arc<SnapshotError>),

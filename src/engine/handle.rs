@@ -1,13 +1,12 @@
 //! The object that a hub embeds.
 
 use std::sync::Mutex;
-use std::time::Instant;
 
 use bytes::Bytes;
 use hubledger_storage::{Durability, Receipt};
 
 use super::import::Feeding;
-use super::message::{Command, Pruning, Submission};
+use super::message::{Command, Pruning};
 use super::parcel::Offered;
 use super::shared::Shared;
 use super::sync::{Arc, lock, lock_std, thread};
@@ -15,7 +14,7 @@ use super::threads::Threads;
 use super::ticket::{Promise, ticket};
 use super::{
     Admission, EngineBuilder, EngineError, EngineMetrics, Import, Outcome, Subscription, Ticket,
-    WhenFull,
+    WhenFull, admission,
 };
 use crate::clock;
 use crate::format::digest::{BlockHash, TransactionId};
@@ -25,6 +24,7 @@ use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, LedgerError, Lookup, PruneReport};
+use crate::pool::Source;
 use crate::state::State;
 
 /// A chain at work: see the [module](super). Used from any number of threads; dropping it shuts it down.
@@ -93,40 +93,32 @@ impl Engine {
         super::import::enqueue(&self.shared, &Arc::default(), offered, permit)
     }
 
-    /// Submits a transaction for admission. The ticket's verdict is about the chain's state now: whether the transaction
-    /// gets into a block is decided when one is made.
+    /// Submits a transaction for admission, of a source that isn't said: see [`Engine::submit_from`].
     ///
     /// # Errors
-    /// [`EngineError::Busy`] if there is no room and the caller refuses to wait; the engine failed or was shut down.
+    /// As [`Engine::submit_from`].
     pub fn submit(
         &self,
         transaction: Transaction,
         when_full: WhenFull,
     ) -> Result<Ticket<Admission>, EngineError> {
-        let shared = &self.shared;
-        let since = Instant::now();
-        shared.latch.check()?;
-        let bytes = shared.settings.admission_memory_of(&transaction);
-        let permit = match when_full {
-            WhenFull::Wait => shared.admission_memory.acquire(bytes),
-            WhenFull::Refuse => match shared.admission_memory.try_acquire(bytes) {
-                // A closed budget refuses too, and that is no lack of room.
-                None if !shared.admission_memory.is_closed() => return Err(EngineError::Busy),
-                permit => permit,
-            },
-        };
-        let permit = permit.ok_or_else(|| shared.latch.reason())?;
-        // The permit goes with the submission: a shutdown that closes the budget from here on waits for its answer.
-        let (answer, ticket) = ticket(&shared.latch);
-        let submission = Submission {
-            transaction,
-            answer,
-            since,
-            permit,
-        };
-        let sent = shared.submissions.send(Some(submission));
-        sent.map_err(|_| shared.latch.reason())?;
-        Ok(ticket)
+        self.submit_from(Source::UNSAID, transaction, when_full)
+    }
+
+    /// Submits a transaction for admission, as it came from `source`: whatever a hub tells those who use it apart by, such as
+    /// a connection's address. No source gets all the room that there is for waiting transactions, nor all of a block that others have
+    /// something for, so that none can keep the others out. The ticket's verdict is about the chain's state now: whether the transaction
+    /// gets into a block is decided when one is made.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`] if there is no room and the caller refuses to wait; the engine failed or was shut down.
+    pub fn submit_from(
+        &self,
+        source: Source,
+        transaction: Transaction,
+        when_full: WhenFull,
+    ) -> Result<Ticket<Admission>, EngineError> {
+        admission::submit(&self.shared, source, transaction, when_full)
     }
 
     /// The chain's specification.
@@ -303,7 +295,7 @@ impl Engine {
             shared.commands.len() as u64,
         ];
         let mut metrics = shared.meters.snapshot(queued, shared.settings.threads);
-        metrics.waiting_transactions = lock(&shared.pool).len() as u64;
+        metrics.take_pool(&lock(&shared.pool));
         metrics.memory_used = shared.memory.used();
         metrics
     }

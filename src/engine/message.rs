@@ -12,6 +12,7 @@ use super::chain::Settled;
 use super::feed::Start;
 use super::parcel::Parcel;
 use super::permits::Permit;
+use super::pool::Known;
 use super::registry::Claim;
 use super::sync::Arc;
 use super::ticket::Promise;
@@ -21,6 +22,7 @@ use crate::format::rejection::Fault;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{EncodedState, PruneReport};
+use crate::pool::Source;
 use crate::state::EarlierState;
 
 /// What there is to do for a worker.
@@ -99,6 +101,7 @@ pub type Admission = Result<TransactionId, Fault>;
 /// A transaction on its way through admission.
 pub(super) struct Submission {
     pub(super) transaction: Transaction,
+    pub(super) source: Source,
     pub(super) answer: Promise<Admission>,
     pub(super) since: Instant,
     pub(super) permit: Permit,
@@ -107,18 +110,29 @@ pub(super) struct Submission {
 /// Submissions that are judged together.
 pub(super) type Batch = Vec<Submission>;
 
+/// A batch that was judged.
+pub(super) struct JudgedBatch {
+    pub(super) batch: Batch,
+    /// What is wrong with each.
+    pub(super) faults: Vec<Option<Fault>>,
+    /// The senders' accounts.
+    pub(super) known: Known,
+    /// When it was judged, by the timer.
+    pub(super) steady_us: u64,
+}
+
 /// Batches that were judged, waiting for those before them. Workers judge several at once, but transactions enter the pool in
 /// the order in which they were submitted: else a block could take a sender's later nonce, and the earlier one be lost.
 #[derive(Default)]
 pub(super) struct InOrder {
     pub(super) next: u64,
-    pub(super) judged: BTreeMap<u64, (Batch, Vec<Option<Fault>>)>,
+    pub(super) judged: BTreeMap<u64, JudgedBatch>,
 }
 
 impl InOrder {
     /// Gives away what waits, to be dropped once nothing is locked.
     #[must_use]
-    pub(super) fn clear(&mut self) -> BTreeMap<u64, (Batch, Vec<Option<Fault>>)> {
+    pub(super) fn clear(&mut self) -> BTreeMap<u64, JudgedBatch> {
         std::mem::take(&mut self.judged)
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::histogram::Histogram;
 use super::sync::lock_std as lock;
+use crate::pool::{Left, Pool};
 
 /// A stage of the pipeline, in the order in which a block meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,10 +112,40 @@ pub struct EngineMetrics {
     pub sync_latency: Histogram,
     /// How long a submitted transaction waited for its verdict.
     pub admission_latency: Histogram,
-    /// Transactions that wait for a block.
+    /// Transactions that wait for a block …
     pub waiting_transactions: u64,
+    /// … bytes of them …
+    pub waiting_bytes: u64,
+    /// … their senders …
+    pub waiting_senders: u64,
+    /// … and where they came from.
+    pub waiting_sources: u64,
+    /// Transactions that wait no more, and why.
+    pub left: Left,
     /// Bytes of memory granted to blocks in flight at the moment.
     pub memory_used: u64,
+}
+
+impl EngineMetrics {
+    /// Takes over what the pool says of itself.
+    pub(super) fn take_pool(&mut self, pool: &Pool) {
+        self.waiting_transactions = pool.len() as u64;
+        self.waiting_bytes = pool.bytes() as u64;
+        self.waiting_senders = pool.sender_count() as u64;
+        self.waiting_sources = pool.source_count() as u64;
+        self.left = pool.left();
+    }
+}
+
+/// Tells a recorder of metrics how much waits, and what waits no more.
+pub(super) fn tell_of_pool(pool: &Pool) {
+    metrics::gauge!("hubledger_pool_transactions").set(pool.len() as f64);
+    metrics::gauge!("hubledger_pool_bytes").set(pool.bytes() as f64);
+    metrics::gauge!("hubledger_pool_senders").set(pool.sender_count() as f64);
+    metrics::gauge!("hubledger_pool_sources").set(pool.source_count() as f64);
+    for (why, count) in pool.left().counts() {
+        metrics::counter!("hubledger_pool_left_total", "why" => why).absolute(count);
+    }
 }
 
 /// The counters.
@@ -255,6 +286,10 @@ impl Meters {
             sync_latency: latencies.sync,
             admission_latency: latencies.admission,
             waiting_transactions: 0,
+            waiting_bytes: 0,
+            waiting_senders: 0,
+            waiting_sources: 0,
+            left: Left::default(),
             memory_used: 0,
         }
     }

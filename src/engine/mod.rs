@@ -60,6 +60,9 @@
 //! | `end` | what the last stage does with valid blocks |
 //! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
+//! | `pool` | the pool beside the chain: what enters it, what blocks tell it, and looking at it |
+//! | `pool_journal` | what waits, in a file |
+//! | `producer`, `pace`, `bell` | making blocks by itself: the thread, when a block is due (pure), and what wakes it |
 //! | `build`, `export`, `state_request` | building and checking blocks, and exporting snapshots, on copies of the state |
 //! | `snapshot` | encoding states, beside everything else |
 //! | `workers`, `resources` | the threads of the pool, and what several engines of one process can share |
@@ -69,6 +72,7 @@
 mod admission;
 mod advance;
 mod ahead;
+mod bell;
 mod build;
 mod builder;
 mod chain;
@@ -83,8 +87,12 @@ mod histogram;
 mod import;
 mod message;
 mod metrics;
+mod pace;
 mod parcel;
 mod permits;
+mod pool;
+mod pool_journal;
+mod producer;
 mod registry;
 mod resources;
 mod restore;
@@ -114,6 +122,8 @@ pub use self::import::Import;
 pub use self::message::Admission;
 pub use self::metrics::{EngineMetrics, Stage, StageMetrics};
 pub use self::parcel::{Committed, Outcome};
+pub use self::pool::PoolView;
+pub use self::producer::{Producer, ProducerReport, ProducerSettings, Production};
 pub use self::resources::Resources;
 pub use self::restore::{RestoreError, RestoreReport, restore_archive};
 pub use self::settings::{Probe, Settings};

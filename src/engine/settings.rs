@@ -1,12 +1,14 @@
 //! How an engine is set up. Nothing here changes a verdict.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hubledger_storage::Durability;
 
 use super::metrics::Stage;
+use crate::pool::Bounds;
 
 /// No more parcels than this are in flight; every channel between stages has room for all of them.
 pub(super) const PARCELS_MAX: usize = 64;
@@ -56,6 +58,15 @@ pub struct Settings {
     pub pool_transactions: usize,
     /// … and bytes of them.
     pub pool_bytes: usize,
+    /// The part of both that one sender may have, in per cent; 100 is no limit.
+    pub pool_sender_percent: u8,
+    /// The part that one [`Source`](crate::pool::Source) may have of what it has and what is free, in per cent: with 50 one alone gets
+    /// half of the room, two get a third each. The same goes for a block, while others have something for it. 100 is no limit.
+    pub pool_source_percent: u8,
+    /// How long a transaction may wait for a block.
+    pub pool_age_max: Duration,
+    /// Where what waits is written down, so that it waits again after a restart: each is then admitted again. A file for this engine alone.
+    pub pool_journal: Option<PathBuf>,
     /// Called at each hand-off.
     pub probe: Option<Probe>,
 }
@@ -77,8 +88,12 @@ impl Default for Settings {
             admission_batch: 1024,
             admission_linger: Duration::from_millis(1),
             admission_bytes: 32 << 20,
-            pool_transactions: 1 << 16,
-            pool_bytes: 64 << 20,
+            pool_transactions: 1 << 17,
+            pool_bytes: 128 << 20,
+            pool_sender_percent: 10,
+            pool_source_percent: 50,
+            pool_age_max: Duration::from_secs(24 * 60 * 60),
+            pool_journal: None,
             probe: None,
         }
     }
@@ -88,6 +103,17 @@ impl Settings {
     /// Threads to start.
     pub(super) fn threads_to_start(&self) -> usize {
         threads_to_start(self.threads)
+    }
+
+    /// The bounds of the pool.
+    pub(super) fn pool_bounds(&self) -> Bounds {
+        Bounds {
+            transactions_max: self.pool_transactions,
+            bytes_max: self.pool_bytes,
+            sender_percent: self.pool_sender_percent,
+            source_percent: self.pool_source_percent,
+            age_max_us: u64::try_from(self.pool_age_max.as_micros()).unwrap_or(u64::MAX),
+        }
     }
 
     /// The memory that a transaction may take on its way through admission; at least the share that keeps their number

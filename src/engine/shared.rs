@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use hubledger_storage::Durability;
 
 use super::EngineError;
+use super::bell::Bells;
 use super::chain::Chain;
 use super::channel::Sender;
 use super::error::{Latch, message_of};
@@ -14,6 +15,7 @@ use super::message::{Command, InOrder, Job, StateRequest, Submission};
 use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
+use super::pool_journal::Unwritten;
 use super::registry::Registry;
 use super::settings::Settings;
 use super::subscription::Subscribers;
@@ -25,9 +27,7 @@ use crate::clock::{Clock, Timer};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::ledger::{ChainReader, Followers, UNSAVED_SHARE};
-use crate::pool::Pool;
-use crate::pool::Verified;
-use crate::rules::ValidBlock;
+use crate::pool::{Pool, Terms, Verified};
 use crate::state::{EarlierState, PageSource};
 
 pub(super) struct Shared {
@@ -48,6 +48,12 @@ pub(super) struct Shared {
     pub(super) verified: Verified,
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
+    /// What entered the pool and isn't in its journal, where it has one.
+    pub(super) unwritten: Unwritten,
+    /// How often the pool was told of accounts. Written under the chain's lock.
+    pub(super) pool_news: AtomicU64,
+    /// Of those who make blocks by themselves.
+    pub(super) bells: Bells,
     pub(super) watermark: Arc<Watermark>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
@@ -125,6 +131,7 @@ impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
         let end = parts.chain.validator().state().height() + 1;
+        let terms = Terms::of(parts.chain.validator().spec().at(end));
         Self {
             spec: parts.chain.validator().spec().clone(),
             verifier: parts.verifier,
@@ -138,7 +145,10 @@ impl Shared {
             commanding: Permits::new(1),
             verified: Verified::new(settings.verified_transactions),
             judged: Mutex::new(InOrder::default()),
-            pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
+            pool: Mutex::new(Pool::new(settings.pool_bounds(), terms)),
+            unwritten: Unwritten::default(),
+            pool_news: AtomicU64::new(0),
+            bells: Bells::default(),
             watermark: Arc::new(Watermark::new(end)),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
@@ -224,26 +234,12 @@ impl Shared {
         }
     }
 
-    /// Lets the pool forget what the senders of valid blocks have used.
-    pub(super) fn forget_used(&self, valid: &[ValidBlock]) {
-        let mut pool = lock(&self.pool);
-        if pool.len() == 0 {
-            return;
-        }
-        // The last first: what a sender used in all of them then goes at once.
-        for block in valid.iter().rev() {
-            for (name, account) in block.accounts() {
-                // A sender's transactions that are used up would fill the pool, and be refused in every block that is made.
-                pool.forget(name, account.nonce);
-            }
-        }
-    }
-
     /// Takes nothing more in: sends away everybody who waits to hand something in, or comes to.
     pub(super) fn close(&self) {
         for permits in [&self.memory, &self.admission_memory, &self.commanding] {
             permits.close();
         }
+        self.bells.ring();
     }
 
     /// Waits, once closed, until all that was taken in is answered. Whoever hands something in takes a permit before it is

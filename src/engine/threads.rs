@@ -19,6 +19,7 @@ pub(super) struct Threads {
     /// Perhaps other engines' too.
     pub(super) workers: Arc<Workers>,
     pub(super) admission: Option<JoinHandle<()>>,
+    pub(super) journal: Option<JoinHandle<()>>,
     pub(super) snapshot: Option<JoinHandle<()>>,
     pub(super) commit: Option<JoinHandle<()>>,
 }
@@ -27,7 +28,7 @@ impl Threads {
     /// Whether the caller is one of them.
     pub(super) fn have_caller(&self) -> bool {
         let own = thread::current().id();
-        let others = [&self.admission, &self.snapshot, &self.commit];
+        let others = [&self.admission, &self.journal, &self.snapshot, &self.commit];
         let mut others = others.into_iter().flatten();
         self.workers.have_caller() || others.any(|thread| thread.thread().id() == own)
     }
@@ -43,6 +44,9 @@ impl Threads {
         join(self.admission);
         shared.lane.close();
         drop(self.workers);
+        // Nothing enters the pool any more.
+        shared.unwritten.finish();
+        join(self.journal);
         let _ = shared.snapshots.send(None);
         join(self.snapshot);
         // Nothing is on its way, so this is the state after the last committed block; after a failure it may be of more.

@@ -13,7 +13,8 @@ use shuttle::{Config, Runner};
 
 use super::sync::{Arc, thread};
 use super::{
-    Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Resources, Stage, WhenFull,
+    Change, Engine, EngineBuilder, EngineError, FeedError, Outcome, Producer, ProducerSettings,
+    Resources, Stage, WhenFull,
 };
 use crate::clock::{FixedClock, FixedTimer, Timer};
 use crate::format::model::{Block, Transaction};
@@ -293,6 +294,26 @@ fn producing_beside_others_while_it_shuts_down_ends() {
     walk(200, || {
         let callers: [Caller; 5] = [produce, produce, produce, import_and_go, build_and_check];
         shut_down_under(&open(builder()), &callers, is_stopped);
+    });
+}
+
+#[test]
+fn a_producer_that_is_asked_while_it_shuts_down_ends() {
+    walk(200, || {
+        let engine = open(builder());
+        let key = chain().generator.authority().1;
+        let settings = ProducerSettings::default();
+        let producer = Producer::start(&engine, key, settings).expect("it goes on");
+        let asked = producer.ask();
+        let callers: [Caller; 2] = [submit_and_go, import_and_go];
+        shut_down_under(&engine, &callers, is_stopped);
+        for asked in [asked, producer.ask()] {
+            match asked.wait() {
+                Ok(Ok(made)) => assert!(!matches!(made, Outcome::Rejected(_))),
+                Ok(Err(error)) | Err(error) => assert!(is_stopped(&error), "{error}"),
+            }
+        }
+        producer.stop();
     });
 }
 

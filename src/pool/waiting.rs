@@ -1,146 +1,274 @@
-//! Admitted transactions that wait for a block.
-//!
-//! Bounded by count and bytes. A block takes them by fee, the highest first, but each sender's in the order of their nonces;
-//! among equal fees, whichever came first.
+//! The pool: what waits, and everything that leads to it.
 
 use std::cmp::Reverse;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::format::model::Transaction;
+use slab::Slab;
 
-/// The pool.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    senders: HashMap<Box<str>, BTreeMap<u64, Waiting>>,
-    count: usize,
-    bytes: usize,
-    arrivals: u64,
-    count_max: usize,
-    bytes_max: usize,
+use super::bounds::{Bounds, Terms};
+use super::order::Order;
+use super::sender::{Best, Senders, Worth};
+use super::source::{Source, Sources};
+use crate::format::model::{Operation, Transaction};
+use crate::state::{Account, Speaker};
+
+/// The pool: see the [module](super).
+#[derive(Debug, Clone)]
+pub struct Pool {
+    pub(super) bounds: Bounds,
+    pub(super) terms: Terms,
+    pub(super) waiting: Slab<Waiting>,
+    pub(super) senders: Senders,
+    pub(super) sources: Sources,
+    /// What a block could take first of each sender, by the source of that.
+    pub(super) best: Order<Best>,
+    /// What leaves first of each sender, by the source of that.
+    pub(super) worth: Order<Worth>,
+    /// Those that expire, by when.
+    pub(super) expiries: BTreeSet<(u64, u32)>,
+    /// In the order in which they came.
+    pub(super) by_age: BTreeMap<u64, u32>,
+    pub(super) bytes: usize,
+    /// Transactions and bytes of the senders all of whose could be in a block.
+    pub(super) ready: (usize, usize),
+    pub(super) arrivals: u64,
+    pub(super) now_us: u64,
+    pub(super) left: Left,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    transaction: Transaction,
-    arrival: u64,
+/// A transaction that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) transaction: Transaction,
+    pub(super) nonce: u64,
+    pub(super) fee: u64,
+    /// What the sender needs cover for.
+    pub(super) cost: u128,
+    pub(super) arrival: u64,
+    /// When it came.
+    pub(super) since_us: u64,
+    pub(super) source: Source,
+    pub(super) source_slot: u32,
+    pub(super) sender: u32,
 }
 
-/// What became of a transaction that was to wait.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entered {
-    /// It waits.
-    Waits,
-    /// This very transaction waits already.
-    Again,
-    /// Another of this sender with the same nonce waits.
-    Taken,
-    /// There is no room.
-    Full,
+impl Waiting {
+    pub(super) fn bytes(&self) -> usize {
+        self.transaction.bytes().len()
+    }
+}
+
+/// How many transactions have left the pool, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Left {
+    /// A block used their nonce, mostly by having them in it.
+    pub used: u64,
+    /// They expired.
+    pub expired: u64,
+    /// They waited too long.
+    pub aged: u64,
+    /// They made room for what is worth more.
+    pub pushed_out: u64,
+    /// A dearer one of the same sender and nonce replaced them.
+    pub replaced: u64,
+    /// A rule refused them when a block was made.
+    pub refused: u64,
+}
+
+impl Left {
+    /// Each number with the word for it in every output.
+    #[must_use]
+    pub const fn counts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("used", self.used),
+            ("expired", self.expired),
+            ("aged", self.aged),
+            ("pushed_out", self.pushed_out),
+            ("replaced", self.replaced),
+            ("refused", self.refused),
+        ]
+    }
 }
 
 impl Pool {
-    pub(crate) fn new(count_max: usize, bytes_max: usize) -> Self {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(bounds: Bounds, terms: Terms) -> Self {
+        let bounds = Bounds {
+            // Places are numbered with 32 bits.
+            transactions_max: bounds.transactions_max.min(u32::MAX as usize / 2),
+            ..bounds
+        };
         Self {
-            senders: HashMap::new(),
-            count: 0,
+            bounds,
+            terms,
+            waiting: Slab::new(),
+            senders: Senders::default(),
+            sources: Sources::default(),
+            best: Order::default(),
+            worth: Order::default(),
+            expiries: BTreeSet::new(),
+            by_age: BTreeMap::new(),
             bytes: 0,
+            ready: (0, 0),
             arrivals: 0,
-            count_max,
-            bytes_max,
+            now_us: 0,
+            left: Left::default(),
         }
+    }
+
+    /// The same with another share for each source, for what comes from now on and for blocks: see [`Bounds::source_percent`].
+    #[must_use]
+    pub const fn with_source_percent(mut self, percent: u8) -> Self {
+        self.bounds.source_percent = percent;
+        self
+    }
+
+    pub(super) fn cost_of(&self, transaction: &Transaction) -> u128 {
+        let amount = match transaction.operation() {
+            Operation::Transfer => transaction.amount(),
+            _ => 0,
+        };
+        match self.terms.keeps_balances {
+            true => u128::from(amount) + u128::from(transaction.fee()),
+            false => 0,
+        }
+    }
+
+    /// Puts a transaction into all that leads to it. Bounds are for [`Pool::make_room`] to look after.
+    pub(super) fn put_in(&mut self, mut waiting: Waiting, account: &Account) -> u32 {
+        let bytes = waiting.bytes();
+        let name = waiting.transaction.sender();
+        waiting.sender = self
+            .senders
+            .find_or_add(name, account.nonce, account.balance);
+        waiting.source_slot = self.sources.add(waiting.source, bytes);
+        let entry = self.waiting.vacant_entry();
+        let slot = entry.key() as u32;
+        self.senders.get_mut(waiting.sender).put(&waiting, slot);
+        if let expiry @ 1.. = waiting.transaction.expiry() {
+            self.expiries.insert((expiry, slot));
+        }
+        self.by_age.insert(waiting.arrival, slot);
+        self.bytes += bytes;
+        let sender = waiting.sender;
+        entry.insert(waiting);
+        self.list(sender);
+        slot
+    }
+
+    /// Takes one out of all of that, and gives it with what is known of its sender.
+    pub(super) fn take_out(&mut self, slot: u32) -> (Waiting, Account) {
+        let waiting = self.unlink(slot);
+        let sender = self.senders.get(waiting.sender);
+        let account = Account {
+            nonce: sender.used,
+            balance: sender.balance,
+            speaker: Speaker::Open,
+        };
+        self.list(waiting.sender);
+        (waiting, account)
+    }
+
+    /// The same, but that the sender is still listed as before.
+    pub(super) fn unlink(&mut self, slot: u32) -> Waiting {
+        let waiting = self.waiting.remove(slot as usize);
+        let bytes = waiting.bytes();
+        self.senders.get_mut(waiting.sender).take(&waiting);
+        self.sources.subtract(waiting.source_slot, bytes);
+        if let expiry @ 1.. = waiting.transaction.expiry() {
+            self.expiries.remove(&(expiry, slot));
+        }
+        self.by_age.remove(&waiting.arrival);
+        self.bytes -= bytes;
+        waiting
+    }
+
+    /// Lists a sender where it belongs now, or forgets it if nothing of it waits. Whether anything does.
+    pub(super) fn list(&mut self, slot: u32) -> bool {
+        let sender = self.senders.get(slot);
+        let weight = self.terms.weight(sender.balance);
+        let best = sender.queue.first().and_then(|(nonce, at)| {
+            let first = &self.waiting[at as usize];
+            let follows = !self.terms.is_consecutive || nonce - sender.used == 1;
+            let best = Best {
+                fee: Reverse(first.fee),
+                weight: Reverse(weight),
+                arrival: first.arrival,
+                slot: at,
+            };
+            (follows && self.is_covered(sender.balance, first.cost))
+                .then_some((best, first.source_slot))
+        });
+        let worth = sender.queue.last().map(|(_, last)| {
+            let last = &self.waiting[last as usize];
+            let worth = Worth {
+                is_sound: sender.is_sound(self.terms),
+                fee: sender.queue.fee_min().unwrap_or_default(),
+                weight,
+                arrival: Reverse(last.arrival),
+                sender: slot,
+            };
+            (worth, last.source_slot)
+        });
+        let is_sound = worth.is_some_and(|(worth, _)| worth.is_sound);
+        let sender = self.senders.get_mut(slot);
+        let before = sender.ready;
+        sender.ready = match is_sound {
+            true => (sender.queue.len(), sender.bytes),
+            false => (0, 0),
+        };
+        self.ready.0 = self.ready.0 + sender.ready.0 - before.0;
+        self.ready.1 = self.ready.1 + sender.ready.1 - before.1;
+        let old = (sender.best, sender.worth);
+        (sender.best, sender.worth) = (best, worth);
+        replace(&mut self.best, old.0, best);
+        replace(&mut self.worth, old.1, worth);
+        if worth.is_none() {
+            self.senders.remove(slot);
+        }
+        worth.is_some()
+    }
+
+    pub(super) fn is_covered(&self, balance: u64, cost: u128) -> bool {
+        !self.terms.keeps_balances || cost <= u128::from(balance)
     }
 
     /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.count
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// Lets a transaction wait. O(log n).
-    pub(crate) fn enter(&mut self, transaction: Transaction) -> Entered {
-        let bytes = transaction.bytes().len();
-        if let Some(held) = self.senders.get(transaction.sender())
-            && let Some(held) = held.get(&transaction.nonce())
-        {
-            return match held.transaction == transaction {
-                true => Entered::Again,
-                false => Entered::Taken,
-            };
-        }
-        // Before the sender gets an entry: transactions that are refused must leave nothing behind.
-        if self.count == self.count_max || self.bytes + bytes > self.bytes_max {
-            return Entered::Full;
-        }
-        let waiting = self.senders.entry(transaction.sender().into()).or_default();
-        if let Entry::Vacant(slot) = waiting.entry(transaction.nonce()) {
-            self.arrivals += 1;
-            self.count += 1;
-            self.bytes += bytes;
-            let arrival = self.arrivals;
-            slot.insert(Waiting {
-                transaction,
-                arrival,
-            });
-        }
-        Entered::Waits
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
-    /// Takes a transaction out, if it waits.
-    pub(crate) fn remove(&mut self, transaction: &Transaction) {
-        let Some(waiting) = self.senders.get_mut(transaction.sender()) else {
-            return;
-        };
-        if let Entry::Occupied(held) = waiting.entry(transaction.nonce())
-            && held.get().transaction == *transaction
-        {
-            held.remove();
-            self.count -= 1;
-            self.bytes -= transaction.bytes().len();
-        }
-        if waiting.is_empty() {
-            self.senders.remove(transaction.sender());
-        }
+    /// Bytes of what waits, as encoded.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// Forgets what a sender can't use any more: everything up to a nonce.
-    pub(crate) fn forget(&mut self, sender: &str, nonce: u64) {
-        let Some(waiting) = self.senders.get_mut(sender) else {
-            return;
-        };
-        if waiting
-            .first_key_value()
-            .is_none_or(|(first, _)| *first > nonce)
-        {
-            return;
-        }
-        let left = match nonce.checked_add(1) {
-            Some(next) => waiting.split_off(&next),
-            None => BTreeMap::new(),
-        };
-        for used in std::mem::replace(waiting, left).into_values() {
-            self.count -= 1;
-            self.bytes -= used.transaction.bytes().len();
-        }
-        if waiting.is_empty() {
-            self.senders.remove(sender);
-        }
+    /// How many have left, and why.
+    #[must_use]
+    pub const fn left(&self) -> Left {
+        self.left
     }
+}
 
-    /// Everything that waits, in the order in which blocks take it. O(log senders) each.
-    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Transaction> {
-        let mut heads = BinaryHeap::with_capacity(self.senders.len());
-        let mut rest: Vec<_> = self.senders.values().map(BTreeMap::values).collect();
-        let rank = |waiting: &Waiting| (waiting.transaction.fee(), Reverse(waiting.arrival));
-        let mut firsts: Vec<Option<&Waiting>> = rest.iter_mut().map(Iterator::next).collect();
-        for (sender, first) in firsts.iter().enumerate() {
-            heads.extend(first.map(|first| (rank(first), sender)));
-        }
-        std::iter::from_fn(move || {
-            let (_, sender) = heads.pop()?;
-            let taken = firsts[sender].take();
-            firsts[sender] = rest[sender].next();
-            heads.extend(firsts[sender].map(|next| (rank(next), sender)));
-            taken.map(|taken| &taken.transaction)
-        })
+/// Moves a sender from one place to another, if it has to.
+fn replace<K: Ord + Copy>(order: &mut Order<K>, old: Option<(K, u32)>, new: Option<(K, u32)>) {
+    if old == new {
+        return;
+    }
+    if let Some((key, group)) = old {
+        order.remove(group, key);
+    }
+    if let Some((key, group)) = new {
+        order.insert(group, key);
     }
 }

@@ -26,10 +26,17 @@ impl Journal {
     /// Bytes of memory, roughly.
     pub(crate) fn bytes(&self) -> u64 {
         let names = self.accounts.iter();
-        JOURNAL_BYTES
-            + names
-                .map(|(name, _)| NAME_BYTES + name.len() as u64)
-                .sum::<u64>()
+        let names = names.map(|(name, _)| NAME_BYTES + name.len() as u64);
+        let rows = self.rows.iter().map(|row| {
+            let value = row.value.as_ref().map_or(0, |value| value.len());
+            NAME_BYTES + (row.key.len() + value) as u64
+        });
+        JOURNAL_BYTES + names.chain(rows).sum::<u64>()
+    }
+
+    /// The names whose accounts changed since then, some of them several times.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(|(name, _)| &**name)
     }
 
     /// Adds what a journal noted that began where this one ends.

@@ -136,8 +136,15 @@ fn admission_gives_the_first_rule_that_a_transaction_breaks() {
     assert_eq!(admit(&engine, good.clone()), Ok(good.id()));
     assert_eq!(reason(admit(&engine, good)), Reason::Duplicate);
     assert_eq!(
-        reason(admit(&engine, signed(&chain, "bob", 1, 3))),
-        Reason::Nonce
+        reason(admit(&engine, signed(&chain, "bob", 1, 2))),
+        Reason::Duplicate
+    );
+    let dearer = signed(&chain, "bob", 1, 100);
+    assert_eq!(admit(&engine, dearer.clone()), Ok(dearer.id()), "replaces");
+    assert_eq!(
+        reason(admit(&engine, signed(&chain, "bob", 1, 109))),
+        Reason::Nonce,
+        "a tenth dearer would do"
     );
     assert_eq!(
         reason(admit(&engine, signed(&chain, "alice", 5, 2))),

@@ -23,6 +23,8 @@ fn every_admitted_transaction_gets_into_exactly_one_block() {
     let chain = Chain::new(1, |fields| fields.limits.transactions_max = 2_000);
     let builder = Engine::builder().threads(2).settings(|settings| {
         settings.pool_transactions = wanted as usize;
+        settings.pool_sender_percent = 100;
+        settings.pool_source_percent = 100;
         settings.group_blocks = 2;
         settings.probe = Some(delays(11, Duration::from_micros(500)));
     });

@@ -95,6 +95,9 @@ fn open(args: &Produce, given: &[Given]) -> Result<Engine> {
         .settings(|settings| {
             settings.pool_transactions = settings.pool_transactions.max(given.len());
             settings.pool_bytes = settings.pool_bytes.max(bytes);
+            // All of it is somebody's who may have the whole block.
+            settings.pool_sender_percent = 100;
+            settings.pool_source_percent = 100;
         });
     if let Some(at_us) = args.at {
         builder = builder.clock(Arc::new(FixedClock(at_us)));
