@@ -25,9 +25,7 @@ fn hand_out(shared: &Shared, chain: &mut Chain) {
     // Lowered before the copy is made: a request that came in between would be lost, and its pruning would never end.
     if shared.snapshot_is_due.swap(false, Ordering::AcqRel) {
         // There is room for all that can be asked for. A copy costs little, and is encoded elsewhere.
-        let _ = shared
-            .snapshots
-            .send(Some(chain.validator().state().clone()));
+        let _ = shared.snapshots.send(Some(chain.hashed_state()));
     }
     let mut is_held = chain.is_held;
     let served: Vec<_> = {

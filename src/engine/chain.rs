@@ -17,7 +17,7 @@ use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
 use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
-use crate::state::{Journal, PageSource};
+use crate::state::{Journal, PageSource, State};
 
 /// See the [module](self).
 pub(super) struct Chain {
@@ -107,6 +107,11 @@ impl Chain {
     /// Bytes of the state's pages that changed since they were last written down.
     pub(super) fn unsaved_bytes(&self) -> u64 {
         self.validator.state().unsaved_bytes()
+    }
+
+    /// A copy of the state that is to be written down, with the hashes that its pages need.
+    pub(super) fn hashed_state(&mut self) -> State {
+        self.validator.hashed_state()
     }
 
     /// From now on reads the state's pages from there.

@@ -90,6 +90,9 @@ pub(super) struct Parts {
 
 /// Once more of what may stay in memory is unsaved than one part in so many, it is written down …
 const UNSAVED_SHARE: u64 = 4;
+/// … and once more than one part in so many is, nothing is ruled until it is. While it is written down, it is in memory up to three times: as
+/// it changes, as it was, and in bytes.
+const UNSAVED_MAX_SHARE: u64 = 2;
 
 impl Shared {
     /// Whether so much of the state changed since it was last written down that it should be again.
@@ -97,9 +100,9 @@ impl Shared {
         self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes / UNSAVED_SHARE
     }
 
-    /// Whether it is as much as may stay in memory at all: nothing more is ruled until it is written down.
+    /// Whether it is as much as may be: nothing more is ruled until it is written down.
     pub(super) fn has_all_unsaved(&self) -> bool {
-        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes
+        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes / UNSAVED_MAX_SHARE
     }
 
     /// The timer's reading. One that panics stops the engine, for which any time will do. Not under a lock.

@@ -260,6 +260,13 @@ impl Validator {
         self.spec.at(height.saturating_add(1)).version
     }
 
+    /// A copy of the state whose hashes are made. They are made here and not of the copy, which would first have to copy what changed, and
+    /// leave them to be made again.
+    pub(crate) fn hashed_state(&mut self) -> State {
+        self.state.root();
+        self.state.clone()
+    }
+
     /// From now on reads the state's pages from there: see [`State::adopt`].
     pub(crate) fn adopt(&mut self, pages: Arc<dyn PageSource>, resident_max: u64) {
         self.state.adopt(pages, resident_max);

@@ -6,6 +6,7 @@
 
 mod check;
 mod leaves;
+mod load;
 mod merge;
 mod page;
 mod plan;
