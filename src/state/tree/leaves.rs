@@ -9,8 +9,8 @@
 //! whole subtree, from the depth on at which no more rows begin with the same bits, or from that of the page.
 
 use super::page::Mark;
-use super::plan::{Plan, Planned};
 use crate::format::digest::Digest;
+use crate::format::sparse::plan::{Plan, Planned};
 use crate::format::sparse::{Subtree, bit, shared_bits};
 
 /// A page with more rows is split. Few, so that little has to be copied and written for one row that changes; at most 32, since what

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::leaves::Leaves;
 use super::page::{BITS, Page, Slot};
-use super::plan::Plan;
 use super::store::{self, Pages, StateFailure};
 use crate::format::digest::Digest;
+use crate::format::sparse::plan::Plan;
 
 /// Pages that are read, hashed and then shown at a time, at most: as many as need little memory until then.
 const TOGETHER_MAX: usize = 1024;

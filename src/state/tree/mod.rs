@@ -9,7 +9,6 @@ mod leaves;
 mod load;
 mod merge;
 mod page;
-mod plan;
 mod prove;
 mod store;
 mod visit;

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::leaves::{Change, Leaves, Packed, Parts, ROWS_MAX, Row, subtree_of};
 use super::merge::Merged;
-use super::plan::{Plan, Planned};
 use super::store::Pages;
 use crate::format::digest::Digest;
 use crate::format::sparse::Subtree;
+use crate::format::sparse::plan::{Plan, Planned};
 
 /// A branch with no more rows becomes a page of rows again. Well below what splits one, so that a row that comes and goes
 /// doesn't split and gather each time.
