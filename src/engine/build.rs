@@ -217,7 +217,7 @@ impl Engine {
     fn candidates(&self) -> Result<Candidates, EngineError> {
         let shared = &self.shared;
         shared.latch.check()?;
-        let limits = &shared.spec.limits;
+        let limits = shared.in_force().limits;
         let room = limits.transactions_max as usize;
         let steady_us = shared.steady_us();
         // The pool is locked for selecting alone: admission needs it, and checking what was selected takes longer.

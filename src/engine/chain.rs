@@ -17,7 +17,7 @@ use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
 use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
-use crate::state::{EarlierState, Journal, PageSource};
+use crate::state::{EarlierState, InForce, Journal, PageSource};
 
 /// See the [module](self).
 pub(super) struct Chain {
@@ -128,9 +128,16 @@ impl Chain {
     /// The state to be written down; one as late as may be if much has changed.
     pub(super) fn base(&mut self, has_much_unsaved: bool) -> EarlierState {
         let written = has_much_unsaved.then_some(self.base_height);
+        self.validator.hash_state();
         let base = self.validator.base(written);
         self.base_height = base.height();
         base
+    }
+
+    /// The parameters in force in the next block.
+    pub(super) fn in_force(&self) -> InForce {
+        let (spec, state) = (self.validator.spec(), self.validator.state());
+        InForce::at(spec, Some(state), state.height().saturating_add(1))
     }
 
     /// From now on reads the state's pages from there.

@@ -53,8 +53,9 @@ const GLANCE: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerSettings {
-    /// Whether a block is made when one is due and nothing waits for it. One that is asked for is made in any case.
-    pub makes_empty: bool,
+    /// Whether a block is made when one is due and nothing waits for it; what the specification says
+    /// ([`Terms::empty_blocks`](crate::format::spec::Terms::empty_blocks)) if it isn't said here. One that is asked for is made in any case.
+    pub makes_empty: Option<bool>,
     /// How long it waits after a block couldn't be made, by the engine's timer. After some tries it waits until another block
     /// comes or somebody asks.
     pub retry: Duration,
@@ -63,7 +64,7 @@ pub struct ProducerSettings {
 impl Default for ProducerSettings {
     fn default() -> Self {
         Self {
-            makes_empty: false,
+            makes_empty: None,
             retry: Duration::from_secs(1),
         }
     }
@@ -198,17 +199,17 @@ impl Control {
     fn see(&self) -> Seen {
         let shared = &self.shared;
         let end = shared.committed_end();
-        let spec = shared.spec.at(end);
+        let in_force = shared.in_force();
         let pool = lock(&shared.pool);
         Seen {
             end,
-            block_time_us: spec.terms.block_time_us,
+            block_time_us: in_force.block_time_us,
             is_asked: lock(&self.asked)
                 .as_ref()
                 .is_some_and(|asked| !asked.is_empty()),
             is_full: pool.fills(
-                spec.limits.transactions_max as usize,
-                spec.limits.body_bytes_max as usize,
+                in_force.limits.transactions_max as usize,
+                in_force.limits.body_bytes_max as usize,
             ),
             has_ready: pool.has_ready(),
         }
@@ -225,7 +226,9 @@ fn run(
     let shared = &control.shared;
     let retry_us = u64::try_from(settings.retry.as_micros()).unwrap_or(u64::MAX);
     let (end, now_us) = (shared.committed_end(), shared.steady_us());
-    let mut pace = Pace::new(settings.makes_empty, retry_us, end, now_us);
+    let by_specification = shared.spec.at(end).terms.empty_blocks;
+    let makes_empty = settings.makes_empty.unwrap_or(by_specification);
+    let mut pace = Pace::new(makes_empty, retry_us, end, now_us);
     while !control.is_over() {
         // A timer that panicked has stopped the engine.
         let now_us = shared.steady_us();

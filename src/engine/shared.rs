@@ -28,7 +28,7 @@ use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 use crate::ledger::{ChainReader, Followers, UNSAVED_SHARE};
 use crate::pool::{Pool, Terms, Verified};
-use crate::state::{EarlierState, PageSource};
+use crate::state::{EarlierState, InForce, PageSource};
 
 pub(super) struct Shared {
     pub(super) spec: ChainSpec,
@@ -103,15 +103,29 @@ pub(super) struct Parts {
     pub(super) submissions: Sender<Option<Submission>>,
 }
 
+/// Once more of what may stay in memory than one part in so many is unsaved, nothing is ruled until it is written down. Meanwhile it is in memory
+/// up to three times: as it changes, as it was, and in bytes.
+const UNSAVED_MAX_SHARE: u64 = 2;
+
 impl Shared {
     /// Whether so much of the state changed since it was last written down that it should be again.
     pub(super) fn has_much_unsaved(&self) -> bool {
         self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes / UNSAVED_SHARE
     }
 
-    /// Whether it is as much as may stay in memory at all: nothing more is ruled until it is written down.
+    /// Whether it is as much as may be: nothing more is ruled until it is written down.
     pub(super) fn has_all_unsaved(&self) -> bool {
-        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes
+        self.unsaved.load(Ordering::Relaxed) > self.settings.state_bytes / UNSAVED_MAX_SHARE
+    }
+
+    /// The parameters in force in the next block. Not under the chain's lock, nor the pool's.
+    pub(super) fn in_force(&self) -> InForce {
+        let end = self.committed_end();
+        match self.spec.at(end).terms.changeable.is_empty() {
+            // Nobody waits for the chain to be told what can't change.
+            true => InForce::at(&self.spec, None, end),
+            false => self.lock_chain().in_force(),
+        }
     }
 
     /// The timer's reading. One that panics stops the engine, for which any time will do. Not under a lock.

@@ -340,6 +340,12 @@ impl Validator {
         self.spec.at(height.saturating_add(1)).version
     }
 
+    /// Makes the hashes of the state. They are made here and not of a copy that is to be written down, which would first have to copy what
+    /// changed, and leave them to be made again.
+    pub(crate) fn hash_state(&mut self) {
+        self.state.root();
+    }
+
     /// From now on reads the state's pages from there: see [`State::adopt`].
     pub(crate) fn adopt(&mut self, pages: Arc<dyn PageSource>, resident_max: u64) {
         self.state.adopt(pages, resident_max);

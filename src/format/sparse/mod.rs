@@ -16,9 +16,11 @@
 //! shortening of subtrees with one leaf.
 
 mod path;
+pub(crate) mod plan;
 mod range;
 
 pub use self::path::{Path, PathEnd, PathError};
+use self::plan::{Plan, Planned};
 pub(crate) use self::range::{ENDS, Part, Region, Relation};
 pub use self::range::{RangeError, RangeProof};
 use crate::format::digest::many::hash_many;
@@ -63,14 +65,29 @@ pub(crate) fn places(table: u8, keys: &[&[u8]]) -> Vec<Digest> {
     collect(keys.len(), message)
 }
 
-/// The hashes of many leaves, hashed many at a time: of each its place and its value.
-pub(crate) fn leaf_hashes(rows: &[(&Digest, &[u8])]) -> Vec<Digest> {
+/// The hashes of many values, hashed many at a time.
+pub(crate) fn value_hashes(values: &[&[u8]]) -> Vec<Digest> {
     let message = |number: usize| Message {
         prefix: &[0x03],
-        rest: rows[number].1,
+        rest: values[number],
     };
-    let values: Vec<Digest> = collect(rows.len(), message);
-    let prefixed = |(place, _): &(&Digest, &[u8])| {
+    collect(values.len(), message)
+}
+
+/// The hashes of many leaves, hashed many at a time: of each its place and its value.
+pub(crate) fn leaf_hashes(rows: &[(&Digest, &[u8])]) -> Vec<Digest> {
+    let values: Vec<&[u8]> = rows.iter().map(|(_, value)| *value).collect();
+    let values = value_hashes(&values);
+    let hashed = rows
+        .iter()
+        .zip(values)
+        .map(|((place, _), value)| (**place, value));
+    hashed_leaves(&hashed.collect::<Vec<_>>())
+}
+
+/// The same, of each its place and the hash of its value.
+pub(crate) fn hashed_leaves(rows: &[(Digest, Digest)]) -> Vec<Digest> {
+    let prefixed = |(place, _): &(Digest, Digest)| {
         let mut prefix = [0x00; 33];
         prefix[1..].copy_from_slice(&place.0);
         prefix
@@ -78,7 +95,7 @@ pub(crate) fn leaf_hashes(rows: &[(&Digest, &[u8])]) -> Vec<Digest> {
     let prefixes: Vec<[u8; 33]> = rows.iter().map(prefixed).collect();
     let message = |number: usize| Message {
         prefix: &prefixes[number],
-        rest: &values[number].0,
+        rest: &rows[number].1.0,
     };
     collect(rows.len(), message)
 }
@@ -146,11 +163,47 @@ pub(crate) fn subtree(depth: usize, leaves: &[(Digest, Digest)]) -> Subtree {
         [] => Subtree::Empty,
         [(_, leaf)] => Subtree::Leaf(*leaf),
         _ => {
-            let middle = leaves.partition_point(|(place, _)| !bit(place, depth));
-            let (left, right) = leaves.split_at(middle);
+            let (left, right) = halves(depth, leaves);
             Subtree::over(subtree(depth + 1, left), subtree(depth + 1, right))
         }
     }
+}
+
+/// More leaves aren't planned together. However close somebody's places are, a plan has few nodes then.
+const PLAN_LEAVES_MAX: usize = 1024;
+
+/// The same as [`subtree`], hashed many at a time.
+pub(crate) fn subtree_of_many(depth: usize, leaves: &[(Digest, Digest)]) -> Subtree {
+    if leaves.len() > PLAN_LEAVES_MAX {
+        let (left, right) = halves(depth, leaves);
+        let left = subtree_of_many(depth + 1, left);
+        return Subtree::over(left, subtree_of_many(depth + 1, right));
+    }
+    let mut plan = Plan::default();
+    let whole = planned(depth, leaves, &mut plan);
+    plan.run();
+    plan.made(whole)
+}
+
+fn planned(depth: usize, leaves: &[(Digest, Digest)], plan: &mut Plan) -> Planned {
+    match leaves {
+        [] => Planned::Known(Subtree::Empty),
+        [(_, leaf)] => Planned::Known(Subtree::Leaf(*leaf)),
+        _ => {
+            let (left, right) = halves(depth, leaves);
+            let left = planned(depth + 1, left, plan);
+            let right = planned(depth + 1, right, plan);
+            plan.join(left, right)
+        }
+    }
+}
+
+/// A place, and the hash of the leaf there.
+type Leaf = (Digest, Digest);
+
+/// Those whose next bit is 0, and those whose next bit is 1.
+fn halves(depth: usize, leaves: &[Leaf]) -> (&[Leaf], &[Leaf]) {
+    leaves.split_at(leaves.partition_point(|(place, _)| !bit(place, depth)))
 }
 
 /// The root over rows: of each the hash of its place and of its value, strictly ascending by place. O(rows) hashes.
@@ -185,6 +238,24 @@ mod tests {
         let node = merkle::node_hash(&EMPTY, &node);
         assert_eq!(root(&[(a, x), (b, y)]), node);
         assert_eq!(shared_bits(&a, &b), 3);
+    }
+
+    #[test]
+    fn a_subtree_of_many_leaves_is_that_of_each_hashed_alone() {
+        for count in [0, 1, 2, 3, 100, 1_024, 1_025, 5_000_u32] {
+            let places = (0..count).map(|number| place(1, &number.to_le_bytes()));
+            let mut leaves: Vec<_> = places
+                .map(|place| (place, Digest(sha256(&[&place.0]))))
+                .collect();
+            // Two that begin alike for long have nodes with nothing beside them.
+            if let Some((first, leaf)) = leaves.first().copied() {
+                let mut close = first;
+                close.0[31] ^= 1;
+                leaves.push((close, leaf));
+            }
+            leaves.sort_unstable();
+            assert_eq!(subtree_of_many(0, &leaves), subtree(0, &leaves), "{count}");
+        }
     }
 
     #[test]

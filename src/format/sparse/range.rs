@@ -1,6 +1,6 @@
 //! All rows of a range of places: proof that these are in the tree, and no others of the range.
 
-use super::{DEPTH_MAX, EMPTY, leaf_hash, subtree};
+use super::{DEPTH_MAX, EMPTY, hashed_leaves, leaf_hash, subtree_of_many};
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::Digest;
 use crate::format::merkle::node_hash;
@@ -72,10 +72,8 @@ impl RangeProof {
         if !is_ascending || !is_within || first > last {
             return Err(RangeError::Order);
         }
-        let leaves = rows
-            .iter()
-            .map(|(place, value)| (*place, leaf_hash(place, value)));
-        let leaves: Vec<_> = leaves.collect();
+        let leaves = rows.iter().zip(hashed_leaves(rows));
+        let leaves: Vec<_> = leaves.map(|((place, _), leaf)| (*place, leaf)).collect();
         let mut walk = Walk {
             range: (*first, *last),
             parts: self.parts.iter(),
@@ -147,7 +145,7 @@ impl Walk<'_> {
     /// The hash of a region: `leaves` are those of the range in it. At most [`DEPTH_MAX`] deep.
     fn hash(&mut self, region: Region, leaves: &[(Digest, Digest)]) -> Result<Digest, RangeError> {
         let part = match region.relation(&self.range) {
-            Relation::Within => return Ok(subtree(region.depth, leaves).hash()),
+            Relation::Within => return Ok(subtree_of_many(region.depth, leaves).hash()),
             Relation::Outside => match self.parts.next() {
                 Some(Part::Outside(hash)) => return Ok(*hash),
                 _ => return Err(RangeError::Shape),

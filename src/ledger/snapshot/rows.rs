@@ -2,7 +2,7 @@
 
 use crate::format::codec::{self, DecodeError, DecodeProblem, Reader};
 use crate::format::digest::{ChainId, Digest};
-use crate::format::sparse::{self, RangeError, RangeProof, value_hash};
+use crate::format::sparse::{self, RangeError, RangeProof};
 use crate::state::{KEY_BYTES_MAX, Put, VALUE_BYTES_MAX, check_row};
 
 const MAGIC: &[u8; 8] = b"HLSNROWS";
@@ -95,8 +95,8 @@ impl<'a> RowChunk<'a> {
         for same in self.rows.chunk_by(|a, b| a.table == b.table) {
             let keys: Vec<&[u8]> = same.iter().map(|row| row.key).collect();
             let places = sparse::places(same[0].table, &keys);
-            let values = same.iter().map(|row| value_hash(row.value));
-            hashed.extend(places.into_iter().zip(values));
+            let values: Vec<&[u8]> = same.iter().map(|row| row.value).collect();
+            hashed.extend(places.into_iter().zip(sparse::value_hashes(&values)));
         }
         self.proof.verify((&self.first, &self.last), &hashed, root)
     }

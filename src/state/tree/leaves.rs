@@ -9,8 +9,8 @@
 //! whole subtree, from the depth on at which no more rows begin with the same bits, or from that of the page.
 
 use super::page::Mark;
-use super::plan::{Plan, Planned};
 use crate::format::digest::Digest;
+use crate::format::sparse::plan::{Plan, Planned};
 use crate::format::sparse::{Subtree, bit, shared_bits};
 
 /// A page with more rows is split. Few, so that little has to be copied and written for one row that changes; at most 32, since what
@@ -252,6 +252,17 @@ impl Leaves {
 
     /// The page that [`Leaves::encode`] wrote, at a depth; `None` if it isn't one.
     pub(super) fn decode(bytes: &[u8], depth: usize) -> Option<Self> {
+        let mut read = Self::decode_unhashed(bytes)?;
+        let mut plan = Plan::default();
+        let mut noted = Vec::new();
+        read.plan(depth, &mut plan, &mut noted);
+        plan.run();
+        read.settle(&plan, &mut noted.into_iter());
+        Some(read)
+    }
+
+    /// The same, without the nodes above its rows.
+    pub(super) fn decode_unhashed(bytes: &[u8]) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk::<2>()?;
         let count = usize::from(u16::from_le_bytes(*count));
         if count == 0 || count > ROWS_MAX || rest.len() < (PLACE + HASH + END) * count {
@@ -263,19 +274,13 @@ impl Leaves {
         all.extend_from_slice(before);
         all.resize(all.len() + nodes, 0);
         all.extend_from_slice(behind);
-        let mut read = Self {
+        let read = Self {
             count,
             stale: u32::MAX,
             bytes: all,
             mark: Mark::saved(),
         };
-        read.is_sound().then_some(())?;
-        let mut plan = Plan::default();
-        let mut noted = Vec::new();
-        read.plan(depth, &mut plan, &mut noted);
-        plan.run();
-        read.settle(&plan, &mut noted.into_iter());
-        Some(read)
+        read.is_sound().then_some(read)
     }
 
     /// Whether places ascend and rows are within the bytes.

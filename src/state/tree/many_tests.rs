@@ -1,5 +1,7 @@
 //! Many rows at once: looked up, changed and hashed together as one by one.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn key(number: u32) -> [u8; 4] {
@@ -96,4 +98,70 @@ fn places_that_begin_alike_are_told_apart() {
     assert_eq!(tree.get_at(&[place(0)]), [None]);
     let rows: Vec<_> = tree.rows().map(|(_, key, _)| key[0]).collect();
     assert_eq!(rows, [2, 3, 1]);
+}
+
+/// Pages written down.
+struct Written(BTreeMap<Bytes, Bytes>);
+
+impl PageSource for Written {
+    fn page(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+#[test]
+fn pages_that_are_read_together_are_those_of_each_and_one_that_is_not_right_is_told() {
+    let tree = tree_of(&(0..5_000).collect::<Vec<_>>(), 500);
+    let pages: BTreeMap<_, _> = tree.unsaved().into_iter().collect();
+    let root = tree.known_root().expect("nothing changed since");
+    let keys: Vec<_> = (0..6_000).map(key).collect();
+    let places: Vec<_> = keys.iter().map(|key| sparse::place(1, key)).collect();
+    let stored = |pages| StateTree::stored(Arc::new(Written(pages)), tree.len(), root);
+    let whole = stored(pages.clone());
+    assert_eq!(whole.get_at(&places), tree.get_at(&places));
+    assert_eq!(whole.failure(), None);
+    assert!(whole.resident_bytes() > 0);
+    // Of another page's rows, of no rows, and nothing at all.
+    let mut deepest: Vec<_> = pages.keys().cloned().collect();
+    deepest.sort_by_key(Bytes::len);
+    let [first, second] = [0, 1].map(|back| deepest[deepest.len() - 1 - back].clone());
+    for damage in [
+        Some(pages[&second].clone()),
+        Some(Bytes::from_static(b"\0no")),
+        None,
+    ] {
+        let mut pages = pages.clone();
+        match &damage {
+            Some(page) => drop(pages.insert(first.clone(), page.clone())),
+            None => drop(pages.remove(&first)),
+        }
+        let stored = stored(pages);
+        let found = stored.get_at(&places).iter().flatten().count();
+        assert!(found < 5_000 && found > 4_900, "{found} with {damage:?}");
+        let failure = stored.failure().expect("a page is not what it was");
+        assert_eq!(failure.key, hex::encode(&first));
+    }
+}
+
+#[test]
+fn rows_of_which_some_pages_are_in_memory_and_others_are_not_can_be_changed() {
+    let mut tree = tree_of(&(0..20_000).collect::<Vec<_>>(), 5_000);
+    let pages: BTreeMap<_, _> = tree.unsaved().into_iter().collect();
+    let root = tree.known_root().expect("nothing changed since");
+    let mut stored = StateTree::stored(Arc::new(Written(pages)), tree.len(), root);
+    // In most branches one of sixteen pages or so is read, and ways to the others end there.
+    for number in 0..300 {
+        assert!(stored.get(1, &key(number)).is_some());
+    }
+    let changed: Vec<_> = (5_000..15_000).map(key).collect();
+    let puts = changed.iter().map(|key| Put {
+        table: 1,
+        key,
+        value: Some(b"else"),
+    });
+    let puts: Vec<_> = puts.collect();
+    stored.change(&puts);
+    tree.change(&puts);
+    assert_eq!(stored.root(), tree.root());
+    assert_eq!(stored.failure(), None);
 }

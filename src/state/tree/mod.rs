@@ -6,9 +6,9 @@
 
 mod check;
 mod leaves;
+mod load;
 mod merge;
 mod page;
-mod plan;
 mod prove;
 mod store;
 mod visit;

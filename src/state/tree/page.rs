@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::leaves::{Change, Leaves, Packed, Parts, ROWS_MAX, Row, subtree_of};
 use super::merge::Merged;
-use super::plan::{Plan, Planned};
 use super::store::Pages;
 use crate::format::digest::Digest;
 use crate::format::sparse::Subtree;
+use crate::format::sparse::plan::{Plan, Planned};
 
 /// A branch with no more rows becomes a page of rows again. Well below what splits one, so that a row that comes and goes
 /// doesn't split and gather each time.
@@ -143,6 +143,12 @@ impl Slot {
         slot
     }
 
+    /// Has a page in memory that was read for it.
+    pub(super) fn put(&self, page: Page) {
+        // Somebody else may have read it meanwhile, which is the same page.
+        let _ = self.page.set(page);
+    }
+
     /// A page that is written down, all rows of which have this hash together.
     pub(super) fn stored(whole: &Digest) -> Self {
         Self {
@@ -236,61 +242,32 @@ impl Page {
         }
     }
 
-    /// The values at places. All go down level by level, so that the processor waits for many parts of memory at once.
-    pub(super) fn get_all<'a>(&'a self, pages: &Pages, places: &[Digest]) -> Vec<Option<&'a [u8]>> {
-        let mut ways: Vec<Option<&Self>> = vec![Some(self); places.len()];
-        let (mut depth, mut goes_on) = (0, true);
-        while goes_on {
-            goes_on = false;
-            for (way, place) in ways.iter_mut().zip(places) {
-                if let Some(Self::Branch(branch)) = *way {
-                    let slot = &branch.slots[nibble(place, depth)];
-                    *way = slot.get(pages, place, depth + BITS);
-                    goes_on = true;
-                }
-            }
-            depth += BITS;
-        }
-        let leaves = ways.iter().map(|way| match way {
-            Some(Self::Leaves(leaves)) => Some(&**leaves),
-            _ => None,
-        });
-        let leaves: Vec<Option<&Leaves>> = leaves.collect();
-        let looked_at = leaves.iter().flatten().map(|leaves| {
-            leaves.mark.touch(pages.now);
-            leaves.look_at()
-        });
-        std::hint::black_box(looked_at.fold(0, u64::wrapping_add));
-        let row = |(leaves, place): (Option<&'a Leaves>, &Digest)| leaves?.get(place);
-        let rows = leaves.into_iter().zip(places).map(row);
-        rows.map(|row| row.map(|row| row.value())).collect()
-    }
-
     /// Looks at all that changes of these places will need, as far as it is in memory: many at a time, so that the processor waits for
     /// many parts of memory at once. One after the other, changes of a large tree would be nothing but waiting.
     pub(super) fn look_ahead(&self, places: impl Iterator<Item = Digest>) -> u64 {
-        let mut ways: Vec<(&Self, Digest)> = places.map(|place| (self, place)).collect();
-        let (mut depth, mut seen) = (0, 0);
+        // A way ends where a page isn't in memory: it is at another depth than the others from there on.
+        let mut ways: Vec<(Option<&Self>, Digest)> =
+            places.map(|place| (Some(self), place)).collect();
+        let (mut depth, mut seen) = (0, 0_u64);
         let mut goes_on = true;
         while goes_on {
             goes_on = false;
-            for (page, place) in &mut ways {
-                let Self::Branch(branch) = *page else {
+            for (way, place) in &mut ways {
+                let Some(Self::Branch(branch)) = *way else {
                     continue;
                 };
                 let slot = nibble(place, depth);
-                seen += u64::from(branch.stale) + u64::from(branch.subtrees[16 + slot].hash().0[0]);
-                seen += u64::from(branch.subtrees[8 + slot / 2].hash().0[0]);
-                if let Some(next) = branch.slots[slot].loaded() {
-                    *page = next;
-                    goes_on = true;
-                }
+                let subtrees = [16 + slot, 8 + slot / 2].map(|number| branch.subtrees[number]);
+                let first = subtrees.map(|subtree| u64::from(subtree.hash().0[0]));
+                seen = seen.wrapping_add(u64::from(branch.stale) + first[0] + first[1]);
+                *way = branch.slots[slot].loaded();
+                goes_on = true;
             }
             depth += BITS;
         }
-        for (page, _) in ways {
-            if let Self::Leaves(leaves) = page {
-                seen += leaves.look_at();
+        for (way, _) in ways {
+            if let Some(Self::Leaves(leaves)) = way {
+                seen = seen.wrapping_add(leaves.look_at());
             }
         }
         seen

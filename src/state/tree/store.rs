@@ -83,23 +83,9 @@ impl Pages {
 
     /// Reads the page of a place at a depth whose hash begins so; `None` if that fails, which is noted.
     pub(super) fn load(&self, place: &Digest, depth: usize, beginning: u64) -> Option<Page> {
-        let read = self.load_alone(place, depth).and_then(|page| {
-            if page.beginning() == beginning {
-                return Ok(page);
-            }
-            // A copy that lives long may find what came after it.
-            Err(StateFailure {
-                key: hex::encode(key(place, depth)),
-                problem: "is of another state".to_owned(),
-            })
-        });
-        match read {
-            Ok(page) => {
-                let bytes = page.memory();
-                self.resident.fetch_add(bytes, Ordering::Relaxed);
-                page.touch(self.now);
-                Some(page)
-            }
+        let read = self.load_alone(place, depth);
+        match read.and_then(|page| self.accept(page, place, depth, beginning)) {
+            Ok(page) => Some(page),
             Err(failure) => {
                 self.note_failure(failure);
                 None
@@ -107,22 +93,45 @@ impl Pages {
         }
     }
 
+    /// Takes a page in that was read, if its hash begins so.
+    pub(super) fn accept(
+        &self,
+        page: Page,
+        place: &Digest,
+        depth: usize,
+        beginning: u64,
+    ) -> Result<Page, StateFailure> {
+        if page.beginning() != beginning {
+            // A copy that lives long may find what came after it.
+            return Err(failure(place, depth, "is of another state".to_owned()));
+        }
+        self.resident.fetch_add(page.memory(), Ordering::Relaxed);
+        page.touch(self.now);
+        Ok(page)
+    }
+
     /// Reads the page of a place at a depth, for somebody who doesn't keep it.
     pub(super) fn load_alone(&self, place: &Digest, depth: usize) -> Result<Page, StateFailure> {
-        let key = key(place, depth);
+        let bytes = self.read(place, depth)?;
+        decode(&bytes, depth).ok_or_else(|| failure(place, depth, "is not a page".to_owned()))
+    }
+
+    /// The bytes of the page of a place at a depth.
+    pub(super) fn read(&self, place: &Digest, depth: usize) -> Result<Bytes, StateFailure> {
         let read = match &self.source {
-            Some(source) => source.page(&key),
+            Some(source) => source.page(&key(place, depth)),
             None => Err("there is no store to read it from".to_owned()),
         };
-        let page = match read {
-            Ok(Some(bytes)) => decode(&bytes, depth).ok_or_else(|| "is not a page".to_owned()),
-            Ok(None) => Err("is missing".to_owned()),
-            Err(problem) => Err(problem),
-        };
-        page.map_err(|problem| StateFailure {
-            key: hex::encode(&key),
-            problem,
-        })
+        let read = read.and_then(|bytes| bytes.ok_or_else(|| "is missing".to_owned()));
+        read.map_err(|problem| failure(place, depth, problem))
+    }
+}
+
+/// What is wrong with the page of a place at a depth.
+pub(super) fn failure(place: &Digest, depth: usize, problem: String) -> StateFailure {
+    StateFailure {
+        key: hex::encode(key(place, depth)),
+        problem,
     }
 }
 
@@ -178,6 +187,14 @@ pub(crate) fn rows_in(page: &[u8]) -> u64 {
     match page {
         [TAG_LEAVES, low, high, ..] => u16::from_le_bytes([*low, *high]).into(),
         _ => 0,
+    }
+}
+
+/// The rows in the bytes of a page that has some itself.
+pub(super) fn rows_of(page: &[u8]) -> Option<&[u8]> {
+    match page.split_first()? {
+        (&TAG_LEAVES, rows) => Some(rows),
+        _ => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Hashes that wait for others: gathered first, then made many at a time, those that need nothing of each other together.
 
+use super::Subtree;
 use crate::format::digest::Digest;
 use crate::format::digest::many::hash_many;
 use crate::format::digest::pair::Message;
-use crate::format::sparse::Subtree;
 
 /// A subtree whose hash may still be to be made.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Planned {
+pub(crate) enum Planned {
     Known(Subtree),
     /// A node of the plan.
     Node(Place),
@@ -15,14 +15,14 @@ pub(super) enum Planned {
 
 /// Where a node of the plan is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(crate) struct Place {
     level: u32,
     number: u32,
 }
 
 /// Nodes to be hashed, by level: a node is one level above the higher of those it is over, and those of a level lie side by side.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     levels: Vec<Level>,
 }
 
@@ -37,7 +37,7 @@ struct Level {
 
 impl Plan {
     /// What two halves are together. A node is a half of one other at most.
-    pub(super) fn join(&mut self, left: Planned, right: Planned) -> Planned {
+    pub(crate) fn join(&mut self, left: Planned, right: Planned) -> Planned {
         if let (Planned::Known(left), Planned::Known(right)) = (left, right)
             && let Ok(joined) = Subtree::join(left, right)
         {
@@ -67,7 +67,7 @@ impl Plan {
     }
 
     /// Makes all hashes.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for number in 0..self.levels.len() {
             let (done, higher) = self.levels.split_at_mut(number + 1);
             let Level {
@@ -95,7 +95,7 @@ impl Plan {
     }
 
     /// What became of a subtree, once the plan has run.
-    pub(super) fn made(&self, planned: Planned) -> Subtree {
+    pub(crate) fn made(&self, planned: Planned) -> Subtree {
         match planned {
             Planned::Known(subtree) => subtree,
             Planned::Node(place) => {
