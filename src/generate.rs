@@ -11,9 +11,10 @@ use crate::format::model::{
     BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
     Transaction,
 };
+use crate::format::payload::{KEY_SET_KEYS_MAX, KeySet, Payload, Profile, Register};
 use crate::format::signature::KeyPair;
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, Identity, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use crate::rules::Validator;
 use crate::rules::produce::make;
@@ -40,6 +41,13 @@ pub struct Recipe {
     pub seed: u64,
     /// The version of the chain's format, where it has a specification of its own. In version 2 each block names a state root.
     pub version: FormatVersion,
+    /// Whose keys speak for a sender, where the chain has a specification of its own. Where names are registered, the first
+    /// transaction of each sender does that.
+    pub identity: Identity,
+    /// Keys of each sender, at most [`KEY_SET_KEYS_MAX`]; more than 1 only where names are registered …
+    pub keys_each: u8,
+    /// … of which so many have to sign, and do: 1 to `keys_each`.
+    pub threshold: u8,
 }
 
 impl Default for Recipe {
@@ -51,8 +59,17 @@ impl Default for Recipe {
             per_block: 1000,
             seed: 0,
             version: FormatVersion::V2,
+            identity: Identity::Pinned,
+            keys_each: 1,
+            threshold: 1,
         }
     }
+}
+
+/// A sender with its keys; those that sign come first.
+struct Sender {
+    name: String,
+    keys: Vec<KeyPair>,
 }
 
 /// Generates the blocks of a recipe, one at a time.
@@ -61,7 +78,7 @@ pub struct Generator {
     validator: Validator,
     producer: String,
     seal_key: KeyPair,
-    senders: Vec<(String, KeyPair)>,
+    senders: Vec<Sender>,
     made: u64,
 }
 
@@ -86,7 +103,10 @@ impl Generator {
                 round_robin: false,
             }),
             limits,
-            rules: Rules::default(),
+            rules: Rules {
+                identity: recipe.identity,
+                ..Rules::default()
+            },
             terms: match recipe.version {
                 FormatVersion::V1 => Terms::default(),
                 FormatVersion::V2 => Terms::of_new_chains(),
@@ -139,17 +159,28 @@ impl Generator {
             return Err(contradiction);
         }
         check_sizes(&recipe, &spec.limits)?;
-        let by_key = spec.rules.identity == crate::format::spec::Identity::Key;
-        let senders = (0..recipe.keys)
-            .map(|index| {
-                let key = key(recipe.seed, "sender", index);
-                let name = match by_key {
-                    true => key.public_key().to_string(),
-                    false => format!("node-{index}"),
-                };
-                (name, key)
-            })
-            .collect();
+        let identity = spec.rules.identity;
+        check_signers(&recipe, identity, &spec.limits)?;
+        let sender = |index| {
+            let each = u32::from(recipe.keys_each);
+            let keys = (0..each).map(|number| {
+                // So that a sender of one key has the same one as ever.
+                let role = if number == 0 { "sender" } else { "cosigner" };
+                let number = number.saturating_sub(1);
+                key(
+                    recipe.seed,
+                    role,
+                    index * each.saturating_sub(1).max(1) + number,
+                )
+            });
+            let keys: Vec<KeyPair> = keys.collect();
+            let name = match identity {
+                Identity::Key => keys[0].public_key().to_string(),
+                Identity::Open | Identity::Pinned | Identity::Registered => format!("node-{index}"),
+            };
+            Sender { name, keys }
+        };
+        let senders = (0..recipe.keys).map(sender).collect();
         Ok(Self {
             recipe,
             validator: Validator::new(spec),
@@ -205,24 +236,68 @@ impl Generator {
 
     fn transaction(&self, number: u64, now: u64) -> Result<Transaction, FieldError> {
         let senders = self.senders.len() as u64;
-        let (name, key) = &self.senders[(number % senders) as usize];
-        let receiver = &self.senders[((number + 1) % senders) as usize].0;
+        let Sender { name, keys } = &self.senders[(number % senders) as usize];
+        let receiver = &self.senders[((number + 1) % senders) as usize].name;
         let spec = self.spec();
+        let registers = number < senders && spec.rules.identity == Identity::Registered;
+        let (operation, payload) = match registers {
+            true => (Operation::NodeRegister, self.registration(keys)?.encode()),
+            false => {
+                let length = self.recipe.payload_bytes as usize;
+                (
+                    Operation::Message,
+                    payload(self.recipe.seed, number, length),
+                )
+            }
+        };
         let draft = Draft {
             kind: Kind::Native,
             chain: spec.id(),
             sender: name.clone(),
             receiver: receiver.clone(),
-            operation: Operation::Message,
+            operation,
             amount: 0,
-            payload: payload(self.recipe.seed, number, self.recipe.payload_bytes as usize),
+            payload,
             timestamp: now,
             expiry: 0,
             fee: spec.rules.fee_min,
             nonce: number / senders + 1,
         };
-        draft.sign(&[key])
+        let signers = keys.iter().take(self.recipe.threshold.into());
+        draft.sign(&signers.collect::<Vec<_>>())
     }
+
+    fn registration(&self, keys: &[KeyPair]) -> Result<Payload, FieldError> {
+        let keys = keys.iter().map(KeyPair::public_key).collect();
+        Ok(Payload::Register(Register {
+            keys: KeySet::new(self.recipe.threshold, keys)?,
+            recovery: None,
+            stake: self.spec().terms.stake_min,
+            attester: None,
+            profile: Profile::default(),
+        }))
+    }
+}
+
+/// That senders can have these keys, and their transactions as many witnesses.
+fn check_signers(recipe: &Recipe, identity: Identity, limits: &Limits) -> Result<(), FieldError> {
+    let (each, threshold) = (recipe.keys_each, recipe.threshold);
+    if each == 0 || usize::from(each) > KEY_SET_KEYS_MAX {
+        let problem = format!("{each} keys of each sender, not 1 to {KEY_SET_KEYS_MAX}");
+        return Err(FieldError::new("keys_each", problem));
+    }
+    if each > 1 && identity != Identity::Registered {
+        let problem = "several keys of a sender are for chains whose names are registered";
+        return Err(FieldError::new("keys_each", problem));
+    }
+    if threshold == 0 || threshold > each.min(limits.witnesses_max) {
+        let problem = format!(
+            "{threshold} of {each} keys, and at most {} witnesses are allowed",
+            limits.witnesses_max
+        );
+        return Err(FieldError::new("threshold", problem));
+    }
+    Ok(())
 }
 
 /// What a generated transaction takes beside its payload, at most.
@@ -236,6 +311,7 @@ fn limits_for(recipe: &Recipe) -> Result<Limits, FieldError> {
     }
     let defaults = Limits::default();
     let mut limits = Limits {
+        witnesses_max: recipe.threshold.max(defaults.witnesses_max),
         transactions_max: recipe.per_block.max(defaults.transactions_max),
         payload_bytes_max: payload.max(defaults.payload_bytes_max),
         ..defaults

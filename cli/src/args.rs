@@ -233,6 +233,15 @@ pub(crate) struct Generate {
     /// The version of the chain's format: 2, in which each block names the root over the state after it, or 1, which has none
     #[arg(long, value_name = "1|2", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2), conflicts_with = "spec")]
     pub(crate) format: u8,
+    /// Let names be registered: the first transaction of each sender does that
+    #[arg(long, conflicts_with = "spec")]
+    pub(crate) registered: bool,
+    /// Keys of each sender, up to 16, where names are registered
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) keys_each: u8,
+    /// So many of them sign; all if left out
+    #[arg(long, value_name = "K")]
+    pub(crate) threshold: Option<u8>,
     /// The block file to write; - writes it to standard output, and the report to standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

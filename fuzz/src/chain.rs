@@ -92,6 +92,7 @@ impl Chain {
             per_block: PER_BLOCK,
             seed: 7,
             version: FormatVersion::V2,
+            ..Recipe::default()
         };
         let mut generator = Generator::new(recipe).expect("the recipe is small");
         let spec = generator.spec().clone();

@@ -43,6 +43,7 @@ impl GenuineSnapshot {
             per_block: 8,
             seed: 7,
             version: FormatVersion::V2,
+            ..Recipe::default()
         })
         .expect("the recipe is small");
         let url: StoreUrl = "memory:".parse().expect("a URL");

@@ -249,6 +249,12 @@ ratios! {
          every block.";
     state_cold_large_over_small: Speed >= 0.7, State(InState::ColdLarge("log")),
         "The same with ten times --accounts senders against so many.";
+    state_registered_over_pinned: Speed >= 0.9, State(InState::Registered("log")),
+        "Importing into log: when every transaction of a block of 1,000 is by another of --accounts names (100,000 at most), each of \
+         which was registered, against as many that their first keys pinned; a root in every block.";
+    state_several_keys_over_one: Speed >= 0.182, State(InState::Several("log")),
+        "Importing into log: from 64 registered names for which three of five keys speak and sign, against as many of one key: five \
+         signatures and a tenth more would be 0.182.";
     state_memory_mib: Mebibytes <= 1536.0, State(InState::ColdMemory("log")),
         "The most resident memory, files excluded, of a process that imports a block file into log: in which \
          --accounts senders (ten times as many with --large) send one after the other.";

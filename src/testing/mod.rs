@@ -21,8 +21,8 @@ use crate::format::model::{
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, Signature};
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, InitialAccount, Limits, Predecessor, ProofOfAuthority, Rules,
-    SpecFields, Terms,
+    Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, Predecessor,
+    ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use crate::generate::{Generator, Recipe};
 use crate::ledger::{Ledger, Staging};
@@ -234,12 +234,21 @@ impl Chain {
         self.state().timestamp() + SECOND
     }
 
+    /// What somebody is called here: where names are keys, by the own one. What looks like a key is left as it is.
+    pub fn name(&self, somebody: &str) -> String {
+        let by_key = self.spec().rules.identity == Identity::Key;
+        match by_key && somebody.len() != 64 {
+            true => key(somebody).public_key().to_string(),
+            false => somebody.to_owned(),
+        }
+    }
+
     /// A message of `sender`, to be changed.
     pub fn draft(&self, sender: &str, nonce: u64) -> Draft {
         Draft {
             kind: Kind::Native,
             chain: self.spec().id(),
-            sender: sender.to_owned(),
+            sender: self.name(sender),
             receiver: "everyone".to_owned(),
             operation: Operation::Message,
             amount: 0,
@@ -273,7 +282,7 @@ impl Chain {
     ) -> Transaction {
         self.signed(sender, nonce, |draft| {
             draft.operation = Operation::Transfer;
-            draft.receiver = receiver.to_owned();
+            draft.receiver = self.name(receiver);
             draft.amount = amount;
             draft.fee = fee;
         })

@@ -12,5 +12,8 @@ use hubledger::testing as common;
 mod identities;
 mod parameters;
 mod sums;
+mod under_key;
+mod under_open;
+mod under_registered;
 mod version_1;
 mod version_2;

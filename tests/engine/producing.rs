@@ -90,7 +90,9 @@ fn a_full_block_is_made_at_once_and_the_rest_when_it_is_due() {
 #[test]
 fn empty_blocks_keep_the_pace_where_they_are_wanted() {
     let (_, engine, hands) = open(SECOND);
-    let producer = start(&engine, "hub-0", |settings| settings.makes_empty = Some(true));
+    let producer = start(&engine, "hub-0", |settings| {
+        settings.makes_empty = Some(true)
+    });
     for height in 1..=3 {
         while engine.committed(Durability::Memory) <= height {
             hands.pass(SECOND);

@@ -358,6 +358,7 @@ fn the_head_of_a_generated_chain() {
         per_block: 4,
         seed: 1,
         version: FormatVersion::V1,
+        ..Recipe::default()
     };
     let mut generator = Generator::new(recipe).unwrap();
     let mut validator = Validator::new(generator.spec().clone());

@@ -9,7 +9,7 @@ use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::Block;
 use hubledger::signature::KeyPair;
-use hubledger::spec::ChainSpec;
+use hubledger::spec::{ChainSpec, Identity};
 use serde_json::{Map, json};
 
 use super::{read_key, read_spec};
@@ -26,6 +26,12 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         per_block: args.per_block,
         seed: args.seed,
         version: FormatVersion::try_from(args.format).map_err(Failure::message)?,
+        identity: match args.registered {
+            true => Identity::Registered,
+            false => Identity::Pinned,
+        },
+        keys_each: args.keys_each,
+        threshold: args.threshold.unwrap_or(args.keys_each),
     };
     let mut generator = match (&args.spec, &args.key) {
         (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,

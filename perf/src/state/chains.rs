@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::engine::{Engine, Outcome};
 use hubledger::generate::{Generator, Recipe};
+use hubledger::spec::Identity;
 use hubledger_storage::Durability;
 use tempfile::TempDir;
 
@@ -34,11 +35,43 @@ fn recipe(keys: u32, transactions: u64) -> Recipe {
     }
 }
 
+/// Who speaks for the senders of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speakers {
+    /// The one key that each began with.
+    Pinned,
+    /// One key that each registered.
+    Registered,
+    /// So many of so many keys that each registered.
+    Several(u8, u8),
+}
+
+impl Speakers {
+    fn recipe(self, keys: u32, transactions: u64) -> Recipe {
+        let (identity, (threshold, keys_each)) = match self {
+            Self::Pinned => (Identity::Pinned, (1, 1)),
+            Self::Registered => (Identity::Registered, (1, 1)),
+            Self::Several(threshold, keys) => (Identity::Registered, (threshold, keys)),
+        };
+        Recipe {
+            identity,
+            keys_each,
+            threshold,
+            ..recipe(keys, transactions)
+        }
+    }
+}
+
 impl Chain {
     /// A chain to which each of so many senders has sent once.
-    pub(super) fn of(senders: u32, contender: &Contender, under: &Path) -> Result<Self> {
+    pub(super) fn of(
+        senders: u32,
+        speakers: Speakers,
+        contender: &Contender,
+        under: &Path,
+    ) -> Result<Self> {
         let directory = fresh_directory(under)?;
-        let generator = Generator::new(recipe(senders, ENDLESS))?;
+        let generator = Generator::new(speakers.recipe(senders, ENDLESS))?;
         let store = contender.store_url(directory.path())?.create()?;
         let engine = Engine::builder()
             .durability(Durability::Disk)
@@ -115,7 +148,8 @@ mod tests {
     fn further_blocks_are_by_senders_that_are_known_and_all_different() {
         let directory = tempfile::tempdir().expect("a directory");
         let log = Contender::ours("log");
-        let mut chain = Chain::of(2_500, &log, directory.path()).expect("it can be filled");
+        let mut chain =
+            Chain::of(2_500, Speakers::Pinned, &log, directory.path()).expect("it can be filled");
         let made = chain.make(2).expect("there are more");
         let mut senders = BTreeSet::new();
         for bytes in &made {

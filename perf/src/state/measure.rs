@@ -9,7 +9,7 @@ use hubledger::generate::Recipe;
 use hubledger_storage::Durability;
 use serde_json::{Value, json};
 
-use super::chains::{self, Chain};
+use super::chains::{self, Chain, Speakers};
 use super::peers::Peer;
 use super::rows::{BATCH, Rows};
 use super::tree::Tree;
@@ -29,6 +29,10 @@ pub(crate) enum Test {
     Cold(&'static str),
     /// The same out of ten times as many against out of many.
     ColdLarge(&'static str),
+    /// The same of registered names against pinned ones.
+    Registered(&'static str),
+    /// Importing from names for which three of five keys speak against those of one key.
+    Several(&'static str),
     /// Memory of an import of many senders.
     ColdMemory(&'static str),
     /// Changes and roots against bare hashing and reading.
@@ -60,6 +64,8 @@ pub(crate) const ACCOUNTS: u32 = 1_000_000;
 const LARGER: u32 = 10;
 /// Senders of the hub workload.
 const HUB: u32 = 64;
+/// Names that are registered, at most.
+const NAMES: u32 = 100_000;
 /// Rounds of work that takes long.
 const ROUNDS_MIN: usize = 3;
 const ROUNDS_MAX: usize = 15;
@@ -103,6 +109,24 @@ impl<'a> Bench<'a> {
                 let many = self.chain(self.full(), &contender)?;
                 self.going_on([(many, self.full()), (few, small)])
             }
+            Test::Registered(name) => {
+                let contender = name.parse()?;
+                let senders = self.extent.accounts.min(NAMES);
+                let registered = self.chain_of(senders, Speakers::Registered, &contender)?;
+                let pinned = self.chain_of(senders, Speakers::Pinned, &contender)?;
+                let named = ["import from registered names", "import from pinned names"];
+                self.going_on_named([(registered, named[0]), (pinned, named[1])])
+            }
+            Test::Several(name) => {
+                let contender = name.parse()?;
+                let several = self.chain_of(HUB, Speakers::Several(3, 5), &contender)?;
+                let one = self.chain_of(HUB, Speakers::Registered, &contender)?;
+                let named = [
+                    "import from names of 3 of 5 keys",
+                    "import from names of one key",
+                ];
+                self.going_on_named([(several, named[0]), (one, named[1])])
+            }
             Test::ColdMemory(name) => self.memory(&name.parse()?),
             Test::OverHashing => {
                 let tree = self.tree();
@@ -120,7 +144,9 @@ impl<'a> Bench<'a> {
     /// Why a test can't be done here, if it can't.
     fn missing(&self, test: Test) -> Result<Option<String>> {
         let (name, here) = match test {
-            Test::Roots(name) | Test::Cold(name) => (name, None),
+            Test::Roots(name) | Test::Cold(name) | Test::Registered(name) | Test::Several(name) => {
+                (name, None)
+            }
             Test::ColdLarge(name) => {
                 let missing = !self.extent.large;
                 (name, missing.then(|| "it needs --large".to_owned()))
@@ -152,16 +178,28 @@ impl<'a> Bench<'a> {
     }
 
     fn chain(&self, senders: u32, contender: &Contender) -> Result<Chain> {
-        eprintln!("making a chain of {senders} senders");
-        Chain::of(senders, contender, self.under)
+        self.chain_of(senders, Speakers::Pinned, contender)
+    }
+
+    fn chain_of(&self, senders: u32, speakers: Speakers, contender: &Contender) -> Result<Chain> {
+        eprintln!("making a chain of {senders} senders ({speakers:?})");
+        Chain::of(senders, speakers, contender, self.under)
     }
 
     /// Two chains that go on, by their numbers of senders.
-    fn going_on(&self, mut chains: [(Chain, u32); 2]) -> Result<Evidence> {
+    fn going_on(&self, chains: [(Chain, u32); 2]) -> Result<Evidence> {
+        let names = chains
+            .each_ref()
+            .map(|(_, senders)| format!("import from {senders} senders"));
+        let [first, second] = chains.map(|(chain, _)| chain);
+        self.going_on_named([(first, &names[0]), (second, &names[1])])
+    }
+
+    fn going_on_named(&self, mut chains: [(Chain, &str); 2]) -> Result<Evidence> {
         let blocks = (self.extent.transactions / 10_000).clamp(1, PASS_MAX as u64) as usize;
-        let contestants = chains.each_mut().map(|(chain, senders)| {
-            chain.going_on(&format!("import from {senders} senders"), blocks)
-        });
+        let contestants = chains
+            .each_mut()
+            .map(|(chain, name)| chain.going_on(name, blocks));
         let [first, second] = race(contestants, self.long())?;
         Ok(Evidence::turns(blocks * BATCH, first, second))
     }

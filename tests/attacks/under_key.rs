@@ -1,0 +1,24 @@
+//! The attacks on chains of version 2 whose names are keys. Those about money are left out: fees go to producers, whose names are no keys,
+//! so that what a test counts would be in two places.
+
+use hubledger::format::FormatVersion;
+use hubledger::spec::{Identity, SpecFields};
+
+use crate::common::Chain;
+
+#[path = "blocks.rs"]
+mod blocks;
+#[path = "contents.rs"]
+mod contents;
+#[path = "replays.rs"]
+mod replays;
+#[path = "times.rs"]
+mod times;
+
+/// A chain that is attacked here.
+fn in_version(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Chain {
+    Chain::in_version(FormatVersion::V2, authorities, |fields| {
+        change(fields);
+        fields.rules.identity = Identity::Key;
+    })
+}
