@@ -15,7 +15,7 @@ use crate::state::PageSource;
 /// See the [module](self).
 pub(super) enum End {
     Commit(Box<Committer>),
-    Check(Checker),
+    Check(Box<Checker>),
 }
 
 impl End {
