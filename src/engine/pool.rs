@@ -1,7 +1,8 @@
 //! The pool beside the chain: what enters it, what blocks tell it, and looking at it.
 //!
-//! Invariant: what the pool knows of an account is what the chain said last. Blocks tell it under the chain's lock, and
-//! [`Known`] says whether they did so since an account was read. The chain is locked before the pool, never the other way round.
+//! Invariant: what the pool knows of an account is what settled blocks said last; or what the chain said when the first of its sender
+//! entered, until those blocks are settled or taken back. It is told under the chain's lock, and [`Known`] says whether
+//! it was since an account was read. The chain is locked before the pool, never the other way round.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;

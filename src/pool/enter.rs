@@ -45,8 +45,9 @@ pub enum Bound {
 
 impl Pool {
     /// Lets a transaction wait that a block could hold now, or once others of its sender have come. `account` is its sender's, by the
-    /// chain as it is; `now_us` tells how old it gets, by any timer that doesn't go back. O(log n), and as much again for each
-    /// that leaves for it.
+    /// chain as it is, and counts if nothing of that sender waits; else what the pool was [told](Pool::tell_account) last does, for a chain
+    /// may say something of blocks that are taken back a moment later. `now_us` tells how old the transaction gets, by any
+    /// timer that doesn't go back. O(log n), and as much again for each that leaves for it.
     pub fn enter(
         &mut self,
         transaction: Transaction,
@@ -56,8 +57,7 @@ impl Pool {
     ) -> Entered {
         self.now_us = self.now_us.max(now_us);
         let sender = self.senders.find(transaction.sender());
-        // First: the queue must be what is above the nonce that was used.
-        let sender = sender.filter(|slot| self.retell(*slot, account));
+        let account = sender.map_or(*account, |slot| self.senders.get(slot).account());
         let (nonce, fee) = (transaction.nonce(), transaction.fee());
         if nonce <= account.nonce {
             return Entered::Used;
@@ -92,7 +92,7 @@ impl Pool {
                 source_slot: 0,
                 sender: 0,
             },
-            account,
+            &account,
         );
         match self.make_room(slot) {
             Ok(()) if replaced.is_some() => {

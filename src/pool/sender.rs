@@ -9,6 +9,7 @@ use slab::Slab;
 use super::bounds::Terms;
 use super::queue::Queue;
 use super::waiting::Waiting;
+use crate::state::Account;
 
 /// The place of a sender's first transaction among those that a block could take: the smallest is taken first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,15 @@ pub(super) struct Sender {
 }
 
 impl Sender {
+    /// What the chain says of it, keys aside.
+    pub(super) const fn account(&self) -> Account {
+        Account {
+            nonce: self.used,
+            balance: self.balance,
+            keys: None,
+        }
+    }
+
     /// Whether a block could take all of it, given room.
     pub(super) fn is_sound(&self, terms: Terms) -> bool {
         self.is_covered(self.cost) && !self.has_gap(terms)

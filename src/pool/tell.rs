@@ -14,11 +14,11 @@ impl Pool {
         }
     }
 
-    /// Takes up a sender's account. Whether anything of it is left.
-    pub(super) fn retell(&mut self, sender: u32, account: &Account) -> bool {
+    /// Takes up a sender's account.
+    fn retell(&mut self, sender: u32, account: &Account) {
         let held = self.senders.get_mut(sender);
         if (held.used, held.balance) == (account.nonce, account.balance) {
-            return true;
+            return;
         }
         (held.used, held.balance) = (account.nonce, account.balance);
         let used = held.queue.iter();
@@ -30,7 +30,7 @@ impl Pool {
         for slot in used {
             self.unlink(slot);
         }
-        self.list(sender)
+        self.list(sender);
     }
 
     /// Says at which time a block is, or will be: what expires by then can be in no block any more, and leaves.

@@ -10,7 +10,7 @@ use super::order::Order;
 use super::sender::{Best, Senders, Worth};
 use super::source::{Source, Sources};
 use crate::format::model::{Operation, Transaction};
-use crate::state::{Account, Speaker};
+use crate::state::Account;
 
 /// The pool: see the [module](super).
 #[derive(Debug, Clone)]
@@ -161,12 +161,7 @@ impl Pool {
     /// Takes one out of all of that, and gives it with what is known of its sender.
     pub(super) fn take_out(&mut self, slot: u32) -> (Waiting, Account) {
         let waiting = self.unlink(slot);
-        let sender = self.senders.get(waiting.sender);
-        let account = Account {
-            nonce: sender.used,
-            balance: sender.balance,
-            speaker: Speaker::Open,
-        };
+        let account = self.senders.get(waiting.sender).account();
         self.list(waiting.sender);
         (waiting, account)
     }
@@ -185,8 +180,8 @@ impl Pool {
         waiting
     }
 
-    /// Lists a sender where it belongs now, or forgets it if nothing of it waits. Whether anything does.
-    pub(super) fn list(&mut self, slot: u32) -> bool {
+    /// Lists a sender where it belongs now, or forgets it if nothing of it waits.
+    pub(super) fn list(&mut self, slot: u32) {
         let sender = self.senders.get(slot);
         let weight = self.terms.weight(sender.balance);
         let best = sender.queue.first().and_then(|(nonce, at)| {
@@ -228,7 +223,6 @@ impl Pool {
         if worth.is_none() {
             self.senders.remove(slot);
         }
-        worth.is_some()
     }
 
     pub(super) fn is_covered(&self, balance: u64, cost: u128) -> bool {

@@ -136,7 +136,7 @@ impl Naive {
     ) -> Entered {
         self.now_us = self.now_us.max(now_us);
         let name = transaction.sender().to_owned();
-        self.tell_account(&name, account);
+        let account = self.accounts.get(&name).copied().unwrap_or(*account);
         if transaction.nonce() <= account.nonce {
             return Entered::Used;
         }
@@ -169,7 +169,7 @@ impl Naive {
             held.as_ref()
                 .is_none_or(|held| item.transaction.id() != held.id())
         });
-        self.accounts.insert(name, *account);
+        self.accounts.insert(name, account);
         self.arrivals += 1;
         self.waiting.push(Item {
             transaction: transaction.clone(),

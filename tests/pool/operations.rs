@@ -180,12 +180,18 @@ impl Run<'_> {
 
     fn hand_in(&mut self, transaction: Transaction, sender: usize) {
         let source = Source(self.choices.next().into()).0 % 4;
-        let (source, account) = (Source(source), &self.accounts[sender]);
+        let (source, mut account) = (Source(source), self.accounts[sender]);
+        // The chain may say something of blocks that are taken back then: the pool is told so, or that they stay.
+        account.nonce += u64::from(self.choices.next().is_multiple_of(16));
         let before = (self.pool.len(), self.pool.bytes());
         let naive = self
             .naive
-            .enter(transaction.clone(), source, account, self.time_us);
-        let entered = self.pool.enter(transaction, source, account, self.time_us);
+            .enter(transaction.clone(), source, &account, self.time_us);
+        let entered = self.pool.enter(transaction, source, &account, self.time_us);
+        self.pool
+            .tell_account(SENDERS[sender], &self.accounts[sender]);
+        self.naive
+            .tell_account(SENDERS[sender], &self.accounts[sender]);
         assert_eq!(entered, naive);
         let word = match entered {
             Entered::Waits => "waits",
