@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use hubledger_storage::Durability;
 
 use super::EngineError;
+use super::branches::Branches;
 use super::chain::Chain;
 use super::channel::Sender;
 use super::error::{Latch, message_of};
@@ -15,6 +16,7 @@ use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
 use super::registry::Registry;
+use super::replaced::ReplacedBlocks;
 use super::settings::Settings;
 use super::subscription::Subscribers;
 use super::sync::{Arc, Mutex, MutexGuard, lock};
@@ -49,6 +51,10 @@ pub(super) struct Shared {
     pub(super) judged: Mutex<InOrder>,
     pub(super) pool: Mutex<Pool>,
     pub(super) watermark: Arc<Watermark>,
+    /// The branches, where the chain can have some.
+    pub(super) branches: Mutex<Option<Branches>>,
+    /// Never locked for long.
+    pub(super) replaced: Arc<Mutex<ReplacedBlocks>>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
     chain: Mutex<Chain>,
@@ -88,6 +94,7 @@ pub(super) struct Parts {
     pub(super) chain: Chain,
     pub(super) reader: ChainReader,
     pub(super) followers: Followers,
+    pub(super) branches: Option<Branches>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer: Arc<dyn Timer>,
     pub(super) memory: Arc<Permits>,
@@ -127,6 +134,11 @@ impl Shared {
 
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
+        let mut replaced = ReplacedBlocks::default();
+        if let Some(branches) = &parts.branches {
+            // Of what is beside the chain, some may have been in it before the store was opened.
+            replaced.note(branches.blocks());
+        }
         let end = parts.chain.validator().state().height() + 1;
         Self {
             spec: parts.chain.validator().spec().clone(),
@@ -143,6 +155,8 @@ impl Shared {
             judged: Mutex::new(InOrder::default()),
             pool: Mutex::new(Pool::new(settings.pool_transactions, settings.pool_bytes)),
             watermark: Arc::new(Watermark::new(end)),
+            replaced: Arc::new(Mutex::new(replaced)),
+            branches: Mutex::new(parts.branches),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
             chain: Mutex::new(parts.chain),

@@ -97,7 +97,7 @@ impl EngineBuilder {
         let checker = Checker::new(chain.clone(), Arc::clone(&found));
         let mut builder = Self::default().clock(Arc::clone(&self.clock));
         builder.settings = self.settings.clone();
-        let engine = builder.launch(validator, End::Check(checker), chain.clone());
+        let engine = builder.launch(validator, End::Check(checker), chain.clone(), None);
         let engine = engine.map_err(threads_failed)?;
         let mut unreadable = None;
         loop {
