@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hubledger_storage::{Durability, Store};
 
+use super::branches::Branches;
 use super::chain::Chain;
 use super::channel::bounded;
 use super::end::End;
@@ -19,11 +20,13 @@ use super::threads::Threads;
 use super::workers::Workers;
 use super::{Engine, EngineError, Resources, admission, commit};
 use crate::clock::{self, Clock, SystemClock, SystemTimer, Timer};
+use crate::consensus;
 use crate::format::spec::ChainSpec;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
-use crate::ledger::{ChainReader, Ledger, Scratch};
+use crate::ledger::{ChainReader, Forks, Ledger, Scratch};
 use crate::rules::Validator;
+use crate::tree::ForkBounds;
 
 /// How an engine is to be opened.
 pub struct EngineBuilder {
@@ -146,7 +149,23 @@ impl EngineBuilder {
         if let Some((policy, archive)) = self.retention.take() {
             committer.keep_to(policy, archive)?;
         }
-        self.launch(validator, End::Commit(Box::new(committer)), reader)
+        let next = validator.state().height().saturating_add(1);
+        let branches = match consensus::can_be_replaced(validator.spec(), next) {
+            true => {
+                let now_us = self.clock.now_us();
+                let bounds = ForkBounds::default();
+                let Forks { tree, saved, .. } = Forks::open(&reader, &validator, bounds, now_us)?;
+                committer.set_branches(saved);
+                Some(Branches::new(tree))
+            }
+            false => None,
+        };
+        self.launch(
+            validator,
+            End::Commit(Box::new(committer)),
+            reader,
+            branches,
+        )
     }
 
     /// Starts the threads: blocks that follow the validator's go through them to this end.
@@ -155,6 +174,7 @@ impl EngineBuilder {
         validator: Validator,
         end: End,
         reader: ChainReader,
+        branches: Option<Branches>,
     ) -> Result<Engine, EngineError> {
         // First: an injected clock that panics does so while there is nothing to be ended.
         let clocks = clock::Start::of(&*self.clock, &*self.timer);
@@ -191,6 +211,7 @@ impl EngineBuilder {
             chain: Chain::new(validator, reader.clone()),
             reader,
             followers,
+            branches,
             clock: self.clock,
             timer: self.timer,
             memory,

@@ -125,6 +125,12 @@ impl Chain {
         self.unsaved_before = self.validator.state().unsaved_bytes();
     }
 
+    /// Goes on from where this validator stands, at the end of another branch. Nothing is ruled that isn't committed.
+    pub(super) fn change_to(&mut self, validator: Validator) {
+        self.validator = validator;
+        self.recent.clear();
+    }
+
     /// The state to be written down; one as late as may be if much has changed.
     pub(super) fn base(&mut self, has_much_unsaved: bool) -> EarlierState {
         let written = has_much_unsaved.then_some(self.base_height);

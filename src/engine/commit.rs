@@ -15,7 +15,7 @@ use super::channel::{Receiver, RecvTimeoutError};
 use super::end::End;
 use super::error::message_of;
 use super::feed::{FeedError, Start, locate};
-use super::message::{Command, Job, Pruning, Registering};
+use super::message::{Command, Job, Pruning, Registering, Replacing};
 use super::metrics::{Load, Stage};
 use super::parcel::{Committed, Outcome};
 use super::registry::Claim;
@@ -24,6 +24,7 @@ use super::subscription::Event;
 use super::sync::lock;
 use super::ticket::Promise;
 use crate::ledger::{LedgerError, StateAt};
+use crate::rules::ValidBlock;
 
 /// What registered followers have finished goes into the store with a commit, but no more often than this: a commit of a few
 /// blocks should not cost a second write.
@@ -52,6 +53,8 @@ struct Asked {
     pruning: Option<Pruning>,
     sync: Option<Promise<Receipt>>,
     registering: Option<Promise<Result<Claim, EngineError>>>,
+    replacing: Option<Promise<Receipt>>,
+    branches: Option<Promise<()>>,
 }
 
 /// Commits until it is told to stop.
@@ -182,6 +185,14 @@ fn obey(
                 answer.fulfil(changed);
             }
         }
+        Command::Replace(replacing) => replace(shared, end, asked, *replacing)?,
+        Command::Branches(beside, answer) => {
+            asked.branches = Some(answer);
+            end.keep_branches(&beside)?;
+            if let Some(answer) = asked.branches.take() {
+                answer.fulfil(());
+            }
+        }
         Command::Sync(answer) => sync(shared, end, asked, answer)?,
         Command::Stop(state, answer) => {
             if let Some(state) = state.filter(|_| end.has_news()) {
@@ -191,6 +202,52 @@ fn obey(
             shared.registry.close();
             sync(shared, end, asked, answer)?;
         }
+    }
+    Ok(())
+}
+
+/// Puts a branch in the place of some of the chain's blocks, and lets everybody know.
+fn replace(
+    shared: &Shared,
+    end: &mut End,
+    asked: &mut Asked,
+    replacing: Replacing,
+) -> Result<(), LedgerError> {
+    let Replacing {
+        common,
+        valid,
+        replaced,
+        answer,
+    } = replacing;
+    asked.replacing = Some(answer);
+    let receipt = end.change_branch(common, &valid, &replaced)?;
+    match replaced.is_empty() {
+        true => shared.watermark.advance(&receipt),
+        false => shared.watermark.replace(common, &receipt),
+    }
+    for block in replaced.iter().rev() {
+        let (height, hash) = (block.height(), block.hash());
+        shared.subscribers.tell(&Event::Reverted { height, hash });
+    }
+    for block in valid.iter().map(ValidBlock::block) {
+        let (height, hash) = (block.height(), block.hash());
+        shared.subscribers.tell(&Event::Committed(Committed {
+            height,
+            hash,
+            transactions: block.header().transaction_count,
+            receipt,
+        }));
+    }
+    if let Some(last) = valid.last().map(ValidBlock::block) {
+        let (height, hash) = (last.height(), last.hash());
+        shared.subscribers.tell(&Event::Head { height, hash });
+    }
+    if let Some(answer) = asked.replacing.take() {
+        answer.fulfil(receipt);
+    }
+    let is_due = end.is_pruning_due() || shared.has_much_unsaved();
+    if end.wants_snapshot() || is_due && !end.expects_snapshot() {
+        ask_for_snapshot(shared, end);
     }
     Ok(())
 }
@@ -229,7 +286,7 @@ fn register(
 ) -> Result<Result<Claim, EngineError>, LedgerError> {
     let registry = &shared.registry;
     let changed = match start {
-        Some(start) => locate(&shared.reader, shared.committed_end(), start)
+        Some(start) => locate(shared, start)
             .and_then(|finished| Ok(registry.register(name, finished).map_err(FeedError::from)?)),
         None => match registry.remove(name) {
             true => Ok(Claim::NOBODY),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hubledger_storage::{Durability, Receipt};
 
 use super::message::Pruning;
+use crate::format::model::Block;
 use crate::ledger::{
     Checker, Committer, EncodedState, Followers, LedgerError, PruneReport, Scratch, StateAt,
 };
@@ -27,6 +28,26 @@ impl End {
         match self {
             Self::Commit(committer) => committer.commit(run),
             Self::Check(checker) => Ok(checker.pass(run)),
+        }
+    }
+
+    /// Puts a branch in the place of the chain's blocks above a height. There are no branches where nothing is written.
+    pub(super) fn change_branch(
+        &mut self,
+        above: u64,
+        valid: &[ValidBlock],
+        replaced: &[Block],
+    ) -> Result<Receipt, LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.change_branch(above, valid, replaced),
+            Self::Check(checker) => Ok(checker.receipt()),
+        }
+    }
+
+    pub(super) fn keep_branches(&mut self, beside: &[Block]) -> Result<(), LedgerError> {
+        match self {
+            Self::Commit(committer) => committer.keep_branches(beside),
+            Self::Check(_) => Ok(()),
         }
     }
 

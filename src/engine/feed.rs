@@ -38,7 +38,9 @@
 //! A follower that puts the [`Position`] of what it has done into its own state, in one step with it, and goes on from that
 //! position ([`Start::After`]), does everything once, whatever crashes. The position's hash is compared with the chain's:
 //! if the chain that it saw is no more, that is an error that names both hashes ([`FeedError::OtherChain`]), never a silent change of
-//! chains. Once chains can fork, such a follower will be told [`Change::Reverted`] of what it has seen instead.
+//! chains. Where another branch of the chain took the place of what it saw ([`Engine::offer_branch`]), it is told [`Change::Reverted`] of each such
+//! block instead, as long as the engine knows the way back: over the last 65,536 blocks that went, and after it was opened anew over branches that are
+//! still beside the chain.
 //!
 //! A *registered* follower also keeps the engine from pruning bodies that it hasn't [finished](Follower::finished). How far it has got is
 //! noted in memory at once, and in the store now and then: with a commit, but at most every tenth of a second; before
@@ -54,9 +56,10 @@ use hubledger_storage::Durability;
 use super::error::Latch;
 use super::message::{Command, Registering};
 use super::registry::{Claim, Registry};
+use super::replaced::ReplacedBlocks;
 use super::shared::Shared;
-use super::sync::Arc;
-use super::watermark::Watermark;
+use super::sync::{Arc, Mutex, lock};
+use super::watermark::{Watermark, Woken};
 use super::{Engine, EngineError};
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
@@ -72,8 +75,7 @@ pub enum Change {
         block: Box<Block>,
     },
     /// This block, the last that was seen, is no longer in the chain: what followed from it is to be taken back. Several come
-    /// from the highest down; the block that is there instead comes next. The chains of this version don't fork, so this isn't
-    /// given yet.
+    /// from the highest down; the block that is there instead comes next.
     Reverted {
         /// Its height.
         height: u64,
@@ -173,6 +175,9 @@ pub struct Follower {
     last: Option<Position>,
     /// Blocks below have reached the durability.
     known_end: u64,
+    /// So many replacements of blocks are known not to have taken the last block.
+    known: u64,
+    replaced: Arc<Mutex<ReplacedBlocks>>,
     is_over: bool,
     registered: Option<Registered>,
 }
@@ -193,6 +198,9 @@ impl Follower {
             number: shared.watermark.number(),
             last,
             known_end: 0,
+            // Whatever was replaced before: what it begins after may have been.
+            known: u64::MAX,
+            replaced: Arc::clone(&shared.replaced),
             is_over: false,
             registered,
         }
@@ -242,18 +250,28 @@ impl Follower {
         &mut self,
         patience: Duration,
     ) -> Poll<Option<Result<Change, EngineError>>> {
-        if self.is_over || self.is_there() {
-            return self.poll_with(None);
-        }
-        let waited = match Instant::now().checked_add(patience) {
-            Some(deadline) => {
-                let height = self.next_height();
-                self.watermark.wait_until(height, self.durability, deadline)
+        let deadline = Instant::now().checked_add(patience);
+        loop {
+            if let Poll::Ready(change) = self.poll_with(None) {
+                return Poll::Ready(change);
             }
-            // Later than an `Instant` can tell: no deadline.
-            None => Poll::Ready(self.watermark.wait(self.next_height(), self.durability)),
-        };
-        waited.map(|is_there| self.settle(is_there))
+            let height = self.next_height();
+            let waited = match deadline {
+                Some(deadline) => {
+                    self.watermark
+                        .wait_until(height, self.durability, self.known, deadline)
+                }
+                // Later than an `Instant` can tell: no deadline.
+                None => Poll::Ready(self.watermark.wait_for_news(
+                    height,
+                    self.durability,
+                    self.known,
+                )),
+            };
+            if waited.is_pending() {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// What comes next, for whoever awaits it: `std::future::poll_fn(|context| follower.poll_next(context)).await`. The waker is
@@ -287,8 +305,9 @@ impl Follower {
             name,
             holder,
         } = registered;
+        let is_gone = |hash: &BlockHash| lock(&self.replaced).parent(hash).is_some();
         registry
-            .finished(name, *holder, position)
+            .finished(name, *holder, position, &is_gone)
             .map_err(|error| error.map_or_else(|| self.latch.reason(), EngineError::from))
     }
 
@@ -297,16 +316,66 @@ impl Follower {
     }
 
     fn poll_with(&mut self, waker: Option<&Waker>) -> Poll<Option<Result<Change, EngineError>>> {
-        if self.is_over {
-            return Poll::Ready(None);
+        loop {
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            if let Some(change) = self.look_for_replaced() {
+                return Poll::Ready(Some(change));
+            }
+            let height = self.next_height();
+            let woken = match self.is_there() {
+                true => Poll::Ready(Woken::Reached),
+                false => {
+                    self.watermark
+                        .poll(self.number, height, self.durability, self.known, waker)
+                }
+            };
+            match woken {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Woken::Replaced) => {}
+                Poll::Ready(Woken::Reached) => return Poll::Ready(self.settle(true)),
+                Poll::Ready(Woken::Over) => return Poll::Ready(self.settle(false)),
+            }
         }
-        if self.is_there() {
-            return Poll::Ready(self.settle(true));
+    }
+
+    /// Whether the last block that was given has gone since, where blocks were replaced.
+    fn look_for_replaced(&mut self) -> Option<Result<Change, EngineError>> {
+        let replacements = self.watermark.replacements();
+        if replacements == self.known {
+            return None;
         }
-        let height = self.next_height();
-        self.watermark
-            .poll(self.number, height, self.durability, waker)
-            .map(|is_there| self.settle(is_there))
+        // Blocks that are there now may not be those that were.
+        self.known_end = 0;
+        if let Some(last) = self.last {
+            match self.chain.hash_at(last.height) {
+                Ok(Some(held)) if held == last.hash => {}
+                Ok(held) => return Some(self.go_back(last, held.unwrap_or_default())),
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error.into()));
+                }
+            }
+        }
+        self.known = replacements;
+        None
+    }
+
+    /// Tells of the last block that it is no longer in the chain, where `held` is instead.
+    fn go_back(&mut self, last: Position, held: BlockHash) -> Result<Change, EngineError> {
+        let Position { height, hash } = last;
+        let Some(parent) = lock(&self.replaced).parent(&hash) else {
+            self.is_over = true;
+            return Err(FeedError::OtherChain {
+                height,
+                seen: hash,
+                held,
+            }
+            .into());
+        };
+        self.last = Some(parent);
+        Ok(Change::Reverted { height, hash })
     }
 
     /// The change, if its block is there; else the end.
@@ -323,6 +392,13 @@ impl Follower {
             self.known_end = self.watermark.end(self.durability);
         }
         let read = self.read();
+        if let (Err(error), Some(last)) = (&read, self.last)
+            && let EngineError::Feed(FeedError::OtherChain { held, .. }) = error
+        {
+            // Replaced this moment, and not noted yet.
+            let held = *held;
+            return Some(self.go_back(last, held));
+        }
         self.is_over = read.is_err();
         Some(read.map(|block| {
             self.last = Some(Position {
@@ -367,11 +443,13 @@ impl Iterator for Follower {
     type Item = Result<Change, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
+        loop {
+            if let Poll::Ready(change) = self.poll_with(None) {
+                return change;
+            }
+            self.watermark
+                .wait_for_news(self.next_height(), self.durability, self.known);
         }
-        let is_there = self.is_there() || self.watermark.wait(self.next_height(), self.durability);
-        self.settle(is_there)
     }
 }
 
@@ -404,7 +482,7 @@ impl Engine {
     /// follower could only have from a chain that was longer; [`FeedError::OtherChain`]; the store failed.
     pub fn follow(&self, from: impl Into<Start>) -> Result<Follower, EngineError> {
         let shared = self.shared();
-        let last = locate(&shared.reader, shared.committed_end(), from.into())?;
+        let last = locate(shared, from.into())?;
         Ok(Follower::new(shared, last, None))
     }
 
@@ -431,7 +509,7 @@ impl Engine {
         let unknown = || FeedError::Unknown(name.to_owned());
         // Checked before the name is taken over: a call that fails must not cost the present follower its name.
         let finished = self.followers().get(name).ok_or_else(unknown)?;
-        locate(&shared.reader, shared.committed_end(), finished.into())?;
+        locate(shared, finished.into())?;
         let claim = shared.registry.claim(name).ok_or_else(unknown)?;
         Ok(self.registered(name, claim))
     }
@@ -477,11 +555,8 @@ impl Engine {
 }
 
 /// The block before the one to begin with, in a chain of `end` blocks.
-pub(super) fn locate(
-    chain: &ChainReader,
-    end: u64,
-    start: Start,
-) -> Result<Option<Position>, EngineError> {
+pub(super) fn locate(shared: &Shared, start: Start) -> Result<Option<Position>, EngineError> {
+    let (chain, end) = (&shared.reader, shared.committed_end());
     let before = match start {
         Start::At(height) if height > end => {
             return Err(FeedError::BeyondEnd { height, end }.into());
@@ -490,6 +565,13 @@ pub(super) fn locate(
             Some(before) => Some(position_at(chain, before)?),
             None => None,
         },
+        // Beside the chain: it is told first that this block isn't in the chain any more.
+        Start::After(seen)
+            if chain.hash_at(seen.height)? != Some(seen.hash)
+                && lock(&shared.replaced).parent(&seen.hash).is_some() =>
+        {
+            Some(seen)
+        }
         Start::After(Position { height, .. }) if height >= end => {
             return Err(FeedError::BeyondEnd { height, end }.into());
         }

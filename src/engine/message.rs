@@ -17,12 +17,13 @@ use super::registry::Claim;
 use super::sync::Arc;
 use super::ticket::Promise;
 use crate::format::digest::TransactionId;
-use crate::format::model::Transaction;
+use crate::format::model::{Block, Transaction};
 use crate::format::rejection::Fault;
 use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{EncodedState, PruneReport};
 use crate::pool::Source;
+use crate::rules::ValidBlock;
 use crate::state::EarlierState;
 
 /// What there is to do for a worker.
@@ -66,6 +67,10 @@ pub(super) enum Command {
         /// The end of the chain then.
         end: u64,
     },
+    /// Put a branch in the place of some of the chain's blocks. All before is committed.
+    Replace(Box<Replacing>),
+    /// Keep these blocks beside the chain, and no others.
+    Branches(Vec<Block>, Promise<()>),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
     /// Change who is registered as a follower.
@@ -76,6 +81,15 @@ pub(super) enum Command {
     Failed,
     /// Keep the encoded state, if there is one, make everything durable, and end.
     Stop(Option<EncodedState>, Promise<Receipt>),
+}
+
+/// A branch that takes the place of the chain's own blocks.
+pub(super) struct Replacing {
+    /// Height of the last block that stays.
+    pub(super) common: u64,
+    pub(super) valid: Vec<ValidBlock>,
+    pub(super) replaced: Vec<Block>,
+    pub(super) answer: Promise<Receipt>,
 }
 
 /// A pruning that somebody waits for.

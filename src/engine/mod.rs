@@ -56,6 +56,7 @@
 //! | `import`, `admission` | blocks and transactions coming in |
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
+//! | `branches`, `replaced` | keeping to the best of several branches; the way back for those who have seen another |
 //! | `feed`, `registry` | every block for those who follow, and how far those have got who are registered |
 //! | `end` | what the last stage does with valid blocks |
 //! | `verify`, `restore` | a store again, and a chain from an archive |
@@ -73,6 +74,7 @@ mod admission;
 mod advance;
 mod ahead;
 mod bell;
+mod branches;
 mod build;
 mod builder;
 mod chain;
@@ -94,6 +96,7 @@ mod pool;
 mod pool_journal;
 mod producer;
 mod registry;
+mod replaced;
 mod resources;
 mod restore;
 mod settings;

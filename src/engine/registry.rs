@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::feed::FeedError;
 use super::sync::{Mutex, lock};
+use crate::format::digest::BlockHash;
 use crate::ledger::{FollowerRefused, Followers, Position};
 
 pub(super) struct Registry {
@@ -73,6 +74,7 @@ impl Registry {
         name: &str,
         holder: u64,
         position: Position,
+        is_gone: &dyn Fn(&BlockHash) -> bool,
     ) -> Result<(), Option<FeedError>> {
         let mut table = lock(&self.table);
         if table.is_closed {
@@ -80,7 +82,7 @@ impl Registry {
         }
         // A follower whose name was taken over would otherwise vouch for blocks that its successor has not finished.
         let holds = table.holders.get(name) == Some(&holder);
-        if !holds || !table.followers.advance(name, position) {
+        if !holds || !table.followers.advance(name, position, is_gone) {
             return Err(Some(FeedError::NotRegistered));
         }
         // Under the lock: raised after it, the end of the engine could come between, and an acknowledged position be lost.
@@ -161,7 +163,7 @@ mod tests {
                     thread::spawn(move || {
                         let mut last = None;
                         for height in 0..4 {
-                            match registry.finished("a", claim.holder, at(height)) {
+                            match registry.finished("a", claim.holder, at(height), &|_| false) {
                                 Ok(()) => last = Some(at(height)),
                                 Err(error) => assert!(error.is_none(), "closed"),
                             }
@@ -191,13 +193,17 @@ mod tests {
                 assert!(registry.claim("a").is_none());
                 let first = registry.register("a", None).expect("there is room");
                 let second = registry.claim("a").expect("it is there");
-                is_refused(registry.finished("a", first.holder, at(9)));
-                assert!(registry.finished("a", second.holder, at(3)).is_ok());
+                is_refused(registry.finished("a", first.holder, at(9), &|_| false));
+                assert!(
+                    registry
+                        .finished("a", second.holder, at(3), &|_| false)
+                        .is_ok()
+                );
                 let third = registry.register("a", Some(at(1))).expect("it goes back");
-                is_refused(registry.finished("a", second.holder, at(4)));
+                is_refused(registry.finished("a", second.holder, at(4), &|_| false));
                 assert_eq!(registry.followers().get("a"), Some(Some(at(1))));
                 assert!(registry.remove("a") && !registry.remove("a"));
-                is_refused(registry.finished("a", third.holder, at(4)));
+                is_refused(registry.finished("a", third.holder, at(4), &|_| false));
             },
             1,
         );

@@ -8,6 +8,7 @@ use hubledger_storage::Durability;
 
 use super::EngineError;
 use super::bell::Bells;
+use super::branches::Branches;
 use super::chain::Chain;
 use super::channel::Sender;
 use super::error::{Latch, message_of};
@@ -17,6 +18,7 @@ use super::parcel::Parcel;
 use super::permits::Permits;
 use super::pool_journal::Unwritten;
 use super::registry::Registry;
+use super::replaced::ReplacedBlocks;
 use super::settings::Settings;
 use super::subscription::Subscribers;
 use super::sync::{Arc, Mutex, MutexGuard, lock};
@@ -55,6 +57,10 @@ pub(super) struct Shared {
     /// Of those who make blocks by themselves.
     pub(super) bells: Bells,
     pub(super) watermark: Arc<Watermark>,
+    /// The branches, where the chain can have some.
+    pub(super) branches: Mutex<Option<Branches>>,
+    /// Never locked for long.
+    pub(super) replaced: Arc<Mutex<ReplacedBlocks>>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
     chain: Mutex<Chain>,
@@ -94,6 +100,7 @@ pub(super) struct Parts {
     pub(super) chain: Chain,
     pub(super) reader: ChainReader,
     pub(super) followers: Followers,
+    pub(super) branches: Option<Branches>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer: Arc<dyn Timer>,
     pub(super) memory: Arc<Permits>,
@@ -144,6 +151,11 @@ impl Shared {
 
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
+        let mut replaced = ReplacedBlocks::default();
+        if let Some(branches) = &parts.branches {
+            // Of what is beside the chain, some may have been in it before the store was opened.
+            replaced.note(branches.blocks());
+        }
         let end = parts.chain.validator().state().height() + 1;
         let terms = Terms::of(parts.chain.validator().spec().at(end));
         Self {
@@ -164,6 +176,8 @@ impl Shared {
             pool_news: AtomicU64::new(0),
             bells: Bells::default(),
             watermark: Arc::new(Watermark::new(end)),
+            replaced: Arc::new(Mutex::new(replaced)),
+            branches: Mutex::new(parts.branches),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
             chain: Mutex::new(parts.chain),

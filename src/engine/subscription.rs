@@ -24,6 +24,13 @@ pub enum Event {
         /// Its hash.
         hash: BlockHash,
     },
+    /// A block is no longer in the chain: another branch takes its place. Several come from the highest down.
+    Reverted {
+        /// Its height.
+        height: u64,
+        /// Its hash.
+        hash: BlockHash,
+    },
     /// A block was rejected.
     Rejected(Rejected),
     /// This many events were lost, because they came faster than they were taken.

@@ -101,7 +101,8 @@ impl EngineBuilder {
             builder.settings.state_bytes = u64::MAX;
         }
         let checker = Checker::new(chain.clone(), Arc::clone(&found), scratch);
-        let engine = builder.launch(validator, End::Check(Box::new(checker)), chain.clone());
+        let end = End::Check(Box::new(checker));
+        let engine = builder.launch(validator, end, chain.clone(), None);
         let engine = engine.map_err(threads_failed)?;
         let mut unreadable = None;
         loop {

@@ -1,6 +1,6 @@
 //! How far the chain is committed, at each level of durability, for callers to wait on, in a thread or with a waker.
 //!
-//! Invariants: a mark never goes back; a level includes those before it, so its mark is never above theirs; whoever waits is
+//! Invariants: a mark never goes back but where other blocks take the place of some; a level includes those before it, so its mark is never above theirs; whoever waits is
 //! woken when its block has reached its level or nothing more will come; nothing of a caller's runs while a lock is held here.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,19 @@ struct Marks {
     wakers: BTreeMap<u64, Awaited>,
     /// How many numbers were given.
     numbers: u64,
+    /// How often other blocks took the place of some.
+    replacements: u64,
+}
+
+/// Why whoever follows was woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// The block has reached its level.
+    Reached,
+    /// Blocks were replaced since: what was seen may not be in the chain any more.
+    Replaced,
+    /// Nothing more will come.
+    Over,
 }
 
 /// A block that somebody wants to be woken for.
@@ -40,6 +53,19 @@ struct Awaited {
 impl Marks {
     const fn reached(&self, height: u64, durability: Durability) -> bool {
         self.ends[level(durability)] > height
+    }
+
+    /// What there is to say to whoever waits for a block and knows of so many replacements.
+    const fn news(&self, height: u64, durability: Durability, known: u64) -> Option<Woken> {
+        if self.replacements != known {
+            Some(Woken::Replaced)
+        } else if self.reached(height, durability) {
+            Some(Woken::Reached)
+        } else if self.is_closed {
+            Some(Woken::Over)
+        } else {
+            None
+        }
     }
 
     /// Takes those out whose block is there. O(those who want to be woken).
@@ -72,6 +98,7 @@ impl Watermark {
                 is_closed: false,
                 wakers: BTreeMap::new(),
                 numbers: 0,
+                replacements: 0,
             }),
             moved: Condvar::new(),
         }
@@ -93,6 +120,31 @@ impl Watermark {
         }
     }
 
+    /// Notes a commit that took blocks above `common` off and put others there.
+    pub(super) fn replace(&self, common: u64, receipt: &Receipt) {
+        let mut marks = lock(&self.state);
+        marks.replacements += 1;
+        let reached = level(receipt.durability);
+        for (at, end) in marks.ends.iter_mut().enumerate() {
+            *end = match at <= reached {
+                true => receipt.end,
+                // Of the new blocks none, and the old ones are gone.
+                false => (*end).min(common + 1),
+            };
+        }
+        let wakers = std::mem::take(&mut marks.wakers);
+        drop(marks);
+        self.moved.notify_all();
+        for awaited in wakers.into_values() {
+            wake(awaited.waker);
+        }
+    }
+
+    /// How often other blocks took the place of some.
+    pub(super) fn replacements(&self) -> u64 {
+        lock(&self.state).replacements
+    }
+
     /// The end of what has reached a level.
     pub(super) fn end(&self, durability: Durability) -> u64 {
         lock(&self.state).ends[level(durability)]
@@ -106,22 +158,30 @@ impl Watermark {
         marks.reached(height, durability)
     }
 
+    /// The same for whoever knows of so many replacements.
+    pub(super) fn wait_for_news(&self, height: u64, durability: Durability, known: u64) -> Woken {
+        let mut woken = None;
+        drop(wait_until(&self.moved, lock(&self.state), |marks| {
+            woken = marks.news(height, durability, known);
+            woken.is_some()
+        }));
+        woken.unwrap_or(Woken::Over)
+    }
+
     /// The same, until `deadline` at most.
     pub(super) fn wait_until(
         &self,
         height: u64,
         durability: Durability,
+        known: u64,
         deadline: Instant,
-    ) -> Poll<bool> {
+    ) -> Poll<Woken> {
         let mut marks = lock(&self.state);
         loop {
-            if marks.reached(height, durability) {
-                return Poll::Ready(true);
+            if let Some(woken) = marks.news(height, durability, known) {
+                return Poll::Ready(woken);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if marks.is_closed {
-                return Poll::Ready(false);
-            }
             if left.is_zero() {
                 return Poll::Pending;
             }
@@ -137,15 +197,16 @@ impl Watermark {
         marks.numbers
     }
 
-    /// Whether the block at `height` has reached a level; false once it can't any more. Pending has the waker woken when either
+    /// What there is to say to whoever waits for the block at `height` to reach a level. Pending has the waker woken when something
     /// is known, in place of the one that was given with this number before. O(log wakers).
     pub(super) fn poll(
         &self,
         number: u64,
         height: u64,
         durability: Durability,
+        known: u64,
         waker: Option<&Waker>,
-    ) -> Poll<bool> {
+    ) -> Poll<Woken> {
         // Cloning a waker, and dropping one, is the caller's code: neither is done under the lock.
         let awaited = waker.map(|waker| Awaited {
             height,
@@ -153,11 +214,8 @@ impl Watermark {
             waker: waker.clone(),
         });
         let mut marks = lock(&self.state);
-        if marks.reached(height, durability) {
-            return Poll::Ready(true);
-        }
-        if marks.is_closed {
-            return Poll::Ready(false);
+        if let Some(woken) = marks.news(height, durability, known) {
+            return Poll::Ready(woken);
         }
         let before = awaited.and_then(|awaited| marks.wakers.insert(number, awaited));
         drop(marks);
@@ -240,9 +298,9 @@ mod tests {
                         let number = watermark.number();
                         let (mut height, mut woken) = (1, 0);
                         loop {
-                            match watermark.poll(number, height, durability, Some(&waker)) {
-                                Poll::Ready(true) => height += 1,
-                                Poll::Ready(false) => break height,
+                            match watermark.poll(number, height, durability, 0, Some(&waker)) {
+                                Poll::Ready(Woken::Reached) => height += 1,
+                                Poll::Ready(_) => break height,
                                 // A wake-up that was lost would be waited for for ever, which shuttle reports.
                                 Poll::Pending => {
                                     drop(wait_until(&bell.changed, lock(&bell.rung), |rung| {
@@ -257,7 +315,7 @@ mod tests {
                 let (soft, hard) = (following(Durability::Memory), following(Durability::Disk));
                 let gone = watermark.number();
                 let waker = Waker::from(Arc::new(Bell::default()));
-                let _ = watermark.poll(gone, 99, Durability::Memory, Some(&waker));
+                let _ = watermark.poll(gone, 99, Durability::Memory, 0, Some(&waker));
                 watermark.forget(gone);
                 for (end, durability) in [
                     (2, Durability::Memory),

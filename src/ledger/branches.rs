@@ -13,7 +13,6 @@ use hubledger_storage::{
 use super::LedgerError;
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
-use crate::tree::ForkTree;
 
 /// The table set.
 const SET: &str = "branches";
@@ -30,14 +29,9 @@ type Changes = BTreeMap<Bytes, Option<Bytes>>;
 /// Rows are read so many bytes at a time, or one.
 const READ_BYTES: usize = 8 << 20;
 
-/// Which blocks the set has.
+/// Which blocks the set has, by their keys without the number of the piece: of each, the number of pieces.
 #[derive(Debug, Default)]
-pub(super) struct Saved {
-    /// By their keys without the number of the piece: the number of pieces.
-    pieces: BTreeMap<Vec<u8>, u16>,
-    /// How often the tree had changed when it was last written down.
-    changes: Option<u64>,
-}
+pub(crate) struct Saved(BTreeMap<Vec<u8>, u16>);
 
 fn key(height: u64, hash: &BlockHash) -> Vec<u8> {
     [&height.to_be_bytes()[..], &hash.0].concat()
@@ -70,7 +64,7 @@ pub(super) fn read(store: &dyn BlockReader) -> Result<(Saved, Vec<Block>), Ledge
                 of = block.to_vec();
             }
             contents.extend_from_slice(&piece);
-            *saved.pieces.entry(of.clone()).or_default() += 1;
+            *saved.0.entry(of.clone()).or_default() += 1;
         }
     }
     take(&mut blocks, &of, &mut contents);
@@ -110,24 +104,20 @@ impl Saved {
             changes.insert(piece_key(&key, pieces), Some(contents.slice_ref(piece)));
             pieces += 1;
         }
-        self.pieces.insert(key, pieces);
+        self.0.insert(key, pieces);
     }
 
     /// Writes what is beside the chain now and wasn't when this was called last, and removes what isn't any more.
-    pub(super) fn follow(
+    pub(super) fn follow<'a>(
         &mut self,
-        tree: &ForkTree,
+        beside: impl Iterator<Item = &'a Block>,
         tables: &mut dyn TableWriter,
     ) -> Result<(), LedgerError> {
-        if self.changes == Some(tree.side_changes()) {
-            return Ok(());
-        }
-        let now: BTreeMap<Vec<u8>, &Block> = tree
-            .side_blocks()
+        let now: BTreeMap<Vec<u8>, &Block> = beside
             .map(|block| (key(block.height(), &block.hash()), block))
             .collect();
         let mut changes = Changes::new();
-        self.pieces.retain(|key, pieces| {
+        self.0.retain(|key, pieces| {
             let stays = now.contains_key(key);
             if !stays {
                 changes.extend((0..*pieces).map(|number| (piece_key(key, number), None)));
@@ -135,16 +125,14 @@ impl Saved {
             stays
         });
         for (key, block) in now {
-            if !self.pieces.contains_key(&key) {
+            if !self.0.contains_key(&key) {
                 self.put_one(block, &mut changes);
             }
             if changes.len() * PIECE_BYTES > COMMIT_BYTES {
                 commit(tables, std::mem::take(&mut changes))?;
             }
         }
-        commit(tables, changes)?;
-        self.changes = Some(tree.side_changes());
-        Ok(())
+        commit(tables, changes)
     }
 }
 

@@ -8,10 +8,12 @@ use hubledger_storage::{
     self as storage, BlockWriter, Durability, NAMED_VALUE_BYTES_MAX, Receipt, TableWriter,
 };
 
+use super::branches::Saved;
 use super::keep::Retention;
 use super::state_set::WrittenState;
 use super::values::VALUE_STATE;
 use super::{ChainReader, LedgerError, record};
+use crate::format::model::Block;
 use crate::rules::ValidBlock;
 use crate::state::{EarlierState, PageSource};
 
@@ -163,6 +165,8 @@ pub(crate) struct Committer {
     durability: Durability,
     pub(super) snapshot: SinceSnapshot,
     pub(super) retention: Retention,
+    /// What of the branches beside the chain is in the store, where whoever has this writer keeps to the best of them.
+    branches: Saved,
 }
 
 impl Committer {
@@ -180,6 +184,7 @@ impl Committer {
             durability: Durability::Disk,
             snapshot,
             retention: Retention::default(),
+            branches: Saved::default(),
         }
     }
 
@@ -210,6 +215,27 @@ impl Committer {
         let receipt = self.writer.replace(above, &run, self.durability)?;
         self.count(&run);
         Ok(receipt)
+    }
+
+    /// From now on this is what is in the store of the branches beside the chain.
+    pub(crate) fn set_branches(&mut self, saved: Saved) {
+        self.branches = saved;
+    }
+
+    /// Puts a branch in the place of the chain's blocks above a height, which are `replaced` and are kept beside it.
+    pub(crate) fn change_branch(
+        &mut self,
+        above: u64,
+        run: &[ValidBlock],
+        replaced: &[Block],
+    ) -> Result<Receipt, LedgerError> {
+        self.branches.put(replaced, &mut *self.tables)?;
+        self.replace(above, run)
+    }
+
+    /// Keeps these blocks beside the chain, and no others.
+    pub(crate) fn keep_branches(&mut self, beside: &[Block]) -> Result<(), LedgerError> {
+        self.branches.follow(beside.iter(), &mut *self.tables)
     }
 
     fn count(&mut self, run: &[storage::Block]) {

@@ -7,7 +7,7 @@
 
 use super::branches::{self, Saved};
 use super::step::{BlockProgress, BlockStep, go_on};
-use super::{ChainReader, Ledger, LedgerError, Staging};
+use super::{ChainReader, Ledger, LedgerError, Staging, compare_with_held};
 use crate::consensus::{self, Weight};
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
@@ -63,10 +63,29 @@ pub struct Resolved {
     pub refused: Option<Rejected>,
 }
 
+impl Placement {
+    /// Where a block of this hash is, of which the tree said this when it came.
+    pub(crate) fn of(offered: Offered, tree: &ForkTree, hash: &BlockHash) -> Self {
+        match offered {
+            Offered::Better | Offered::Aside => match tree.refusal(hash) {
+                Some(rejected) => Self::Refused(rejected.clone()),
+                None if tree.side_block(hash).is_some() => Self::Aside,
+                None => Self::InChain,
+            },
+            Offered::Orphan => Self::Orphan,
+            Offered::Known => Self::Known,
+            Offered::Refused(rejected) => Self::Refused(rejected),
+            Offered::NoRoom => Self::NoRoom,
+        }
+    }
+}
+
 /// The tree of a ledger, and what of it is in the store.
-pub(super) struct Forks {
-    pub(super) tree: ForkTree,
-    saved: Saved,
+pub(crate) struct Forks {
+    pub(crate) tree: ForkTree,
+    pub(crate) saved: Saved,
+    /// How often the tree had changed when it was last written down.
+    saved_changes: Option<u64>,
 }
 
 /// Where a block came from that was read from the store.
@@ -74,7 +93,7 @@ const STORE: &str = "store";
 
 impl Forks {
     /// The tree over the chain that `validator` stands at the end of, with the branches that the store has.
-    fn open(
+    pub(crate) fn open(
         chain: &ChainReader,
         validator: &Validator,
         bounds: ForkBounds,
@@ -104,7 +123,11 @@ impl Forks {
         for block in blocks {
             tree.offer(&block, &source, now_us, validator.verifier());
         }
-        Ok(Self { tree, saved })
+        Ok(Self {
+            tree,
+            saved,
+            saved_changes: None,
+        })
     }
 }
 
@@ -139,7 +162,7 @@ impl Ledger {
         self.commit_staged()?;
         let now_us = self.clock.now_us();
         if block.height() <= self.forks()?.tree.final_height() {
-            let placement = self.place_final(block)?;
+            let placement = place_final(&self.committer.chain, block)?;
             let changes = Vec::new();
             return Ok(Offer { placement, changes });
         }
@@ -150,22 +173,19 @@ impl Ledger {
         while let Some(change) = self.follow_better()? {
             changes.push(change);
         }
-        let Some(Forks { tree, saved }) = &mut self.forks else {
+        let Some(Forks {
+            tree,
+            saved,
+            saved_changes,
+        }) = &mut self.forks
+        else {
             return Err(LedgerError::Uninitialised);
         };
-        saved.follow(tree, &mut *self.committer.tables)?;
-        let hash = block.hash();
-        let placement = match offered {
-            Offered::Better | Offered::Aside => match tree.refusal(&hash) {
-                Some(rejected) => Placement::Refused(rejected.clone()),
-                None if tree.side_block(&hash).is_some() => Placement::Aside,
-                None => Placement::InChain,
-            },
-            Offered::Orphan => Placement::Orphan,
-            Offered::Known => Placement::Known,
-            Offered::Refused(rejected) => Placement::Refused(rejected),
-            Offered::NoRoom => Placement::NoRoom,
-        };
+        if *saved_changes != Some(tree.side_changes()) {
+            saved.follow(tree.side_blocks(), &mut *self.committer.tables)?;
+            *saved_changes = Some(tree.side_changes());
+        }
+        let placement = Placement::of(offered, tree, &block.hash());
         self.prune_if_due()?;
         Ok(Offer { placement, changes })
     }
@@ -250,24 +270,11 @@ impl Ledger {
         Ok(self.forks.insert(forks))
     }
 
-    /// What to say of a block at a height where all is final.
-    fn place_final(&self, block: &Block) -> Result<Placement, LedgerError> {
-        let rejected = match self.compare_with_held(block)? {
-            Staging::Rejected(rejected) => rejected,
-            Staging::Held | Staging::Staged => return Ok(Placement::Known),
-        };
-        let detail = match rejected.reason {
-            Reason::Fork => format!("{}, and that is final", rejected.detail),
-            _ => rejected.detail,
-        };
-        Ok(Placement::Refused(Rejected { detail, ..rejected }))
-    }
-
     /// Changes to the best branch, if there is a better one than the chain and it is valid; else what of it isn't is gone, and the next best is
     /// looked at. `None` if the chain is the best.
     fn follow_better(&mut self) -> Result<Option<ChainChange>, LedgerError> {
         while let Some(better) = self.forks()?.tree.better() {
-            match self.judge(&better)? {
+            match judge_branch(&self.validator, &better)? {
                 Ok((validator, valid)) => {
                     return self.change_to(&better, validator, &valid).map(Some);
                 }
@@ -275,34 +282,6 @@ impl Ledger {
             }
         }
         Ok(None)
-    }
-
-    /// Judges a branch: gives a validator that stands at its end, or the first block that is not valid. Changes nothing.
-    #[allow(clippy::type_complexity, reason = "used once")]
-    fn judge(
-        &self,
-        better: &Better,
-    ) -> Result<Result<(Validator, Vec<ValidBlock>), (BlockHash, Rejected)>, LedgerError> {
-        let mut validator = self.validator.clone();
-        if !validator.go_back_to(better.common) {
-            let floor = validator.lowest_state();
-            return Err(LedgerError::NoState { floor });
-        }
-        let mut valid = Vec::with_capacity(better.blocks.len());
-        for block in &better.blocks {
-            // Whether it was ahead of this machine's clock was asked when it came.
-            let now_us = block.header().timestamp;
-            let verdict = validator.check(block, Depth::Full { now_us });
-            validator.state().refuse_failed()?;
-            match verdict {
-                Ok(block) => {
-                    validator.apply(&block);
-                    valid.push(block);
-                }
-                Err(rejected) => return Ok(Err((block.hash(), rejected))),
-            }
-        }
-        Ok(Ok((validator, valid)))
     }
 
     /// Puts a branch that was found valid in the place of the chain's own blocks.
@@ -339,4 +318,55 @@ impl Ledger {
         self.write_state_if_due()?;
         Ok(change)
     }
+}
+
+/// What to say of a block at a height where all is final, of which all blocks are in the store.
+pub(crate) fn place_final(chain: &ChainReader, block: &Block) -> Result<Placement, LedgerError> {
+    let height = block.height();
+    let held = chain.hash_at(height)?.ok_or_else(|| LedgerError::Damaged {
+        record: "header",
+        height,
+        problem: "missing below the tip".to_owned(),
+    })?;
+    let root = block.computed_merkle_root();
+    let rejected = match compare_with_held(chain.spec(), block, root, held) {
+        Staging::Rejected(rejected) => rejected,
+        Staging::Held | Staging::Staged => return Ok(Placement::Known),
+    };
+    let detail = match rejected.reason {
+        Reason::Fork => format!("{}, and that is final", rejected.detail),
+        _ => rejected.detail,
+    };
+    Ok(Placement::Refused(Rejected { detail, ..rejected }))
+}
+
+/// A branch that was judged: a validator that stands at its end, and its blocks; or the first block that is not valid.
+pub(crate) type Judged = Result<(Validator, Vec<ValidBlock>), (BlockHash, Rejected)>;
+
+/// Judges a branch, from the state after the last block on that it has in common with the chain which `validator` stands at the end of. Changes
+/// nothing. O(branch).
+///
+/// # Errors
+/// That state can't be had, or not be read.
+pub(crate) fn judge_branch(validator: &Validator, better: &Better) -> Result<Judged, LedgerError> {
+    let mut validator = validator.clone();
+    if !validator.go_back_to(better.common) {
+        let floor = validator.lowest_state();
+        return Err(LedgerError::NoState { floor });
+    }
+    let mut valid = Vec::with_capacity(better.blocks.len());
+    for block in &better.blocks {
+        // Whether it was ahead of this machine's clock was asked when it came.
+        let now_us = block.header().timestamp;
+        let verdict = validator.check(block, Depth::Full { now_us });
+        validator.state().refuse_failed()?;
+        match verdict {
+            Ok(block) => {
+                validator.apply(&block);
+                valid.push(block);
+            }
+            Err(rejected) => return Ok(Err((block.hash(), rejected))),
+        }
+    }
+    Ok(Ok((validator, valid)))
 }

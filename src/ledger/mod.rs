@@ -38,8 +38,8 @@ use hubledger_storage::{
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
-use self::forks::Forks;
 pub use self::forks::{ChainChange, Offer, Placement, Resolved};
+pub(crate) use self::forks::{Forks, judge_branch, place_final};
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };

@@ -9,7 +9,7 @@ use slab::Slab;
 use super::bounds::Terms;
 use super::queue::Queue;
 use super::waiting::Waiting;
-use crate::state::Account;
+use crate::state::{Account, Speaker};
 
 /// The place of a sender's first transaction among those that a block could take: the smallest is taken first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ impl Sender {
         Account {
             nonce: self.used,
             balance: self.balance,
-            keys: None,
+            speaker: Speaker::Open,
         }
     }
 

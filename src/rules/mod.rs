@@ -306,6 +306,11 @@ impl Validator {
         self.recent.lowest(self.state.height())
     }
 
+    /// The height up to which the chain is final, as far as its blocks are settled; 0 before any was since it was opened.
+    pub(crate) const fn settled_final(&self) -> u64 {
+        self.recent.settled_from()
+    }
+
     /// What checks signatures.
     pub(crate) const fn verifier(&self) -> &Arc<Verifier> {
         &self.verifier

@@ -35,9 +35,15 @@ struct Noted {
 pub(crate) struct Recent {
     noted: VecDeque<Noted>,
     bytes: u64,
+    settled_from: u64,
 }
 
 impl Recent {
+    /// The lowest height after whose block a state was wanted, when a block was settled last; 0 before.
+    pub(crate) const fn settled_from(&self) -> u64 {
+        self.settled_from
+    }
+
     /// Adds the journal of the block at `height`, and what is wanted once that block is settled.
     pub(crate) fn note(&mut self, height: u64, journal: Journal, wanted: Wanted) {
         // Nobody goes back over a block from which on everything is to stay.
@@ -65,6 +71,7 @@ impl Recent {
                 spare_from: height,
             },
         };
+        self.settled_from = wanted.from;
         while let Some(first) = self.noted.front() {
             let is_spare = first.height <= wanted.from && self.bytes > SPARE_BYTES_MAX;
             if first.height > wanted.spare_from && !is_spare {

@@ -1,6 +1,6 @@
 //! Forks: which of two chains is the better one, what can't be replaced any more, and the [branches](ForkTree) that a chain could go on
-//! with. Values and pure functions; [`Ledger::offer`](crate::ledger::Ledger::offer) does what they say. The engine keeps one chain for now,
-//! and answers a second block of a height with the reason `fork`.
+//! with. Values and pure functions; [`Ledger::offer`](crate::ledger::Ledger::offer) and
+//! [`Engine::offer_branch`](crate::engine::Engine::offer_branch) do what they say.
 //!
 //! The better of two branches is the heavier one; of equally heavy ones the one whose head has the lower hash. The rule
 //! looks at nothing else, no order of arrival, no clock and no machine, so hubs that know the same branches choose the

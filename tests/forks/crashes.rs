@@ -17,9 +17,21 @@ use crate::places::Place;
 
 /// How many writes succeed before one fails, times two; an odd number lets that one be done first.
 #[derive(Clone)]
-struct Countdown(Arc<AtomicI64>);
+pub(crate) struct Countdown(Arc<AtomicI64>);
 
 impl Countdown {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+
+    pub(crate) fn set(&self, writes: i64) {
+        self.0.store(writes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn never(&self) {
+        self.set(i64::MAX);
+    }
+
     fn around<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         let left = self.0.fetch_sub(2, Ordering::Relaxed);
         let failed = Err(Error::Io {
@@ -87,7 +99,7 @@ impl TableWriter for Failing<Box<dyn TableWriter>> {
     }
 }
 
-fn failing(store: Store, countdown: &Countdown) -> Store {
+pub(crate) fn failing(store: Store, countdown: &Countdown) -> Store {
     Store {
         reader: store.reader,
         writer: Box::new(Failing(store.writer, countdown.clone())),
@@ -106,18 +118,16 @@ fn a_failed_write_leaves_the_chain_from_before_or_from_after() {
         let mut model = Model::new(&world);
         let source = Source::new("somebody");
         drop(Ledger::create(place.open(), world.spec(), clock(world.now())).unwrap());
-        let countdown = Countdown(Arc::new(AtomicI64::new(i64::MAX)));
+        let countdown = Countdown::new();
         let open = || Ledger::open(failing(place.open(), &countdown), clock(world.now())).unwrap();
         let mut ledger = open();
         for block in &world.blocks {
-            countdown
-                .0
-                .store(numbers.below(9) as i64, Ordering::Relaxed);
+            countdown.set(numbers.below(9) as i64);
             let before = model.head;
             let blocks_before = model.blocks();
             let offered = ledger.offer(block, &source);
             model.take(block);
-            countdown.0.store(i64::MAX, Ordering::Relaxed);
+            countdown.never();
             if offered.is_err() {
                 failures += 1;
                 drop(ledger);

@@ -4,6 +4,7 @@
 use hubledger::testing as common;
 
 mod crashes;
+mod engine;
 mod offers;
 #[path = "../retention/places.rs"]
 #[allow(dead_code, reason = "made for more than is needed here")]

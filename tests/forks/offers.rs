@@ -132,6 +132,11 @@ impl World {
         self.genesis.spec()
     }
 
+    /// The blocks up to one, from genesis on.
+    pub(crate) fn path(&self, hash: &BlockHash) -> &[Block] {
+        &self.paths[hash]
+    }
+
     pub(crate) fn now(&self) -> u64 {
         let times = self.blocks.iter().map(|block| block.header().timestamp);
         times.max().unwrap_or(0) + 1

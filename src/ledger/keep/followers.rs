@@ -132,13 +132,19 @@ impl Followers {
         Ok(())
     }
 
-    /// Notes that a follower has finished a block and all before; nothing if it had already. False if there is none of that name.
-    pub(crate) fn advance(&mut self, name: &str, to: Position) -> bool {
+    /// Notes that a follower has finished a block and all before; nothing if it had already. False if there is none of that name. `is_gone` says of
+    /// a block whether another branch has taken its place: who had finished that goes back.
+    pub(crate) fn advance(
+        &mut self,
+        name: &str,
+        to: Position,
+        is_gone: &dyn Fn(&BlockHash) -> bool,
+    ) -> bool {
         let Some(position) = self.positions.get_mut(name) else {
             return false;
         };
         // Only forward: an acknowledgement that comes out of order must not hold back what is pruned.
-        if next(*position) <= to.height {
+        if next(*position) <= to.height || position.is_some_and(|held| is_gone(&held.hash)) {
             *position = Some(to);
         }
         true
@@ -364,10 +370,10 @@ mod tests {
     #[test]
     fn a_position_goes_forward_only() {
         let mut followers = followers(&[("a", None)]);
-        assert!(followers.advance("a", at(4).expect("some")));
-        assert!(followers.advance("a", at(2).expect("some")));
+        assert!(followers.advance("a", at(4).expect("some"), &|_| false));
+        assert!(followers.advance("a", at(2).expect("some"), &|_| false));
         assert_eq!(followers.get("a"), Some(at(4)));
-        assert!(!followers.advance("b", at(4).expect("some")));
+        assert!(!followers.advance("b", at(4).expect("some"), &|_| false));
         let lowest = followers.lowest().expect("one");
         assert_eq!(
             lowest.to_string(),

@@ -1,0 +1,222 @@
+//! Keeping to the best branch while the engine works: blocks of any branch come in one by one, in their callers' threads. Headers and seals are
+//! judged beside everything else; only when a branch is better than the chain, the chain is held, the branch judged, and its blocks committed in
+//! the place of the chain's own.
+//!
+//! Invariants: the tree of branches is changed under its lock alone, and whoever has that lock waits for threads that never take it. Before the store
+//! has other blocks in the place of some, whoever follows can learn which those were.
+
+use super::message::{Command, Replacing};
+use super::parcel::Offered as Given;
+use super::permits::Permit;
+use super::shared::Shared;
+use super::state_request;
+use super::sync::{Arc, lock};
+use super::{Engine, EngineError, Outcome, WhenFull};
+use crate::consensus;
+use crate::format::digest::BlockHash;
+use crate::format::model::{Block, Transaction};
+use crate::ledger::{ChainChange, LedgerError, Offer, Placement, judge_branch, place_final};
+use crate::rules::ValidBlock;
+use crate::tree::{Better, ForkTree, SideBranch, Source};
+
+/// The branches, where a chain can have some.
+pub(super) struct Branches {
+    tree: ForkTree,
+    /// How often blocks had come beside the chain or gone from there, when the commit thread was last told of them.
+    told: u64,
+}
+
+impl Branches {
+    pub(super) fn new(tree: ForkTree) -> Self {
+        let told = tree.side_changes();
+        Self { tree, told }
+    }
+
+    /// The blocks beside the chain.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.tree.side_blocks()
+    }
+
+    /// Takes over what was committed since.
+    fn catch_up(&mut self, shared: &Shared) -> Result<(), LedgerError> {
+        let tree = &mut self.tree;
+        for height in tree.best().height + 1..shared.committed_end() {
+            let header = shared.reader.header(height)?;
+            tree.push(&header.ok_or(LedgerError::HeaderPruned(height))?);
+        }
+        let settled = shared.lock_chain().validator().settled_final();
+        if settled > tree.final_height() {
+            tree.settle(settled);
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Takes a block of any branch in, from whoever `source` is, and sees to it that the chain is the best valid branch that there is; waits until
+    /// what follows from it is committed: see [`Ledger::offer`](crate::ledger::Ledger::offer). Blocks that only go on with the chain come in faster
+    /// by [`Engine::offer`] and [`Engine::import`], in which a block beside it is rejected.
+    ///
+    /// Whoever [follows](Engine::follow) is told [`Change::Reverted`](super::Change::Reverted) of blocks that went. Their transactions are submitted again,
+    /// as far as there is room.
+    ///
+    /// # Errors
+    /// The store failed; the engine failed or was shut down. What is wrong with the *block* is a [`Placement`].
+    pub fn offer_branch(&self, block: &Block, source: &Source) -> Result<Offer, EngineError> {
+        let shared = self.shared();
+        shared.latch.check()?;
+        let transactions = block.transactions().len() as u64;
+        let bytes = Given::Decoded(Box::new(block.clone())).bytes();
+        let permit = self.permit(shared.settings.memory_of(1, transactions, bytes))?;
+        // The clock is the caller's: asked before anything is locked.
+        let now_us = shared.clock.now_us();
+        let mut branches = lock(&shared.branches);
+        let Some(branches) = &mut *branches else {
+            drop(permit);
+            return self.offer_to_chain(block);
+        };
+        branches.catch_up(shared)?;
+        if block.height() <= branches.tree.final_height() {
+            let placement = place_final(&shared.reader, block)?;
+            let changes = Vec::new();
+            return Ok(Offer { placement, changes });
+        }
+        let offered = branches.tree.offer(block, source, now_us, &shared.verifier);
+        let (mut changes, mut lost) = (Vec::new(), Vec::new());
+        while branches.tree.better().is_some() {
+            changes.extend(self.follow_better(branches, &permit, &mut lost)?);
+        }
+        self.tell(branches)?;
+        let placement = Placement::of(offered, &branches.tree, &block.hash());
+        for transaction in lost {
+            // Whether it is still valid is judged like that of anybody's; nobody waits for it.
+            let _ = self.submit(transaction, WhenFull::Refuse);
+        }
+        Ok(Offer { placement, changes })
+    }
+
+    /// The branches beside the chain, the best one first; none where blocks are final at once.
+    #[must_use]
+    pub fn branches(&self) -> Vec<SideBranch> {
+        let branches = lock(&self.shared().branches);
+        let branches = branches.as_ref();
+        branches.map_or_else(Vec::new, |branches| branches.tree.branches())
+    }
+
+    /// The last block that two blocks have in common, each in the chain from the last final block on, or beside it; `None` if one isn't known there.
+    #[must_use]
+    pub fn common_ancestor(&self, a: &BlockHash, b: &BlockHash) -> Option<BlockHash> {
+        let branches = lock(&self.shared().branches);
+        branches.as_ref()?.tree.common_ancestor(a, b)
+    }
+
+    fn offer_to_chain(&self, block: &Block) -> Result<Offer, EngineError> {
+        let ticket = self.offer(vec![block.encode().into()], WhenFull::Wait)?;
+        let outcome = ticket.wait()?.pop();
+        let mut changes = Vec::new();
+        let placement = match outcome.ok_or_else(|| self.shared().latch.reason())? {
+            Outcome::Held { .. } => Placement::Known,
+            Outcome::Rejected(rejected) => Placement::Refused(rejected),
+            Outcome::Committed(_) => {
+                changes.push(ChainChange {
+                    common: block.height().saturating_sub(1),
+                    reverted: Vec::new(),
+                    committed: vec![block.hash()],
+                });
+                Placement::InChain
+            }
+        };
+        Ok(Offer { placement, changes })
+    }
+
+    /// Changes to the best branch, if it is valid; else what of it isn't is gone. Nothing else is ruled meanwhile.
+    fn follow_better(
+        &self,
+        branches: &mut Branches,
+        permit: &Permit,
+        lost: &mut Vec<Transaction>,
+    ) -> Result<Option<ChainChange>, EngineError> {
+        let shared = self.shared();
+        let (state, _hold) = state_request::hold(shared, permit)?;
+        // What was ruled before is on its way to the store.
+        self.wait_committed(state.height(), hubledger_storage::Durability::Memory)?;
+        drop(state);
+        branches.catch_up(shared)?;
+        let Some(better) = branches.tree.better() else {
+            return Ok(None);
+        };
+        let mut validator = shared.lock_chain().validator().clone();
+        validator.set_verifier(Arc::clone(&shared.verifier));
+        let (validator, valid) = match judge_branch(&validator, &better)? {
+            Ok(judged) => judged,
+            Err((hash, rejected)) => {
+                branches.tree.refuse(rejected, &hash);
+                return Ok(None);
+            }
+        };
+        let replaced = self.chain_above(better.common, branches)?;
+        let settled = consensus::final_height(validator.spec(), validator.state());
+        self.commit_branch(&better, &replaced, valid.clone())?;
+        // Before the chain is let go: the next block is ruled on the state of this branch.
+        shared.lock_chain().change_to(validator);
+        shared.forget_used(&valid);
+        lost.extend(
+            replaced
+                .iter()
+                .flat_map(|block| block.transactions().to_vec()),
+        );
+        let change = ChainChange {
+            common: better.common,
+            reverted: replaced.iter().map(Block::hash).collect(),
+            committed: better.blocks.iter().map(Block::hash).collect(),
+        };
+        branches.tree.leave(better.common, replaced);
+        for block in &better.blocks {
+            branches.tree.push(block.header());
+        }
+        branches.tree.settle(settled);
+        Ok(Some(change))
+    }
+
+    /// The chain's blocks above `common`.
+    fn chain_above(&self, common: u64, branches: &Branches) -> Result<Vec<Block>, EngineError> {
+        let mut replaced = Vec::new();
+        for height in common + 1..=branches.tree.best().height {
+            let block = self.shared().reader.block(height)?;
+            replaced.push(block.ok_or(LedgerError::Pruned(height))?);
+        }
+        Ok(replaced)
+    }
+
+    fn commit_branch(
+        &self,
+        better: &Better,
+        replaced: &[Block],
+        valid: Vec<ValidBlock>,
+    ) -> Result<(), EngineError> {
+        // First: whoever follows finds the blocks gone as soon as the store has others.
+        lock(&self.shared().replaced).note(replaced);
+        self.command(|answer| {
+            Command::Replace(Box::new(Replacing {
+                common: better.common,
+                valid,
+                replaced: replaced.to_vec(),
+                answer,
+            }))
+        })?;
+        lock(&self.shared().replaced).forget(&better.blocks);
+        Ok(())
+    }
+
+    /// Tells the commit thread what is beside the chain now, which keeps it.
+    fn tell(&self, branches: &mut Branches) -> Result<(), EngineError> {
+        let changes = branches.tree.side_changes();
+        if branches.told == changes {
+            return Ok(());
+        }
+        let blocks: Vec<Block> = branches.tree.side_blocks().cloned().collect();
+        self.command(|answer| Command::Branches(blocks, answer))?;
+        branches.told = changes;
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Blocks that went from the chain when another branch took their place, each with the block that it follows: so whoever has seen one finds the way
+//! back to what is still there. Of the last ones only; how many those are bounds its memory.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::format::digest::BlockHash;
+use crate::format::model::Block;
+use crate::ledger::Position;
+
+/// Some 100 bytes each.
+const BLOCKS_MAX: usize = 1 << 16;
+
+#[derive(Debug, Default)]
+pub(super) struct ReplacedBlocks {
+    parents: HashMap<BlockHash, Position>,
+    /// The oldest first; also those that came back since.
+    order: VecDeque<BlockHash>,
+}
+
+impl ReplacedBlocks {
+    /// Notes blocks that go, or may have gone before.
+    pub(super) fn note<'a>(&mut self, blocks: impl IntoIterator<Item = &'a Block>) {
+        for block in blocks {
+            let parent = Position {
+                height: block.height().saturating_sub(1),
+                hash: block.header().previous_hash,
+            };
+            self.parents.insert(block.hash(), parent);
+            self.order.push_back(block.hash());
+        }
+        while self.order.len() > BLOCKS_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.parents.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets blocks that are in the chain now.
+    pub(super) fn forget<'a>(&mut self, blocks: impl IntoIterator<Item = &'a Block>) {
+        for block in blocks {
+            self.parents.remove(&block.hash());
+        }
+    }
+
+    /// The block that a block follows which went.
+    pub(super) fn parent(&self, hash: &BlockHash) -> Option<Position> {
+        self.parents.get(hash).copied()
+    }
+}
