@@ -8,6 +8,7 @@
 use super::message::{Command, Replacing};
 use super::parcel::Offered as Given;
 use super::permits::Permit;
+use super::pool;
 use super::shared::Shared;
 use super::state_request;
 use super::sync::{Arc, lock};
@@ -158,8 +159,10 @@ impl Engine {
         let settled = consensus::final_height(validator.spec(), validator.state());
         self.commit_branch(&better, &replaced, valid.clone())?;
         // Before the chain is let go: the next block is ruled on the state of this branch.
-        shared.lock_chain().change_to(validator);
-        shared.forget_used(&valid);
+        let mut chain = shared.lock_chain();
+        chain.change_to(validator, replaced.iter().flat_map(names_of));
+        pool::tell(shared, &mut chain, &valid);
+        drop(chain);
         lost.extend(
             replaced
                 .iter()
@@ -219,4 +222,11 @@ impl Engine {
         branches.told = changes;
         Ok(())
     }
+}
+
+/// Everybody whose account a block may have changed, some of them several times.
+fn names_of(block: &Block) -> impl Iterator<Item = &str> {
+    let transactions = block.transactions().iter();
+    let names = transactions.flat_map(|one| [one.sender(), one.receiver()]);
+    names.chain([block.header().producer.as_str()])
 }

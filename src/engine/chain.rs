@@ -125,10 +125,16 @@ impl Chain {
         self.unsaved_before = self.validator.state().unsaved_bytes();
     }
 
-    /// Goes on from where this validator stands, at the end of another branch. Nothing is ruled that isn't committed.
-    pub(super) fn change_to(&mut self, validator: Validator) {
+    /// Goes on from where this validator stands, at the end of another branch, which took the place of blocks that changed accounts of
+    /// these names. Nothing is ruled that isn't committed.
+    pub(super) fn change_to<'n>(
+        &mut self,
+        validator: Validator,
+        names: impl Iterator<Item = &'n str>,
+    ) {
         self.validator = validator;
         self.recent.clear();
+        self.taken_back.extend(names.map(Box::from));
     }
 
     /// The state to be written down; one as late as may be if much has changed.
