@@ -115,7 +115,8 @@ An import that was interrupted is simply started again."
     Import(Import),
     /// Check everything in a store, or in a chain that MPREG keeps, again
     #[command(after_help = "Examples:\n  hubledger verify --store log:hub\n  \
-hubledger verify --mpreg federation.db --chain hub_registry --audit")]
+hubledger verify --mpreg federation.db --chain hub_registry --audit\n\n\
+What of a state doesn't fit into memory goes into a folder in TMPDIR meanwhile.")]
     Verify(Verify),
     /// Look up a transaction, a block, or the head
     #[command(after_help = "Examples:\n  hubledger get --store log:hub --head\n  \

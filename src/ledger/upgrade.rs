@@ -120,7 +120,8 @@ impl Ledger {
     /// in place of the earlier specification, in one durable step. The ledger is opened anew then, with the settings that it has at
     /// first. Nothing happens if the chain is under `next` already. Cost: that of [`ChainReader::successor`], and of writing the state.
     ///
-    /// Readers that were opened before answer by the earlier specification: of what comes now they know no more than that.
+    /// A chain that an engine runs is upgraded between its shutdown and the opening of another. Readers that were opened before answer by the
+    /// earlier specification: of what comes now they know no more than that.
     ///
     /// # Errors
     /// See [`UpgradeError`]; the chain is under the earlier specification then, unless the store failed, which has to be opened again.
