@@ -7,6 +7,7 @@ use std::time::Duration;
 use hubledger_storage::Durability;
 
 use super::metrics::Stage;
+use crate::tree::ForkBounds;
 
 /// No more parcels than this are in flight; every channel between stages has room for all of them.
 pub(super) const PARCELS_MAX: usize = 64;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub pool_transactions: usize,
     /// … and bytes of them.
     pub pool_bytes: usize,
+    /// How much is kept of branches beside the chain.
+    pub fork_bounds: ForkBounds,
     /// Called at each hand-off.
     pub probe: Option<Probe>,
 }
@@ -79,6 +82,7 @@ impl Default for Settings {
             admission_bytes: 32 << 20,
             pool_transactions: 1 << 16,
             pool_bytes: 64 << 20,
+            fork_bounds: ForkBounds::default(),
             probe: None,
         }
     }
