@@ -26,7 +26,6 @@ use crate::ledger::archive::ArchiveWriter;
 use crate::ledger::policy::PrunePolicy;
 use crate::ledger::{ChainReader, Forks, Ledger, Scratch};
 use crate::rules::Validator;
-use crate::tree::ForkBounds;
 
 /// How an engine is to be opened.
 pub struct EngineBuilder {
@@ -153,7 +152,7 @@ impl EngineBuilder {
         let branches = match consensus::can_be_replaced(validator.spec(), next) {
             true => {
                 let now_us = self.clock.now_us();
-                let bounds = ForkBounds::default();
+                let bounds = self.settings.fork_bounds;
                 let Forks { tree, saved, .. } = Forks::open(&reader, &validator, bounds, now_us)?;
                 committer.set_branches(saved);
                 Some(Branches::new(tree))

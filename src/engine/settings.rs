@@ -9,6 +9,7 @@ use hubledger_storage::Durability;
 
 use super::metrics::Stage;
 use crate::pool::Bounds;
+use crate::tree::ForkBounds;
 
 /// No more parcels than this are in flight; every channel between stages has room for all of them.
 pub(super) const PARCELS_MAX: usize = 64;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub pool_age_max: Duration,
     /// Where what waits is written down, so that it waits again after a restart: each is then admitted again. A file for this engine alone.
     pub pool_journal: Option<PathBuf>,
+    /// How much is kept of branches beside the chain.
+    pub fork_bounds: ForkBounds,
     /// Called at each hand-off.
     pub probe: Option<Probe>,
 }
@@ -94,6 +97,7 @@ impl Default for Settings {
             pool_source_percent: 50,
             pool_age_max: Duration::from_secs(24 * 60 * 60),
             pool_journal: None,
+            fork_bounds: ForkBounds::default(),
             probe: None,
         }
     }

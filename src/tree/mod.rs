@@ -13,6 +13,7 @@
 mod drawing;
 mod fork_tree;
 mod invalid;
+mod look;
 mod orphans;
 
 use std::cmp::Ordering;

@@ -2,18 +2,25 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{ok, run, specification};
+use crate::support::{ok, program, run, specification};
 
 /// A folder with the stores `sqlite:a.db` and `sqlite:b.db` of one chain, in which three blocks make one final.
 fn two_hubs() -> tempfile::TempDir {
+    hubs(3)
+}
+
+/// The same with another depth.
+fn hubs(depth: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     specification(folder.path(), &["a", "b"], "", "");
     let file = folder.path().join("own.toml");
     let text = fs::read_to_string(&file).unwrap();
-    let terms = "format = 2\nfinality = { depth = 3 }\nroot_interval = 2\n";
+    let terms = format!("format = 2\nfinality = {{ depth = {depth} }}\nroot_interval = 2\n");
     fs::write(&file, format!("{terms}{text}")).unwrap();
     for hub in ["a", "b"] {
         let store = format!("sqlite:{hub}.db");
@@ -84,12 +91,12 @@ fn the_tree_is_drawn_for_people() {
     produce(folder, "b");
     produce(folder, "b");
     ok(folder, &resolve("sqlite:b.db", "sqlite:a.db"));
-    let program = std::process::Command::new(env!("CARGO_BIN_EXE_hubledger"))
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_hubledger"))
         .args(["fork", "show", "--store", "sqlite:b.db"])
         .current_dir(folder)
         .output()
         .unwrap();
-    let drawing = String::from_utf8(program.stdout).unwrap();
+    let drawing = String::from_utf8(shown.stdout).unwrap();
     let lines: Vec<&str> = drawing.lines().collect();
     assert_eq!(lines.len(), 5, "{drawing}");
     assert!(
@@ -176,4 +183,51 @@ fn rows_are_proved_and_a_snapshot_is_exported_where_only_some_blocks_name_a_root
     );
     let resolved = ok(folder, &resolve("sqlite:c.db", "sqlite:a.db"));
     assert_eq!(resolved["best"]["head"], head);
+}
+
+#[test]
+fn a_change_of_branches_that_is_killed_at_any_moment_leaves_one_of_both() {
+    let folder = hubs(100);
+    let folder = folder.path();
+    let own: Vec<Value> = (0..6).map(|_| produce(folder, "a")).collect();
+    for _ in 0..9 {
+        produce(folder, "b");
+    }
+    let change = resolve("sqlite:c.db", "sqlite:b.db");
+    let begin_anew = || {
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(folder.join(format!("c.db{end}")));
+        }
+        fs::copy(folder.join("a.db"), folder.join("c.db")).unwrap();
+    };
+    begin_anew();
+    let started = Instant::now();
+    let whole = ok(folder, &change);
+    let whole_took = started.elapsed();
+    let mut killed = 0;
+    for round in 0..24 {
+        begin_anew();
+        let mut child = program(folder, &change)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (delay, started) = (whole_took * round / 24, Instant::now());
+        while started.elapsed() < delay && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        killed += u32::from(child.wait().unwrap().code().is_none());
+        let head = ok(folder, &["get", "--store", "sqlite:c.db", "--head"]);
+        let height = head["height"].to_string();
+        let of_b = ok(
+            folder,
+            &["get", "--store", "sqlite:b.db", "--block", &height],
+        );
+        let is_own = head["hash"] == own[5]["hash"];
+        assert!(is_own || head["hash"] == of_b["hash"], "{head}");
+        ok(folder, &["verify", "--store", "sqlite:c.db"]);
+        assert_eq!(ok(folder, &change)["best"], whole["best"]);
+    }
+    assert!(killed > 4, "only {killed} were killed while they ran");
 }
