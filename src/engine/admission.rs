@@ -13,6 +13,7 @@ use super::sync::lock;
 use super::ticket::ticket;
 use super::{EngineError, Ticket, WhenFull};
 use crate::format::model::Transaction;
+use crate::format::payload::Payload;
 use crate::format::rejection::Fault;
 use crate::pool::Source;
 use crate::rules::{Claims, FaultAt};
@@ -136,12 +137,20 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     shared.enter(Stage::Validate, stage);
     let started = Instant::now();
     let (now_us, steady_us) = (shared.clock.now_us(), shared.steady_us());
+    // Before the chain is locked: a payload may have keys to check. If another specification comes into force meanwhile, the block that takes the
+    // transaction is judged by that.
+    let spec = shared.spec.at(shared.committed_end());
+    let meaning = |submission: &Submission| Payload::said_in(spec, &submission.transaction);
+    let meanings: Vec<Option<Payload>> = batch.iter().map(meaning).collect();
     let (mut faults, known) = {
         let chain = shared.lock_chain();
         let validator = chain.validator();
-        let admit =
-            |submission: &Submission| validator.admit(&submission.transaction, now_us).err();
-        let faults: Vec<Option<Fault>> = batch.iter().map(admit).collect();
+        let admit = |(submission, meaning): (&Submission, &Option<Payload>)| {
+            let transaction = &submission.transaction;
+            let admitted = validator.admit_saying(transaction, meaning.as_ref(), now_us);
+            admitted.err()
+        };
+        let faults: Vec<Option<Fault>> = batch.iter().zip(&meanings).map(admit).collect();
         (faults, Known::of(shared, validator, batch))
     };
     let load = Load {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::format::model::{TRANSACTION_BYTES_MIN, Transaction};
+use crate::format::payload::Payload;
 use crate::format::rejection::{Fault, Reason};
 use crate::rules::{Accounts, At, Validator};
 use crate::state::InForce;
@@ -18,13 +19,28 @@ impl Validator {
     /// # Errors
     /// The first rule that it breaks.
     pub fn admit(&self, transaction: &Transaction, now_us: u64) -> Result<(), Fault> {
+        let spec = self.spec().at(self.state().height() + 1);
+        self.admit_saying(
+            transaction,
+            Payload::said_in(spec, transaction).as_ref(),
+            now_us,
+        )
+    }
+
+    /// The same of a transaction whose payload was found to say this to the chain, or nothing.
+    pub(crate) fn admit_saying(
+        &self,
+        transaction: &Transaction,
+        meaning: Option<&Payload>,
+        now_us: u64,
+    ) -> Result<(), Fault> {
         let at = self.next("", now_us);
         if self.spec().is_imported(at.height) {
             let detail = "the record that this chain goes on from isn't complete";
             return Err(Fault::new(Reason::Operation, detail));
         }
         let accounts = Accounts::new(self.spec(), self.state(), at);
-        accounts.with_gaps().check(transaction, &[])
+        accounts.with_gaps().check(transaction, meaning, &[])
     }
 
     /// Whether others of its sender have to come before `transaction`, because its nonce leaves a gap where none may be. Then
@@ -67,11 +83,15 @@ impl Validator {
             } else if accounts.leaves_gap(transaction) {
                 // Not counted: such a transaction costs its sender nothing, and must not end the choosing.
                 waiting.insert(transaction.sender());
-            } else if accounts.check(transaction, &chosen).is_ok() {
-                room -= length;
-                chosen.push(transaction.clone());
             } else {
-                refused.push(transaction.clone());
+                let meaning = Payload::said_in(self.spec().at(at.height), transaction);
+                match accounts.check(transaction, meaning.as_ref(), &chosen) {
+                    Ok(()) => {
+                        room -= length;
+                        chosen.push(transaction.clone());
+                    }
+                    Err(_) => refused.push(transaction.clone()),
+                }
             }
         }
         (chosen, refused)

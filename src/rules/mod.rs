@@ -20,6 +20,7 @@ mod claims;
 pub mod headers;
 mod imported;
 mod kept;
+mod meanings;
 pub mod produce;
 mod ruling;
 mod senders;
@@ -164,11 +165,12 @@ impl Validator {
         }
         let mut accounts = Accounts::new(spec, state, At::header(block.header()));
         let (transactions, senders) = (block.transactions(), prepared.senders());
+        let meanings = prepared.meanings();
         accounts.look_up(senders, transactions);
         for (index, transaction) in transactions.iter().enumerate() {
             accounts.expect(transaction, senders.number(index));
             accounts
-                .check(transaction, &transactions[..index])
+                .check(transaction, meanings.get(index), &transactions[..index])
                 .map_err(at(FaultAt::Transaction(index as u32)))?;
         }
         let Weight(weight) = consensus::weight(spec, block.header());

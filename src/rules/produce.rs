@@ -10,6 +10,7 @@ use crate::format::model::{Block, Header, HeaderFields, Seal, Transaction};
 use crate::format::signature::KeyPair;
 use crate::format::spec::ChainSpec;
 use crate::rules::headers::state_root_due;
+use crate::rules::meanings::Meanings;
 use crate::rules::senders::Senders;
 use crate::rules::{Accounts, At};
 use crate::state::{Changes, State};
@@ -138,10 +139,15 @@ fn changes(
 ) -> Changes {
     let mut accounts = Accounts::new(spec, state, At::header(header));
     let senders = Senders::of(transactions);
+    let meanings = Meanings::of(spec.at(header.height), transactions);
     accounts.look_up(&senders, transactions);
     for (index, transaction) in transactions.iter().enumerate() {
         accounts.expect(transaction, senders.number(index));
-        if accounts.check(transaction, &transactions[..index]).is_err() {
+        let meaning = meanings.get(index);
+        if accounts
+            .check(transaction, meaning, &transactions[..index])
+            .is_err()
+        {
             break;
         }
     }

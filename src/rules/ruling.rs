@@ -1,6 +1,7 @@
 //! A block on its way to validity: [`Prepared`] from its bytes alone, [`Ruling`] by every rule but signatures,
 //! [`ValidBlock`] when those are settled too. The three types are the hand-offs; there is no other way from bytes to a store.
 
+use super::meanings::Meanings;
 use super::senders::Senders;
 use super::{SignatureFindings, headers};
 use crate::consensus;
@@ -35,6 +36,7 @@ pub struct Prepared {
     merkle_root: Digest,
     seal_fault: Option<Fault>,
     senders: Senders,
+    meanings: Meanings,
 }
 
 impl Prepared {
@@ -48,14 +50,20 @@ impl Prepared {
             true => None,
             false => consensus::check_seal(spec, block.header(), block.seal()).err(),
         };
+        let own = spec.at(block.height());
+        let meanings = match spec.is_imported(block.height()) {
+            true => Meanings::default(),
+            false => Meanings::of(own, block.transactions()),
+        };
         // In version 1 accounts are no tree, and where they are isn't asked for.
-        let senders = match spec.at(block.height()).version >= FormatVersion::V2 {
+        let senders = match own.version >= FormatVersion::V2 {
             true => Senders::of(block.transactions()),
             false => Senders::default(),
         };
         Self {
             chain: spec.id(),
             senders,
+            meanings,
             block,
             leaves,
             merkle_root,
@@ -90,6 +98,11 @@ impl Prepared {
     /// The senders of its transactions, where they are looked up together.
     pub(super) const fn senders(&self) -> &Senders {
         &self.senders
+    }
+
+    /// What the payloads of its transactions say to the chain.
+    pub(super) const fn meanings(&self) -> &Meanings {
+        &self.meanings
     }
 
     /// What [`consensus::check_seal`] found against the seal.

@@ -57,7 +57,11 @@ pub fn check_by_specification(
         producer: "",
     };
     let accounts = Accounts::new(spec, &state, at);
-    match accounts.with_gaps().check(transaction, &[]) {
+    let meaning = Payload::said_in(spec, transaction);
+    match accounts
+        .with_gaps()
+        .check(transaction, meaning.as_ref(), &[])
+    {
         // What a name holds at genesis, it may have got or spent since. No rule comes after this one.
         Err(fault) if fault.reason == Reason::Balance => Ok(()),
         verdict => verdict,
@@ -175,11 +179,12 @@ impl<'a> Accounts<'a> {
         }
     }
 
-    /// Checks the next transaction by every rule but its signatures, and applies it to the overlay. `earlier` are those of
-    /// its block before it.
+    /// Checks the next transaction by every rule but its signatures, and applies it to the overlay. `meaning` is what its payload says to
+    /// the chain under the specification in force ([`Payload::said_in`]); `earlier` are the transactions of its block before it.
     pub(crate) fn check(
         &mut self,
         transaction: &'a Transaction,
+        meaning: Option<&Payload>,
         earlier: &[Transaction],
     ) -> Result<(), Fault> {
         let sender = transaction.sender();
@@ -205,13 +210,12 @@ impl<'a> Accounts<'a> {
             let detail = format!("nonce {found} of {sender:?} leaves a gap after {used}");
             return fault(Reason::Nonce, detail);
         }
-        let payload = self.meaning(transaction);
         let effects = if imported {
             check_imported(transaction, &self.get(sender).account)?;
             None
         } else {
-            self.identify(transaction, sender, payload.as_ref())?;
-            self.decide(transaction, payload.as_ref())?
+            self.identify(transaction, sender, meaning)?;
+            self.decide(transaction, meaning)?
         };
         let asked = self.get(sender);
         asked.account.nonce = transaction.nonce();
@@ -225,14 +229,6 @@ impl<'a> Accounts<'a> {
             self.take(effects, sender)?;
         }
         Ok(())
-    }
-
-    /// What the payload says to the chain itself.
-    fn meaning(&self, transaction: &Transaction) -> Option<Payload> {
-        match self.imported {
-            true => None,
-            false => Payload::said_in(self.spec, transaction),
-        }
     }
 
     fn decide(
