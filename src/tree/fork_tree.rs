@@ -84,7 +84,9 @@ pub(super) struct Side {
     pub(super) block: Block,
 }
 
-/// See the [module](self).
+/// The chain from its last final block on, the branches beside it, and blocks whose parent is missing. It is told what came, and says what
+/// to do; [`Ledger::offer`](crate::ledger::Ledger::offer) does it. Each side block obeys all rules that can be told from headers; what only
+/// the state could tell is judged when its branch is the best. Everything is bounded by [`ForkBounds`].
 #[derive(Debug)]
 pub struct ForkTree {
     spec: ChainSpec,
