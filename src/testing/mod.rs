@@ -21,8 +21,8 @@ use crate::format::model::{
 use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, Signature};
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, Identity, InitialAccount, Limits, Predecessor,
-    ProofOfAuthority, Rules, SpecFields, Terms,
+    Authority, ChainSpec, Consensus, InitialAccount, Limits, Predecessor, ProofOfAuthority, Rules,
+    SpecFields, Terms,
 };
 use crate::generate::{Generator, Recipe};
 use crate::ledger::{Ledger, Staging};
@@ -152,6 +152,7 @@ pub struct Chain {
     pub validator: Validator,
     /// All blocks, genesis first.
     pub blocks: Vec<Block>,
+    calls_by_key: bool,
 }
 
 impl Chain {
@@ -211,6 +212,7 @@ impl Chain {
         Self {
             validator: Validator::new(spec),
             blocks,
+            calls_by_key: false,
         }
     }
 
@@ -234,10 +236,19 @@ impl Chain {
         self.state().timestamp() + SECOND
     }
 
-    /// What somebody is called here: where names are keys, by the own one. What looks like a key is left as it is.
+    /// The same chain, in which everybody is called by the own key where names are keys.
+    #[must_use]
+    pub fn by_key(self) -> Self {
+        let calls_by_key = true;
+        Self {
+            calls_by_key,
+            ..self
+        }
+    }
+
+    /// What somebody is called here.
     pub fn name(&self, somebody: &str) -> String {
-        let by_key = self.spec().rules.identity == Identity::Key;
-        match by_key && somebody.len() != 64 {
+        match self.calls_by_key {
             true => key(somebody).public_key().to_string(),
             false => somebody.to_owned(),
         }

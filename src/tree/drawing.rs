@@ -27,10 +27,7 @@ impl ForkTree {
             let children = drawing.children.entry(block.header().previous_hash);
             children.or_default().extend(node);
         }
-        for children in drawing.children.values_mut() {
-            // The lighter first: the heaviest is drawn nearest to the block that it follows.
-            children.sort_unstable();
-        }
+        drawing.sort();
         drawing.row(&chain, "");
         let mut out = String::new();
         for line in drawing.lines.into_iter().take(LINES_MAX) {
@@ -49,6 +46,29 @@ struct Drawing {
 }
 
 impl Drawing {
+    /// Sorts what follows each block by the best that one comes to from there: the best last, which is drawn nearest to the block.
+    fn sort(&mut self) {
+        let mut blocks: Vec<Branch> = self.children.values().flatten().copied().collect();
+        // What follows a block is higher than the block.
+        blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.height));
+        let mut ends: HashMap<BlockHash, Branch> = HashMap::new();
+        for block in blocks {
+            let following = self.children.get_mut(&block.head);
+            let end_of = |child: &Branch| ends.get(&child.head).copied().unwrap_or(*child);
+            let best = following.and_then(|children| {
+                children.sort_by_key(end_of);
+                children.last().map(end_of)
+            });
+            ends.insert(block.head, best.unwrap_or(block));
+        }
+        let end_of = |child: &Branch| ends.get(&child.head).copied().unwrap_or(*child);
+        for head in &self.chain {
+            if let Some(children) = self.children.get_mut(head) {
+                children.sort_by_key(end_of);
+            }
+        }
+    }
+
     /// Draws blocks that follow each other, the lowest of which is the first, and before each what leaves it.
     fn row(&mut self, blocks: &[Branch], prefix: &str) {
         let is_chain = blocks.first().map(|block| block.head) == self.chain.first().copied();

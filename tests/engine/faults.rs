@@ -4,8 +4,11 @@ use bytes::Bytes;
 use hubledger::digest::{BlockHash, ChainId, Digest};
 use hubledger::format::FormatVersion;
 use hubledger::model::{Block, Draft, Kind, Transaction, VectorClock};
+use hubledger::payload::{
+    Attest, KeySet, Leave, ParameterValue, Payload, Profile, Propose, Register, Rotate,
+};
 use hubledger::rejection::Reason;
-use hubledger::spec::Consensus;
+use hubledger::spec::{Consensus, Joining, Parameter, Terms};
 
 use crate::common::{Chain, Numbers, SECOND, account, corrupt_signature, fields, key, sealed};
 
@@ -18,7 +21,9 @@ pub(crate) fn grown(
     fault: Option<Reason>,
     numbers: &mut Numbers,
 ) -> Chain {
-    let is_of_version_2 = matches!(fault, Some(Reason::MembersRoot | Reason::Weight));
+    let is_of_version_2 = fault.is_some_and(|fault| {
+        OF_TRANSITIONS.contains(&fault) || [Reason::MembersRoot, Reason::Weight].contains(&fault)
+    });
     let (version, crosses) = match seed % 3 {
         0 if !is_of_version_2 => (FormatVersion::V1, false),
         1 => (FormatVersion::V1, true),
@@ -27,21 +32,127 @@ pub(crate) fn grown(
     let mut chain = chain(version);
     for number in 0..blocks {
         if crosses && number == blocks / 2 {
-            chain = chain.succeeded(|fields| fields.terms.root_interval = ROOT_INTERVAL);
+            chain = chain.succeeded(|fields| fields.terms = terms());
+        }
+        if is_first_of_version_2(&chain) {
+            register(&mut chain);
+            continue;
         }
         extend(&mut chain, numbers);
     }
     chain
 }
 
-/// Every other block of version 2 names a state root.
-const ROOT_INTERVAL: u32 = 2;
+/// Every other block of version 2 names a state root; names take a stake, and one parameter can change.
+fn terms() -> Terms {
+    Terms {
+        root_interval: 2,
+        joining: Joining::Stake,
+        stake_min: 10,
+        changeable: [Parameter::FeeMin].into(),
+        ..Terms::default()
+    }
+}
+
+/// Whether the next block is of version 2, and nobody is registered yet.
+fn is_first_of_version_2(chain: &Chain) -> bool {
+    let next = chain.spec().at(chain.state().height() + 1);
+    next.version >= FormatVersion::V2 && !chain.state().account("board").is_registered()
+}
+
+/// The board, of which two have to sign, and somebody who leaves at once.
+fn register(chain: &mut Chain) {
+    let keys = |names: &[&str]| {
+        let keys = names.iter().map(|name| key(name).public_key());
+        KeySet::new(names.len() as u8, keys.collect()).unwrap()
+    };
+    let registers = |name: &str, keys| {
+        let payload = Payload::Register(Register {
+            keys,
+            recovery: None,
+            stake: 10,
+            attester: None,
+            profile: Profile::default(),
+        });
+        says(chain, name, 1, &payload)
+    };
+    let board = registers("board", keys(&["board", "alice"]));
+    let gone = registers("gone", keys(&["gone"]));
+    let leaves = says(chain, "gone", 2, &Payload::Leave(Leave));
+    let made = block(chain, &[board, gone, leaves]);
+    chain.push(made);
+}
+
+/// A transaction whose payload says this, signed by the sender's own key.
+fn says(chain: &Chain, name: &str, nonce: u64, payload: &Payload) -> Transaction {
+    chain.signed(name, nonce, |draft| {
+        draft.operation = payload.operations()[0];
+        draft.payload = payload.encode();
+    })
+}
+
+/// The reasons that a transition can be at fault for here.
+const OF_TRANSITIONS: [Reason; 8] = [
+    Reason::Threshold,
+    Reason::Revoked,
+    Reason::Registration,
+    Reason::Stake,
+    Reason::Attestation,
+    Reason::Member,
+    Reason::Parameter,
+    Reason::Proposal,
+];
+
+/// A transaction that breaks a rule of transitions.
+fn broken_transition(chain: &Chain, reason: Reason) -> Option<Transaction> {
+    let propose = |parameter, effective| {
+        Payload::Propose(Propose {
+            parameter,
+            value: ParameterValue::Number(2),
+            effective,
+        })
+    };
+    let single = || KeySet::single(key("dave").public_key()).unwrap();
+    let attest = Payload::Attest(Attest {
+        subject: "hub-0".to_owned(),
+        keys: single().digest(),
+        purpose: "membership".to_owned(),
+        expiry: 0,
+    });
+    let rotate = Payload::Rotate(Rotate {
+        keys: single(),
+        effective: 0,
+        grace: 0,
+    });
+    let nonce = |name: &str| chain.state().account(name).nonce + 1;
+    let by_hub = |payload: &Payload| says(chain, "hub-0", nonce("hub-0"), payload);
+    Some(match reason {
+        Reason::Threshold => chain.message("board", nonce("board")),
+        Reason::Revoked => chain.message("gone", nonce("gone")),
+        Reason::Registration => by_hub(&rotate),
+        Reason::Stake => {
+            let payload = Payload::Register(Register {
+                keys: KeySet::single(key("newcomer").public_key()).unwrap(),
+                recovery: None,
+                stake: 9,
+                attester: None,
+                profile: Profile::default(),
+            });
+            says(chain, "newcomer", 1, &payload)
+        }
+        Reason::Attestation => by_hub(&attest),
+        Reason::Member => says(chain, "newcomer", 1, &propose(Parameter::FeeMin, 1_000)),
+        Reason::Parameter => by_hub(&propose(Parameter::StakeMin, 1_000)),
+        Reason::Proposal => by_hub(&propose(Parameter::FeeMin, 1)),
+        _ => return None,
+    })
+}
 
 /// A chain on which every native reason can be reached.
 fn chain(version: FormatVersion) -> Chain {
     Chain::in_version(version, 2, |fields| {
         if version >= FormatVersion::V2 {
-            fields.terms.root_interval = ROOT_INTERVAL;
+            fields.terms = terms();
         }
         let Consensus::ProofOfAuthority(consensus) = &mut fields.consensus else {
             unreachable!("the only consensus");
@@ -49,8 +160,9 @@ fn chain(version: FormatVersion) -> Chain {
         consensus.round_robin = true;
         fields.rules.balances = true;
         fields.rules.fee_min = 1;
-        fields.limits.payload_bytes_max = 100;
-        let accounts = SENDERS.iter().map(|name| account(name, 100_000));
+        fields.limits.payload_bytes_max = 200;
+        let accounts = SENDERS.iter().chain(&["board", "gone"]);
+        let accounts = accounts.map(|name| account(name, 100_000));
         fields.accounts.extend(accounts);
     })
 }
@@ -146,9 +258,9 @@ fn broken_transaction(chain: &Chain, good: &[Transaction], reason: Reason) -> Op
             .draft("bob", nonce)
             .with_witnesses(Vec::new())
             .unwrap(),
-        Reason::Limit => signed(&|draft| draft.payload = vec![0; 101]),
+        Reason::Limit => signed(&|draft| draft.payload = vec![0; 201]),
         Reason::Chain => signed(&|draft| draft.chain = ChainId([9; 32])),
-        _ => return None,
+        _ => return broken_transition(chain, reason),
     })
 }
 
@@ -168,10 +280,11 @@ pub(crate) const OF_TRANSACTIONS: [Reason; 12] = [
     Reason::Chain,
 ];
 
-/// Every reason but `public_key`, which only MPREG's chains know.
+/// Every reason but `public_key`, which only MPREG's chains know, and two that take more blocks than there are here: `tests/attacks` has them.
 pub(crate) fn native() -> impl Iterator<Item = Reason> {
     let all = Reason::ALL.iter().copied();
-    all.filter(|reason| *reason != Reason::PublicKey)
+    let others = [Reason::PublicKey, Reason::KeyAge, Reason::Rotation];
+    all.filter(move |reason| !others.contains(reason))
 }
 
 /// A next block with a fault of this kind; and another fault behind it or before it, for transactions.

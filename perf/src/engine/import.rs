@@ -79,6 +79,9 @@ impl Setup {
                 }
                 settings.pool_transactions = chain.alone.len();
                 settings.pool_bytes = usize::MAX;
+                // One caller hands in everything, in the name of few senders.
+                settings.pool_sender_percent = 100;
+                settings.pool_source_percent = 100;
                 if let Some(verified) = verified {
                     settings.verified_transactions = verified;
                 }
