@@ -241,10 +241,12 @@ fn broken_transaction(chain: &Chain, good: &[Transaction], reason: Reason) -> Op
         Reason::Expired => signed(&|draft| draft.expiry = 1),
         Reason::Fee => signed(&|draft| draft.fee = 0),
         Reason::Timestamp => signed(&|draft| draft.timestamp += 10_000 * SECOND),
-        Reason::Nonce => match last {
-            Some(last) => chain.message("bob", last.nonce()),
-            None => return None,
-        },
+        Reason::Nonce => {
+            let used = last.or(good.first())?;
+            chain.signed(used.sender(), used.nonce(), |draft| {
+                draft.payload = b"something else".to_vec();
+            })
+        }
         Reason::Duplicate => good.first()?.clone(),
         Reason::Identity => chain.draft("bob", nonce).sign(&[&key("mallory")]).unwrap(),
         Reason::Balance => chain.transfer("bob", "alice", (10_000_000, 1), nonce),
