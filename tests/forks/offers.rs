@@ -272,9 +272,9 @@ fn blocks_in_any_order_lead_to_the_best_valid_chain() {
         let mut ledger =
             Ledger::create(common::memory(), world.spec(), clock(world.now())).unwrap();
         let mut model = Model::new(&world);
-        let source = Source::new("somebody");
+        let source = Source::of("somebody");
         for block in shuffled(&mut numbers, &world.blocks) {
-            let offer = ledger.offer(&block, &source).unwrap();
+            let offer = ledger.offer(&block, source).unwrap();
             model.take(&block);
             same(&mut ledger, &model);
             let changes = offer.changes.iter();
@@ -300,11 +300,11 @@ fn branches_outlive_a_restart_in_every_backend() {
         let mut world = World::new(6, 2);
         world.grow(&mut numbers, 70, 12);
         let mut model = Model::new(&world);
-        let source = Source::new("somebody");
+        let source = Source::of("somebody");
         let mut ledger = Ledger::create(place.open(), world.spec(), clock(world.now())).unwrap();
         // Each after its parent: orphans are only in memory.
         for (number, block) in world.blocks.iter().enumerate() {
-            ledger.offer(block, &source).unwrap();
+            ledger.offer(block, source).unwrap();
             model.take(block);
             same(&mut ledger, &model);
             if number % 9 == 4 {
