@@ -1,5 +1,6 @@
 //! A tree of branches as text: the chain in the first column with its last block on top, and each branch beside the block that it leaves behind.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -18,19 +19,10 @@ impl ForkTree {
     pub fn draw(&self) -> String {
         let chain: Vec<Branch> = self.chain().collect();
         let mut drawing = Drawing {
-            children: HashMap::new(),
+            children: self.side_children(),
             chain: chain.iter().map(|block| block.head).collect(),
             lines: Vec::new(),
         };
-        for block in self.side_blocks() {
-            let node = self.branch_to(&block.hash());
-            let children = drawing.children.entry(block.header().previous_hash);
-            children.or_default().extend(node);
-        }
-        for children in drawing.children.values_mut() {
-            // The lighter first: the heaviest is drawn nearest to the block that it follows.
-            children.sort_unstable();
-        }
         drawing.row(&chain, "");
         let mut out = String::new();
         for line in drawing.lines.into_iter().take(LINES_MAX) {
@@ -39,10 +31,36 @@ impl ForkTree {
         }
         out
     }
+
+    /// Of each block those beside the chain that follow it, the one that leads to the best branch last: it is drawn nearest to the block that it follows.
+    fn side_children(&self) -> HashMap<BlockHash, Vec<Branch>> {
+        let mut sides: Vec<(Branch, BlockHash)> = self
+            .side
+            .iter()
+            .map(|(_, side)| (side.node.branch, side.node.header.previous_hash))
+            .collect();
+        // What follows a block comes before it.
+        sides.sort_unstable_by_key(|(block, _)| Reverse(block.height));
+        let mut best_behind: HashMap<BlockHash, Branch> = HashMap::new();
+        let mut children: HashMap<BlockHash, Vec<(Branch, Branch)>> = HashMap::new();
+        for (block, parent) in sides {
+            let leads_to = best_behind
+                .get(&block.head)
+                .map_or(block, |best| block.max(*best));
+            let best = best_behind.entry(parent).or_insert(leads_to);
+            *best = leads_to.max(*best);
+            children.entry(parent).or_default().push((leads_to, block));
+        }
+        let in_order = |(parent, mut all): (BlockHash, Vec<(Branch, Branch)>)| {
+            all.sort_unstable();
+            (parent, all.into_iter().map(|(_, block)| block).collect())
+        };
+        children.into_iter().map(in_order).collect()
+    }
 }
 
 struct Drawing {
-    /// Of each block those beside the chain that follow it.
+    /// Of each block those beside the chain that follow it, the one that leads to the best branch last.
     children: HashMap<BlockHash, Vec<Branch>>,
     chain: Vec<BlockHash>,
     lines: Vec<String>,
