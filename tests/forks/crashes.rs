@@ -11,8 +11,9 @@ use hubledger_storage::{
     TableCommit, TableReceipt, TableWriter,
 };
 
+use crate::common::best_branch::{Model, assert_same, assert_stored};
+use crate::common::branches::World;
 use crate::common::{Numbers, clock};
-use crate::offers::{Model, World, assert_stored, same};
 use crate::places::Place;
 
 /// How many writes succeed before one fails, times two; an odd number lets that one be done first.
@@ -145,7 +146,7 @@ fn a_failed_write_leaves_the_chain_from_before_or_from_after() {
                 // Whoever had it offers it again.
                 ledger.offer(block, source).unwrap();
             }
-            same(&mut ledger, &model);
+            assert_same(&mut ledger, &model);
         }
     }
     assert!(failures > 50 && were_done > 10, "{failures} {were_done}");

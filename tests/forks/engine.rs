@@ -9,9 +9,11 @@ use hubledger::model::Block;
 use hubledger::spec::Finality;
 use hubledger::tree::Source;
 
+use crate::common::best_branch::{Model, assert_stored};
+use crate::common::branches::World;
 use crate::common::{self, Chain, Numbers, clock};
 use crate::crashes::{Countdown, failing};
-use crate::offers::{Model, World, assert_stored, shuffled};
+use crate::offers::shuffled;
 use crate::places::Place;
 
 fn builder(world: &World) -> EngineBuilder {
