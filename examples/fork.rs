@@ -37,22 +37,22 @@ fn main() -> anyhow::Result<()> {
     };
 
     // One hub makes two blocks, the other makes three of its own.
-    let own = Source::new("this hub");
+    let own = Source::of("this hub");
     for (hub, blocks) in [(&mut *one, 2), (&mut *other, 3)] {
         for _ in 0..blocks {
             let now_us = SystemClock.now_us();
             let block = produce(&spec, hub.state(), name, key, &[], now_us)?;
-            hub.offer(&block, &own)?;
+            hub.offer(&block, own)?;
         }
         println!("a hub is at height {}", hub.state().height());
     }
 
     // Blocks may come in any order: those whose parent is missing wait for it.
-    let peer = Source::new("the other hub");
+    let peer = Source::of("the other hub");
     let reader = other.reader();
     for height in [2, 3, 1] {
         let block = reader.block(height)?.context("a block of the other hub")?;
-        let offer = one.offer(&block, &peer)?;
+        let offer = one.offer(&block, peer)?;
         match &offer.placement {
             Placement::Orphan => println!("block {height} waits for its parent"),
             placement => println!("block {height}: {placement:?}"),

@@ -63,7 +63,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store failed; the engine failed or was shut down. What is wrong with the *block* is a [`Placement`].
-    pub fn offer_branch(&self, block: &Block, source: &Source) -> Result<Offer, EngineError> {
+    pub fn offer_branch(&self, block: &Block, source: Source) -> Result<Offer, EngineError> {
         let shared = self.shared();
         shared.latch.check()?;
         let transactions = block.transactions().len() as u64;

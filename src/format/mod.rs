@@ -12,6 +12,7 @@
 //! | [`spec`] | the chain specification: fields, their limits and contradictions, canonical encoding, TOML |
 //! | [`proof`] | self-contained proofs, their encoding and JSON form |
 //! | [`blockfile`] | block files, as streams |
+//! | [`Source`] | whom a transaction or a block came from, as a number that the caller chooses |
 //! | [`rejection`] | a rule's fault and the verdict against a block, as data |
 
 pub mod blockfile;
@@ -24,8 +25,10 @@ pub mod payload;
 pub mod proof;
 pub mod rejection;
 pub mod signature;
+mod source;
 pub mod sparse;
 pub mod spec;
 mod version;
 
+pub use self::source::Source;
 pub use self::version::{FormatVersion, UnknownVersion};

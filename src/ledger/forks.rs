@@ -119,9 +119,9 @@ impl Forks {
             tree.push(&header(height)?);
         }
         let (saved, blocks) = branches::read(chain.store())?;
-        let source = Source::new(STORE);
+        let source = Source::of(STORE);
         for block in blocks {
-            tree.offer(&block, &source, now_us, validator.verifier());
+            tree.offer(&block, source, now_us, validator.verifier());
         }
         Ok(Self {
             tree,
@@ -158,7 +158,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The store failed; then this ledger is of no further use and the store has to be opened again. What is wrong with the *block* is a [`Placement`].
-    pub fn offer(&mut self, block: &Block, source: &Source) -> Result<Offer, LedgerError> {
+    pub fn offer(&mut self, block: &Block, source: Source) -> Result<Offer, LedgerError> {
         self.commit_staged()?;
         let now_us = self.clock.now_us();
         if block.height() <= self.forks()?.tree.final_height() {
@@ -199,7 +199,7 @@ impl Ledger {
     pub fn resolve(
         &mut self,
         other: &ChainReader,
-        source: &Source,
+        source: Source,
         progress: &mut BlockProgress<'_>,
     ) -> Result<Resolved, LedgerError> {
         let (held, asked) = (self.spec().id(), other.spec().id());

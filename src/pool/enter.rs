@@ -1,6 +1,6 @@
 //! What enters the pool, and what is refused.
 
-use super::source::Source;
+use super::Source;
 use super::waiting::{Pool, Waiting};
 use crate::format::model::Transaction;
 use crate::state::Account;

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::source::Source;
+use super::Source;
 use super::waiting::Pool;
 use crate::format::digest::{ChainId, sha256};
 use crate::format::model::Transaction;

@@ -42,7 +42,7 @@ mod waiting;
 pub use self::bounds::{Bounds, Terms};
 pub use self::enter::{Bound, Entered};
 pub use self::select::Room;
-pub use self::source::Source;
 pub(crate) use self::verified::Verified;
 pub use self::view::{SourceCount, WaitingTransaction, WaitsFor};
 pub use self::waiting::{Left, Pool};
+pub use crate::format::Source;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Source;
 use super::sender::Sender;
-use super::source::Source;
 use super::waiting::{Pool, Waiting};
 use crate::format::digest::TransactionId;
 

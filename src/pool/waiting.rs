@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slab::Slab;
 
+use super::Source;
 use super::bounds::{Bounds, Terms};
 use super::order::Order;
 use super::sender::{Best, Senders, Worth};
-use super::source::{Source, Sources};
+use super::source::Sources;
 use crate::format::model::{Operation, Transaction};
 use crate::state::Account;
 

@@ -4,6 +4,8 @@
 //! follow from names, so that nothing here is fit for a chain that anybody relies on.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod best_branch;
+pub mod branches;
 pub mod federation;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! A tree of branches as text: the chain in the first column with its last block on top, and each branch beside the block that it leaves behind.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -18,16 +19,10 @@ impl ForkTree {
     pub fn draw(&self) -> String {
         let chain: Vec<Branch> = self.chain().collect();
         let mut drawing = Drawing {
-            children: HashMap::new(),
+            children: self.side_children(),
             chain: chain.iter().map(|block| block.head).collect(),
             lines: Vec::new(),
         };
-        for block in self.side_blocks() {
-            let node = self.branch_to(&block.hash());
-            let children = drawing.children.entry(block.header().previous_hash);
-            children.or_default().extend(node);
-        }
-        drawing.sort();
         drawing.row(&chain, "");
         let mut out = String::new();
         for line in drawing.lines.into_iter().take(LINES_MAX) {
@@ -36,39 +31,42 @@ impl ForkTree {
         }
         out
     }
+
+    /// Of each block those beside the chain that follow it, the one that leads to the best branch last: it is drawn nearest to the block that it follows.
+    fn side_children(&self) -> HashMap<BlockHash, Vec<Branch>> {
+        let mut sides: Vec<(Branch, BlockHash)> = self
+            .side
+            .iter()
+            .map(|(_, side)| (side.node.branch, side.node.header.previous_hash))
+            .collect();
+        // What follows a block comes before it.
+        sides.sort_unstable_by_key(|(block, _)| Reverse(block.height));
+        let mut best_behind: HashMap<BlockHash, Branch> = HashMap::new();
+        let mut children: HashMap<BlockHash, Vec<(Branch, Branch)>> = HashMap::new();
+        for (block, parent) in sides {
+            let leads_to = best_behind
+                .get(&block.head)
+                .map_or(block, |best| block.max(*best));
+            let best = best_behind.entry(parent).or_insert(leads_to);
+            *best = leads_to.max(*best);
+            children.entry(parent).or_default().push((leads_to, block));
+        }
+        let in_order = |(parent, mut all): (BlockHash, Vec<(Branch, Branch)>)| {
+            all.sort_unstable();
+            (parent, all.into_iter().map(|(_, block)| block).collect())
+        };
+        children.into_iter().map(in_order).collect()
+    }
 }
 
 struct Drawing {
-    /// Of each block those beside the chain that follow it.
+    /// Of each block those beside the chain that follow it, the one that leads to the best branch last.
     children: HashMap<BlockHash, Vec<Branch>>,
     chain: Vec<BlockHash>,
     lines: Vec<String>,
 }
 
 impl Drawing {
-    /// Sorts what follows each block by the best that one comes to from there: the best last, which is drawn nearest to the block.
-    fn sort(&mut self) {
-        let mut blocks: Vec<Branch> = self.children.values().flatten().copied().collect();
-        // What follows a block is higher than the block.
-        blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.height));
-        let mut ends: HashMap<BlockHash, Branch> = HashMap::new();
-        for block in blocks {
-            let following = self.children.get_mut(&block.head);
-            let end_of = |child: &Branch| ends.get(&child.head).copied().unwrap_or(*child);
-            let best = following.and_then(|children| {
-                children.sort_by_key(end_of);
-                children.last().map(end_of)
-            });
-            ends.insert(block.head, best.unwrap_or(block));
-        }
-        let end_of = |child: &Branch| ends.get(&child.head).copied().unwrap_or(*child);
-        for head in &self.chain {
-            if let Some(children) = self.children.get_mut(head) {
-                children.sort_by_key(end_of);
-            }
-        }
-    }
-
     /// Draws blocks that follow each other, the lowest of which is the first, and before each what leaves it.
     fn row(&mut self, blocks: &[Branch], prefix: &str) {
         let is_chain = blocks.first().map(|block| block.head) == self.chain.first().copied();

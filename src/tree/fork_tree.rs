@@ -142,7 +142,7 @@ impl ForkTree {
     pub fn offer(
         &mut self,
         block: &Block,
-        source: &Source,
+        source: Source,
         now_us: u64,
         verifier: &Verifier,
     ) -> Offered {
@@ -153,7 +153,7 @@ impl ForkTree {
         let mut came = vec![block.hash()];
         while let Some(parent) = came.pop() {
             for (child, source) in self.orphans.take_children(&parent) {
-                if self.take(&child, &source, now_us, verifier) == Offered::Aside {
+                if self.take(&child, source, now_us, verifier) == Offered::Aside {
                     came.push(child.hash());
                 }
             }
@@ -308,13 +308,7 @@ impl ForkTree {
     }
 
     /// Takes one block in, as `Aside` if it can become part of the chain.
-    fn take(
-        &mut self,
-        block: &Block,
-        source: &Source,
-        now_us: u64,
-        verifier: &Verifier,
-    ) -> Offered {
+    fn take(&mut self, block: &Block, source: Source, now_us: u64, verifier: &Verifier) -> Offered {
         let (header, hash) = (block.header(), block.hash());
         let height = header.height;
         let refuse =
@@ -351,9 +345,7 @@ impl ForkTree {
         }
         let Some(node) = node else {
             let (tip, bounds) = (self.best().height, &self.bounds);
-            let is_kept = self
-                .orphans
-                .insert(bounds, block.clone(), source.clone(), tip);
+            let is_kept = self.orphans.insert(bounds, block.clone(), source, tip);
             return match is_kept {
                 true => Offered::Orphan,
                 false => Offered::NoRoom,

@@ -85,7 +85,7 @@ impl ForkTree {
 
     /// Orphans of one source.
     #[must_use]
-    pub fn orphans_of(&self, source: &Source) -> usize {
+    pub fn orphans_of(&self, source: Source) -> usize {
         self.orphans.count_of(source)
     }
 

@@ -17,10 +17,9 @@ mod look;
 mod orphans;
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::sync::Arc;
 
 pub use self::fork_tree::{Better, ForkTree, Offered, SideBranch};
+pub use crate::format::Source;
 
 use crate::consensus::{self, Weight};
 use crate::format::digest::BlockHash;
@@ -60,24 +59,6 @@ impl Branch {
             // As many weights below 2⁶⁴ as there are heights fit into a u128.
             weight: Weight(self.weight.0.saturating_add(more)),
         }
-    }
-}
-
-/// Who a block came from, as the caller calls it: a peer, say. Equal names are one source.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(Arc<str>);
-
-impl Source {
-    /// The source of this name.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 

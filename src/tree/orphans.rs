@@ -51,9 +51,9 @@ impl Orphans {
     }
 
     /// How many of a source are kept.
-    pub(super) fn count_of(&self, source: &Source) -> usize {
+    pub(super) fn count_of(&self, source: Source) -> usize {
         let orphans = self.by_hash.values();
-        orphans.filter(|orphan| orphan.source == *source).count()
+        orphans.filter(|orphan| orphan.source == source).count()
     }
 
     /// Keeps a block that came when the best chain ended at `tip`. For it go the oldest of its source, as long as that has more than its share,
@@ -70,14 +70,14 @@ impl Orphans {
         if bytes > bytes_share || block.height() > tip.saturating_add(bounds.orphan_heights) {
             return false;
         }
-        while self.count_of(&source) >= count_share
-            || self.bytes_of_source(&source) + bytes > bytes_share
+        while self.count_of(source) >= count_share
+            || self.bytes_of_source(source) + bytes > bytes_share
         {
-            self.remove_oldest_of(&source);
+            self.remove_oldest_of(source);
         }
         while self.by_hash.len() >= bounds.orphans || self.bytes + bytes > bounds.orphan_bytes {
             let Some(most) = self.greediest() else { break };
-            self.remove_oldest_of(&most);
+            self.remove_oldest_of(most);
         }
         self.came += 1;
         self.bytes += bytes;
@@ -116,29 +116,29 @@ impl Orphans {
         taken
     }
 
-    fn bytes_of_source(&self, source: &Source) -> u64 {
+    fn bytes_of_source(&self, source: Source) -> u64 {
         let orphans = self.by_hash.values();
-        let of_source = orphans.filter(|orphan| orphan.source == *source);
+        let of_source = orphans.filter(|orphan| orphan.source == source);
         of_source.map(Orphan::bytes).sum()
     }
 
-    fn remove_oldest_of(&mut self, source: &Source) {
+    fn remove_oldest_of(&mut self, source: Source) {
         let orphans = self.by_hash.values();
-        let of_source = orphans.filter(|orphan| orphan.source == *source);
+        let of_source = orphans.filter(|orphan| orphan.source == source);
         if let Some(number) = of_source.map(|orphan| orphan.number).min() {
             self.take_where(|orphan| orphan.number == number);
         }
     }
 
-    /// The source of most of them; of several the first by name.
+    /// The source of most of them; of several the one with the lowest number.
     fn greediest(&self) -> Option<Source> {
-        let mut counts: HashMap<&Source, usize> = HashMap::new();
+        let mut counts: HashMap<Source, usize> = HashMap::new();
         for orphan in self.by_hash.values() {
-            *counts.entry(&orphan.source).or_default() += 1;
+            *counts.entry(orphan.source).or_default() += 1;
         }
         let most = counts
             .into_iter()
             .max_by(|(a, of_a), (b, of_b)| of_a.cmp(of_b).then_with(|| b.cmp(a)));
-        most.map(|(source, _)| source.clone())
+        most.map(|(source, _)| source)
     }
 }

@@ -18,3 +18,4 @@ mod soak;
 mod starvation;
 mod stops;
 mod support;
+mod taken_back;

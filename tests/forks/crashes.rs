@@ -11,8 +11,9 @@ use hubledger_storage::{
     TableCommit, TableReceipt, TableWriter,
 };
 
+use crate::common::best_branch::{Model, assert_same, assert_stored};
+use crate::common::branches::World;
 use crate::common::{Numbers, clock};
-use crate::offers::{Model, World, assert_stored, same};
 use crate::places::Place;
 
 /// How many writes succeed before one fails, times two; an odd number lets that one be done first.
@@ -116,7 +117,7 @@ fn a_failed_write_leaves_the_chain_from_before_or_from_after() {
         let mut world = World::new([2, 5][seed as usize % 2], 1);
         world.grow(&mut numbers, 60, 15);
         let mut model = Model::new(&world);
-        let source = Source::new("somebody");
+        let source = Source::of("somebody");
         drop(Ledger::create(place.open(), world.spec(), clock(world.now())).unwrap());
         let countdown = Countdown::new();
         let open = || Ledger::open(failing(place.open(), &countdown), clock(world.now())).unwrap();
@@ -125,7 +126,7 @@ fn a_failed_write_leaves_the_chain_from_before_or_from_after() {
             countdown.set(numbers.below(9) as i64);
             let before = model.head;
             let blocks_before = model.blocks();
-            let offered = ledger.offer(block, &source);
+            let offered = ledger.offer(block, source);
             model.take(block);
             countdown.never();
             if offered.is_err() {
@@ -143,9 +144,9 @@ fn a_failed_write_leaves_the_chain_from_before_or_from_after() {
                 };
                 assert_stored(&ledger.reader(), expected);
                 // Whoever had it offers it again.
-                ledger.offer(block, &source).unwrap();
+                ledger.offer(block, source).unwrap();
             }
-            same(&mut ledger, &model);
+            assert_same(&mut ledger, &model);
         }
     }
     assert!(failures > 50 && were_done > 10, "{failures} {were_done}");

@@ -9,9 +9,11 @@ use hubledger::model::Block;
 use hubledger::spec::Finality;
 use hubledger::tree::Source;
 
+use crate::common::best_branch::{Model, assert_stored};
+use crate::common::branches::World;
 use crate::common::{self, Chain, Numbers, clock};
 use crate::crashes::{Countdown, failing};
-use crate::offers::{Model, World, assert_stored, shuffled};
+use crate::offers::shuffled;
 use crate::places::Place;
 
 fn builder(world: &World) -> EngineBuilder {
@@ -53,14 +55,14 @@ fn an_engine_keeps_to_the_best_branch_and_followers_go_with_it() {
         let place = Place::new(["memory", "log"][seed as usize % 2]).unwrap();
         let engine = builder(&world).create(place.open(), world.spec()).unwrap();
         let mut model = Model::new(&world);
-        let source = Source::new("somebody");
+        let source = Source::of("somebody");
         let (mut quick, mut slow) = (
             engine.follow(0).unwrap(),
             engine.register("slow", 0).unwrap(),
         );
         let (mut seen, mut seen_slowly) = (Vec::new(), Vec::new());
         for block in shuffled(&mut numbers, &world.blocks) {
-            let offer = engine.offer_branch(&block, &source).unwrap();
+            let offer = engine.offer_branch(&block, source).unwrap();
             model.take(&block);
             same(&engine, &model);
             if offer.placement == Placement::InChain {
@@ -105,9 +107,9 @@ fn branches_from_many_threads_and_imports_beside_them_come_to_the_best_chain() {
             for (number, order) in orders.iter().enumerate() {
                 let engine = &engine;
                 scope.spawn(move || {
-                    let source = Source::new(&number.to_string());
+                    let source = Source::of(&number.to_string());
                     for block in order {
-                        engine.offer_branch(block, &source).unwrap();
+                        engine.offer_branch(block, source).unwrap();
                     }
                 });
             }
@@ -154,10 +156,10 @@ fn transactions_of_blocks_that_went_wait_for_the_next_block_again() {
         .clock(clock)
         .create(common::memory(), chain.spec())
         .unwrap();
-    let source = Source::new("peer");
-    engine.offer_branch(own.last(), &source).unwrap();
+    let source = Source::of("peer");
+    engine.offer_branch(own.last(), source).unwrap();
     for block in &other.blocks[1..] {
-        engine.offer_branch(block, &source).unwrap();
+        engine.offer_branch(block, source).unwrap();
     }
     assert_eq!(engine.head().unwrap().hash(), other.last().hash());
     // Bob's is in the other branch too. What is submitted is judged in order, so that alice's is behind it once this one has its answer.
@@ -182,7 +184,7 @@ fn a_store_that_fails_under_a_branch_stops_the_engine_and_opens_again() {
         world.grow(&mut numbers, 40, 20);
         let place = Place::new(["memory", "log"][seed as usize % 2]).unwrap();
         let mut model = Model::new(&world);
-        let source = Source::new("somebody");
+        let source = Source::of("somebody");
         drop(builder(&world).create(place.open(), world.spec()).unwrap());
         let countdown = Countdown::new();
         let open = || {
@@ -194,12 +196,12 @@ fn a_store_that_fails_under_a_branch_stops_the_engine_and_opens_again() {
         for block in &world.blocks {
             countdown.set(numbers.below(14) as i64);
             let before = model.head;
-            let offered = engine.offer_branch(block, &source);
+            let offered = engine.offer_branch(block, source);
             model.take(block);
             if offered.is_err() {
                 failures += 1;
                 assert!(
-                    engine.offer_branch(block, &source).is_err(),
+                    engine.offer_branch(block, source).is_err(),
                     "it has stopped"
                 );
                 countdown.never();
@@ -207,7 +209,7 @@ fn a_store_that_fails_under_a_branch_stops_the_engine_and_opens_again() {
                 engine = open();
                 let head = engine.head().unwrap().hash();
                 assert!(head == before || head == model.head);
-                engine.offer_branch(block, &source).unwrap();
+                engine.offer_branch(block, source).unwrap();
             }
             countdown.never();
             same(&engine, &model);
@@ -232,12 +234,12 @@ fn every_offer_comes_back_whenever_the_engine_is_shut_down() {
             for (number, order) in orders.iter().enumerate() {
                 let engine = &engine;
                 scope.spawn(move || {
-                    let source = Source::new(&number.to_string());
+                    let source = Source::of(&number.to_string());
                     for (at, block) in order.iter().enumerate() {
                         if number == 0 && at == until {
                             engine.shutdown().unwrap();
                         }
-                        if engine.offer_branch(block, &source).is_err() {
+                        if engine.offer_branch(block, source).is_err() {
                             return;
                         }
                     }

@@ -50,7 +50,7 @@ fn tree(chain: &Chain, bounds: ForkBounds) -> ForkTree {
 
 fn offer(tree: &mut ForkTree, block: &Block, source: &str) -> Offered {
     let now_us = block.header().timestamp;
-    tree.offer(block, &Source::new(source), now_us, &Verifier::default())
+    tree.offer(block, Source::of(source), now_us, &Verifier::default())
 }
 
 fn reason(offered: Offered) -> (Reason, String) {
@@ -298,14 +298,14 @@ fn a_flood_of_orphans_drives_out_its_own_source_only() {
     for number in 0..30 {
         let flood = orphan(&format!("flood-{number}"));
         assert_eq!(offer(&mut tree, &flood, "loud"), Offered::Orphan);
-        assert!(tree.orphans_of(&Source::new("loud")) <= 4);
+        assert!(tree.orphans_of(Source::of("loud")) <= 4);
     }
     for number in 0..30 {
         let source = format!("peer-{}", number % 5);
         offer(&mut tree, &orphan(&format!("more-{number}")), &source);
         assert!(tree.orphans() <= 12);
     }
-    assert_eq!(tree.orphans_of(&Source::new("quiet")), 2);
+    assert_eq!(tree.orphans_of(Source::of("quiet")), 2);
     quiet
         .iter()
         .for_each(|block| assert_eq!(offer(&mut tree, block, "x"), Offered::Orphan));

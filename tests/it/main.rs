@@ -3,6 +3,7 @@
 
 use hubledger::testing as common;
 
+mod branch_vectors;
 mod codec;
 mod golden;
 mod golden_state;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::common::{Chain, account};
 
 /// Writes the vectors if that is asked for, and reads them.
-fn vectors(name: &str, made: impl FnOnce() -> Value) -> Value {
+pub(crate) fn vectors(name: &str, made: impl FnOnce() -> Value) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let path = folder.join(name);
     if std::env::var_os("HUBLEDGER_WRITE_VECTORS").is_some() {
@@ -29,7 +29,7 @@ fn vectors(name: &str, made: impl FnOnce() -> Value) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().unwrap()).unwrap()
 }
 
@@ -37,7 +37,7 @@ fn digest(value: &Value) -> Digest {
     value.as_str().unwrap().parse().unwrap()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 

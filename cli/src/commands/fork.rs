@@ -74,8 +74,8 @@ pub(crate) fn resolve(args: &ForkResolve, output: &Output) -> Result {
     stop.in_order();
     let other = ChainReader::open(args.from.open_read_only()?)?;
     let mut ledger = Ledger::open(args.store.open()?, Arc::new(SystemClock))?;
-    let source = Source::new(&args.from.to_string());
-    let resolved = ledger.resolve(&other, &source, &mut |_| stop.flow())?;
+    let source = Source::of(&args.from.to_string());
+    let resolved = ledger.resolve(&other, source, &mut |_| stop.flow())?;
     let tree = ledger.fork_tree()?;
     let mut document = json!({
         "store": args.store.to_string(),
