@@ -36,8 +36,8 @@ impl ForkTree {
     fn side_children(&self) -> HashMap<BlockHash, Vec<Branch>> {
         let mut sides: Vec<(Branch, BlockHash)> = self
             .side
-            .iter()
-            .map(|(_, side)| (side.node.branch, side.node.header.previous_hash))
+            .values()
+            .map(|side| (side.node.branch, side.node.header.previous_hash))
             .collect();
         // What follows a block comes before it.
         sides.sort_unstable_by_key(|(block, _)| Reverse(block.height));
