@@ -187,7 +187,7 @@ fn arrows_between_rooms_go_one_way() {
 }
 
 /// Where the kinds of consensus have names: their parameters, what they do, and whoever makes up a chain of its own.
-const KNOW_KINDS: &[&str] = &["format/spec", "consensus", "generate.rs", "testing.rs"];
+const KNOW_KINDS: &[&str] = &["format/spec", "consensus", "generate.rs", "testing"];
 
 #[test]
 fn only_the_specification_and_consensus_know_the_kinds_of_consensus() {
