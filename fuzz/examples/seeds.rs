@@ -79,6 +79,9 @@ fn main() -> io::Result<()> {
     for (name, bytes) in pools() {
         put("pool", name, &bytes)?;
     }
+    for (name, bytes) in branches() {
+        put("branches", name, &bytes)?;
+    }
     put("log_store", "bytes", &[0, 5, 0, 1, 0, 0, 8, 0, 0x40])?;
     put("log_store", "cut", &[1, 3, 0, 0x80, 0, 0])?;
     put("log_store", "gone", &[2, 1])?;
@@ -247,6 +250,33 @@ fn block_file(root: &Path, chain: &Chain) -> io::Result<Vec<u8>> {
     let bytes = fs::read(&path)?;
     fs::remove_file(&path)?;
     Ok(bytes)
+}
+
+/// Blocks that are final at several depths, some twenty each, and the order in which they come.
+fn branches() -> Vec<(&'static str, Vec<u8>)> {
+    let kinds = [
+        ("shallow", 0, 1),
+        ("shallow-named", 2, 1),
+        ("deep", 7, 2),
+        ("deep-unnamed", 6, 0),
+    ];
+    let seed = |(name, depth, root_interval): (&'static str, u8, u8)| {
+        let mut numbers = Numbers(u64::from(depth));
+        let mut bytes = vec![depth, root_interval, 20];
+        bytes.extend((0..240).map(|_| numbers.below(256) as u8));
+        // By now all blocks are made: the rest is which one comes and how, mostly one after the other.
+        for at in 0..60 {
+            let ahead = numbers.below(5) as u8;
+            let how = match numbers.below(8) {
+                0 => 0x80,
+                1 => 0x40,
+                _ => numbers.below(4) as u8,
+            };
+            bytes.extend([at / 2 + ahead, how]);
+        }
+        (name, bytes)
+    };
+    kinds.into_iter().map(seed).collect()
 }
 
 /// Operations on pools of all terms, some hundreds each: the first six bytes are bounds and terms.

@@ -203,6 +203,12 @@ ratios! {
     import_admitted_over_not: Speed >= 2.0, Engine(Admitted("log")),
         "Importing into log: with two threads, durable, when every transaction was admitted through \
          Engine::submit before, against the same import when none was.";
+    import_by_depth_over_immediate: Speed >= 0.98, Engine(ByDepth("log")),
+        "Importing the hub workload into log: as a chain whose blocks are final once 100 follow them, no branch beside it, \
+         against the same as a chain that is final at once; by the processor time of all threads.";
+    reorganisation_over_import: Speed >= 0.5, Engine(Reorganisation("log")),
+        "A branch of 101 blocks of 1,000 that takes the place of 100 in log:, block by block through \
+         Engine::offer_branch, against importing those 100; by the processor time of all threads.";
     admission_p99_ms: Milliseconds <= 10.0, Engine(AdmissionLatency),
         "The 99th percentile of the time from when a transaction is due by an even schedule, at 80 % of the \
          highest rate of the same round, to its verdict through Engine::submit; median of the rounds.";

@@ -57,6 +57,12 @@ impl<'a> Contestant<'a> {
         self
     }
 
+    /// The same by the processor time of all threads, where the wall clock would show other programs more than the difference.
+    pub(crate) fn by_processor_time(mut self) -> Self {
+        self.clock = Clock::Processor;
+        self
+    }
+
     /// Items of a pass.
     pub(crate) fn items(&self) -> usize {
         self.items

@@ -47,7 +47,11 @@ impl Chain {
             recipe.payload_bytes,
             BYTES_MAX >> 30
         );
-        let mut generator = Generator::new(recipe)?;
+        Self::of(Generator::new(recipe)?)
+    }
+
+    /// All that a generator has yet to make.
+    pub(crate) fn of(mut generator: Generator) -> Result<Self> {
         let (mut blocks, mut claims, mut alone) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(block) = generator.next_block()? {
             for transaction in block.transactions() {

@@ -131,13 +131,8 @@ pub(crate) fn import(
     if before == Before::Admission {
         submit_all(&engine, &chain.alone, Duration::ZERO, |_| ())?;
     }
-    let (metrics, times) = Times::of(|| {
-        for outcome in engine.import(chain.blocks.iter().cloned()) {
-            let outcome = outcome?;
-            if !matches!(outcome, Outcome::Committed(_)) {
-                bail!("a block was not accepted: {outcome:?}");
-            }
-        }
+    let (metrics, times) = Times::of(|| -> Result<_> {
+        import_into(&engine, chain)?;
         let metrics = engine.metrics();
         engine.shutdown()?;
         Ok(metrics)
@@ -160,6 +155,20 @@ pub(crate) fn import(
         stages: stages(&metrics),
         commits: latencies(&metrics.commit_latency),
     })
+}
+
+/// Imports a whole chain into an engine that has its genesis.
+///
+/// # Errors
+/// A block is not valid, or the store failed.
+pub(super) fn import_into(engine: &Engine, chain: &Chain) -> Result<()> {
+    for outcome in engine.import(chain.blocks.iter().cloned()) {
+        let outcome = outcome?;
+        if !matches!(outcome, Outcome::Committed(_)) {
+            bail!("a block was not accepted: {outcome:?}");
+        }
+    }
+    Ok(())
 }
 
 /// How long each stage was busy.

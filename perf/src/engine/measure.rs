@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use hubledger::format::FormatVersion;
 use hubledger::generate::Recipe;
+use hubledger::spec::Finality;
 use hubledger_storage::{Block, Durability};
 use serde_json::{Value, json};
 
 use super::chain::Chain;
 use super::contestants::Contest;
 use super::cores::OneCore;
+use super::forks::{self, Rivals};
 use super::import::{Before, Setup};
 use super::memory;
 use super::mpreg;
 use super::original::{Inputs, Line};
+use super::produce::BLOCK;
 use crate::ratio::{Evidence, figures_json};
 use crate::statistics::rounded;
 use crate::storage::{Contender, fresh_directory};
@@ -36,6 +39,10 @@ pub(crate) enum Test {
     ImportCores(&'static str),
     /// Everything admitted before against nothing.
     Admitted(&'static str),
+    /// Importing a chain that is final by depth against one that is final at once.
+    ByDepth(&'static str),
+    /// A branch that takes the place of a whole chain against importing that chain.
+    Reorganisation(&'static str),
     /// Latency of admission below the highest rate.
     AdmissionLatency,
     /// Latency of admission into an engine that is busy with snapshots and producing, over a backend.
@@ -136,6 +143,8 @@ impl<'a> Bench<'a> {
                 let import = |before| contest.import(&contender, &setup, before);
                 self.compared([import(Before::Admission), import(Before::Nothing)])
             }
+            Test::ByDepth(name) => self.by_depth(&name.parse()?),
+            Test::Reorganisation(name) => self.reorganisation(&name.parse()?),
             Test::AdmissionLatency => self.admission(),
             Test::AdmissionBeside(name) => self.admission_beside(&name.parse()?),
             Test::Produce(name) => self.produce(&name.parse()?),
@@ -165,6 +174,8 @@ impl<'a> Bench<'a> {
             | Test::ImportThreads(name)
             | Test::ImportCores(name)
             | Test::Admitted(name)
+            | Test::ByDepth(name)
+            | Test::Reorganisation(name)
             | Test::AdmissionBeside(name)
             | Test::Produce(name)
             | Test::Memory(name) => name.parse::<Contender>()?.missing(),
@@ -224,6 +235,45 @@ impl<'a> Bench<'a> {
                 "B": figures_json(&alone),
             }),
         })
+    }
+
+    /// The workload as a chain that is final by depth against the same as one that is final at once.
+    fn by_depth(&self, contender: &Contender) -> Result<Evidence> {
+        let transactions = self.extent.transactions;
+        eprintln!("making chains of {transactions} transactions");
+        let chains = [Finality::Depth(forks::DEPTH), Finality::Immediate]
+            .map(|finality| forks::chain(finality, transactions, 0));
+        let [deep, immediate] = chains;
+        let (deep, immediate) = (deep?, immediate?);
+        let contestants = [
+            self.alone(&deep, contender)?.named("final by depth"),
+            self.alone(&immediate, contender)?.named("final at once"),
+        ];
+        let [first, second] = race(contestants, self.long_effort())?;
+        Ok(Evidence::turns(deep.alone.len(), first, second))
+    }
+
+    /// A branch in the place of a chain against importing the chain.
+    fn reorganisation(&self, contender: &Contender) -> Result<Evidence> {
+        let rivals = Rivals::new(self.extent.transactions / BLOCK as u64)?;
+        let setup = self.setup(self.cores)?;
+        let contestants = [
+            rivals.reorganisation(contender, &setup, self.under),
+            self.alone(&rivals.chain, contender)?,
+        ];
+        let [first, second] = race(contestants, self.long_effort())?;
+        Ok(Evidence::turns(rivals.chain.alone.len(), first, second))
+    }
+
+    /// An import of a chain of its own, by processor time.
+    fn alone<'c>(&'c self, chain: &'c Chain, contender: &Contender) -> Result<Contestant<'c>> {
+        let contest = Contest {
+            chain,
+            under: self.under,
+            group: &self.group,
+        };
+        let import = contest.import(contender, &self.setup(self.cores)?, Before::Nothing);
+        Ok(import.by_processor_time())
     }
 
     /// Two contestants over the whole chain, with the processor time and the cores that each took.

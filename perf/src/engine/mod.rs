@@ -8,6 +8,7 @@ mod beside;
 mod chain;
 mod contestants;
 mod cores;
+mod forks;
 mod import;
 mod latency;
 mod measure;
