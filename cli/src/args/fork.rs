@@ -27,9 +27,9 @@ for good, and the exit code is 3. It can be started again at any time."
     #[command(
         after_help = "Examples:\n  hubledger fork new --store log:hub --at 1207 --to log:east --name east --out east.toml\n  \
 hubledger fork new --store log:hub --at 1207 --to log:other-east --spec east.toml\n\n\
-Blocks, what was pruned of them, and the index up to there are copied; the new chain's specification pins the last of them\n\
-and the state after it. Every hub of the new chain needs the same specification: give the file that the first one wrote to\n\
-the others, who make the fork from their own store. A fork that was interrupted is simply started again; until it is\n\
+Blocks, what was pruned of them, and the index up to there are copied; the new chain's specification pins the last of them \
+and the state after it. Every hub of the new chain needs the same specification: give the file that the first one wrote to \
+the others, who make the fork from their own store. A fork that was interrupted is simply started again; until it is \
 finished the target can't be opened."
     )]
     New(ForkNew),
