@@ -100,7 +100,8 @@ fn fate_of(
         return Ok(Ok(fate));
     }
     // A block takes it out of the pool before it is in the index.
-    if lock(&shared.pool).has(transaction) || is_on_its_way(shared, transaction) {
+    let is_waiting = lock(&shared.pool).has(transaction);
+    if is_waiting || is_on_its_way(shared, transaction) {
         return Ok(Ok(Fate::Waits));
     }
     let answer = look_up(shared, transaction)?;
