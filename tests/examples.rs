@@ -57,10 +57,11 @@ fn every_example_is_run_by_a_test() {
 fn two_hubs_come_to_one_branch() {
     let told = run("fork", &[]);
     for part in [
-        "block 2 waits for its parent",
-        "behind block 0: 2 blocks went, 3 came",
-        "both hubs agree",
-        "○ 2 ",
+        "one: block 2 went",
+        "both hubs agree at height 3",
+        "the message waits again",
+        "other: block 7 came",
+        "other: the message: Committed { height: 4, index: 0, is_final: true }",
     ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }

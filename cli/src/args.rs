@@ -19,7 +19,7 @@ use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
-pub(crate) use self::fork::{ForkAt, ForkCommand, ForkResolve, ForkShow};
+pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
     RecoveryKeys, Register, Retract, Rotate, Saying,
@@ -163,7 +163,8 @@ A restoring that was interrupted is simply started again."
     /// Write the state after the last final block that names a state root, for hubs that start from it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
-    /// Look at the branches of a chain whose last blocks can be replaced, or bring those of two stores together
+    /// Look at the branches of a chain whose last blocks can be replaced, bring those of two stores together, or make a new chain from
+    /// a height of one
     #[command(subcommand)]
     Fork(ForkCommand),
     /// Copy a chain into a new store of any backend, and compare both

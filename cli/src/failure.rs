@@ -5,7 +5,7 @@ use hubledger::codec::FieldError;
 use hubledger::engine::{EngineError, RestoreError};
 use hubledger::ledger::archive::ArchiveError;
 use hubledger::ledger::snapshot::SnapshotError;
-use hubledger::ledger::{LedgerError, UpgradeError};
+use hubledger::ledger::{ForkError, LedgerError, UpgradeError};
 use hubledger::rejection::{Fault, Rejected};
 use serde_json::{Map, Value, json};
 
@@ -100,6 +100,15 @@ impl From<UpgradeError> for Failure {
     fn from(error: UpgradeError) -> Self {
         match error {
             UpgradeError::Ledger(error) => error.into(),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<ForkError> for Failure {
+    fn from(error: ForkError) -> Self {
+        match error {
+            ForkError::Ledger(error) => error.into(),
             error => Self::Failed(error.into()),
         }
     }

@@ -62,6 +62,7 @@
 //! | `verify`, `restore` | a store again, and a chain from an archive |
 //! | `permits`, `ticket`, `turn`, `watermark`, `subscription` | the hand-written concurrency, each checked by itself |
 //! | `pool` | the pool beside the chain: what enters it, what blocks tell it, and looking at it |
+//! | `fate` | what became of a transaction, from the index, the pool and the last blocks that went |
 //! | `pool_journal` | what waits, in a file |
 //! | `producer`, `pace`, `bell` | making blocks by itself: the thread, when a block is due (pure), and what wakes it |
 //! | `build`, `export`, `state_request` | building and checking blocks, and exporting snapshots, on copies of the state |
@@ -83,6 +84,7 @@ mod commit;
 mod end;
 mod error;
 mod export;
+mod fate;
 pub mod feed;
 mod handle;
 mod histogram;
@@ -118,6 +120,7 @@ mod workers;
 pub use self::build::Verdict;
 pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
+pub use self::fate::Fate;
 pub use self::feed::{Change, FeedError, Follower, Start};
 pub use self::handle::Engine;
 pub use self::histogram::Histogram;

@@ -75,6 +75,9 @@ pub enum LedgerError {
     /// The target of a copy holds something already.
     #[error("the target store is not empty, and no incomplete copy of this chain")]
     TargetInUse,
+    /// The target was begun as another copy of this chain.
+    #[error("the target is an incomplete {0}; go on with that, or begin anew in another place")]
+    OtherCopy(String),
     /// The chain went on under another specification after its reader was opened.
     #[error(
         "the chain goes on under another specification since this was begun; start it again to go on"

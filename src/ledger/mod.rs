@@ -36,7 +36,7 @@ use hubledger_storage::{
 };
 
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
-pub use self::copy::{Compared, CopyReport, Cut, copy_chain, salvage_chain};
+pub use self::copy::{ChainFork, Compared, CopyReport, Cut, ForkError, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
 pub use self::forks::{ChainChange, Offer, Placement, Resolved};
 pub(crate) use self::forks::{Forks, judge_branch, place_final};
@@ -165,12 +165,22 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         state_bytes: u64,
     ) -> Result<Self, LedgerError> {
+        let chain = ChainReader::open(Arc::clone(&store.reader))?;
+        Self::open_chain(chain, store, clock, state_bytes)
+    }
+
+    /// The same of a chain that `chain` reads from the store.
+    fn open_chain(
+        chain: ChainReader,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        state_bytes: u64,
+    ) -> Result<Self, LedgerError> {
         let Store {
             reader,
             mut writer,
             mut tables,
         } = store;
-        let chain = ChainReader::open(Arc::clone(&reader))?;
         let written = WrittenDown {
             writer: &mut *writer,
             tables: &mut *tables,

@@ -10,10 +10,13 @@
 //! - stored states, archives, leaf hashes and unfinished copies keep the id of the chain that they were made of, and count as far as the
 //!   new chain shares its blocks ([`ChainSpec::shared_up_to`]).
 
+use std::sync::Arc;
+
 use hubledger_storage::{Durability, Store};
 
 use super::values::VALUE_SPEC;
 use super::{ChainReader, Ledger, LedgerError};
+use crate::clock::Clock;
 use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::spec::{ChainSpec, Predecessor, SpecFields};
@@ -81,10 +84,19 @@ impl ChainReader {
         state: &State,
         next: SpecFields,
     ) -> Result<Option<ChainSpec>, UpgradeError> {
-        let held = self.spec();
-        if is_in_force(held, &next) {
+        if is_in_force(self.spec(), &next) {
             return Ok(None);
         }
+        self.pinned_successor(state, next).map(Some)
+    }
+
+    /// The same, also with fields that the chain is under already: so another chain goes on behind the same block.
+    pub(super) fn pinned_successor(
+        &self,
+        state: &State,
+        next: SpecFields,
+    ) -> Result<ChainSpec, UpgradeError> {
+        let held = self.spec();
         let tip = self.head()?;
         if tip.hash() != state.head() {
             return Err(LedgerError::UnknownBlock(state.head()).into());
@@ -104,14 +116,7 @@ impl ChainReader {
         if let Some(named) = &next.predecessor {
             compare(named, &pinned)?;
         }
-        let spec = ChainSpec::new(SpecFields {
-            predecessor: Some(pinned),
-            ..next
-        })?;
-        match spec.contradictions().into_iter().next() {
-            Some(contradiction) => Err(contradiction.into()),
-            None => Ok(Some(spec)),
-        }
+        going_on_from(pinned, next)
     }
 }
 
@@ -131,24 +136,48 @@ impl Ledger {
         if reader.successor(self.state(), (**next).clone())?.is_none() {
             return Ok(self);
         }
+        let clock = Arc::clone(&self.clock);
+        Ok(Self::open_upgraded(self.put_spec(next)?, clock)?)
+    }
+
+    /// Makes all durable that `next` pins, then puts it in place of the earlier specification. Nothing is staged.
+    pub(super) fn put_spec(self, next: &ChainSpec) -> Result<Store, LedgerError> {
         let mut committer = self.committer;
         // Everything that is pinned is on the disk before anything pins it.
         committer.finish(EarlierState::from(self.validator.state()))?;
         let (mut writer, tables) = (committer.writer, committer.tables);
-        let put = writer.put_named_value(VALUE_SPEC, next.bytes(), Durability::Disk);
-        put.and_then(|()| writer.sync())
-            .map_err(LedgerError::from)?;
-        let store = Store {
+        writer.put_named_value(VALUE_SPEC, next.bytes(), Durability::Disk)?;
+        writer.sync()?;
+        Ok(Store {
             reader: self.store,
             writer,
             tables,
-        };
-        let mut upgraded = Self::open(store, self.clock)?;
+        })
+    }
+
+    /// Opens a chain that has no block under its specification yet.
+    pub(super) fn open_upgraded(store: Store, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let mut upgraded = Self::open(store, clock)?;
         // Accounts that moved into the tree would move again at each opening, until blocks enough for another snapshot have come.
         if upgraded.state().unsaved_bytes() > 0 {
             upgraded.put_state_anew()?;
         }
         Ok(upgraded)
+    }
+}
+
+/// The specification with these fields that goes on from there.
+pub(super) fn going_on_from(
+    pinned: Predecessor,
+    fields: SpecFields,
+) -> Result<ChainSpec, UpgradeError> {
+    let spec = ChainSpec::new(SpecFields {
+        predecessor: Some(pinned),
+        ..fields
+    })?;
+    match spec.contradictions().into_iter().next() {
+        Some(contradiction) => Err(contradiction.into()),
+        None => Ok(spec),
     }
 }
 

@@ -6,6 +6,7 @@ use super::Source;
 use super::sender::Sender;
 use super::waiting::{Pool, Waiting};
 use crate::format::digest::TransactionId;
+use crate::format::model::Transaction;
 
 /// A transaction that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,15 @@ struct Obstacles {
 }
 
 impl Pool {
+    /// Whether this transaction waits, with whatever witnesses. O(log n).
+    #[must_use]
+    pub fn has(&self, transaction: &Transaction) -> bool {
+        let sender = self.senders.find(transaction.sender());
+        let queue = sender.map(|slot| &self.senders.get(slot).queue);
+        let slot = queue.and_then(|queue| queue.get(transaction.nonce()));
+        slot.is_some_and(|slot| self.waiting[slot as usize].transaction.id() == transaction.id())
+    }
+
     /// What waits of a sender, in the order of nonces. O(its transactions).
     #[must_use]
     pub fn of_sender(&self, name: &str) -> Vec<WaitingTransaction> {

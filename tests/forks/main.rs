@@ -5,6 +5,7 @@ use hubledger::testing as common;
 
 mod crashes;
 mod engine;
+mod fates;
 mod offers;
 #[path = "../retention/places.rs"]
 #[allow(dead_code, reason = "made for more than is needed here")]

@@ -6,6 +6,7 @@ use hubledger::testing as common;
 mod archive;
 mod checking;
 mod copying;
+mod forking;
 mod golden;
 mod places;
 mod policy;

@@ -1,8 +1,11 @@
-//! What can be said of branches.
+//! What can be said of branches, and of chains that part.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use hubledger_storage::StoreUrl;
 
+use super::file;
 use super::text::text;
 
 #[derive(Subcommand)]
@@ -20,6 +23,38 @@ Blocks that are final stay, whatever the other branch weighs: if the two stores 
 for good, and the exit code is 3. It can be started again at any time."
     )]
     Resolve(ForkResolve),
+    /// Make a new chain from a height of this one, in a new store: it has the blocks up to there, and goes on by itself
+    #[command(
+        after_help = "Examples:\n  hubledger fork new --store log:hub --at 1207 --to log:east --name east --out east.toml\n  \
+hubledger fork new --store log:hub --at 1207 --to log:other-east --spec east.toml\n\n\
+Blocks, what was pruned of them, and the index up to there are copied; the new chain's specification pins the last of them \
+and the state after it. Every hub of the new chain needs the same specification: give the file that the first one wrote to \
+the others, who make the fork from their own store. A fork that was interrupted is simply started again; until it is \
+finished the target can't be opened."
+    )]
+    New(ForkNew),
+}
+
+#[derive(Args)]
+pub(crate) struct ForkNew {
+    /// The store with the chain, which is only read
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// The last block that both chains have
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) at: u64,
+    /// The store to create
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) to: StoreUrl,
+    /// The name of the new chain; all else stays as it is in force there
+    #[arg(long, value_name = "NAME", value_parser = text::<String>(), conflicts_with = "spec")]
+    pub(crate) name: Option<String>,
+    /// The specification of the new chain, a TOML file; [predecessor] is filled in, or checked if it is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Also write the specification to a new TOML file, for the other hubs of the new chain
+    #[arg(long, value_name = "FILE", value_parser = file())]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -68,7 +68,7 @@ fn copy_whole(what: &'static str, from: &StoreUrl, to: &StoreUrl, output: &Outpu
     Ok(())
 }
 
-fn refuse_same(from: &StoreUrl, to: &StoreUrl) -> Result {
+pub(super) fn refuse_same(from: &StoreUrl, to: &StoreUrl) -> Result {
     match from == to {
         true => Err(Failure::message(format!("{to} can't be copied to itself"))),
         false => Ok(()),

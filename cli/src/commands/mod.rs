@@ -7,6 +7,7 @@ mod copy;
 mod demo;
 mod followers;
 mod fork;
+mod fork_new;
 mod generate;
 mod get;
 mod import;
@@ -68,6 +69,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Fork(ForkCommand::Show(args)) => fork::show(&args, output),
         Command::Fork(ForkCommand::At(args)) => fork::at(&args, output),
         Command::Fork(ForkCommand::Resolve(args)) => fork::resolve(&args, output),
+        Command::Fork(ForkCommand::New(args)) => fork_new::new(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),
         Command::Check(args) => check::check(&args, output),

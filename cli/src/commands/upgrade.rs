@@ -36,7 +36,8 @@ pub(crate) fn upgrade(args: &Upgrade, output: &Output) -> Result {
     report(args, (&chain, &state), next.as_ref(), output)
 }
 
-fn read_fields(path: &Path) -> Result<SpecFields> {
+/// The fields of a specification, from a file in which the predecessor may be left out.
+pub(super) fn read_fields(path: &Path) -> Result<SpecFields> {
     let bytes = input::read(path, FILE_BYTES_MAX)?;
     let text = String::from_utf8(bytes).map_err(|error| error.to_string());
     let fields =
@@ -105,7 +106,8 @@ fn report(
     Ok(())
 }
 
-fn in_words(changes: Vec<Change>) -> Value {
+/// Changes by their fields.
+pub(super) fn in_words(changes: Vec<Change>) -> Value {
     let changes = changes.into_iter().map(|change| {
         let words = json!({ "before": change.before, "after": change.after });
         (change.field.to_owned(), words)

@@ -5,6 +5,7 @@
 mod bad_input;
 mod draft;
 mod fork;
+mod fork_new;
 mod job;
 mod keys;
 mod kill;

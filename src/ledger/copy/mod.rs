@@ -15,6 +15,8 @@
 //! lists what it lacks ([`Missing`]), on the disk before any block that lacks it. See `docs/adr/0002-salvage.md`.
 
 mod compare;
+mod fork;
+mod mark;
 mod salvage;
 mod sets;
 
@@ -27,18 +29,18 @@ use hubledger_storage::{
 
 pub use self::compare::Compared;
 use self::compare::compare;
+pub use self::fork::{ChainFork, ForkError};
+use self::mark::Mark;
 use self::salvage::{Kept, Salvaged, Salvager, Snapshot};
 use self::sets::SourceSet;
-use crate::format::codec::{DecodeError, DecodeProblem, Reader};
-use crate::format::digest::{BlockHash, ChainId};
+use crate::format::digest::BlockHash;
+use crate::format::spec::ChainSpec;
 use crate::ledger::keep::leaves;
 use crate::ledger::missing::{Losses, LostPart, Missing};
 use crate::ledger::step::{Phase, Step, StepProgress, go_on};
 use crate::ledger::values::{VALUE_COPY, VALUE_MISSING, VALUE_SPEC, VALUE_STATE};
 use crate::ledger::{ChainReader, LedgerError, state_set};
 use crate::state::State;
-
-const MAGIC: &[u8; 8] = b"HLCOPY\0\x01";
 
 /// A run is committed when it holds so many bytes …
 const RUN_BYTES_MAX: usize = 16 << 20;
@@ -98,7 +100,7 @@ pub fn copy_chain(
     target: Store,
     progress: &mut StepProgress<'_>,
 ) -> Result<CopyReport, LedgerError> {
-    let copied = Copy::begin(source, target, None).and_then(|copy| copy.run(progress));
+    let copied = Copy::begin(source, target, None, None).and_then(|copy| copy.run(progress));
     match copied {
         Err(error) if error.is_corrupt() => {
             let losses = salvage::survey(source, progress)?;
@@ -132,12 +134,16 @@ pub fn salvage_chain(
     if salvager.snapshot_height().saturating_add(1) < floor {
         return Err(LedgerError::NoState { floor });
     }
-    Copy::begin(&source, target, Some(salvager))?.run(progress)
+    Copy::begin(&source, target, None, Some(salvager))?.run(progress)
 }
 
 struct Copy<'a> {
     source: &'a ChainReader,
     target: Store,
+    /// The specification that the copy gets: the source's, or the one before it under which the last block that is copied has a next one.
+    spec: ChainSpec,
+    /// The last block that is copied, where another chain is to go on behind it; all that there are otherwise.
+    last: Option<u64>,
     /// What the target will hold. Floors go up when the source turns out to have pruned more.
     plan: Extent,
     bytes: u64,
@@ -152,9 +158,14 @@ impl<'a> Copy<'a> {
     fn begin(
         source: &'a ChainReader,
         mut target: Store,
+        last: Option<u64>,
         salvager: Option<Salvager<'a>>,
     ) -> Result<Self, LedgerError> {
         let chain = source.spec().id();
+        let mark = Mark {
+            chain,
+            fork_height: last,
+        };
         let marker = target.reader.named_value(VALUE_COPY)?.unwrap_or_default();
         if marker.is_empty() {
             let is_empty =
@@ -162,19 +173,22 @@ impl<'a> Copy<'a> {
             if !is_empty || target.reader.named_value(VALUE_SPEC)?.is_some() {
                 return Err(LedgerError::TargetInUse);
             }
-            let marker = [&MAGIC[..], &chain.0].concat();
             let writer = &mut target.writer;
             // On the disk before anything else: whatever a crash leaves of the copy, no reader takes it for a chain.
-            writer.put_named_value(VALUE_COPY, &marker, Durability::Disk)?;
+            writer.put_named_value(VALUE_COPY, &mark.encode(), Durability::Disk)?;
         } else {
-            let held = decode_marker(&marker).map_err(|problem| LedgerError::DamagedValue {
+            let held = Mark::decode(&marker).map_err(|problem| LedgerError::DamagedValue {
                 record: VALUE_COPY,
                 problem,
             })?;
             // One that was begun before the chain went on under another specification has blocks of this chain too.
-            if source.spec().shared_up_to(held).is_none() {
-                let asked = chain;
+            if source.spec().shared_up_to(held.chain).is_none() {
+                let (held, asked) = (held.chain, chain);
                 return Err(LedgerError::OtherChain { held, asked });
+            }
+            // It may have blocks that this one must not have, or a state that is of another specification.
+            if held.fork_height != last {
+                return Err(LedgerError::OtherCopy(held.to_string()));
             }
             let held = target.reader.extent()?;
             // The marker names the chain; that the blocks are the source's too is asked of the last one, whose hash covers all.
@@ -184,7 +198,7 @@ impl<'a> Copy<'a> {
                 return Err(LedgerError::TargetInUse);
             }
         }
-        let plan = extent(source, salvager.as_ref())?;
+        let plan = extent(source, salvager.as_ref(), last)?;
         let held = target.reader.extent()?.end;
         // The list was put before the blocks: an earlier run may have been interrupted in between, so that only what is below
         // the target's end counts.
@@ -199,9 +213,15 @@ impl<'a> Copy<'a> {
                 put_missing(&mut *target.writer, &missing)?;
             }
         }
+        let spec = match last {
+            Some(last) => source.spec().at(last + 1).clone(),
+            None => source.spec().clone(),
+        };
         Ok(Self {
             source,
             target,
+            spec,
+            last,
             plan,
             bytes: 0,
             missing,
@@ -210,7 +230,17 @@ impl<'a> Copy<'a> {
         })
     }
 
-    fn run(mut self, progress: &mut StepProgress<'_>) -> Result<CopyReport, LedgerError> {
+    fn run(self, progress: &mut StepProgress<'_>) -> Result<CopyReport, LedgerError> {
+        let (report, mut target) = self.copied(progress)?;
+        unmark(&mut target)?;
+        Ok(report)
+    }
+
+    /// Makes the copy, all of it on the disk, in a store that still says that it is incomplete.
+    fn copied(
+        mut self,
+        progress: &mut StepProgress<'_>,
+    ) -> Result<(CopyReport, Store), LedgerError> {
         let from = self.target.reader.extent()?.end;
         let (snapshot, sets) = self.blocks(progress)?;
         let values = self.values(snapshot.as_ref())?;
@@ -224,19 +254,12 @@ impl<'a> Copy<'a> {
         let compared = compare(self.source, &copy, expected, skip_damage, &mut |height| {
             self.step(progress, Phase::Compare, height)
         })?;
-        let Store {
-            reader,
-            mut writer,
-            mut tables,
-        } = self.target;
-        // All of the copy is on the disk before the marker goes: without it the store is a chain to everybody.
-        writer.sync()?;
-        tables.sync()?;
-        writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;
-        writer.sync()?;
-        let head = id_at(&*reader, self.plan.end.saturating_sub(1))?;
+        let mut target = self.target;
+        target.writer.sync()?;
+        target.tables.sync()?;
+        let head = id_at(&*target.reader, self.plan.end.saturating_sub(1))?;
         let salvager = self.salvager;
-        Ok(CopyReport {
+        let report = CopyReport {
             extent: self.plan,
             head: BlockHash(head.unwrap_or_default()),
             from,
@@ -247,7 +270,8 @@ impl<'a> Copy<'a> {
             missing: self.missing.within(self.plan),
             losses: salvager.map(|salvager| salvager.losses).unwrap_or_default(),
             cut: self.cut,
-        })
+        };
+        Ok((report, target))
     }
 
     /// Copies blocks up to the plan's end, and returns a state snapshot that the copy can be opened with, and the table sets that
@@ -266,7 +290,7 @@ impl<'a> Copy<'a> {
             let height = snapshot.as_ref().map_or(0, |snapshot| snapshot.height);
             let highest = sets.iter().map(|set| set.position.height);
             let highest = highest.fold(height, u64::max);
-            let now = extent(self.source, self.salvager.as_ref())?;
+            let now = extent(self.source, self.salvager.as_ref(), self.last)?;
             self.raise(now);
             self.plan.end = self.plan.end.max(highest.saturating_add(1)).min(now.end);
             self.take_back(height)?;
@@ -296,7 +320,11 @@ impl<'a> Copy<'a> {
     /// The state snapshot to go by, and the table sets of the same moment.
     fn snapshot(&mut self) -> Result<(Option<Snapshot>, Vec<SourceSet>), LedgerError> {
         let (snapshot, mut sets) = match &mut self.salvager {
-            None => (sound_snapshot(self.source)?, sets::others_of(self.source)?),
+            None => {
+                let last = self.last.unwrap_or(u64::MAX);
+                let others = sets::others_of(self.source, last)?;
+                (sound_snapshot(self.source, last)?, others)
+            }
             // Of other sets nothing says whether they are sound; whoever keeps them works them out again.
             Some(salvager) => {
                 salvager.find_snapshot()?;
@@ -459,7 +487,7 @@ impl<'a> Copy<'a> {
             }
         }
         let writer = &mut *self.target.writer;
-        writer.put_named_value(VALUE_SPEC, self.source.spec().bytes(), Durability::Os)?;
+        writer.put_named_value(VALUE_SPEC, self.spec.bytes(), Durability::Os)?;
         let mut values = 1;
         if let Some(Snapshot {
             kept: Kept::Value(state),
@@ -526,20 +554,35 @@ impl<'a> Copy<'a> {
     fn finished_reader(&self) -> ChainReader {
         let reader = Arc::clone(&self.target.reader);
         let missing = Arc::new(self.missing.clone());
-        ChainReader::from_parts(self.source.spec().clone(), reader, missing)
+        ChainReader::from_parts(self.spec.clone(), reader, missing)
     }
 }
 
-/// What is to be copied.
-fn extent(source: &ChainReader, salvager: Option<&Salvager<'_>>) -> Result<Extent, LedgerError> {
+/// Takes the mark away that a store is incomplete. All else in it is on the disk before: without the mark it is a chain to everybody.
+fn unmark(target: &mut Store) -> Result<(), LedgerError> {
+    let writer = &mut target.writer;
+    writer.put_named_value(VALUE_COPY, &[], Durability::Disk)?;
+    writer.sync()?;
+    Ok(())
+}
+
+/// What is to be copied, up to and with block `last`.
+fn extent(
+    source: &ChainReader,
+    salvager: Option<&Salvager<'_>>,
+    last: Option<u64>,
+) -> Result<Extent, LedgerError> {
     let held = source.extent()?;
-    Ok(match salvager {
-        Some(salvager) => Extent {
-            end: salvager.end(held.end),
-            ..held
-        },
-        None => held,
-    })
+    let known = salvager.map_or(held.end, |salvager| salvager.end(held.end));
+    let end = last.map_or(known, |last| known.min(last.saturating_add(1)));
+    let mut extent = Extent { end, ..held };
+    if last.is_some() {
+        for part in Part::ALL {
+            let floor = extent.floor_of_mut(part);
+            *floor = (*floor).min(end);
+        }
+    }
+    Ok(extent)
 }
 
 fn id_at(store: &dyn BlockReader, height: u64) -> Result<Option<Id>, LedgerError> {
@@ -567,10 +610,11 @@ fn put_missing(writer: &mut dyn BlockWriter, missing: &Missing) -> Result<(), Le
     Ok(writer.put_named_value(VALUE_MISSING, &missing.encode()?, Durability::Disk)?)
 }
 
-/// The state snapshot, if it is sound and of a block that is held; opening ignores any other too.
-fn sound_snapshot(source: &ChainReader) -> Result<Option<Snapshot>, LedgerError> {
+/// The state snapshot, if it is sound and of a block that is held, up to and with block `last`; opening ignores any other too.
+fn sound_snapshot(source: &ChainReader, last: u64) -> Result<Option<Snapshot>, LedgerError> {
     match state_set::find(source)? {
         state_set::Found::Nothing => {}
+        state_set::Found::State(stored) if stored.state.height() > last => {}
         state_set::Found::Damaged(error) => {
             tracing::warn!(%error, "a damaged state in tables is not copied");
         }
@@ -592,16 +636,6 @@ fn sound_snapshot(source: &ChainReader) -> Result<Option<Snapshot>, LedgerError>
     };
     // Opening ignores a snapshot of a block that is not held; where bodies were pruned, the copy could not be opened then.
     let held = source.hash_at(state.height())?;
-    Ok((held == Some(state.head())).then(|| Snapshot::of_value(&state, bytes)))
-}
-
-fn decode_marker(bytes: &[u8]) -> Result<ChainId, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    if reader.take("magic", 8)? != MAGIC {
-        let problem = DecodeProblem::Value("not the mark of a copy");
-        return Err(Reader::new(bytes).error("magic", problem));
-    }
-    let chain = ChainId(reader.array("chain")?);
-    reader.finish("copy")?;
-    Ok(chain)
+    let counts = held == Some(state.head()) && state.height() <= last;
+    Ok(counts.then(|| Snapshot::of_value(&state, bytes)))
 }

@@ -26,8 +26,8 @@ pub(super) struct SourceSet {
     pub(super) view: Arc<dyn TableView>,
 }
 
-/// All sets that are of the chain, but for the state, of which only its reader can say whether it is sound.
-pub(super) fn others_of(chain: &ChainReader) -> Result<Vec<SourceSet>, LedgerError> {
+/// All sets that are of the chain up to and with block `last`, but for the state, of which only its reader can say whether it is sound.
+pub(super) fn others_of(chain: &ChainReader, last: u64) -> Result<Vec<SourceSet>, LedgerError> {
     let tables = chain.store().tables();
     let mut sets = Vec::new();
     for name in tables.sets()? {
@@ -36,6 +36,8 @@ pub(super) fn others_of(chain: &ChainReader) -> Result<Vec<SourceSet>, LedgerErr
         }
         let view = tables.view(&name)?;
         match view.position() {
+            // Whoever keeps it works it out again from the blocks.
+            Some(position) if position.height > last => {}
             Some(position) if state_set::is_held(chain, position)? => sets.push(SourceSet {
                 name,
                 position,
