@@ -39,11 +39,11 @@ fn a_transaction_waits_is_committed_reverted_and_final_in_another_block() {
     let chain = chain();
     let (mut own, mut other) = (chain.clone(), chain.clone());
     let message = own.message("alice", 1);
-    own.extend(&[message.clone()]);
+    own.extend(std::slice::from_ref(&message));
     for _ in 0..2 {
         other.push(other.block_by("hub-1", &[]));
     }
-    other.push(other.block_by("hub-1", &[message.clone()]));
+    other.push(other.block_by("hub-1", std::slice::from_ref(&message)));
     for _ in 0..2 {
         other.push(other.block_by("hub-1", &[]));
     }
@@ -89,10 +89,10 @@ fn what_can_be_in_no_block_of_the_other_branch_was_reverted() {
     let chain = chain();
     let (mut own, mut other) = (chain.clone(), chain.clone());
     let message = own.message("alice", 1);
-    own.extend(&[message.clone()]);
+    own.extend(std::slice::from_ref(&message));
     // The other branch uses the nonce for something else.
     let rival = other.signed("alice", 1, |draft| draft.payload = b"else".to_vec());
-    other.push(other.block_by("hub-1", &[rival.clone()]));
+    other.push(other.block_by("hub-1", std::slice::from_ref(&rival)));
     for _ in 0..3 {
         other.push(other.block_by("hub-1", &[]));
     }
@@ -117,7 +117,7 @@ fn where_blocks_are_final_at_once_a_committed_transaction_is() {
     for version in [FormatVersion::V1, FormatVersion::V2] {
         let mut chain = Chain::in_version(version, 1, |_| {});
         let message = chain.message("alice", 1);
-        chain.extend(&[message.clone()]);
+        chain.extend(std::slice::from_ref(&message));
         let store = common::reopenable();
         let builder = || Engine::builder().threads(1).clock(clock(chain.now()));
         let first = builder()
