@@ -1,5 +1,5 @@
 //! The tables of the state (`FORMAT.md`, "State"): each a number, what its keys are, and a type for its values. Accounts are in
-//! [`rows`](super::rows), since every transaction changes one; all others are here, a file each, and a line in `tables!`.
+//! `src/state/rows.rs`, since every transaction changes one; all others are here, a file each, and a line in `tables!`.
 //!
 //! A table is bytes to the tree that is hashed over all of them. Rows that come from outside (a snapshot of another hub) are
 //! checked by it before anything is made of them.
