@@ -16,6 +16,7 @@ use super::{Engine, EngineError, Outcome, WhenFull};
 use crate::consensus;
 use crate::format::digest::BlockHash;
 use crate::format::model::{Block, Transaction};
+use crate::format::spec::FeesTo;
 use crate::ledger::{ChainChange, LedgerError, Offer, Placement, judge_branch, place_final};
 use crate::rules::ValidBlock;
 use crate::tree::{Better, ForkTree, SideBranch, Source};
@@ -159,8 +160,14 @@ impl Engine {
         let settled = consensus::final_height(validator.spec(), validator.state());
         self.commit_branch(&better, &replaced, valid.clone())?;
         // Before the chain is let go: the next block is ruled on the state of this branch.
+        // Whoever gets fees by the specification, too: no block names that account.
+        let treasury = match &shared.spec.at(better.common + 1).terms.fees_to {
+            FeesTo::Treasury(name) => Some(name.as_str()),
+            FeesTo::Producer | FeesTo::Burn => None,
+        };
+        let names = replaced.iter().flat_map(names_of).chain(treasury);
         let mut chain = shared.lock_chain();
-        chain.change_to(validator, replaced.iter().flat_map(names_of));
+        chain.change_to(validator, names);
         pool::tell(shared, &mut chain, &valid);
         drop(chain);
         lost.extend(

@@ -40,7 +40,7 @@ impl<'a> At<'a> {
 
 /// Checks a transaction as far as the specification alone tells, as one of a block made at `now_us`: its form, its sizes and
 /// times, its fee, how many witnesses it has, and whether their keys speak for a sender that is bound to a key from genesis on.
-/// What only a state could tell (whether the nonce was used, the balance, keys pinned since) is not checked, nor are
+/// What only a state could tell (whether the nonce was used, the balance, keys pinned or registered since) is not checked, nor are
 /// signatures. O(accounts of the specification).
 ///
 /// # Errors
@@ -58,13 +58,34 @@ pub fn check_by_specification(
     };
     let accounts = Accounts::new(spec, &state, at);
     let meaning = Payload::said_in(spec, transaction);
-    match accounts
+    let verdict = accounts
         .with_gaps()
-        .check(transaction, meaning.as_ref(), &[])
-    {
-        // What a name holds at genesis, it may have got or spent since. No rule comes after this one.
-        Err(fault) if fault.reason == Reason::Balance => Ok(()),
+        .check(transaction, meaning.as_ref(), &[]);
+    let is_bound = state.account(transaction.sender()).speaker != Speaker::Open;
+    match verdict {
+        Err(fault) if only_a_state_tells(fault.reason, is_bound) => Ok(()),
         verdict => verdict,
+    }
+}
+
+/// Whether what genesis says of a rule may not be so any more. No rule comes after these that the specification alone could tell of.
+const fn only_a_state_tells(reason: Reason, is_bound: bool) -> bool {
+    match reason {
+        // Who wasn't bound at genesis may have been registered since.
+        Reason::Identity => !is_bound,
+        // What a name holds at genesis, it may have got or spent since.
+        Reason::Balance
+        | Reason::Threshold
+        | Reason::Revoked
+        | Reason::KeyAge
+        | Reason::Registration
+        | Reason::Rotation
+        | Reason::Stake
+        | Reason::Attestation
+        | Reason::Member
+        | Reason::Parameter
+        | Reason::Proposal => true,
+        _ => false,
     }
 }
 

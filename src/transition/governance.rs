@@ -145,15 +145,7 @@ fn settle(
         effects.put::<Proposals>(proposer.as_bytes(), &proposal);
         return Ok(effects);
     }
-    if book
-        .row(
-            <Proposals as crate::state::tables::Table>::NUMBER,
-            proposer.as_bytes(),
-        )
-        .is_some()
-    {
-        effects.remove::<Proposals>(proposer.as_bytes());
-    }
+    effects.remove::<Proposals>(proposer.as_bytes());
     let (parameter, from) = (proposal.parameter, proposal.effective);
     let before = last(parameter, book);
     if let Some(before) = before

@@ -6,6 +6,7 @@ use hubledger::payload::{
     Attest, KeySet, Leave, Payload, Profile, Recover, Register, Retract, Revoke, Rotate,
 };
 use hubledger::rejection::Reason;
+use hubledger::rules::check_by_specification;
 use hubledger::signature::KeyPair;
 use hubledger::spec::{Identity, Joining, SpecFields, Terms};
 use hubledger::state::tables::{Registrations, Standing, Tenures};
@@ -514,4 +515,19 @@ fn under_open_names_and_in_version_1_every_payload_is_opaque() {
     fields.rules.identity = Identity::Registered;
     let error = hubledger::spec::ChainSpec::new(fields).unwrap_err();
     assert_eq!(error.field, "rules.identity");
+}
+
+#[test]
+fn the_specification_alone_refuses_nothing_that_only_a_state_could_tell() {
+    let chain = with_alice(chain());
+    let by_specification = |transaction: &Transaction| {
+        let verdict = check_by_specification(chain.spec(), transaction, chain.now());
+        verdict.map_err(|fault| fault.reason)
+    };
+    let registered = message(&chain, "alice", 2, &["alice"]);
+    assert_eq!(by_specification(&registered), Ok(()));
+    let rotation = says(&chain, "alice", 2, &rotate(&["new"], 0, 0), &["alice"]);
+    assert_eq!(by_specification(&rotation), Ok(()));
+    let stolen = message(&chain, "hub-0", 1, &["mallory"]);
+    assert_eq!(by_specification(&stolen), Err(Reason::Identity));
 }
