@@ -76,6 +76,12 @@ fn seal(seal: &Seal) -> Value {
             json!({ "kind": "authority", "key": key, "signature": signature })
         }
         Seal::Original(original) => json!({ "kind": "mpreg", "original": original }),
+        Seal::Quorum(quorum) => {
+            let mut value = json!({ "kind": "quorum" });
+            extend(&mut value, json!(quorum));
+            value
+        }
+        Seal::Work => json!({ "kind": "work" }),
     }
 }
 

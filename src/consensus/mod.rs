@@ -50,7 +50,10 @@
 //! The compiler names every match that lacks an arm. `tests/rooms.rs` keeps the names of kinds out of all other rooms.
 
 mod authority;
+pub mod certificate;
+pub mod conflict;
 pub mod quorum;
+pub mod vote;
 
 use std::borrow::Cow;
 

@@ -8,8 +8,8 @@ use hubledger::codec::{self, Reader};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
 use hubledger::format::FormatVersion;
 use hubledger::model::{
-    Block, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader, Scheme, Seal, Transaction,
-    VectorClock, Witness,
+    Block, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader, QuorumSeal, Scheme, Seal,
+    Transaction, VectorClock, Witness,
 };
 use hubledger::original::Original;
 use hubledger::proof::Proof;
@@ -205,6 +205,9 @@ fn seal() -> impl Strategy<Value = Seal> {
                 nonce
             })
         ),
+        (any::<u32>(), btree_map(0..40usize, signature(), 1..6))
+            .prop_map(|(round, signed)| Seal::Quorum(QuorumSeal::new(round, signed).unwrap())),
+        Just(Seal::Work),
     ]
 }
 

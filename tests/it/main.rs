@@ -6,6 +6,7 @@ use hubledger::testing as common;
 mod branch_vectors;
 mod codec;
 mod golden;
+mod golden_consensus;
 mod golden_state;
 mod golden_v2;
 mod ledger;

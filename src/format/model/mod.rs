@@ -6,6 +6,7 @@
 
 mod block;
 mod header;
+mod quorum_seal;
 mod seal;
 mod transaction;
 mod vector_clock;
@@ -13,6 +14,7 @@ mod witness;
 
 pub use block::{BODY_BYTES_MAX, Block, TRANSACTION_BYTES_MIN};
 pub use header::{HEADER_BYTES_MAX, Header, HeaderFields};
+pub use quorum_seal::{QuorumSeal, SIGNERS_MAX};
 pub use seal::{OriginalHeader, SEAL_BYTES_MAX, Seal};
 pub(crate) use transaction::transaction_bytes_max;
 pub use transaction::{Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Transaction, WITNESSES_MAX};

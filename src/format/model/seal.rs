@@ -1,6 +1,7 @@
 //! Seals: the evidence that a block's producer was entitled to produce it. A seal stands behind the header and is
 //! outside the block's hash; it is *about* that hash.
 
+use super::quorum_seal::QuorumSeal;
 use crate::format::codec::{self, DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
 use crate::format::digest::BlockHash;
 use crate::format::signature::{KeyPair, PublicKey, Signature};
@@ -12,6 +13,8 @@ const MESSAGE_TAG: &[u8; 9] = b"hl/seal/1";
 const TAG_NONE: u8 = 0;
 const TAG_AUTHORITY: u8 = 1;
 const TAG_ORIGINAL: u8 = 2;
+const TAG_QUORUM: u8 = 3;
+const TAG_WORK: u8 = 4;
 
 /// The evidence behind a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,10 @@ pub enum Seal {
     },
     /// What is needed to rebuild the hash of the MPREG block that this block was imported from.
     Original(OriginalHeader),
+    /// The signatures of a quorum of the members.
+    Quorum(QuorumSeal),
+    /// Work, for which the header's own nonce and hash are the evidence.
+    Work,
 }
 
 /// The fields of an MPREG block that its hash covers beside its link and Merkle root, and its id.
@@ -83,6 +90,11 @@ impl Seal {
                     codec::put_bytes(&mut out, text.as_bytes());
                 }
             }
+            Self::Quorum(quorum) => {
+                out.push(TAG_QUORUM);
+                quorum.encode(&mut out);
+            }
+            Self::Work => out.push(TAG_WORK),
         }
         out
     }
@@ -90,7 +102,7 @@ impl Seal {
     /// Reads a canonical seal.
     ///
     /// # Errors
-    /// Unknown tags, truncation, trailing bytes.
+    /// Unknown tags, truncation, trailing bytes; signers that are none, too many, or not written in the one way.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let start = reader.clone();
@@ -113,6 +125,8 @@ impl Seal {
                     nonce: text("seal nonce")?,
                 })
             }
+            TAG_QUORUM => Self::Quorum(QuorumSeal::decode(&mut reader)?),
+            TAG_WORK => Self::Work,
             tag => return Err(start.error("seal", DecodeProblem::Tag(tag))),
         };
         reader.finish("seal")?;

@@ -1,0 +1,58 @@
+//! Golden bytes of what members of a consensus sign and hand on: seals of many, votes.
+
+use hubledger::codec::Reader;
+use hubledger::consensus::vote::{Vote, VoteKind};
+use hubledger::digest::{BlockHash, ChainId, sha256};
+use hubledger::model::{QuorumSeal, Seal};
+
+use crate::golden::{b, hash, key, u32, u64};
+
+fn vote(kind: VoteKind) -> Vote {
+    Vote {
+        chain: ChainId([1; 32]),
+        height: 2,
+        round: 3,
+        kind,
+        block: BlockHash([4; 32]),
+    }
+}
+
+fn vote_bytes(kind: u8) -> Vec<u8> {
+    [vec![1; 32], u64(2), u32(3), vec![kind], vec![4; 32]].concat()
+}
+
+#[test]
+fn votes_and_what_is_signed_of_them() {
+    for (tag, kind) in (1u8..).zip(VoteKind::ALL) {
+        let bytes = vote_bytes(tag);
+        let mut encoded = Vec::new();
+        vote(kind).encode(&mut encoded);
+        assert_eq!(hex::encode(&encoded), hex::encode(&bytes));
+        assert_eq!(Vote::decode(&mut Reader::new(&bytes)).unwrap(), vote(kind));
+        let message = [&b"hl/vote/1"[..], &sha256(&[&bytes])].concat();
+        assert_eq!(vote(kind).message()[..], message);
+    }
+    assert_eq!(
+        hash(&[&vote(VoteKind::Precommit).message()]),
+        "a25ac3bb7c6a7dfdbbeb715ead99098e82384df2dd65e2a34f49f6e7a0b6fb5d"
+    );
+}
+
+#[test]
+fn seals_of_a_quorum_and_of_work() {
+    let signed = [0, 2, 9].map(|place| {
+        let signature = vote(VoteKind::Precommit).sign(&key(place as u8));
+        (place, signature)
+    });
+    let seal = Seal::Quorum(QuorumSeal::new(3, signed).unwrap());
+    let signatures: Vec<u8> = signed.iter().flat_map(|one| *one.1.as_bytes()).collect();
+    let bytes = [vec![3], u32(3), b(&[0b101, 0b10]), signatures].concat();
+    assert_eq!(hex::encode(seal.encode()), hex::encode(&bytes));
+    assert_eq!(Seal::decode(&bytes).unwrap(), seal);
+    assert_eq!(
+        hash(&[&bytes]),
+        "10853e4db77d19c097e35953f04f6b763c1cfba48226a5339b9828c4f5d7dbdf"
+    );
+    assert_eq!(Seal::Work.encode(), [4]);
+    assert_eq!(Seal::decode(&[4]).unwrap(), Seal::Work);
+}
