@@ -55,6 +55,7 @@ pub mod conflict;
 pub mod priority;
 pub mod quorum;
 pub mod vote;
+pub mod work;
 
 use std::borrow::Cow;
 
