@@ -14,7 +14,8 @@ use crate::format::model::{
 use crate::format::payload::{KEY_SET_KEYS_MAX, KeySet, Payload, Profile, Register};
 use crate::format::signature::KeyPair;
 use crate::format::spec::{
-    Authority, ChainSpec, Consensus, Identity, Limits, ProofOfAuthority, Rules, SpecFields, Terms,
+    Authority, ChainSpec, Composition, Consensus, ConsensusName, Finality, Identity, Limits, Rules,
+    SealRule, SpecFields, Terms,
 };
 use crate::rules::Validator;
 use crate::rules::produce::make;
@@ -25,6 +26,9 @@ const GENESIS_TIME: u64 = 1_700_000_000_000_000;
 const BLOCK_INTERVAL_US: u64 = 1_000_000;
 /// The most senders: each takes some 200 bytes of memory.
 const KEYS_MAX: usize = 100_000_000;
+
+/// The most members of a chain that is made up.
+const MEMBERS_MAX: u32 = 128;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,10 @@ pub struct Recipe {
     pub keys_each: u8,
     /// … of which so many have to sign, and do: 1 to `keys_each`.
     pub threshold: u8,
+    /// What the chain's consensus is, where it has a specification of its own. Other than proof of authority in version 2 only.
+    pub consensus: ConsensusName,
+    /// Its members, at least 1: `hub-0`, `hub-1`, …, whose keys follow from the seed. All of them seal where it takes a certificate.
+    pub members: u32,
 }
 
 impl Default for Recipe {
@@ -62,6 +70,8 @@ impl Default for Recipe {
             identity: Identity::Pinned,
             keys_each: 1,
             threshold: 1,
+            consensus: ConsensusName::ProofOfAuthority,
+            members: 1,
         }
     }
 }
@@ -77,78 +87,88 @@ pub struct Generator {
     recipe: Recipe,
     validator: Validator,
     producer: String,
-    seal_key: KeyPair,
+    /// The first is the producer's, where one can make every block.
+    seal_keys: Vec<KeyPair>,
     senders: Vec<Sender>,
     made: u64,
 }
 
 impl Generator {
-    /// A generator with a chain of its own, sealed by one authority whose key follows from the seed.
+    /// A generator with a chain of its own, sealed by members whose keys follow from the seed.
     ///
     /// # Errors
     /// A number of the recipe is zero or above what a chain can hold.
     pub fn new(recipe: Recipe) -> Result<Self, FieldError> {
-        let producer = "hub-0".to_owned();
-        let seal_key = key(recipe.seed, "authority", 0);
+        let seal_keys: Vec<KeyPair> = (0..recipe.members.min(MEMBERS_MAX))
+            .map(|index| key(recipe.seed, "authority", index))
+            .collect();
         let limits = limits_for(&recipe)?;
         let spec = ChainSpec::new(SpecFields {
             version: recipe.version,
             name: format!("generated-{}", recipe.seed),
             genesis_time: GENESIS_TIME,
-            consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
-                authorities: vec![Authority {
-                    name: producer.clone(),
-                    key: seal_key.public_key(),
-                }],
-                round_robin: false,
-            }),
+            consensus: consensus_of(&recipe, &seal_keys)?,
             limits,
             rules: Rules {
                 identity: recipe.identity,
+                balances: has_stakes(recipe.consensus),
                 ..Rules::default()
             },
-            terms: match recipe.version {
-                FormatVersion::V1 => Terms::default(),
-                FormatVersion::V2 => Terms::of_new_chains(),
-            },
+            terms: terms_of(&recipe),
             accounts: BTreeMap::new(),
             import: None,
             predecessor: None,
         })?;
-        Self::with_spec(recipe, spec, producer, seal_key)
+        Self::with_spec(recipe, spec, seal_keys)
     }
 
-    /// A generator for the chain of `spec`, sealed by the authority that holds `seal_key`.
+    /// A generator for the chain of `spec`, sealed by the members that hold `seal_keys`.
     ///
     /// # Errors
     /// A number of the recipe is zero or above a limit of the chain; the specification
-    /// [contradicts itself](SpecFields::contradictions); the key belongs to none of the chain's authorities; turns are
-    /// kept.
+    /// [contradicts itself](SpecFields::contradictions); the first key belongs to none of the chain's members; some are missing, and without
+    /// them not every block can be made.
     pub fn for_spec(
         recipe: Recipe,
         spec: ChainSpec,
-        seal_key: KeyPair,
+        seal_keys: Vec<KeyPair>,
     ) -> Result<Self, FieldError> {
-        let key = seal_key.public_key();
+        let Some(first) = seal_keys.first() else {
+            return Err(FieldError::new("key", "there is none to seal with"));
+        };
         let genesis = State::genesis(&spec);
-        let producer = consensus::producer(&spec, &genesis, &key)
-            .map_err(|fault| FieldError::new("key", fault.detail))?
-            .into_owned();
-        if !consensus::goes_on_alone(&spec) {
+        consensus::producer(&spec, &genesis, &first.public_key())
+            .map_err(|fault| FieldError::new("key", fault.detail))?;
+        let has = |member: &&Authority| {
+            let mut keys = seal_keys.iter();
+            keys.any(|key| key.public_key() == member.key)
+        };
+        let members = &spec.composition().members;
+        if !consensus::goes_on_alone(&spec) && !members.iter().all(|one| has(&one)) {
+            let field = match spec.composition().is_plain() {
+                true => "round_robin",
+                false => "key",
+            };
             return Err(FieldError::new(
-                "round_robin",
+                field,
                 "turns are kept, and one key can't seal in the turn of others",
             ));
         }
-        Self::with_spec(recipe, spec, producer, seal_key)
+        Self::with_spec(recipe, spec, seal_keys)
     }
 
     fn with_spec(
         recipe: Recipe,
         spec: ChainSpec,
-        producer: String,
-        seal_key: KeyPair,
+        seal_keys: Vec<KeyPair>,
     ) -> Result<Self, FieldError> {
+        let genesis = State::genesis(&spec);
+        let producer = match seal_keys.first() {
+            Some(key) => consensus::producer(&spec, &genesis, &key.public_key())
+                .map_err(|fault| FieldError::new("key", fault.detail))?
+                .into_owned(),
+            None => return Err(FieldError::new("members", "at least 1")),
+        };
         for (field, number) in [("keys", recipe.keys), ("per_block", recipe.per_block)] {
             if number == 0 {
                 return Err(FieldError::new(field, "at least 1"));
@@ -185,7 +205,7 @@ impl Generator {
             recipe,
             validator: Validator::new(spec),
             producer,
-            seal_key,
+            seal_keys,
             senders,
             made: 0,
         })
@@ -197,10 +217,31 @@ impl Generator {
         self.validator.spec()
     }
 
-    /// The authority's name and key.
+    /// The name and the key of the first that seals.
     #[must_use]
     pub fn authority(&self) -> (&str, &KeyPair) {
-        (&self.producer, &self.seal_key)
+        (&self.producer, &self.seal_keys[0])
+    }
+
+    /// The keys of all who seal.
+    #[must_use]
+    pub fn seal_keys(&self) -> &[KeyPair] {
+        &self.seal_keys
+    }
+
+    /// Who makes the next block: its name, and all keys, its own first.
+    fn sealers(&self) -> (String, Vec<&KeyPair>) {
+        let (spec, state) = (self.spec(), self.validator.state());
+        let mut keys: Vec<&KeyPair> = self.seal_keys.iter().collect();
+        let Some(index) = consensus::proposer(spec, state, 0) else {
+            return (self.producer.clone(), keys);
+        };
+        let members = consensus::members(spec, state, state.height() + 1);
+        let member = &members[index];
+        if let Some(at) = keys.iter().position(|key| key.public_key() == member.key) {
+            keys.swap(0, at);
+        }
+        (member.name.clone(), keys)
     }
 
     /// The next block, or `None` when all transactions are made.
@@ -218,14 +259,8 @@ impl Generator {
         let transactions = (self.made..self.made + count)
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let made = make(
-            self.spec(),
-            state,
-            &self.producer,
-            &self.seal_key,
-            &transactions,
-            now,
-        )?;
+        let (producer, keys) = self.sealers();
+        let made = make(self.spec(), state, &producer, &keys, &transactions, now)?;
         let refused = |rejected| {
             FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
         };
@@ -276,6 +311,61 @@ impl Generator {
             attester: None,
             profile: Profile::default(),
         }))
+    }
+}
+
+const fn has_stakes(name: ConsensusName) -> bool {
+    matches!(
+        name,
+        ConsensusName::ProofOfStake | ConsensusName::DelegatedProofOfStake
+    )
+}
+
+fn consensus_of(recipe: &Recipe, seal_keys: &[KeyPair]) -> Result<Consensus, FieldError> {
+    if seal_keys.is_empty() || recipe.members > MEMBERS_MAX {
+        let problem = format!("{} members, not 1 to {MEMBERS_MAX}", recipe.members);
+        return Err(FieldError::new("members", problem));
+    }
+    let has_weights =
+        has_stakes(recipe.consensus) || recipe.consensus == ConsensusName::FederatedByzantine;
+    let members = seal_keys.iter().zip(0..).map(|(key, index)| Authority {
+        name: format!("hub-{index}"),
+        key: key.public_key(),
+        weight: match has_weights {
+            true => 100 + index,
+            false => 1,
+        },
+    });
+    let members = match recipe.consensus {
+        ConsensusName::ProofOfWork => Vec::new(),
+        _ => members.collect(),
+    };
+    let mut parts = Composition::named(recipe.consensus, members);
+    if let SealRule::Work(work) = &mut parts.seal {
+        // A few milliseconds of work for each block.
+        work.difficulty = 1_000;
+    }
+    Ok(Consensus::of(parts))
+}
+
+fn terms_of(recipe: &Recipe) -> Terms {
+    if recipe.version == FormatVersion::V1 {
+        return Terms::default();
+    }
+    let has_depth = recipe.consensus == ConsensusName::ProofOfWork
+        || recipe.consensus == ConsensusName::Hybrid
+        || has_stakes(recipe.consensus);
+    let plain = Terms::of_new_chains();
+    match recipe.consensus {
+        ConsensusName::ProofOfAuthority => plain,
+        _ => Terms {
+            block_time_us: BLOCK_INTERVAL_US,
+            finality: match has_depth {
+                true => Finality::Depth(10),
+                false => Finality::Immediate,
+            },
+            ..plain
+        },
     }
 }
 
@@ -399,6 +489,7 @@ fn payload(seed: u64, number: u64, length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::spec::ProofOfAuthority;
 
     #[test]
     fn sizes_that_do_not_fit_a_block_are_named_for_what_they_are() {
@@ -436,7 +527,7 @@ mod tests {
             let mut fields = (**Generator::new(Recipe::default()).expect("valid").spec()).clone();
             change(&mut fields);
             let spec = ChainSpec::new(fields).expect("within the format's limits");
-            let made = Generator::for_spec(recipe, spec, sealer());
+            let made = Generator::for_spec(recipe, spec, vec![sealer()]);
             made.err().map(|error| error.to_string())
         };
         let recipe = |payload_bytes, per_block| Recipe {
@@ -466,6 +557,7 @@ mod tests {
         let authority = |name: &str, key: &KeyPair| Authority {
             name: name.to_owned(),
             key: key.public_key(),
+            weight: 1,
         };
         let mut fields = (**Generator::new(Recipe::default()).expect("valid").spec()).clone();
         for others in 0..2 {
@@ -477,7 +569,7 @@ mod tests {
                 round_robin: true,
             });
             let spec = ChainSpec::new(fields.clone()).expect("valid");
-            let made = Generator::for_spec(Recipe::default(), spec, sealer);
+            let made = Generator::for_spec(Recipe::default(), spec, vec![sealer]);
             assert_eq!(
                 made.err().map(|error| error.field),
                 (others > 0).then_some("round_robin")

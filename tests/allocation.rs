@@ -212,6 +212,7 @@ fn dense_spec() -> ChainSpec {
     let authorities = (0..20_000).map(|number| Authority {
         name: format!("{number:x}"),
         key: key(number),
+        weight: 1,
     });
     fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
         authorities: authorities.collect(),

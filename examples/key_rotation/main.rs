@@ -135,6 +135,7 @@ fn change_the_chain(hub: &Hub, keys: &Keys) -> anyhow::Result<u64> {
     let member = |(name, key): (&str, &KeyPair)| Authority {
         name: name.to_owned(),
         key: key.public_key(),
+        weight: 1,
     };
     let members = [
         ("hub-1", one),

@@ -53,8 +53,8 @@ mod tests {
 
     use super::*;
     use crate::consensus::certificate;
-    use crate::consensus::quorum::{Quorum, total_weight};
     use crate::format::signature::Signature;
+    use crate::format::spec::{Quorum, total_weight};
 
     fn seal(round: u32, places: &[usize]) -> QuorumSeal {
         let signature = Signature::from_bytes([0; 64]);

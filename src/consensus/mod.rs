@@ -49,25 +49,38 @@
 //!
 //! The compiler names every match that lacks an arm. `tests/rooms.rs` keeps the names of kinds out of all other rooms.
 
-mod authority;
 pub mod certificate;
 pub mod conflict;
+mod difficulty;
+mod finality;
+mod members;
+mod order;
 pub mod priority;
-pub mod quorum;
+mod seals;
+pub mod seed;
+mod turns;
 pub mod vote;
 pub mod work;
 
 use std::borrow::Cow;
 
+pub use self::members::{is_member, member_count, members};
+use self::order::Order;
+pub use self::order::SEEDED_ROUNDS_MAX;
 use crate::format::digest::Digest;
-use crate::format::model::{Header, HeaderFields, SEAL_BYTES_MAX, Seal, Transaction};
-use crate::format::rejection::Fault;
+use crate::format::model::{Header, HeaderFields, SEAL_BYTES_MAX, Seal};
+use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{KeyPair, PublicKey, Signature};
-use crate::format::spec::{self, Authority, ChainSpec, Consensus, Parameter};
+use crate::format::spec::{self, ChainSpec, Proposer, Quorum, SealRule};
+use crate::state::tables::{TurnRows, Turns};
 use crate::state::{self, ConsensusChanges, State};
 
 /// The most that a seal can claim: so many signatures fit into the longest one.
 pub const SEAL_CLAIMS_MAX: usize = SEAL_BYTES_MAX / 64;
+
+/// The name under which blocks count in the vector clock where anybody makes them: with a name for each, the clock would be full one day,
+/// and whoever isn't in it by then could never make a block.
+pub const ANYBODY: &str = "*";
 
 /// What a block, or a chain of blocks, is worth when two chains are compared. The weight of one block is below 2⁶⁴, so
 /// that the weights of as many blocks as there are heights add up without overflow.
@@ -77,7 +90,7 @@ pub struct Weight(pub u128);
 /// The fields of a header that are the consensus's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsensusFields {
-    /// Difficulty that the block claims.
+    /// Difficulty that the block claims: the hashes that it takes on average, 1 where no work is asked for.
     pub difficulty: u64,
     /// Nonce that proves it.
     pub nonce: u64,
@@ -85,35 +98,35 @@ pub struct ConsensusFields {
 
 /// Checks what specification, header and seal alone say of the seal, if its [`claims`] hold too.
 ///
-/// To be correct, a kind refuses every seal that could be told to be wrong without a state, and bounds what it takes from
+/// To be correct, it refuses every seal that could be told to be wrong without a state, and bounds what it takes from
 /// the seal before it works on it: this is asked of anybody's bytes. After it, no claim names a key that the specification
-/// or the header excludes. O(log names).
+/// or the header excludes. O(log names), of certificates O(members).
 ///
 /// # Errors
-/// `producer`, `height`, `turn`, `difficulty` or `seal`, with what was found and what was expected.
+/// `producer`, `height`, `turn`, `difficulty`, `seal` or `quorum`, with what was found and what was expected.
 pub fn check_seal(spec: &ChainSpec, header: &Header, seal: &Seal) -> Result<(), Fault> {
     let spec = spec.at(header.height);
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(_) if changes_members(spec) => {
-            authority::check_form(header, seal).map(|_| ())
-        }
-        Consensus::ProofOfAuthority(parameters) => {
+    let parts = spec.composition();
+    match Order::of_specification(parts.proposer) {
+        Some(order) if !members::change(spec) && parts.work().is_none() => {
             let listed = spec.bound_index(&header.producer);
-            authority::check_seal(parameters, &parameters.authorities, listed, header, seal)
+            seals::check(parts, &parts.members, &order, listed, header, seal)
         }
+        _ => seals::check_form(parts, header, seal),
     }
 }
 
-/// Whether only the state tells who takes part.
-fn changes_members(spec: &ChainSpec) -> bool {
-    spec.terms.changeable.contains(&Parameter::Members)
+/// Whether only the state tells whose signatures a seal needs.
+#[must_use]
+pub fn changes_members(spec: &ChainSpec, height: u64) -> bool {
+    members::change(spec.at(height))
 }
 
-/// Checks what only the state before the block can tell of its producer: membership, stake, difficulty. Asked only after
+/// Checks what only the state before the block can tell of its seal: membership, turn, weight, difficulty. Asked only after
 /// [`check_seal`] and the rules for headers.
 ///
 /// To be correct, the answer follows from the state and these bytes, and doesn't rely on any claim of the seal being true:
-/// signatures may not have been checked yet. O(log names), or O(claims of the seal).
+/// signatures may not have been checked yet. O(members).
 ///
 /// # Errors
 /// As [`check_seal`].
@@ -124,20 +137,24 @@ pub fn check_entitlement(
     seal: &Seal,
 ) -> Result<(), Fault> {
     let spec = spec.at(header.height);
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(parameters) if changes_members(spec) => {
-            let members = members_at(spec, parent, header.height, &parameters.authorities);
-            let mut names = members.iter();
-            let index = names.position(|member| member.name == header.producer);
-            authority::check_seal(parameters, &members, index, header, seal)
-        }
-        // The specification lists the authorities, and `check_seal` has asked it.
-        Consensus::ProofOfAuthority(_) => Ok(()),
+    let parts = spec.composition();
+    if let Some(work) = parts.work() {
+        let expected = difficulty::expected(spec, work, parent);
+        return seals::check_difficulty(header, expected);
     }
+    if !members::change(spec) && Order::of_specification(parts.proposer).is_some() {
+        // The specification lists the members, and `check_seal` has asked it.
+        return Ok(());
+    }
+    let members = members(spec, parent, header.height);
+    let order = order(spec, parent, header.height);
+    let mut names = members.iter();
+    let index = names.position(|member| member.name == header.producer);
+    seals::check(parts, &members, &order, index, header, seal)
 }
 
 /// Tells `claim` what the seal claims to be signed, none, one or several times: key, message, signature. For a seal that
-/// [`check_seal`] found nothing against.
+/// [`check_seal`] found nothing against. What a certificate of members claims whom only the state knows is for [`late_claims`].
 ///
 /// To be correct, it depends on the arguments alone, gives the claims in the order of the seal's bytes, so that the first
 /// bad one is the same on every machine, and at most [`SEAL_CLAIMS_MAX`] of them.
@@ -147,31 +164,98 @@ pub fn claims(
     seal: &Seal,
     claim: impl FnMut(PublicKey, &[u8], Signature),
 ) {
-    match &spec.at(header.height).consensus {
-        Consensus::ProofOfAuthority(_) => authority::claims(&header.hash(), seal, claim),
+    let spec = spec.at(header.height);
+    let is_late = matches!(seal, Seal::Quorum(_)) && members::change(spec);
+    if !is_late {
+        seals::claims(&spec.composition().members, header, seal, claim);
     }
 }
 
-/// What the block changes in the state because of its consensus, beside what its transactions change in accounts. Asked of
+/// The claims of a seal that [`claims`] leaves out, in a block that [`check_entitlement`] found nothing against.
+pub fn late_claims(
+    spec: &ChainSpec,
+    parent: &State,
+    header: &Header,
+    seal: &Seal,
+    claim: impl FnMut(PublicKey, &[u8], Signature),
+) {
+    let spec = spec.at(header.height);
+    if matches!(seal, Seal::Quorum(_)) && members::change(spec) {
+        seals::claims(&members(spec, parent, header.height), header, seal, claim);
+    }
+}
+
+/// What the block changes in the state because of its consensus, beside what its transactions change. Asked of
 /// every block that obeys all rules but those of signatures, also of those that this store committed before.
 ///
-/// To be correct, it depends on nothing that the block's hash doesn't cover. That is why no seal comes in: two hubs may
-/// hold different valid seals of one block, and have to reach the same state. It can't fail: what could be refused was.
+/// To be correct, it depends on nothing that the block's hash doesn't cover, nor on the state's root that the header names. That is why no
+/// seal comes in: two hubs may hold different valid seals of one block, and have to reach the same state. It can't fail: what could be
+/// refused was. O(members) where turns are weighted, else O(1).
 #[must_use]
-pub fn changes(
-    spec: &ChainSpec,
-    _parent: &State,
-    header: &Header,
-    _transactions: &[Transaction],
-) -> ConsensusChanges {
-    match &spec.at(header.height).consensus {
-        Consensus::ProofOfAuthority(_) => ConsensusChanges::None,
+pub fn changes(spec: &ChainSpec, parent: &State, header: &HeaderFields) -> ConsensusChanges {
+    let height = header.height;
+    let spec = spec.at(height);
+    let parts = spec.composition();
+    let mut changes = ConsensusChanges::default();
+    if parts.proposer == Proposer::WeightedTurn {
+        let turns = turns(spec, parent, height);
+        let before = members(spec, parent, height);
+        let after = members(spec, parent, height.saturating_add(1));
+        let next = turns::followed_by(&turns, &before, &after);
+        changes.put::<TurnRows>(TurnRows::KEY, &next);
+    }
+    if let Some(work) = parts.work() {
+        difficulty::changes(spec, work, parent, header, &mut changes);
+    }
+    if let Proposer::Seeded { epoch } = parts.proposer {
+        seed::changes(spec, epoch, parent, height, &mut changes);
+    }
+    finality::changes(spec, parent, &mut changes);
+    changes
+}
+
+/// The order of proposers at the height after the state's.
+fn order(spec: &ChainSpec, parent: &State, height: u64) -> Order {
+    match spec.composition().proposer {
+        Proposer::Open => Order::Open,
+        Proposer::Turn => Order::Turn,
+        Proposer::WeightedTurn => Order::Weighted(turns(spec, parent, height)),
+        Proposer::Seeded { epoch } => Order::Seeded(seed::at(spec, epoch, parent, height)),
     }
 }
 
-/// Checks that `node` may enter the vector clock at `height`. Asked of each name other than the producer's that is new in it.
+/// The priorities at a height, as the block before left them.
+fn turns(spec: &ChainSpec, parent: &State, height: u64) -> Turns {
+    let kept = parent.value::<TurnRows>(TurnRows::KEY);
+    let members = members(spec, parent, height);
+    // What an earlier specification left is of other members.
+    let kept = kept.filter(|kept| kept.height == height && kept.priorities.len() == members.len());
+    kept.unwrap_or_else(|| turns::first(height, &members))
+}
+
+/// The index among the [`members`] of the height after the state's of the one that proposes its block in a round; `None` if any of them may.
+/// O(members), of weighted turns O(members · round).
+#[must_use]
+pub fn proposer(spec: &ChainSpec, parent: &State, round: u32) -> Option<usize> {
+    let height = next(parent);
+    let spec = spec.at(height);
+    let members = members(spec, parent, height);
+    order(spec, parent, height).proposer(&members, height, round)
+}
+
+/// The name under which the maker of a block counts in the vector clock.
+#[must_use]
+pub fn clock_name<'a>(spec: &ChainSpec, height: u64, producer: &'a str) -> &'a str {
+    match members::is_open_to_all(spec.at(height)) {
+        true => ANYBODY,
+        false => producer,
+    }
+}
+
+/// Checks that `node` may enter the vector clock at `height`. Asked of each name that is new in it, but that under which
+/// [the block's maker counts](clock_name).
 ///
-/// To be correct, a kind bounds the names that can ever enter, or one producer could fill the clock with names. `parent`
+/// To be correct, it bounds the names that can ever enter, or one producer could fill the clock with names. `parent`
 /// is `None` where only headers are known; then a name passes if only the state could refuse it. O(log names).
 ///
 /// # Errors
@@ -184,47 +268,20 @@ pub fn check_clock_entry(
 ) -> Result<(), Fault> {
     let spec = spec.at(height);
     let enters = match parent {
+        _ if members::is_open_to_all(spec) => false,
         Some(parent) => is_member(spec, parent, height, node),
-        None => changes_members(spec) || spec.bound_index(node).is_some(),
+        None => members::change(spec) || spec.bound_index(node).is_some(),
     };
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::check_clock_entry(enters, node),
+    match enters {
+        true => Ok(()),
+        false => Err(Fault::new(
+            Reason::VectorClock,
+            format!("{node:?} is not an authority and can't enter"),
+        )),
     }
 }
 
-/// The members of the height, which is at most two above the state's: where the chain changed them, those; else the specification's.
-fn members_at<'a>(
-    spec: &'a ChainSpec,
-    parent: &State,
-    height: u64,
-    listed: &'a [Authority],
-) -> Cow<'a, [Authority]> {
-    match state::members(spec, parent, height) {
-        Some(changed) => Cow::Owned(changed),
-        None => Cow::Borrowed(listed),
-    }
-}
-
-/// Whether `name` takes part in the consensus at a height that is at most two above the state's. O(members) where the chain
-/// changed them, else O(log members).
-#[must_use]
-pub fn is_member(spec: &ChainSpec, parent: &State, height: u64, name: &str) -> bool {
-    match state::members(spec, parent, height) {
-        Some(changed) => changed.iter().any(|member| member.name == name),
-        None => spec.at(height).bound_index(name).is_some(),
-    }
-}
-
-/// How many take part in the consensus at that height.
-#[must_use]
-pub fn member_count(spec: &ChainSpec, parent: &State, height: u64) -> usize {
-    match state::members(spec, parent, height) {
-        Some(changed) => changed.len(),
-        None => spec.at(height).consensus.bound().count(),
-    }
-}
-
-/// How many members have to approve of a change of a parameter in a block at that height.
+/// How many members have to approve of a change of a parameter in a block at that height, if each weighs the same.
 #[must_use]
 pub fn approvals_needed(spec: &ChainSpec, parent: &State, height: u64) -> usize {
     let members = member_count(spec, parent, height);
@@ -234,15 +291,32 @@ pub fn approvals_needed(spec: &ChainSpec, parent: &State, height: u64) -> usize 
     }
 }
 
-/// What a valid block adds to the weight of its chain.
+/// Whether those of `names` that are members approve of a change of a parameter together: enough of them where the specification says how
+/// many, else more than two thirds of the weight. O(members · names).
+#[must_use]
+pub fn approves(spec: &ChainSpec, parent: &State, height: u64, names: &[String]) -> bool {
+    let members = members(spec, parent, height);
+    let approving = members.iter().filter(|member| names.contains(&member.name));
+    match spec.at(height).terms.approvals_min as usize {
+        0 => {
+            let weight = approving.map(|member| member.weight).sum();
+            let total = members.iter().map(|member| member.weight).sum();
+            Quorum::TWO_THIRDS.is_reached(weight, total)
+        }
+        least => approving.count() >= least.min(members.len()),
+    }
+}
+
+/// What a valid block adds to the weight of its chain: the work that it took, or 1.
 ///
 /// To be correct, it is at least 1, so that a chain outweighs each of its beginnings, below 2⁶⁴, and depends on nothing
 /// that the block's hash doesn't cover (see [`changes`]), nor on the chain's weight that the header names.
 #[must_use]
 pub fn weight(spec: &ChainSpec, header: &HeaderFields) -> Weight {
-    match &spec.at(header.height).consensus {
-        // No authority's block says more than another's.
-        Consensus::ProofOfAuthority(_) => Weight(1),
+    match spec.at(header.height).composition().work() {
+        Some(_) => Weight(u128::from(header.difficulty.max(1))),
+        // No member's block says more than another's.
+        None => Weight(1),
     }
 }
 
@@ -255,7 +329,7 @@ pub fn weight(spec: &ChainSpec, header: &HeaderFields) -> Weight {
 #[must_use]
 pub fn members_root(spec: &ChainSpec, height: u64, parent: Option<&State>) -> Option<Digest> {
     let spec = spec.at(height);
-    if !changes_members(spec) {
+    if !members::change(spec) {
         return Some(spec.members_root());
     }
     match state::members(spec, parent?, height.saturating_add(1)) {
@@ -268,15 +342,12 @@ pub fn members_root(spec: &ChainSpec, height: u64, parent: Option<&State>) -> Op
 /// whatever that one weighs.
 ///
 /// To be correct, it is not above the head's height, and never lower after one more block. What a specification pins of the chain
-/// that it goes on from is final, whatever the kind says.
+/// that it goes on from is final, whatever the consensus says.
 #[must_use]
 pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
     let spec = spec.at(head.height());
-    let settled = match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::final_height(spec, head),
-    };
     let pinned = spec.predecessor().map_or(0, |before| before.height);
-    settled.max(pinned)
+    finality::height(spec, head).max(pinned)
 }
 
 /// Whether the block at `height` may not be final at once, so that another chain may replace it.
@@ -284,14 +355,11 @@ pub fn final_height(spec: &ChainSpec, head: &State) -> u64 {
 /// To be correct, it is true wherever [`final_height`] of a chain that ends at this height may be below the head.
 #[must_use]
 pub fn can_be_replaced(spec: &ChainSpec, height: u64) -> bool {
-    let spec = spec.at(height);
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(_) => authority::can_be_replaced(spec),
-    }
+    finality::can_be_replaced(spec.at(height))
 }
 
 /// The name under which the holder of `key` may make the block after `parent`; whether it is its turn is for
-/// [`check_seal`] to say.
+/// [`check_seal`] to say. Where anybody may, that is the key in hexadecimal: an account that nobody else speaks for where names are keys.
 ///
 /// To be correct, [`seal`] with this key passes [`check_seal`] under this name at some height. O(names).
 ///
@@ -302,13 +370,22 @@ pub fn producer<'a>(
     parent: &State,
     key: &PublicKey,
 ) -> Result<Cow<'a, str>, Fault> {
-    let (height, spec) = (next(parent), spec.at(next(parent)));
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(parameters) => {
-            let members = members_at(spec, parent, height, &parameters.authorities);
-            authority::producer(members, key)
-        }
+    let height = next(parent);
+    let spec = spec.at(height);
+    if members::is_open_to_all(spec) {
+        return Ok(Cow::Owned(key.to_string()));
     }
+    let found = match members(spec, parent, height) {
+        Cow::Borrowed(listed) => {
+            let found = listed.iter().find(|one| one.key == *key);
+            found.map(|member| Cow::Borrowed(member.name.as_str()))
+        }
+        Cow::Owned(changed) => {
+            let found = changed.into_iter().find(|one| one.key == *key);
+            found.map(|member| Cow::Owned(member.name))
+        }
+    };
+    found.ok_or_else(|| Fault::new(Reason::Producer, format!("{key} is no authority's key")))
 }
 
 /// The height of the block after `parent`. At the end of all heights there is none, and none will be valid.
@@ -319,28 +396,65 @@ fn next(parent: &State) -> u64 {
 /// Whether one producer can make every block, without anybody else.
 #[must_use]
 pub fn goes_on_alone(spec: &ChainSpec) -> bool {
-    match &spec.consensus {
-        Consensus::ProofOfAuthority(parameters) => authority::goes_on_alone(parameters),
+    let parts = spec.composition();
+    match (&parts.seal, parts.proposer) {
+        (SealRule::Work(_), _) | (SealRule::Signature, Proposer::Open) => true,
+        _ => parts.members.len() <= 1 && !members::change(spec),
     }
 }
 
-/// The consensus's own fields in the header of `producer`'s block after `parent`.
+/// The consensus's own fields in the header of a block after `parent`.
 ///
-/// To be correct, a header with them passes [`check_seal`] and [`check_entitlement`] wherever `producer` may make the
+/// To be correct, a header with them passes [`check_seal`] and [`check_entitlement`] wherever its producer may make the
 /// block. Where a nonce has to be searched, this is where the search begins.
 #[must_use]
-pub fn draft(spec: &ChainSpec, parent: &State, _producer: &str) -> ConsensusFields {
-    match &spec.at(next(parent)).consensus {
-        Consensus::ProofOfAuthority(_) => authority::FIELDS,
+pub fn draft(spec: &ChainSpec, parent: &State) -> ConsensusFields {
+    let spec = spec.at(next(parent));
+    let difficulty = match spec.composition().work() {
+        Some(work) => difficulty::expected(spec, work, parent),
+        None => seals::WITHOUT_WORK.difficulty,
+    };
+    ConsensusFields {
+        difficulty,
+        nonce: 0,
     }
 }
 
-/// The seal on a finished header by the holder of `key`. Where one holder can't seal alone, its part of the seal.
+/// The header with the first nonce from its own on that is enough work, where that is asked for; `None` if there is none among so many.
+#[must_use]
+pub fn with_work(spec: &ChainSpec, header: Header, hashes_max: u64) -> Option<Header> {
+    match spec.at(header.height).composition().work() {
+        Some(_) => work::search(header, hashes_max),
+        None => Some(header),
+    }
+}
+
+/// The seal on a finished header by the holder of `key`. Where one holder can't seal alone, its part of the seal: a certificate of round 0
+/// with its own signature. `parent` is the state before the block.
 ///
 /// To be correct, its [`claims`] verify.
 #[must_use]
-pub fn seal(spec: &ChainSpec, key: &KeyPair, header: &Header) -> Seal {
-    match &spec.at(header.height).consensus {
-        Consensus::ProofOfAuthority(_) => Seal::by_authority(key, &header.hash()),
+pub fn seal(spec: &ChainSpec, parent: &State, key: &KeyPair, header: &Header) -> Seal {
+    seal_by(spec, parent, &[key], 0, header)
+}
+
+/// The seal of several holders of keys in a round: those of members sign. Where one signature seals, that of the first.
+#[must_use]
+pub fn seal_by(
+    spec: &ChainSpec,
+    parent: &State,
+    keys: &[&KeyPair],
+    round: u32,
+    header: &Header,
+) -> Seal {
+    let spec = spec.at(header.height);
+    match (&spec.composition().seal, keys.first()) {
+        (SealRule::Work(_), _) => Seal::Work,
+        (SealRule::Signature, Some(key)) => Seal::by_authority(key, &header.hash()),
+        (SealRule::Signature, None) => Seal::None,
+        (SealRule::Quorum(_), _) => {
+            let members = members(spec, parent, header.height);
+            seals::certified(&members, keys, round, header)
+        }
     }
 }

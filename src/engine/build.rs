@@ -143,11 +143,12 @@ impl Engine {
         is_wanted: impl Fn(&[Transaction]) -> bool,
     ) -> Result<Option<Block>, EngineError> {
         let public = key.public_key();
+        let parent = state.clone();
         let draft = self.draft(&public, state, candidates, || false)?;
         if !is_wanted(draft.transactions()) {
             return Ok(None);
         }
-        let seal = consensus::seal(&self.shared.spec, key, draft.header());
+        let seal = consensus::seal(&self.shared.spec, &parent, key, draft.header());
         Ok(Some(draft.sealed(seal)))
     }
 

@@ -68,6 +68,8 @@ reasons! {
     Turn = "turn",
     /// The seal is missing, of the wrong kind, or its signature doesn't verify.
     Seal = "seal",
+    /// Members of too little weight are behind a certificate.
+    Quorum = "quorum",
     /// Difficulty or proof-of-work nonce are not what the consensus demands.
     Difficulty = "difficulty",
     /// The transaction's expiry is not after the block's timestamp.

@@ -9,11 +9,11 @@ use std::ops::Range;
 use super::{FaultAt, Prepared};
 use crate::consensus;
 use crate::format::digest::Digest;
-use crate::format::model::{Header, Kind, Scheme, Seal, Transaction};
+use crate::format::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{Item, PublicKey, Signature, Verifier};
 use crate::format::spec::ChainSpec;
-use crate::state::InForce;
+use crate::state::{InForce, State};
 
 /// Signatures that some blocks claim to carry, with the messages they are over. About 200 bytes a claim.
 #[derive(Debug, Default)]
@@ -129,6 +129,20 @@ impl Claims {
             return;
         }
         consensus::claims(spec, header, seal, |key, message, signature| {
+            self.add(number, FaultAt::Seal, key, signature, message);
+        });
+    }
+
+    /// Adds what the seal of a block claims of members whom only the state before it knows.
+    pub(super) fn add_late_seal(
+        &mut self,
+        number: u32,
+        spec: &ChainSpec,
+        parent: &State,
+        block: &Block,
+    ) {
+        let (header, seal) = (block.header(), block.seal());
+        consensus::late_claims(spec, parent, header, seal, |key, message, signature| {
             self.add(number, FaultAt::Seal, key, signature, message);
         });
     }

@@ -444,7 +444,7 @@ fn vector_clock(
     if spec.is_imported(header.height) {
         return Ok(());
     }
-    let producer = &header.producer;
+    let producer = consensus::clock_name(spec, header.height, &header.producer);
     // Wrapping at the end would take the producer's own entry back to zero.
     let Some(expected) = before.get(producer).checked_add(1) else {
         let detail = format!("{producer:?} is at its end and can't advance");

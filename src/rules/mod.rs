@@ -154,14 +154,15 @@ impl Validator {
         let (spec, state, block) = (&self.spec, &self.state, prepared.block());
         let at = |at| move |fault| (at, fault);
         headers::check_block(spec, state, prepared, depth).map_err(at(FaultAt::Header))?;
-        let (mut source, mut consensus) = (None, ConsensusChanges::None);
+        let (mut source, mut consensus) = (None, ConsensusChanges::default());
         if spec.is_imported(block.height()) {
             source = Some(imported::check(spec, state, block).map_err(at(FaultAt::Seal))?);
         } else {
             if depth != Depth::Replay {
-                seal(spec, state, prepared).map_err(at(FaultAt::Seal))?;
+                let verifier = &self.verifier;
+                seal(spec, state, prepared, verifier).map_err(at(FaultAt::Seal))?;
             }
-            consensus = consensus::changes(spec, state, block.header(), block.transactions());
+            consensus = consensus::changes(spec, state, block.header());
         }
         let mut accounts = Accounts::new(spec, state, At::header(block.header()));
         let (transactions, senders) = (block.transactions(), prepared.senders());
@@ -174,12 +175,13 @@ impl Validator {
                 .map_err(at(FaultAt::Transaction(index as u32)))?;
         }
         let Weight(weight) = consensus::weight(spec, block.header());
+        let mut changes = accounts.into_changes();
+        changes.rows.extend(consensus.rows);
         Ok(Changes {
             source,
-            consensus,
             // The rules for headers refuse a sum that doesn't fit, where the header names it; of version 1 none gets there.
             weight: state.weight().saturating_add(weight),
-            ..accounts.into_changes()
+            ..changes
         })
     }
 
@@ -365,11 +367,26 @@ impl Validator {
     }
 }
 
-/// What is wrong with a native block's seal, its signatures aside. What its bytes alone tell was judged when it was prepared.
-fn seal(spec: &ChainSpec, state: &State, prepared: &Prepared) -> Result<(), Fault> {
+/// What is wrong with a native block's seal, those of its signatures aside that its bytes alone tell of. What its bytes alone tell was judged when it was prepared.
+fn seal(
+    spec: &ChainSpec,
+    state: &State,
+    prepared: &Prepared,
+    verifier: &Verifier,
+) -> Result<(), Fault> {
     if let Some(fault) = prepared.seal_fault() {
         return Err(fault.clone());
     }
     let block = prepared.block();
-    consensus::check_entitlement(spec, state, block.header(), block.seal())
+    consensus::check_entitlement(spec, state, block.header(), block.seal())?;
+    // What its members sign whom only the state knows can't be in the batch of what the bytes alone claim.
+    let mut claims = Claims::default();
+    claims.add_late_seal(0, spec, state, block);
+    match claims.is_empty() {
+        true => Ok(()),
+        false => claims
+            .verify_block(verifier)
+            .into_fault()
+            .map_or(Ok(()), Err),
+    }
 }

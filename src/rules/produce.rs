@@ -15,7 +15,7 @@ use crate::rules::senders::Senders;
 use crate::rules::{Accounts, At};
 use crate::state::{Changes, State};
 
-/// Seals the block after `state` with `transactions`, as the `producer` that holds `key`. The timestamp is
+/// Seals the block after `state` with `transactions`, as the `producer` that holds `key`; where work seals, a nonce is searched. The timestamp is
 /// `now_us`, or one microsecond after the block before if that is later. Whether the block is valid is for the
 /// validator to say.
 ///
@@ -31,7 +31,22 @@ pub fn produce(
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Block, FieldError> {
-    make(spec, state, producer, key, transactions, now_us).map(|made| made.block)
+    make(spec, state, producer, &[key], transactions, now_us).map(|made| made.block)
+}
+
+/// The same with the seal of several: of a certificate, those of `keys` sign that are members'; elsewhere the first one does.
+///
+/// # Errors
+/// As [`produce`].
+pub fn produce_by(
+    spec: &ChainSpec,
+    state: &State,
+    producer: &str,
+    keys: &[&KeyPair],
+    transactions: &[Transaction],
+    now_us: u64,
+) -> Result<Block, FieldError> {
+    make(spec, state, producer, keys, transactions, now_us).map(|made| made.block)
 }
 
 /// A block with what was worked out for it.
@@ -41,21 +56,35 @@ pub(crate) struct Made {
     pub(super) after: Option<State>,
 }
 
-/// As [`produce`].
+/// As [`produce_by`].
 pub(crate) fn make(
     spec: &ChainSpec,
     state: &State,
     producer: &str,
-    key: &KeyPair,
+    keys: &[&KeyPair],
     transactions: &[Transaction],
     now_us: u64,
 ) -> Result<Made, FieldError> {
     let (header, after) = next_header(spec, state, producer, transactions, now_us)?;
-    let seal = consensus::seal(spec, key, &header);
+    let header = with_work(spec, header)?;
+    let seal = consensus::seal_by(spec, state, keys, 0, &header);
     let block = Block::assemble(header, seal, transactions);
     Ok(Made {
         block: block.expect("the header was made for this body"),
         after,
+    })
+}
+
+/// Hashes that are tried for a block where work seals: for trials. Whoever mines does that itself, with all cores, and can stop.
+const HASHES_MAX: u64 = 1 << 24;
+
+fn with_work(spec: &ChainSpec, header: Header) -> Result<Header, FieldError> {
+    let difficulty = header.difficulty;
+    consensus::with_work(spec, header, HASHES_MAX).ok_or_else(|| {
+        let problem = format!(
+            "none found among {HASHES_MAX} at difficulty {difficulty}: this is to be mined"
+        );
+        FieldError::new("nonce", problem)
     })
 }
 
@@ -95,7 +124,7 @@ fn next_header(
         .map(|transaction| transaction.bytes().len())
         .sum();
     let too_large = |_| FieldError::new("body_size", format!("{body} bytes are above the limit"));
-    let ConsensusFields { difficulty, nonce } = consensus::draft(spec, state, producer);
+    let ConsensusFields { difficulty, nonce } = consensus::draft(spec, state);
     let transaction_count = u32::try_from(transactions.len()).map_err(too_large)?;
     let height = state.height() + 1;
     let in_force = spec.at(height);
@@ -112,7 +141,9 @@ fn next_header(
         transactions: 0,
         transaction_count,
         body_size: u32::try_from(body).map_err(too_large)?,
-        vector_clock: state.clock().increment(producer)?,
+        vector_clock: state
+            .clock()
+            .increment(consensus::clock_name(spec, height, producer))?,
         // A clock may have been set back, or two blocks be made within one of its ticks.
         timestamp: now_us.max(state.timestamp().saturating_add(1)),
         producer: producer.to_owned(),
@@ -151,7 +182,11 @@ fn changes(
             break;
         }
     }
-    accounts.into_changes()
+    let mut changes = accounts.into_changes();
+    changes
+        .rows
+        .extend(consensus::changes(spec, state, header).rows);
+    changes
 }
 
 /// What a header of version 2 sums up over the whole chain.

@@ -1,5 +1,6 @@
 //! What a chain knows about names, and what a block changes of it.
 
+use super::tables::Table;
 use super::tree::Put;
 use crate::format::digest::Digest;
 
@@ -80,8 +81,6 @@ pub(crate) struct Changes {
     pub(crate) known: Vec<KnownAccount>,
     /// What an imported chain's hashes go on from, where the block is of one.
     pub(crate) source: Option<String>,
-    /// What it changes because of the chain's consensus.
-    pub(crate) consensus: ConsensusChanges,
     /// What all blocks of the chain weigh together after it.
     pub(crate) weight: u128,
 }
@@ -96,12 +95,25 @@ pub(crate) struct KnownAccount {
 }
 
 /// What a block changes in the part of the state that is its consensus's own, as data: the consensus says it, the state
-/// applies it and takes it back. A kind that keeps members, stakes or a difficulty there has a variant with what they are
-/// after the block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ConsensusChanges {
-    /// Nothing: what decides about the next block is the specification's, or the block before's.
-    #[default]
-    None,
+/// applies it with what transactions change and takes both back together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConsensusChanges {
+    /// Rows of tables that nothing else writes.
+    pub(crate) rows: Vec<RowChange>,
+}
+
+impl ConsensusChanges {
+    /// Whether it changes nothing: what decides about the next block is the specification's, or the block before's.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(crate) fn put<T: Table>(&mut self, key: &[u8], value: &T::Value) {
+        self.rows.push(RowChange {
+            table: T::NUMBER,
+            key: key.into(),
+            value: Some(T::encode(value).into()),
+        });
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::accounts::RowChange;
 use super::rows::Rows;
-use super::{Account, Changes, ConsensusChanges, State, Tip};
+use super::{Account, Changes, State, Tip};
 use crate::format::FormatVersion;
 
 /// How to go back to an earlier state: what the accounts changed since then were before.
@@ -86,10 +86,6 @@ impl State {
             value: self.row(row.table, &row.key).map(Into::into),
         });
         journal.rows.extend(before);
-        // A variant that changes something notes here what that was before, and `rewind` puts it back.
-        match changes.consensus {
-            ConsensusChanges::None => {}
-        }
     }
 
     /// Goes back to where `journal` began. O(changes since then).

@@ -275,9 +275,6 @@ impl State {
         if let Some(source) = &changes.source {
             tip.source.clone_from(source);
         }
-        match changes.consensus {
-            ConsensusChanges::None => {}
-        }
     }
 
     /// Whether the accounts are elsewhere than a next block of this version wants them.

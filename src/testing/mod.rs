@@ -55,6 +55,7 @@ pub fn spec_fields(authorities: usize) -> SpecFields {
     let authorities = (0..authorities).map(hub).map(|name| Authority {
         key: key(&name).public_key(),
         name,
+        weight: 1,
     });
     SpecFields {
         version: FormatVersion::V1,

@@ -137,11 +137,9 @@ fn settle(
     book: &dyn Book,
 ) -> Result<Effects, Fault> {
     let (spec, parent, height) = (place.spec, place.parent, place.height);
-    // Who left since doesn't count any more.
-    let is_member = |name: &&String| consensus::is_member(spec, parent, height, name);
-    let approvals = proposal.approvals.iter().filter(is_member).count();
     let mut effects = Effects::default();
-    if approvals < consensus::approvals_needed(spec, parent, height) {
+    // Who left since doesn't count any more.
+    if !consensus::approves(spec, parent, height, &proposal.approvals) {
         effects.put::<Proposals>(proposer.as_bytes(), &proposal);
         return Ok(effects);
     }

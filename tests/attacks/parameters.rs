@@ -184,6 +184,7 @@ fn members(names: &[&str]) -> ParameterValue {
     let member = |name: &&str| Authority {
         name: (*name).to_owned(),
         key: key(name).public_key(),
+        weight: 1,
     };
     ParameterValue::Members(names.iter().map(member).collect())
 }

@@ -5,5 +5,6 @@ use hubledger::testing as common;
 
 mod asert;
 mod branches;
+mod compositions;
 mod contract;
 mod headers;

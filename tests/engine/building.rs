@@ -22,7 +22,7 @@ fn submit(engine: &Engine, chain: &Chain, sender: &str, nonce: u64) {
 }
 
 fn sealed(engine: &Engine, block: Block, by: &str) -> Block {
-    let seal = consensus::seal(engine.spec(), &key(by), block.header());
+    let seal = consensus::seal(engine.spec(), &engine.state(), &key(by), block.header());
     block.sealed(seal)
 }
 

@@ -285,7 +285,13 @@ pub(crate) const OF_TRANSACTIONS: [Reason; 12] = [
 /// Every reason but `public_key`, which only MPREG's chains know, and two that take more blocks than there are here: `tests/attacks` has them.
 pub(crate) fn native() -> impl Iterator<Item = Reason> {
     let all = Reason::ALL.iter().copied();
-    let others = [Reason::PublicKey, Reason::KeyAge, Reason::Rotation];
+    // The last is of chains that certificates seal.
+    let others = [
+        Reason::PublicKey,
+        Reason::KeyAge,
+        Reason::Rotation,
+        Reason::Quorum,
+    ];
     all.filter(move |reason| !others.contains(reason))
 }
 

@@ -444,7 +444,11 @@ fn spec_fields() -> impl Strategy<Value = SpecFields> {
                 key[..8].copy_from_slice(&place.to_le_bytes());
                 key[8..16].copy_from_slice(&salt.to_le_bytes());
                 let key = PublicKey::from_bytes(key);
-                Authority { name, key }
+                Authority {
+                    name,
+                    key,
+                    weight: 1,
+                }
             });
             SpecFields {
                 version: FormatVersion::V1,

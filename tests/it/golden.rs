@@ -41,6 +41,7 @@ pub(crate) fn spec() -> ChainSpec {
     let authority = |name: &str, number| Authority {
         name: name.to_owned(),
         key: key(number).public_key(),
+        weight: 1,
     };
     ChainSpec::new(SpecFields {
         version: FormatVersion::V1,

@@ -24,6 +24,7 @@ fn crowded(count: usize) -> ChainSpec {
     let authorities = (0..count).rev().map(|number| Authority {
         name: name("a", number),
         key: key(number),
+        weight: 1,
     });
     fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
         authorities: authorities.collect(),

@@ -230,6 +230,7 @@ fn a_clock_has_to_hold_the_authorities_of_earlier_specifications_too() {
                 .map(|name| Authority {
                     name: name.to_owned(),
                     key: common::key(name).public_key(),
+                    weight: 1,
                 })
                 .into();
             fields.limits.clock_entries_max = entries;

@@ -171,7 +171,11 @@ fn authorities_change_and_their_names_are_theirs_from_then_on() {
     let mut chain = first.succeeded(|fields| {
         let name = hub(7);
         let key = key(&name).public_key();
-        *authorities(fields) = vec![Authority { name, key }];
+        *authorities(fields) = vec![Authority {
+            name,
+            key,
+            weight: 1,
+        }];
     });
     // The old authorities are none any more, the new one was none before.
     assert_eq!(chain.refusal(&chain.block(&[])), (None, Reason::Producer));

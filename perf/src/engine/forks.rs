@@ -37,6 +37,7 @@ pub(super) fn chain(finality: Finality, transactions: u64, seed: u64) -> Result<
     let authority = Authority {
         name: "hub-0".to_owned(),
         key: seal_key.public_key(),
+        weight: 1,
     };
     fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
         authorities: vec![authority],

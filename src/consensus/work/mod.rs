@@ -20,3 +20,20 @@ mod target;
 pub mod window;
 
 pub use self::target::Target;
+
+use crate::format::model::Header;
+
+/// The header with the first nonce from its own on that is enough, if there is one among so many.
+pub(super) fn search(header: Header, hashes_max: u64) -> Option<Header> {
+    let target = Target::from_difficulty(header.difficulty);
+    let mut header = header;
+    for _ in 0..hashes_max {
+        if target.is_met_by(&header.hash()) {
+            return Some(header);
+        }
+        let mut fields = (*header).clone();
+        fields.nonce = fields.nonce.checked_add(1)?;
+        header = Header::new(fields).ok()?;
+    }
+    None
+}

@@ -31,7 +31,7 @@ impl ParameterValue {
             || (matches!(self, Self::Number(_)) && !matches!(parameter, Parameter::Members))
     }
 
-    /// Appends the canonical bytes: a number u64, or the list of members as in a specification.
+    /// Appends the canonical bytes: a number u64, or the list of members, each with name, key and weight u64.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Number(number) => codec::put_u64(out, *number),
@@ -40,6 +40,7 @@ impl ParameterValue {
                 for member in members {
                     codec::put_bytes(out, member.name.as_bytes());
                     out.extend_from_slice(member.key.as_bytes());
+                    codec::put_u64(out, member.weight);
                 }
             }
         }
@@ -55,12 +56,13 @@ impl ParameterValue {
             return Ok(Self::Number(reader.u64(FIELD)?));
         }
         let start = reader.clone();
-        let count = reader.count(FIELD, VALUE_MEMBERS_MAX, 37)?;
+        let count = reader.count(FIELD, VALUE_MEMBERS_MAX, 45)?;
         let mut members = Vec::with_capacity(count);
         for _ in 0..count {
             let name = reader.name(FIELD)?.to_owned();
             let key = PublicKey::from_bytes(reader.array(FIELD)?);
-            members.push(Authority { name, key });
+            let weight = reader.u64(FIELD)?;
+            members.push(Authority { name, key, weight });
         }
         if reader.position() - start.position() > VALUE_BYTES_MAX {
             let problem = DecodeProblem::Limit {
@@ -78,8 +80,12 @@ impl ParameterValue {
         match self {
             Self::Number(number) => json!(number),
             Self::Members(members) => {
-                let member =
-                    |one: &Authority| json!({ "name": one.name, "key": one.key.to_string() });
+                let member = |one: &Authority| match one.weight {
+                    1 => json!({ "name": one.name, "key": one.key.to_string() }),
+                    weight => {
+                        json!({ "name": one.name, "key": one.key.to_string(), "weight": weight })
+                    }
+                };
                 members.iter().map(member).collect()
             }
         }
@@ -97,6 +103,10 @@ impl ParameterValue {
             Some(Authority {
                 name: one.name("name")?,
                 key: one.value("key")?.as_str()?.parse().ok()?,
+                weight: match one.value("weight") {
+                    Some(weight) => weight.as_u64()?,
+                    None => 1,
+                },
             })
         };
         let members = Self::Members(members.iter().map(member).collect::<Option<_>>()?);

@@ -72,6 +72,7 @@ fn every_kind() -> Vec<Payload> {
             value: ParameterValue::Members(vec![Authority {
                 name: "a".to_owned(),
                 key: key(1),
+                weight: 1,
             }]),
             effective: 100,
         }),

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::{FeesTo, Identity, Import, Joining, Limits, Parameter, SPEC_ENTRIES_MAX, SpecFields};
+use super::{
+    Consensus, FeesTo, Identity, Import, Joining, Limits, Parameter, SPEC_ENTRIES_MAX, SpecFields,
+};
 use crate::clock::TIME_US_MAX;
 use crate::format::FormatVersion;
 use crate::format::codec::{FieldError, NAME_BYTES_MAX};
@@ -12,7 +14,7 @@ use crate::format::payload::VALUE_MEMBERS_MAX;
 use crate::format::signature::{PublicKey, check_key};
 
 /// TOML's integers end here, so no number of a specification is larger.
-const NUMBER_MAX: u64 = i64::MAX as u64;
+pub(super) const NUMBER_MAX: u64 = i64::MAX as u64;
 
 const ACCOUNTS: &str = "accounts";
 
@@ -83,7 +85,7 @@ pub(super) fn check(fields: &SpecFields) -> Result<(), Problem> {
     check_limits(&fields.limits)?;
     check_version(fields)?;
     let names = fields.limits.name_bytes_max as usize;
-    fields.consensus.check(names, fields.import.is_some())?;
+    fields.consensus.check(names, fields)?;
     check_accounts(fields, names)?;
     let (least, most) = (rules.witnesses_min, fields.limits.witnesses_max);
     if least > most {
@@ -108,6 +110,10 @@ fn check_version(fields: &SpecFields) -> Result<(), Problem> {
         let beyond = beyond.or(match fields.rules.identity {
             Identity::Registered => Some("rules.identity"),
             Identity::Open | Identity::Pinned | Identity::Key => None,
+        });
+        let beyond = beyond.or(match &fields.consensus {
+            Consensus::Composed(_) => Some("consensus"),
+            Consensus::ProofOfAuthority(_) => None,
         });
         let problem = "a specification has this in format 2 only; add the line: format = 2";
         return beyond.map_or(Ok(()), |field| Err(Problem::new(field, problem)));

@@ -10,12 +10,17 @@
 mod authority;
 mod changes;
 mod check;
+mod composition;
+mod consensus_toml;
+mod consensus_words;
 mod encoding;
 mod predecessor;
+mod quorum;
 mod terms;
 mod toml;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -32,14 +37,18 @@ use crate::format::signature::PublicKey;
 pub use self::authority::{Authority, ProofOfAuthority, members_root};
 pub use self::changes::Change;
 use self::check::Problem;
+pub use self::composition::{
+    BASIS_POINTS, Checkpoints, Composition, ConsensusName, DENOMINATOR_MAX, Membership, Penalties,
+    Proposer, RELEASE_EPOCHS_MAX, Retarget, SealRule, StakeTerms, WEIGHT_MAX, WorkTerms,
+};
 pub use self::encoding::SPEC_BYTES_MAX;
 pub use self::predecessor::{PREDECESSORS_MAX, Predecessor};
+pub use self::quorum::{Quorum, total_weight};
 pub use self::terms::{
     FINALITY_BODY_BYTES_MAX, FINALITY_DEPTH_MAX, FeesTo, Finality, Joining, Nonces, Parameter,
     Terms,
 };
 pub use self::toml::SpecFileError;
-use self::toml::{ConsensusToml, Kind};
 
 /// What stands before the specification in the hash.
 const fn hash_tag(version: FormatVersion) -> &'static [u8] {
@@ -113,7 +122,8 @@ impl SpecFields {
     ) -> Result<(), FieldError> {
         let number = match value {
             ParameterValue::Members(members) if parameter == Parameter::Members => {
-                return self.consensus.set_members(members);
+                self.consensus.set_members(members);
+                return Ok(());
             }
             ParameterValue::Number(number) if parameter != Parameter::Members => *number,
             _ => return Err(FieldError::new(parameter.word(), "a value of another kind")),
@@ -170,45 +180,77 @@ impl SpecFields {
     }
 }
 
-/// Who may seal blocks: the kind, with its parameters. What a kind does is in [`consensus`](crate::consensus), which
-/// also says how one is added.
+/// Who may seal blocks, in one of two forms that are encoded differently. What they do is in [`consensus`](crate::consensus), which
+/// knows the [parts](Consensus::composition) alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consensus {
-    /// Listed authorities; see [`ProofOfAuthority`].
+    /// Listed authorities, each alone: what every version of the format has. See [`ProofOfAuthority`].
     ProofOfAuthority(ProofOfAuthority),
+    /// Any other composition of parts. Of version 2.
+    Composed(Box<Composition>),
 }
 
 const TAG_PROOF_OF_AUTHORITY: u8 = 1;
+const TAG_COMPOSED: u8 = 2;
 
 impl Consensus {
-    /// The names that belong to keys from genesis on, with these keys, in the order of the specification. An account can't
-    /// have such a name and another key, and no transaction can pin one.
+    /// The form of a composition: the plain one where that says all of it.
+    #[must_use]
+    pub fn of(composition: Composition) -> Self {
+        match composition.is_plain() {
+            true => Self::ProofOfAuthority(ProofOfAuthority {
+                authorities: composition.members,
+                round_robin: composition.proposer == Proposer::Turn,
+            }),
+            false => Self::Composed(Box::new(composition)),
+        }
+    }
+
+    /// Its parts. O(members) of the plain form.
+    #[must_use]
+    pub fn composition(&self) -> Cow<'_, Composition> {
+        match self {
+            Self::ProofOfAuthority(plain) => {
+                let members = plain.authorities.clone();
+                Cow::Owned(Composition {
+                    proposer: match plain.round_robin {
+                        true => Proposer::Turn,
+                        false => Proposer::Open,
+                    },
+                    ..Composition::named(ConsensusName::ProofOfAuthority, members)
+                })
+            }
+            Self::Composed(composition) => Cow::Borrowed(composition),
+        }
+    }
+
+    /// The members that are listed, in turn order.
+    #[must_use]
+    pub fn members(&self) -> &[Authority] {
+        match self {
+            Self::ProofOfAuthority(plain) => &plain.authorities,
+            Self::Composed(composition) => &composition.members,
+        }
+    }
+
+    /// The names that belong to keys from genesis on, with these keys, in the order of the specification: those of the members. An
+    /// account can't have such a name and another key, and no transaction can pin one.
     pub fn bound(&self) -> impl Iterator<Item = (&str, PublicKey)> {
-        (0..).map_while(|index| self.bound_at(index))
+        let members = self.members().iter();
+        members.map(|member| (member.name.as_str(), member.key))
     }
 
     /// RFC 9162 root over the members: the hashes of name, key and weight, in turn order.
     fn members_root(&self) -> Digest {
-        match self {
-            Self::ProofOfAuthority(parameters) => authority::members_root(&parameters.authorities),
-        }
+        authority::members_root(self.members())
     }
 
-    /// The bound name at an index in that order.
-    fn bound_at(&self, index: usize) -> Option<(&str, PublicKey)> {
+    /// Exchanges the members.
+    fn set_members(&mut self, members: &[Authority]) {
         match self {
-            Self::ProofOfAuthority(parameters) => parameters.bound(index),
-        }
-    }
-
-    /// Exchanges the members, where the kind has a list of them.
-    fn set_members(&mut self, members: &[Authority]) -> Result<(), FieldError> {
-        match self {
-            Self::ProofOfAuthority(parameters) => {
-                parameters.authorities = members.to_vec();
-                Ok(())
-            }
+            Self::ProofOfAuthority(plain) => plain.authorities = members.to_vec(),
+            Self::Composed(composition) => composition.members = members.to_vec(),
         }
     }
 
@@ -216,29 +258,36 @@ impl Consensus {
     const fn role(&self) -> &'static str {
         match self {
             Self::ProofOfAuthority(_) => "an authority",
+            Self::Composed(_) => "a member",
         }
     }
 
-    /// That the parameters are within the limits of the format and of the chain.
-    fn check(&self, name_bytes_max: usize, has_record: bool) -> Result<(), Problem> {
+    /// That the parameters are within the limits of the format and of the chain. `names` is the chain's limit of a name, in bytes.
+    fn check(&self, names: usize, fields: &SpecFields) -> Result<(), Problem> {
         match self {
-            Self::ProofOfAuthority(parameters) => parameters.check(name_bytes_max, has_record),
+            Self::ProofOfAuthority(plain) => plain.check(names, fields.import.is_some()),
+            Self::Composed(composition) => composition.check(fields),
         }
     }
 
     /// What of the parameters contradicts itself or other fields: at most one problem of each kind.
     fn contradictions(&self, fields: &SpecFields) -> Vec<Problem> {
         match self {
-            Self::ProofOfAuthority(parameters) => parameters.contradictions(fields),
+            Self::ProofOfAuthority(plain) => plain.contradictions(fields),
+            Self::Composed(composition) => composition.contradictions(fields),
         }
     }
 
-    /// Appends the canonical encoding: the tag of the kind and its parameters.
+    /// Appends the canonical encoding: the tag of the form and what it says.
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::ProofOfAuthority(parameters) => {
+            Self::ProofOfAuthority(plain) => {
                 out.push(TAG_PROOF_OF_AUTHORITY);
-                parameters.encode(out);
+                plain.encode(out);
+            }
+            Self::Composed(composition) => {
+                out.push(TAG_COMPOSED);
+                composition.encode(out);
             }
         }
     }
@@ -247,19 +296,8 @@ impl Consensus {
         let start = reader.clone();
         match reader.u8("consensus")? {
             TAG_PROOF_OF_AUTHORITY => Ok(Self::ProofOfAuthority(ProofOfAuthority::decode(reader)?)),
+            TAG_COMPOSED => Ok(Self::Composed(Box::new(Composition::decode(reader)?))),
             tag => Err(start.error("consensus", DecodeProblem::Tag(tag))),
-        }
-    }
-
-    fn to_toml(&self) -> ConsensusToml {
-        match self {
-            Self::ProofOfAuthority(parameters) => parameters.to_toml(),
-        }
-    }
-
-    fn from_toml(table: ConsensusToml) -> Self {
-        match table.kind {
-            Kind::ProofOfAuthority => Self::ProofOfAuthority(ProofOfAuthority::from_toml(table)),
         }
     }
 }
@@ -394,6 +432,8 @@ pub struct ChainSpec {
     fields: Arc<SpecFields>,
     /// Places of the names that the consensus binds, sorted by name.
     by_name: Arc<[u32]>,
+    /// The parts of its consensus.
+    composition: Arc<Composition>,
     bytes: Bytes,
     id: ChainId,
     /// Computed when it is asked for first: it takes two hashes for each member, and no chain of version 1 asks.
@@ -428,6 +468,7 @@ impl ChainSpec {
         let id = ChainId(sha256(&[hash_tag(fields.version), &bytes]));
         Ok(Self {
             by_name: indexes_by_name(&fields.consensus),
+            composition: Arc::new(fields.consensus.composition().into_owned()),
             fields: Arc::new(fields),
             bytes,
             id,
@@ -453,6 +494,12 @@ impl ChainSpec {
         let order = |index: &u32| name_at(&self.consensus, *index).cmp(name);
         let found = self.by_name.binary_search_by(order).ok()?;
         Some(self.by_name[found] as usize)
+    }
+
+    /// The parts of its consensus.
+    #[must_use]
+    pub fn composition(&self) -> &Composition {
+        &self.composition
     }
 
     /// The RFC 9162 root over the members that the specification lists. The leaf data of each are
@@ -545,14 +592,13 @@ impl Eq for ChainSpec {}
 
 /// At most [`SPEC_ENTRIES_MAX`] by_name, each within `u32`.
 fn indexes_by_name(consensus: &Consensus) -> Arc<[u32]> {
-    let mut by_name: Vec<u32> = (0u32..).take(consensus.bound().count()).collect();
+    let mut by_name: Vec<u32> = (0u32..).take(consensus.members().len()).collect();
     by_name.sort_unstable_by(|a, b| name_at(consensus, *a).cmp(name_at(consensus, *b)));
     by_name.into()
 }
 
 /// The name at an index that came from [`indexes_by_name`], and so exists.
 fn name_at(consensus: &Consensus, index: u32) -> &str {
-    consensus
-        .bound_at(index as usize)
-        .map_or("", |(name, _)| name)
+    let member = consensus.members().get(index as usize);
+    member.map_or("", |member| &member.name)
 }

@@ -11,11 +11,12 @@ use hubledger_storage::opening::open_regular_or_given;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Problem, Step, contradictions};
+use super::consensus_toml::ConsensusToml;
 use super::predecessor::PredecessorToml;
 use super::terms::distinct;
 use super::{
-    Authority, ChainSpec, Consensus, FeesTo, Finality, Import, InitialAccount, Joining, Limits,
-    Nonces, Parameter, Rules, SpecFields, Terms,
+    ChainSpec, FeesTo, Finality, Import, InitialAccount, Joining, Limits, Nonces, Parameter, Rules,
+    SpecFields, Terms,
 };
 use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
@@ -110,24 +111,6 @@ fn is_version_1(version: &FormatVersion) -> bool {
     *version == FormatVersion::V1
 }
 
-/// The table `consensus`, with the fields of every kind. Not an enum with its kind as a tag: that would be read in two
-/// steps, and the second doesn't know the lines any more.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ConsensusToml {
-    pub(super) kind: Kind,
-    #[serde(default)]
-    pub(super) round_robin: bool,
-    pub(super) authorities: Vec<Authority>,
-}
-
-/// The word by which the text names a kind.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    ProofOfAuthority,
-}
-
 impl SpecFields {
     /// Reads the fields from TOML text, without asking whether they are within any limits or fit each other.
     ///
@@ -220,7 +203,7 @@ impl Serialize for SpecFields {
             fees_to: terms.map(|terms| terms.fees_to.clone()),
             approvals_min: terms.map(|terms| terms.approvals_min),
             empty_blocks: terms.map(|terms| terms.empty_blocks),
-            consensus: self.consensus.to_toml(),
+            consensus: ConsensusToml::of(&self.consensus),
             limits: self.limits.clone(),
             rules: self.rules.clone(),
             accounts: self.accounts.clone(),
@@ -345,11 +328,12 @@ impl SpecToml {
             FormatVersion::V1 => Terms::default(),
             FormatVersion::V2 => Terms::of_new_chains(),
         };
+        let block_time_us = self.consensus.block_time_us(self.block_time_us)?;
         let terms = Terms {
             nonces: self.nonces.unwrap_or(plain.nonces),
             stake_min: self.stake_min.unwrap_or(plain.stake_min),
             root_interval: self.root_interval.unwrap_or(plain.root_interval),
-            block_time_us: self.block_time_us.unwrap_or(plain.block_time_us),
+            block_time_us: block_time_us.unwrap_or(plain.block_time_us),
             finality: self.finality.unwrap_or(plain.finality),
             changeable: self.changeable.unwrap_or(plain.changeable),
             payload_json: self.payload_json.unwrap_or(plain.payload_json),
@@ -364,7 +348,7 @@ impl SpecToml {
             version: self.format,
             name: self.name,
             genesis_time: self.genesis_time,
-            consensus: Consensus::from_toml(self.consensus),
+            consensus: self.consensus.read()?,
             limits: self.limits,
             rules: self.rules,
             terms,

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    Consensus, FeesTo, Finality, Identity, Joining, Limits, Nonces, Parameter, Predecessor,
-    ProofOfAuthority, Rules, SpecFields, Terms,
+    FeesTo, Finality, Identity, Joining, Limits, Nonces, Parameter, Predecessor, Rules, SpecFields,
+    Terms, consensus_words,
 };
 use crate::clock::TIME_US_MAX;
 use crate::format::FormatVersion;
@@ -50,7 +50,7 @@ impl SpecFields {
         if self.version >= FormatVersion::V2 {
             words.extend(terms(&self.terms));
         }
-        words.push(("consensus", consensus(&self.consensus)));
+        words.extend(consensus_words::in_words(self));
         words.extend(limits(&self.limits));
         words.extend(rules(&self.rules));
         words.push(("accounts", accounts(self)));
@@ -71,7 +71,7 @@ impl SpecFields {
     pub fn warnings(&self, now_us: u64) -> Vec<FieldError> {
         let found = [
             warn_of_genesis(self, now_us),
-            warn_of_consensus(&self.consensus),
+            consensus_words::warning(&self.consensus),
             warn_of_identity(self),
             warn_of_missing_witnesses(&self.rules),
             warn_of_fees(self),
@@ -85,7 +85,7 @@ impl SpecFields {
     }
 }
 
-type Warning = Option<(&'static str, String)>;
+pub(super) type Warning = Option<(&'static str, String)>;
 
 fn time(us: u64) -> String {
     match us {
@@ -97,12 +97,12 @@ fn time(us: u64) -> String {
     }
 }
 
-fn duration(us: u64) -> String {
+pub(super) fn duration(us: u64) -> String {
     humantime::format_duration(Duration::from_micros(us)).to_string()
 }
 
 /// `1 witness`, `2 witnesses`.
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
         number => format!("{number} {many}"),
@@ -245,27 +245,6 @@ fn predecessor(predecessor: &Predecessor) -> (&'static str, String) {
     ("predecessor", text)
 }
 
-fn consensus(consensus: &Consensus) -> String {
-    match consensus {
-        Consensus::ProofOfAuthority(parameters) => authorities(parameters),
-    }
-}
-
-fn authorities(parameters: &ProofOfAuthority) -> String {
-    let listed = parameters.authorities.len() as u64;
-    let all = count(listed, "authority", "authorities");
-    match (listed, parameters.round_robin) {
-        (0, _) => "Proof of authority without an authority: nobody seals blocks.".to_owned(),
-        (1, _) => format!("Proof of authority: {all} seals every block."),
-        (_, true) => {
-            format!(
-                "Proof of authority: {all} seal blocks, one after the other as they are listed."
-            )
-        }
-        (_, false) => format!("Proof of authority: each of {all} seals blocks at any time."),
-    }
-}
-
 fn limits(limits: &Limits) -> [(&'static str, String); 6] {
     let Limits {
         transactions_max,
@@ -392,16 +371,6 @@ fn warn_of_genesis(fields: &SpecFields, now_us: u64) -> Warning {
         return None;
     };
     Some(("genesis_time", problem))
-}
-
-fn warn_of_consensus(consensus: &Consensus) -> Warning {
-    match consensus {
-        Consensus::ProofOfAuthority(parameters) => {
-            let is_shared = parameters.round_robin && parameters.authorities.len() > 1;
-            let problem = "while one authority is away, the chain stands still at its turn";
-            is_shared.then(|| ("consensus.round_robin", problem.to_owned()))
-        }
-    }
 }
 
 fn warn_of_identity(fields: &SpecFields) -> Warning {

@@ -5,16 +5,22 @@
 //! checked by it before anything is made of them.
 
 mod attestation;
+mod checkpoint;
 mod parameter;
 mod proposal;
 mod registration;
 mod tenure;
+mod turn;
+mod work;
 
 pub use self::attestation::{Attestation, Attestations};
+pub use self::checkpoint::{CheckpointRow, CheckpointRows};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
 pub use self::registration::{Registration, Registrations, Standing};
 pub use self::tenure::{Tenure, Tenures};
+pub use self::turn::{TurnRows, Turns};
+pub use self::work::{WorkRow, WorkRows};
 
 use super::rows::{TABLE_ACCOUNTS, check_account};
 use crate::format::codec::{DecodeError, DecodeProblem, NAME_BYTES_MAX, Reader};
@@ -65,6 +71,9 @@ tables! {
     Attestations,
     Parameters,
     Proposals,
+    TurnRows,
+    WorkRows,
+    CheckpointRows,
 }
 
 /// That a key is a name.

@@ -508,6 +508,7 @@ impl Federation {
                 let members = members.into_iter().map(|name| Authority {
                     name: name.to_owned(),
                     key: public(name),
+                    weight: 1,
                 });
                 let value = ParameterValue::Members(members.collect());
                 Act::Propose(Parameter::Members, value, height + choose(9))

@@ -87,6 +87,7 @@ fn members(spec: &ChainSpec, state: &State, at: u64) -> Vec<Authority> {
             .map(|(name, key)| Authority {
                 name: name.to_owned(),
                 key,
+                weight: 1,
             })
             .collect()
     })

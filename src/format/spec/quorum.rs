@@ -29,7 +29,7 @@ impl Quorum {
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, FieldError> {
         let refused = |problem: &str| {
             let detail = format!("{numerator}/{denominator} {problem}");
-            Err(FieldError::new("quorum", detail))
+            Err(FieldError::new("consensus.quorum", detail))
         };
         if numerator >= denominator {
             return refused("can't be exceeded: the share must be less than 1");
