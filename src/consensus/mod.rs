@@ -50,6 +50,7 @@
 //! The compiler names every match that lacks an arm. `tests/rooms.rs` keeps the names of kinds out of all other rooms.
 
 mod authority;
+pub mod work;
 
 use std::borrow::Cow;
 

@@ -3,6 +3,7 @@
 
 use hubledger::testing as common;
 
+mod asert;
 mod branches;
 mod contract;
 mod headers;
