@@ -14,9 +14,20 @@
 //! - [`Target`]: the threshold, from and to difficulties, and in Bitcoin's compact form.
 //! - [`asert`]: the next difficulty by an absolute schedule.
 //! - [`window`]: the next difficulty by the mean time of the last blocks, as MPREG has it.
+//! - [`Search`]: the nonce of a header that meets a target. What doesn't change with the nonce is hashed once ([`Template`]), and several
+//!   nonces are tried at a time where the processor can ([`Path`]).
 
 pub mod asert;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "instructions that the processor may lack")]
+mod lanes;
+mod mine;
+mod path;
 mod target;
+mod template;
 pub mod window;
 
+pub use self::mine::{NONCES_BETWEEN_CHECKS, Outcome, Search};
+pub use self::path::Path;
 pub use self::target::Target;
+pub use self::template::Template;
