@@ -1,6 +1,6 @@
 //! Difficulty by ASERT: the next target follows from how far the last block is ahead of an absolute schedule or behind it.
 //!
-//! This is `aserti3-2d` as specified for Bitcoin Cash ([2020-11-15-asert], version 0.6.2), with the unit of time left to the caller:
+//! This is `aserti3-2d` as specified for Bitcoin Cash ([2020-11-15-asert]), with the unit of time left to the caller:
 //!
 //! ```text
 //! exponent    = trunc((time - anchor.parent_time - spacing * (height - anchor.height + 1)) * 2^16 / half_life)

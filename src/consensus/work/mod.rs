@@ -14,26 +14,20 @@
 //! - [`Target`]: the threshold, from and to difficulties, and in Bitcoin's compact form.
 //! - [`asert`]: the next difficulty by an absolute schedule.
 //! - [`window`]: the next difficulty by the mean time of the last blocks, as MPREG has it.
+//! - [`Search`]: the nonce of a header that meets a target. What doesn't change with the nonce is hashed once ([`Template`]), and several
+//!   nonces are tried at a time where the processor can ([`Path`]).
 
 pub mod asert;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "instructions that the processor may lack")]
+mod lanes;
+mod mine;
+mod path;
 mod target;
+mod template;
 pub mod window;
 
+pub use self::mine::{NONCES_BETWEEN_CHECKS, Outcome, Search};
+pub use self::path::Path;
 pub use self::target::Target;
-
-use crate::format::model::Header;
-
-/// The header with the first nonce from its own on that is enough, if there is one among so many.
-pub(super) fn search(header: Header, hashes_max: u64) -> Option<Header> {
-    let target = Target::from_difficulty(header.difficulty);
-    let mut header = header;
-    for _ in 0..hashes_max {
-        if target.is_met_by(&header.hash()) {
-            return Some(header);
-        }
-        let mut fields = (*header).clone();
-        fields.nonce = fields.nonce.checked_add(1)?;
-        header = Header::new(fields).ok()?;
-    }
-    None
-}
+pub use self::template::Template;

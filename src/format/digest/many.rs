@@ -48,20 +48,17 @@ fn in_pairs<'a>(
 #[allow(unsafe_code, reason = "instructions that the processor may lack")]
 mod lanes {
     use core::arch::x86_64::{
-        __m512i, _mm256_storeu_si256, _mm512_add_epi32, _mm512_castsi512_si256, _mm512_loadu_si512,
+        __m512i, _mm256_storeu_si256, _mm512_castsi512_si256, _mm512_loadu_si512,
         _mm512_maskz_loadu_epi8, _mm512_maskz_set1_epi8, _mm512_maskz_set1_epi64, _mm512_or_si512,
-        _mm512_ror_epi32, _mm512_set1_epi32, _mm512_set4_epi32, _mm512_shuffle_epi8,
-        _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
-        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+        _mm512_set1_epi32, _mm512_set4_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4,
+        _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
 
-    use crate::format::digest::pair::{BLOCK, INITIAL, K, Message};
+    use crate::format::digest::lanes::avx512::compress;
+    pub(super) use crate::format::digest::lanes::avx512::is_available;
+    use crate::format::digest::pair::{BLOCK, INITIAL, Message};
 
     pub(super) const LANES: usize = 16;
-
-    pub(super) fn is_available() -> bool {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
-    }
 
     /// The hashes of messages of as many blocks, on a processor that [is able to](is_available).
     pub(super) fn hash(messages: &[Message<'_>; LANES]) -> Option<[[u8; 32]; LANES]> {
@@ -188,87 +185,6 @@ mod lanes {
             words[12 + r] = _mm512_shuffle_i32x4::<0xdd>(high, high_two);
         }
         words
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw")]
-    #[inline]
-    fn add(x: __m512i, y: __m512i) -> __m512i {
-        _mm512_add_epi32(x, y)
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw")]
-    #[inline]
-    fn xor3(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
-        _mm512_ternarylogic_epi32::<0x96>(x, y, z)
-    }
-
-    /// FIPS 180-4, section 6.2.2, in every lane. The words that are used up make room for those sixteen rounds on.
-    #[target_feature(enable = "avx512f,avx512bw")]
-    #[inline]
-    fn compress(state: &mut [__m512i; 8], mut w: [__m512i; LANES]) {
-        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-        macro_rules! round {
-            ($k:ident $expand:literal $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $i:literal) => {
-                if $expand {
-                    let (x, y) = (w[($i + 1) % 16], w[($i + 14) % 16]);
-                    let low = xor3(
-                        _mm512_ror_epi32::<7>(x),
-                        _mm512_ror_epi32::<18>(x),
-                        _mm512_srli_epi32::<3>(x),
-                    );
-                    let high = xor3(
-                        _mm512_ror_epi32::<17>(y),
-                        _mm512_ror_epi32::<19>(y),
-                        _mm512_srli_epi32::<10>(y),
-                    );
-                    w[$i] = add(add(w[$i], low), add(w[($i + 9) % 16], high));
-                }
-                let input = add(w[$i], _mm512_set1_epi32($k[$i].cast_signed()));
-                let choice = _mm512_ternarylogic_epi32::<0xca>($e, $f, $g);
-                let mixed = xor3(
-                    _mm512_ror_epi32::<6>($e),
-                    _mm512_ror_epi32::<11>($e),
-                    _mm512_ror_epi32::<25>($e),
-                );
-                let first = add(add($h, mixed), add(choice, input));
-                let majority = _mm512_ternarylogic_epi32::<0xe8>($a, $b, $c);
-                let mixed = xor3(
-                    _mm512_ror_epi32::<2>($a),
-                    _mm512_ror_epi32::<13>($a),
-                    _mm512_ror_epi32::<22>($a),
-                );
-                $d = add($d, first);
-                $h = add(first, add(mixed, majority));
-            };
-        }
-        macro_rules! sixteen_rounds {
-            ($k:ident $expand:literal) => {
-                round!($k $expand a b c d e f g h 0);
-                round!($k $expand h a b c d e f g 1);
-                round!($k $expand g h a b c d e f 2);
-                round!($k $expand f g h a b c d e 3);
-                round!($k $expand e f g h a b c d 4);
-                round!($k $expand d e f g h a b c 5);
-                round!($k $expand c d e f g h a b 6);
-                round!($k $expand b c d e f g h a 7);
-                round!($k $expand a b c d e f g h 8);
-                round!($k $expand h a b c d e f g 9);
-                round!($k $expand g h a b c d e f 10);
-                round!($k $expand f g h a b c d e 11);
-                round!($k $expand e f g h a b c d 12);
-                round!($k $expand d e f g h a b c 13);
-                round!($k $expand c d e f g h a b 14);
-                round!($k $expand b c d e f g h a 15);
-            };
-        }
-        let (first, rest) = K.split_at(16);
-        sixteen_rounds!(first false);
-        for k in rest.chunks_exact(16) {
-            sixteen_rounds!(k true);
-        }
-        for (word, after) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
-            *word = add(*word, after);
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! so that one can't be passed where another belongs. All print as 64 lowercase hexadecimal digits
 //! and read back from exactly that form (no upper case: one text per value).
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod lanes;
 pub(crate) mod many;
 pub(crate) mod pair;
 

@@ -153,7 +153,7 @@ pub(crate) fn hash_pair(a: Message<'_>, b: Message<'_>) -> [[u8; 32]; 2] {
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "instructions that the processor may lack")]
-mod x86 {
+pub(crate) mod x86 {
     use core::arch::x86_64::{
         __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi8, _mm_set_epi32,
         _mm_set_epi64x, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32,
@@ -162,7 +162,7 @@ mod x86 {
 
     use super::{BLOCK, INITIAL, K, Message};
 
-    pub(super) fn is_available() -> bool {
+    pub(crate) fn is_available() -> bool {
         is_x86_feature_detected!("sha")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1")
@@ -176,7 +176,7 @@ mod x86 {
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     fn hash_pair_with(a: Message<'_>, b: Message<'_>) -> [[u8; 32]; 2] {
-        let mut states = [initial(); 2];
+        let mut states = [state(INITIAL); 2];
         let mut rooms = [[0; BLOCK]; 2];
         let [room_a, room_b] = &mut rooms;
         for number in 0..a.blocks() {
@@ -189,12 +189,19 @@ mod x86 {
     }
 
     /// A state as the instructions want it: words A, B, E, F and words C, D, G, H, the first the highest.
-    type State = [__m128i; 2];
+    pub(crate) type State = [__m128i; 2];
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-    fn initial() -> State {
-        let [a, b, c, d, e, f, g, h] = INITIAL.map(u32::cast_signed);
+    pub(crate) fn state(words: [u32; 8]) -> State {
+        let [a, b, c, d, e, f, g, h] = words.map(u32::cast_signed);
         [_mm_set_epi32(a, b, e, f), _mm_set_epi32(c, d, g, h)]
+    }
+
+    /// The first word of a state.
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    #[inline]
+    pub(crate) fn first_word([abef, _]: State) -> u32 {
+        _mm_extract_epi32::<3>(abef).cast_unsigned()
     }
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
@@ -243,7 +250,7 @@ mod x86 {
     /// stays in registers: the words that are used up make room for those four groups on.
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     #[inline]
-    fn compress(states: &mut [State; 2], blocks: [&[u8; BLOCK]; 2]) {
+    pub(crate) fn compress(states: &mut [State; 2], blocks: [&[u8; BLOCK]; 2]) {
         let [mut a, mut b] = *states;
         let [mut wa, mut wb] = [words(blocks[0]), words(blocks[1])];
         for (number, k) in K.chunks_exact(16).enumerate() {

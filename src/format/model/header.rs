@@ -170,6 +170,11 @@ impl Header {
         &self.bytes
     }
 
+    /// What the hash is over, one part after the other. The last eight bytes are the nonce.
+    pub(crate) fn hash_input(&self) -> [&[u8]; 2] {
+        [hash_tag(self.version), &self.bytes]
+    }
+
     /// The block's hash: `SHA-256("hubledger/block/v1" ‖ header)`, with the number of the header's version.
     #[must_use]
     pub const fn hash(&self) -> BlockHash {
