@@ -54,6 +54,7 @@ pub mod certificate;
 pub mod conflict;
 pub mod priority;
 pub mod quorum;
+pub mod seed;
 pub mod vote;
 
 use std::borrow::Cow;

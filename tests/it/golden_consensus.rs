@@ -1,8 +1,9 @@
-//! Golden bytes of what members of a consensus sign and hand on: seals of many, votes.
+//! Golden bytes of what members of a consensus sign and hand on: seals of many, votes, evidence, seeds.
 
 use hubledger::codec::Reader;
+use hubledger::consensus::seed::{self, Onion};
 use hubledger::consensus::vote::{Vote, VoteKind};
-use hubledger::digest::{BlockHash, ChainId, sha256};
+use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
 use hubledger::model::{QuorumSeal, Seal};
 
 use crate::golden::{b, hash, key, u32, u64};
@@ -55,4 +56,36 @@ fn seals_of_a_quorum_and_of_work() {
     );
     assert_eq!(Seal::Work.encode(), [4]);
     assert_eq!(Seal::decode(&[4]).unwrap(), Seal::Work);
+}
+
+#[test]
+fn layers_seeds_and_draws() {
+    let chain = ChainId([1; 32]);
+    let secret = Digest([2; 32]);
+    let layer = sha256(&[
+        b"hubledger/onion/v1",
+        &chain.0,
+        &sha256(&[b"zeta"]),
+        &secret.0,
+    ]);
+    let commitment = Onion::new(&chain, "zeta").commit(&secret, 1);
+    assert_eq!(commitment, Some(Digest(layer)));
+    let first = sha256(&[b"hubledger/seed/v1", &chain.0]);
+    assert_eq!(seed::first(&chain).0, first);
+    let collected = sha256(&[b"hubledger/seed/v1", &first, &secret.0]);
+    assert_eq!(seed::add(&Digest(first), &secret).0, collected);
+    let second = sha256(&[b"hubledger/seed/v1", &collected, &u64(2)]);
+    assert_eq!(seed::finish(&Digest(collected), 2).0, second);
+    let drawn = sha256(&[b"hubledger/draw/v1", &second, &u64(5), &u32(1)]);
+    // Of a hundred, each of weight 1: the hundredth part of 2^128 that the number is in.
+    let number = u128::from_le_bytes(*drawn.first_chunk().unwrap());
+    let place = (number / (u128::MAX / 100 + 1)) as usize;
+    assert_eq!(
+        seed::proposer(&Digest(second), 5, 1, &[1; 100]),
+        Some(place)
+    );
+    assert_eq!(
+        hash(&[&drawn]),
+        "7edc82e1285bbe2b2b25e1c689088e7558da44f05bb72a06684b7f5f548d0bae"
+    );
 }
