@@ -52,6 +52,7 @@
 mod authority;
 pub mod certificate;
 pub mod conflict;
+pub mod evidence;
 pub mod priority;
 pub mod quorum;
 pub mod seed;
