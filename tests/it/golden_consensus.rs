@@ -86,7 +86,10 @@ fn layers_seeds_and_draws() {
         seed::proposer(&Digest(second), 5, 1, &[1; 100]),
         Some(place)
     );
-    assert_eq!(hash(&[&drawn]), "7edc82e1285bbe2b2b25e1c689088e7558da44f05bb72a06684b7f5f548d0bae");
+    assert_eq!(
+        hash(&[&drawn]),
+        "7edc82e1285bbe2b2b25e1c689088e7558da44f05bb72a06684b7f5f548d0bae"
+    );
 }
 
 #[test]
@@ -110,7 +113,10 @@ fn evidence_of_each_fault() {
     .concat();
     let double = Evidence::DoubleVote(double);
     assert_eq!(hex::encode(double.encode()), hex::encode(&bytes));
-    assert_eq!(hash(&[&bytes]), "10ce4ee3682be6bfba51f06fd7539cf64d9a6cd012bd7c565812fd8c87dd4f71");
+    assert_eq!(
+        hash(&[&bytes]),
+        "10ce4ee3682be6bfba51f06fd7539cf64d9a6cd012bd7c565812fd8c87dd4f71"
+    );
 
     let genesis = spec.genesis().header().clone();
     let changed = HeaderFields {
