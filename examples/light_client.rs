@@ -106,7 +106,7 @@ fn main() -> anyhow::Result<()> {
     };
     let authority = KeyPair::generate()?;
     let spec = specification(&authority)?;
-    let mut generator = Generator::for_spec(recipe, spec, authority)?;
+    let mut generator = Generator::for_spec(recipe, spec, vec![authority])?;
     let hub = Hub::with_chain_of(&mut generator)?;
 
     let mut client = Client::new(generator.spec().clone());

@@ -13,12 +13,16 @@ use bytes::Bytes;
 use common::{Chain, Numbers};
 use hubledger::blockfile::{BlockFileReader, BlockFileWriter};
 use hubledger::codec::Reader;
+use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence};
+use hubledger::consensus::vote::{Vote, VoteKind};
 use hubledger::ledger::Ledger;
 use hubledger::model::{
-    Block, Draft, Header, HeaderFields, Kind, Operation, Seal, Transaction, VectorClock,
+    Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, SIGNERS_MAX, Seal,
+    Transaction, VectorClock,
 };
 use hubledger::original::Original;
 use hubledger::proof::Proof;
+use hubledger::signature::Signature;
 use hubledger::spec::{
     Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority, SpecFields,
 };
@@ -47,6 +51,49 @@ fn clock(bytes: &Bytes) -> bool {
 
 fn json(bytes: &Bytes) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| Proof::from_json(text).is_ok())
+}
+
+fn evidence(bytes: &Bytes) -> bool {
+    Evidence::decode(bytes).is_ok()
+}
+
+/// A seal of the first `signers` members.
+fn quorum_seal(signers: usize) -> Bytes {
+    let signed = (0..signers).map(|place| (place, Signature::from_bytes([7; 64])));
+    Seal::Quorum(QuorumSeal::new(3, signed).unwrap())
+        .encode()
+        .into()
+}
+
+fn double_vote(block: &Block, other: &Block) -> Bytes {
+    let key = common::key("hub-0");
+    let signed = |block: &Block| {
+        let vote = Vote {
+            chain: block.header().chain,
+            height: 1,
+            round: 0,
+            kind: VoteKind::Prevote,
+            block: block.hash(),
+        };
+        (vote, vote.sign(&key))
+    };
+    let fault = DoubleVote::new(key.public_key(), signed(block), signed(other));
+    Evidence::DoubleVote(fault.unwrap()).encode().into()
+}
+
+fn double_proposal(header: &Header) -> Bytes {
+    let key = common::key("hub-0");
+    let other = HeaderFields {
+        nonce: 1,
+        ..(**header).clone()
+    };
+    let signed = |header: Header| {
+        let signature = key.sign(&Seal::message(&header.hash()));
+        (header, signature)
+    };
+    let (one, other) = (signed(header.clone()), signed(Header::new(other).unwrap()));
+    let fault = DoubleProposal::new(key.public_key(), one, other);
+    Evidence::DoubleProposal(fault.unwrap()).encode().into()
 }
 
 /// A valid encoding for every decoder.
@@ -84,6 +131,9 @@ fn samples() -> Vec<(&'static str, Decode, Bytes)> {
             |b| Seal::decode(b).is_ok(),
             last.seal_bytes().clone(),
         ),
+        ("quorum seal", |b| Seal::decode(b).is_ok(), quorum_seal(9)),
+        ("double vote", evidence, double_vote(last, &chain.blocks[1])),
+        ("double proposal", evidence, double_proposal(last.header())),
         (
             "original",
             |b| Original::decode(b).is_ok(),
@@ -233,7 +283,12 @@ fn dense_spec() -> ChainSpec {
 fn the_densest_inputs_take_a_small_multiple() {
     let spec = dense_spec();
     let state = State::genesis(&spec).encode();
-    let inputs: [(&str, Decode, Bytes); 4] = [
+    let inputs: [(&str, Decode, Bytes); 5] = [
+        (
+            "quorum seal",
+            |b| Seal::decode(b).is_ok(),
+            quorum_seal(SIGNERS_MAX),
+        ),
         ("block", block, dense_block()),
         ("header", header, dense_header()),
         (

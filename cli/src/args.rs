@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use hubledger::digest::BlockHash;
+use hubledger::spec::ConsensusName;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
@@ -250,9 +251,29 @@ pub(crate) struct Generate {
     /// Generate for this chain instead of one of its own
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) spec: Option<PathBuf>,
-    /// The key of one of that chain's authorities, a PEM file
+    /// The key of one of that chain's members, a PEM file; several times where it takes several to seal
     #[arg(long, value_name = "FILE", requires = "spec")]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Vec<PathBuf>,
+    /// The chain's consensus: proof_of_authority, proof_of_stake, proof_of_work, federated_byzantine, pbft, delegated_proof_of_stake or hybrid
+    #[arg(long, value_name = "NAME", value_parser = consensus_name, default_value = "proof_of_authority", conflicts_with = "spec")]
+    pub(crate) consensus: ConsensusName,
+    /// Members of that consensus, each with its own key
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "spec")]
+    pub(crate) members: u32,
+    /// Write the keys of all who seal into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "spec")]
+    pub(crate) keys_out: Option<PathBuf>,
+}
+
+fn consensus_name(text: &str) -> Result<ConsensusName, String> {
+    let mut known = ConsensusName::ALL.iter();
+    known
+        .find(|name| name.word() == text)
+        .copied()
+        .ok_or_else(|| {
+            let words: Vec<_> = ConsensusName::ALL.iter().map(|name| name.word()).collect();
+            format!("not one of {}", words.join(", "))
+        })
 }
 
 #[derive(Args)]

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
-use hubledger::model::{Draft, Kind, Operation};
+use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
+use hubledger::consensus::vote::{Vote, VoteKind};
+use hubledger::model::{Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, Seal};
 use hubledger::payload::{
     Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
 };
@@ -38,6 +40,12 @@ fn main() -> io::Result<()> {
                 transaction.bytes(),
             )?;
         }
+    }
+    for (name, block) in sealed_otherwise(&chain.blocks[1]) {
+        put("block", name, &block.encode())?;
+    }
+    for evidence in evidence(chain.blocks[1].header()) {
+        put("evidence", evidence.word(), &evidence.encode())?;
     }
     for (index, state) in chain.states.iter().enumerate().take(3) {
         let bytes = state.encode();
@@ -131,6 +139,56 @@ fn main() -> io::Result<()> {
         )?;
     }
     put("block_file", "chain", &block_file(root, chain)?)
+}
+
+fn vote(block: &Header) -> Vote {
+    Vote {
+        chain: block.chain,
+        height: block.height,
+        round: 1,
+        kind: VoteKind::Precommit,
+        block: block.hash(),
+    }
+}
+
+/// The same block under seals that its chain doesn't have.
+fn sealed_otherwise(block: &Block) -> [(&'static str, Block); 2] {
+    let vote = vote(block.header());
+    let signed =
+        [0u8, 2, 9].map(|place| (place.into(), vote.sign(&KeyPair::from_seed(&[place; 32]))));
+    let quorum = QuorumSeal::new(vote.round, signed).expect("in order");
+    [
+        ("quorum", block.clone().sealed(Seal::Quorum(quorum))),
+        ("work", block.clone().sealed(Seal::Work)),
+    ]
+}
+
+/// Evidence of each fault, about two headers that differ in their nonces.
+fn evidence(header: &Header) -> [Evidence; 3] {
+    let offender = KeyPair::from_seed(&[1; 32]);
+    let key = offender.public_key();
+    let nonce = header.nonce + 1;
+    let other = HeaderFields {
+        nonce,
+        ..(**header).clone()
+    };
+    let headers = [
+        header.clone(),
+        Header::new(other).expect("only the nonce differs"),
+    ];
+    let [one, other] =
+        [&headers[0], &headers[1]].map(|header| (vote(header), vote(header).sign(&offender)));
+    let votes = DoubleVote::new(key, one, other).expect("two blocks");
+    let [one, other] = headers.map(|header| {
+        let signature = offender.sign(&Seal::message(&header.hash()));
+        (header, signature)
+    });
+    let proposals = DoubleProposal::new(key, one.clone(), other).expect("two blocks");
+    [
+        Evidence::DoubleVote(votes),
+        Evidence::DoubleProposal(proposals),
+        Evidence::UnauthorisedSeal(UnauthorisedSeal::new(key, one.0, one.1)),
+    ]
 }
 
 /// Payloads of several kinds in both forms, each with the number of an operation that goes with it.

@@ -52,6 +52,8 @@
 pub mod certificate;
 pub mod conflict;
 mod difficulty;
+mod epochs;
+pub mod evidence;
 mod finality;
 mod members;
 mod order;
@@ -207,8 +209,10 @@ pub fn changes(spec: &ChainSpec, parent: &State, header: &HeaderFields) -> Conse
     if let Some(work) = parts.work() {
         difficulty::changes(spec, work, parent, header, &mut changes);
     }
-    if let Proposer::Seeded { epoch } = parts.proposer {
-        seed::changes(spec, epoch, parent, height, &mut changes);
+    if let Proposer::Seeded { epoch } = parts.proposer
+        && let Some(epochs) = seed::Epochs::new(epoch)
+    {
+        epochs::changes(spec, epochs, parent, height, &mut changes);
     }
     finality::changes(spec, parent, &mut changes);
     changes
@@ -220,7 +224,11 @@ fn order(spec: &ChainSpec, parent: &State, height: u64) -> Order {
         Proposer::Open => Order::Open,
         Proposer::Turn => Order::Turn,
         Proposer::WeightedTurn => Order::Weighted(turns(spec, parent, height)),
-        Proposer::Seeded { epoch } => Order::Seeded(seed::at(spec, epoch, parent, height)),
+        Proposer::Seeded { epoch } => match seed::Epochs::new(epoch) {
+            Some(epochs) => Order::Seeded(epochs::seed_at(spec, epochs, parent, height)),
+            // No specification is valid with such an epoch.
+            None => Order::Turn,
+        },
     }
 }
 
@@ -424,8 +432,22 @@ pub fn draft(spec: &ChainSpec, parent: &State) -> ConsensusFields {
 #[must_use]
 pub fn with_work(spec: &ChainSpec, header: Header, hashes_max: u64) -> Option<Header> {
     match spec.at(header.height).composition().work() {
-        Some(_) => work::search(header, hashes_max),
-        None => Some(header),
+        Some(_) => {}
+        None => return Some(header),
+    }
+    let search = work::Search {
+        nonces: header.nonce..=header.nonce.saturating_add(hashes_max),
+        ..work::Search::new(work::Target::from_difficulty(header.difficulty))
+    };
+    match search.run(&work::Template::of(&header), || false) {
+        work::Outcome::Found { nonce, .. } => {
+            let fields = HeaderFields {
+                nonce,
+                ..(*header).clone()
+            };
+            Header::new(fields).ok()
+        }
+        work::Outcome::Cancelled { .. } | work::Outcome::Exhausted => None,
     }
 }
 

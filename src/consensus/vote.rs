@@ -126,6 +126,12 @@ impl Vote {
             block: block(reader)?,
         })
     }
+
+    /// The same for another block, which is read from the front of `reader`.
+    pub(super) fn decode_other(&self, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let block = block(reader)?;
+        Ok(Self { block, ..*self })
+    }
 }
 
 fn block(reader: &mut Reader<'_>) -> Result<BlockHash, DecodeError> {

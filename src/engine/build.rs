@@ -148,8 +148,12 @@ impl Engine {
         if !is_wanted(draft.transactions()) {
             return Ok(None);
         }
-        let seal = consensus::seal(&self.shared.spec, &parent, key, draft.header());
-        Ok(Some(draft.sealed(seal)))
+        Ok(Some(produce::sealed(
+            &self.shared.spec,
+            &parent,
+            key,
+            draft,
+        )?))
     }
 
     /// Builds the next block for whoever holds the private half of `key`, without a seal: of the transactions that wait, as

@@ -75,6 +75,23 @@ pub(crate) fn make(
     })
 }
 
+/// A [draft](draft) of the block after `state` with the seal of whoever holds `key`, or that person's part of it; where work seals, with
+/// a nonce.
+///
+/// # Errors
+/// None is found within 2²⁴ hashes: whoever mines searches itself.
+pub fn sealed(
+    spec: &ChainSpec,
+    state: &State,
+    key: &KeyPair,
+    draft: Block,
+) -> Result<Block, FieldError> {
+    let header = with_work(spec, draft.header().clone())?;
+    let seal = consensus::seal(spec, state, key, &header);
+    let block = Block::assemble(header, seal, draft.transactions());
+    Ok(block.expect("the header is of this body"))
+}
+
 /// Hashes that are tried for a block where work seals: for trials. Whoever mines does that itself, with all cores, and can stop.
 const HASHES_MAX: u64 = 1 << 24;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hubledger::codec::{self, Reader};
+use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
+use hubledger::consensus::vote::{Vote, VoteKind};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
 use hubledger::format::FormatVersion;
 use hubledger::model::{
@@ -209,6 +211,43 @@ fn seal() -> impl Strategy<Value = Seal> {
             .prop_map(|(round, signed)| Seal::Quorum(QuorumSeal::new(round, signed).unwrap())),
         Just(Seal::Work),
     ]
+}
+
+/// Evidence of each kind, under signatures that mostly don't hold; reading it doesn't ask.
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let vote = (
+        any::<[u8; 32]>(),
+        number(),
+        any::<u32>(),
+        prop::sample::select(&VoteKind::ALL[..]),
+    );
+    let blocks =
+        prop::array::uniform2(1..=u8::MAX).prop_filter("two blocks", |two| two[0] != two[1]);
+    let double_vote = (key(), vote, blocks, signature(), signature());
+    let double_vote = double_vote.prop_map(|(key, (chain, height, round, kind), blocks, r, s)| {
+        let [one, other] = blocks.map(|block| Vote {
+            chain: ChainId(chain),
+            height,
+            round,
+            kind,
+            block: BlockHash([block; 32]),
+        });
+        Evidence::DoubleVote(DoubleVote::new(key, (one, r), (other, s)).unwrap())
+    });
+    let double_proposal = (key(), header(), signature(), signature());
+    let double_proposal = double_proposal.prop_map(|(key, header, r, s)| {
+        let nonce = header.nonce ^ 1;
+        let other = Header::new(HeaderFields {
+            nonce,
+            ..(*header).clone()
+        })
+        .unwrap();
+        Evidence::DoubleProposal(DoubleProposal::new(key, (header, r), (other, s)).unwrap())
+    });
+    let seal = (key(), header(), signature()).prop_map(|(key, header, signature)| {
+        Evidence::UnauthorisedSeal(UnauthorisedSeal::new(key, header, signature))
+    });
+    prop_oneof![double_vote, double_proposal, seal]
 }
 
 /// A version, with what only the headers of version 2 have: members root, weight and transactions of the chain.
@@ -549,6 +588,12 @@ proptest! {
     #[test]
     fn seals(value in seal(), changes in changes()) {
         let again: Again = |bytes| Some(Seal::decode(bytes).ok()?.encode());
+        canonical(&value.encode(), again, changes)?;
+    }
+
+    #[test]
+    fn faults(value in evidence(), changes in changes()) {
+        let again: Again = |bytes| Some(Evidence::decode(bytes).ok()?.encode());
         canonical(&value.encode(), again, changes)?;
     }
 

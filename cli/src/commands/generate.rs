@@ -32,11 +32,19 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         },
         keys_each: args.keys_each,
         threshold: args.threshold.unwrap_or(args.keys_each),
+        consensus: args.consensus,
+        members: args.members,
     };
-    let mut generator = match (&args.spec, &args.key) {
-        (Some(spec), Some(key)) => Generator::for_spec(recipe, read_spec(spec)?, read_key(key)?)?,
-        _ => Generator::new(recipe)?,
+    let mut generator = match &args.spec {
+        Some(spec) => {
+            let keys = args.key.iter().map(|path| read_key(path));
+            Generator::for_spec(recipe, read_spec(spec)?, keys.collect::<Result<_>>()?)?
+        }
+        None => Generator::new(recipe)?,
     };
+    if let Some(folder) = &args.keys_out {
+        write_keys(folder, &generator)?;
+    }
     let stop = output.stop();
     stop.in_order();
     let mut file = Sink::open(&args.out, generator.spec(), output)?;
@@ -62,6 +70,17 @@ pub(crate) fn generate(args: &Generate, output: &Output) -> Result {
         "head": head,
         "seconds": progress.finish(),
     }));
+    Ok(())
+}
+
+/// The keys of all who seal, so that somebody can go on with the chain: `hub-0.pem`, `hub-1.pem`, ….
+fn write_keys(folder: &Path, generator: &Generator) -> Result {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for (number, key) in generator.seal_keys().iter().enumerate() {
+        let path = folder.join(format!("hub-{number}.pem"));
+        key.write_pem(&path)
+            .map_err(|error| Failure::Failed(error.into()))?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use hubledger::consensus;
 use hubledger::engine::{Engine, Outcome, WhenFull};
 use hubledger::model::Block;
 use hubledger::rejection::{Fault, Reason};
+use hubledger::rules::produce;
 use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 use serde_json::{Map, Value, json};
@@ -70,9 +71,9 @@ fn make<'a>(args: &Produce, given: &'a [Given], key: &KeyPair, stop: &Stop) -> R
         let detail = "no block was made; start it again";
         return Err(stop.failure(detail, Map::new()));
     }
+    let parent = engine.state();
     let draft = engine.build(&key.public_key(), Instant::now() + CHOOSING_MAX)?;
-    let seal = consensus::seal(engine.spec(), key, draft.header());
-    let block = draft.sealed(seal);
+    let block = produce::sealed(engine.spec(), &parent, key, draft)?;
     let is_committed = args.allow_empty || !block.transactions().is_empty();
     if is_committed {
         commit(&engine, &block)?;

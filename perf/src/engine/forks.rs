@@ -45,7 +45,7 @@ pub(super) fn chain(finality: Finality, transactions: u64, seed: u64) -> Result<
     });
     fields.terms.finality = finality;
     let spec = ChainSpec::new(fields)?;
-    Chain::of(Generator::for_spec(recipe(seed), spec, seal_key)?)
+    Chain::of(Generator::for_spec(recipe(seed), spec, vec![seal_key])?)
 }
 
 /// A chain and a branch that is one block longer, both from genesis on.

@@ -9,6 +9,7 @@ mod checkpoint;
 mod parameter;
 mod proposal;
 mod registration;
+mod seed;
 mod tenure;
 mod turn;
 mod work;
@@ -18,6 +19,7 @@ pub use self::checkpoint::{CheckpointRow, CheckpointRows};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
 pub use self::registration::{Registration, Registrations, Standing};
+pub use self::seed::{SeedRow, SeedRows};
 pub use self::tenure::{Tenure, Tenures};
 pub use self::turn::{TurnRows, Turns};
 pub use self::work::{WorkRow, WorkRows};
@@ -74,6 +76,7 @@ tables! {
     TurnRows,
     WorkRows,
     CheckpointRows,
+    SeedRows,
 }
 
 /// That a key is a name.
