@@ -10,54 +10,24 @@ use bytes::Bytes;
 use hubledger::clock::FixedClock;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::ledger::{ChainReader, Ledger};
-use hubledger::merkle::{Frontier, history_leaf};
-use hubledger::model::{Block, Header, Seal, Transaction};
+use hubledger::model::{Block, Transaction};
 use hubledger::proof::Proof;
-use hubledger::rejection::Fault;
-use hubledger::rules::headers::{self, Parent};
+use hubledger::rules::light::{LightClient, Step};
 use hubledger::signature::{KeyPair, Verifier};
-use hubledger::spec::ChainSpec;
+use hubledger::spec::{ChainSpec, ConsensusName};
 use hubledger::state::Account;
 use hubledger_storage::StoreUrl;
 
-/// What the client keeps, however long the chain: the last header, and the edge of the tree over all block hashes.
-struct Client {
-    spec: ChainSpec,
-    last: Header,
-    history: Frontier,
-    verifier: Verifier,
-}
+/// What the client keeps, however long the chain: the last header, the members of the next height, and the edge of the tree over all hashes.
+struct Client(LightClient);
 
 impl Client {
-    fn new(spec: ChainSpec) -> Self {
-        // Genesis follows from the specification; nobody has to be asked for it.
-        let genesis = spec.genesis();
-        let mut history = Frontier::new();
-        history.push(history_leaf(&genesis.hash()));
-        Self {
-            spec,
-            last: genesis.header().clone(),
-            history,
-            verifier: Verifier::default(),
-        }
-    }
-
-    /// Takes a header only if it follows from the last one and whoever may seal it did.
-    fn follow(&mut self, header: &Header, seal: &Seal, now_us: u64) -> Result<(), Fault> {
-        let parent = Parent::of_header(&self.last, Some(&self.history));
-        headers::check(&self.spec, &parent, header, Some(now_us))?;
-        headers::check_seal(&self.spec, header, seal, &self.verifier)?;
-        self.history.push(history_leaf(&header.hash()));
-        self.last = header.clone();
-        Ok(())
-    }
-
     /// Whether a transaction is in the chain, by the proof that somebody sent.
     fn is_proven(&self, transaction: &Transaction, proof: &Bytes) -> anyhow::Result<bool> {
         let Proof::Transaction(proof) = Proof::decode(proof)? else {
             bail!("a proof of something else");
         };
-        let proven = proof.verify(&self.last.hash())?;
+        let proven = proof.verify(&self.0.header().hash())?;
         Ok(proven.id == transaction.id())
     }
 
@@ -66,8 +36,11 @@ impl Client {
         let Proof::State(proof) = Proof::decode(proof)? else {
             bail!("a proof of something else");
         };
-        let proven = proof.verify(&self.last.hash())?;
-        ensure!(proven.height == self.last.height, "a proof of former times");
+        let proven = proof.verify(&self.0.header().hash())?;
+        ensure!(
+            proven.height == self.0.header().height,
+            "a proof of former times"
+        );
         let account = proven.value.map(|value| Account::decode(&value));
         Ok(account.transpose()?)
     }
@@ -109,23 +82,13 @@ fn main() -> anyhow::Result<()> {
     let mut generator = Generator::for_spec(recipe, spec, vec![authority])?;
     let hub = Hub::with_chain_of(&mut generator)?;
 
-    let mut client = Client::new(generator.spec().clone());
+    let verifier = Verifier::default();
     let now_us = generator.spec().genesis_time + 60_000_000;
-    for (header, seal) in hub.headers()? {
-        if let Err(fault) = client.follow(&header, &seal, now_us) {
-            bail!(
-                "block {}: {}: {}",
-                header.height,
-                fault.reason,
-                fault.detail
-            );
-        }
-    }
-    println!(
-        "the head is {} at height {}",
-        client.last.hash(),
-        client.last.height
-    );
+    // Genesis follows from the specification; nobody has to be asked for it.
+    let mut client = Client(LightClient::new(generator.spec().clone()));
+    client.0.follow(&hub.steps()?, now_us, &verifier)?;
+    let head = client.0.header();
+    println!("the head is {} at height {}", head.hash(), head.height);
 
     let (transaction, proof) = hub.prove(2, 42)?;
     ensure!(
@@ -152,12 +115,42 @@ fn main() -> anyhow::Result<()> {
     println!("nothing is known of a name that never was");
 
     // A header under the seal of another block is refused.
-    let mut newcomer = Client::new(generator.spec().clone());
-    let headers = hub.headers()?;
-    match newcomer.follow(&headers[0].0, &headers[1].1, now_us) {
+    let mut newcomer = LightClient::new(generator.spec().clone());
+    let mut steps = hub.steps()?;
+    steps[0].seal = steps[1].seal.clone();
+    match newcomer.follow(&steps, now_us, &verifier) {
         Ok(()) => bail!("a foreign seal was believed"),
-        Err(fault) => println!("a foreign seal is refused: {}", fault.reason),
+        Err(refused) => println!("a foreign seal is refused: {}", refused.reason),
     }
+    for consensus in ConsensusName::ALL {
+        follow_chain_of(*consensus, &verifier)?;
+    }
+    Ok(())
+}
+
+/// Follows a chain of another consensus: the same client, whatever has to be behind a block.
+fn follow_chain_of(consensus: ConsensusName, verifier: &Verifier) -> anyhow::Result<()> {
+    let recipe = Recipe {
+        consensus,
+        members: 4,
+        transactions: 30,
+        per_block: 1,
+        ..Recipe::default()
+    };
+    let mut generator = Generator::new(recipe)?;
+    let hub = Hub::with_chain_of(&mut generator)?;
+    let now_us = generator.spec().genesis_time + 60_000_000;
+    let mut client = LightClient::new(generator.spec().clone());
+    client.follow(&hub.steps()?, now_us, verifier)?;
+    let head = client.header();
+    println!(
+        "{}: head {} at height {}, weight {}, final up to {}",
+        consensus.word(),
+        head.hash(),
+        head.height,
+        head.weight,
+        client.final_height()
+    );
     Ok(())
 }
 
@@ -179,11 +172,15 @@ impl Hub {
         self.0.block(height)?.context("no such block")
     }
 
-    fn headers(&self) -> anyhow::Result<Vec<(Header, Seal)>> {
+    fn steps(&self) -> anyhow::Result<Vec<Step>> {
         (1..=self.0.head()?.height)
             .map(|height| {
                 let block = self.block(height)?;
-                Ok((block.header().clone(), block.seal().clone()))
+                Ok(Step {
+                    header: block.header().clone(),
+                    seal: block.seal().clone(),
+                    members: None,
+                })
             })
             .collect()
     }

@@ -6,20 +6,50 @@ use crate::format::spec::{ChainSpec, Retarget, WorkTerms};
 use crate::state::tables::{WorkRow, WorkRows};
 use crate::state::{ConsensusChanges, State};
 
+/// What the difficulty of the next block follows from, beside the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkSoFar {
+    /// The first height at which work was asked for, and the time of its block, in microseconds since the Unix epoch.
+    pub first: (u64, u64),
+    /// Height, time and difficulty of the last block.
+    pub last: (u64, u64, u64),
+}
+
 /// The difficulty of the block after `parent`. O(1).
 pub(super) fn expected(spec: &ChainSpec, work: &WorkTerms, parent: &State) -> u64 {
-    let Some((first, last)) = kept(spec, parent) else {
+    let Some((first, difficulty)) = kept(spec, parent) else {
         return work.difficulty;
     };
+    let so_far = WorkSoFar {
+        first,
+        last: (parent.height(), parent.timestamp(), difficulty),
+    };
+    let time_of = |height| {
+        let row = parent.value::<WorkRows>(&WorkRows::key(height, work.interval));
+        match row {
+            Some(WorkRow::Time(time)) => Some(time),
+            _ => None,
+        }
+    };
+    after(spec, work, &so_far, time_of)
+}
+
+/// The difficulty of the next block; `time_of` tells the time of one of the last blocks, as many as an interval has.
+pub(super) fn after(
+    spec: &ChainSpec,
+    work: &WorkTerms,
+    so_far: &WorkSoFar,
+    time_of: impl Fn(u64) -> Option<u64>,
+) -> u64 {
     match work.retarget {
-        Retarget::Asert => by_schedule(spec, work, first, parent),
-        Retarget::Window => by_window(spec, work, first.0, last, parent),
+        Retarget::Asert => by_schedule(spec, work, so_far),
+        Retarget::Window => by_window(spec, work, so_far, time_of),
     }
 }
 
-fn by_schedule(spec: &ChainSpec, work: &WorkTerms, first: (u64, u64), parent: &State) -> u64 {
-    let (height, time) = first;
-    if parent.height() <= height {
+fn by_schedule(spec: &ChainSpec, work: &WorkTerms, so_far: &WorkSoFar) -> u64 {
+    let ((first, first_time), (height, time, _)) = (so_far.first, so_far.last);
+    if height <= first {
         return work.difficulty;
     }
     let spacing = spec.terms.block_time_us;
@@ -30,29 +60,32 @@ fn by_schedule(spec: &ChainSpec, work: &WorkTerms, first: (u64, u64), parent: &S
     };
     // The second block, whose parent's time is that of a block: genesis may be of any time before.
     let anchor = asert::Anchor {
-        height: height.saturating_add(1),
-        parent_time: time,
+        height: first.saturating_add(1),
+        parent_time: first_time,
         target: Target::from_difficulty(work.difficulty),
     };
-    asert::next_difficulty(&schedule, &anchor, parent.height(), parent.timestamp())
+    asert::next_difficulty(&schedule, &anchor, height, time)
 }
 
-fn by_window(spec: &ChainSpec, work: &WorkTerms, first: u64, last: u64, parent: &State) -> u64 {
-    let (height, interval) = (parent.height(), u64::from(work.interval));
-    let Some(oldest) = (height + 1).checked_sub(interval) else {
-        return last;
-    };
-    let row = parent.value::<WorkRows>(&WorkRows::key(oldest, work.interval));
-    match row {
-        Some(WorkRow::Time(time)) if oldest >= first && interval > 1 => {
+fn by_window(
+    spec: &ChainSpec,
+    work: &WorkTerms,
+    so_far: &WorkSoFar,
+    time_of: impl Fn(u64) -> Option<u64>,
+) -> u64 {
+    let ((first, _), (height, time, difficulty)) = (so_far.first, so_far.last);
+    let oldest = height.saturating_add(1).checked_sub(work.interval.into());
+    let oldest = oldest.filter(|oldest| *oldest >= first && work.interval > 1);
+    match oldest.and_then(time_of) {
+        Some(oldest) => {
             let window = window::Window {
                 interval: work.interval,
-                first: time,
-                last: parent.timestamp(),
+                first: oldest,
+                last: time,
             };
-            window::next_difficulty(last, &window, spec.terms.block_time_us)
+            window::next_difficulty(difficulty, &window, spec.terms.block_time_us)
         }
-        _ => last,
+        None => difficulty,
     }
 }
 

@@ -66,6 +66,7 @@ pub mod work;
 
 use std::borrow::Cow;
 
+pub use self::difficulty::WorkSoFar;
 pub use self::members::{is_member, member_count, members};
 use self::order::Order;
 pub use self::order::SEEDED_ROUNDS_MAX;
@@ -73,7 +74,7 @@ use crate::format::digest::Digest;
 use crate::format::model::{Header, HeaderFields, SEAL_BYTES_MAX, Seal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{KeyPair, PublicKey, Signature};
-use crate::format::spec::{self, ChainSpec, Proposer, Quorum, SealRule};
+use crate::format::spec::{self, Authority, ChainSpec, Proposer, Quorum, SealRule};
 use crate::state::tables::{TurnRows, Turns};
 use crate::state::{self, ConsensusChanges, State};
 
@@ -185,6 +186,79 @@ pub fn late_claims(
     if matches!(seal, Seal::Quorum(_)) && members::change(spec) {
         seals::claims(&members(spec, parent, header.height), header, seal, claim);
     }
+}
+
+/// Checks a seal by what somebody knows who has headers alone: the members of its height in turn order, and where turns are weighted the
+/// priorities before it, if these are known. Whose turn it is isn't checked where only a state tells. O(members).
+///
+/// # Errors
+/// As [`check_seal`].
+pub fn check_seal_by(
+    spec: &ChainSpec,
+    members: &[Authority],
+    turns: Option<&Turns>,
+    header: &Header,
+    seal: &Seal,
+) -> Result<(), Fault> {
+    let spec = spec.at(header.height);
+    let parts = spec.composition();
+    if parts.work().is_some() {
+        return seals::check_form(parts, header, seal);
+    }
+    let order = match (Order::of_specification(parts.proposer), turns) {
+        (Some(order), _) => order,
+        (None, Some(turns)) if parts.proposer == Proposer::WeightedTurn => {
+            Order::Weighted(turns.clone())
+        }
+        (None, _) => Order::Open,
+    };
+    let mut names = members.iter();
+    let index = names.position(|member| member.name == header.producer);
+    seals::check(parts, members, &order, index, header, seal)
+}
+
+/// What a seal claims to be signed, by these members of its height: as [`claims`] and [`late_claims`] together.
+pub fn claims_by(
+    members: &[Authority],
+    header: &Header,
+    seal: &Seal,
+    claim: impl FnMut(PublicKey, &[u8], Signature),
+) {
+    seals::claims(members, header, seal, claim);
+}
+
+/// Checks that a header claims the work that the chain asks for, by the blocks before it; `time_of` tells the time of one of the last
+/// blocks, as many as an interval has.
+///
+/// # Errors
+/// `difficulty`.
+pub fn check_difficulty_by(
+    spec: &ChainSpec,
+    so_far: Option<&WorkSoFar>,
+    time_of: impl Fn(u64) -> Option<u64>,
+    header: &Header,
+) -> Result<(), Fault> {
+    let spec = spec.at(header.height);
+    let Some(work) = spec.composition().work() else {
+        return Ok(());
+    };
+    let expected = match so_far {
+        Some(so_far) => difficulty::after(spec, work, so_far, time_of),
+        None => work.difficulty,
+    };
+    seals::check_difficulty(header, expected)
+}
+
+/// The priorities of the height after: of those before a height, its members, and those of the next.
+#[must_use]
+pub fn turns_after(turns: &Turns, before: &[Authority], after: &[Authority]) -> Turns {
+    turns::followed_by(turns, before, after)
+}
+
+/// The priorities before the first height at which turns are weighted.
+#[must_use]
+pub fn first_turns(height: u64, members: &[Authority]) -> Turns {
+    turns::first(height, members)
 }
 
 /// What the block changes in the state because of its consensus, beside what its transactions change. Asked of

@@ -12,7 +12,7 @@ use crate::format::digest::Digest;
 use crate::format::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{Item, PublicKey, Signature, Verifier};
-use crate::format::spec::ChainSpec;
+use crate::format::spec::{Authority, ChainSpec};
 use crate::state::{InForce, State};
 
 /// Signatures that some blocks claim to carry, with the messages they are over. About 200 bytes a claim.
@@ -129,6 +129,19 @@ impl Claims {
             return;
         }
         consensus::claims(spec, header, seal, |key, message, signature| {
+            self.add(number, FaultAt::Seal, key, signature, message);
+        });
+    }
+
+    /// The same of a seal by these members of its height, whoever knows them.
+    pub fn add_seal_of(
+        &mut self,
+        number: u32,
+        members: &[Authority],
+        header: &Header,
+        seal: &Seal,
+    ) {
+        consensus::claims_by(members, header, seal, |key, message, signature| {
             self.add(number, FaultAt::Seal, key, signature, message);
         });
     }

@@ -20,6 +20,7 @@ mod claims;
 pub mod headers;
 mod imported;
 mod kept;
+pub mod light;
 mod meanings;
 pub mod produce;
 mod ruling;

@@ -8,3 +8,4 @@ mod branches;
 mod compositions;
 mod contract;
 mod headers;
+mod light;
