@@ -199,3 +199,26 @@ fn witnesses(transaction: &Transaction) -> Value {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use hubledger::model::QuorumSeal;
+    use hubledger::signature::Signature;
+
+    use super::*;
+
+    #[test]
+    fn a_seal_of_a_quorum_names_its_signers_by_place() -> anyhow::Result<()> {
+        let signed = [1, 8].map(|place| (place, Signature::from_bytes([place as u8; 64])));
+        let quorum = QuorumSeal::new(3, signed)?;
+        let expected = json!({
+            "kind": "quorum",
+            "round": 3,
+            "signers": [1, 8],
+            "signatures": ["01".repeat(64), "08".repeat(64)],
+        });
+        assert_eq!(seal(&Seal::Quorum(quorum)), expected);
+        assert_eq!(seal(&Seal::Work), json!({ "kind": "work" }));
+        Ok(())
+    }
+}
