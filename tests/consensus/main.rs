@@ -6,4 +6,5 @@ use hubledger::testing as common;
 mod asert;
 mod branches;
 mod contract;
+mod difficulty;
 mod headers;

@@ -147,8 +147,8 @@ pub(super) mod pairs {
             put_nonce(&mut tails[0], template.nonce_at, nonce);
             put_nonce(&mut tails[1], template.nonce_at, second);
             let mut states = [midstate; 2];
-            for number in 0..template.blocks {
-                compress(&mut states, [&tails[0][number], &tails[1][number]]);
+            for (a, b) in tails[0].iter().zip(&tails[1]).take(template.blocks) {
+                compress(&mut states, [a, b]);
             }
             let found = [nonce, second]
                 .into_iter()
