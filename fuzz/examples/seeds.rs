@@ -64,6 +64,9 @@ fn main() -> io::Result<()> {
         let acts: Vec<u8> = (0..600).map(|_| numbers.below(256) as u8).collect();
         put("transitions", &format!("acts-{index}"), &acts)?;
     }
+    for (name, input) in targets() {
+        put("target", name, &input)?;
+    }
     let last = chain.proofs.len() - 1;
     for index in [0, last / 2, last] {
         let genuine = &chain.proofs[index];
@@ -188,6 +191,27 @@ fn evidence(header: &Header) -> [Evidence; 3] {
         Evidence::DoubleVote(votes),
         Evidence::DoubleProposal(proposals),
         Evidence::UnauthorisedSeal(UnauthorisedSeal::new(key, one.0, one.1)),
+    ]
+}
+
+/// A chain on schedule, one that is behind and one that is ahead: spacing, half-life (or interval), height and time of the anchor, height,
+/// time and difficulty; then a hash, the limit and the anchor's target.
+fn targets() -> Vec<(&'static str, Vec<u8>)> {
+    let with = |height: u64, time: u64, zeros: usize| {
+        let numbers = [600, 172_800, 1, 1_600_000_000, height, time, 64];
+        let hash = [0x77; 32];
+        let (mut limit, mut target) = ([0xff; 32], [0x42; 32]);
+        limit[..zeros].fill(0);
+        target[..zeros + 4].fill(0);
+        let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
+        numbers
+            .chain([hash, limit, target].into_iter().flatten())
+            .collect()
+    };
+    vec![
+        ("on-schedule", with(100, 1_600_060_000, 4)),
+        ("behind", with(2, 1_600_400_000, 4)),
+        ("ahead", with(5_000, 1_600_000_100, 0)),
     ]
 }
 

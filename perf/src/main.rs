@@ -7,6 +7,7 @@
 
 mod child;
 mod clock;
+mod consensus;
 mod engine;
 mod files;
 mod machine;

@@ -1,5 +1,6 @@
 //! The registry: every ratio that the project promises, with its goal, what it compares, and what it means.
 
+use crate::consensus::{self, Test as InConsensus};
 use crate::engine::{self, Line::*, Test::*};
 use crate::ratio::{Kind, Ratio};
 use crate::signatures::{self, Calls, Case::*, Peer::*, Test::*};
@@ -17,6 +18,8 @@ pub(crate) enum Test {
     Engine(engine::Test),
     /// The tree over a state.
     State(state::Test),
+    /// What a kind of consensus costs.
+    Consensus(consensus::Test),
 }
 
 /// A ratio and what it compares.
@@ -280,6 +283,13 @@ ratios! {
         "Making the proof of one of as many rows in memory.";
     state_check_us: Microseconds <= 10.0, State(InState::Check),
         "Checking such a proof against the root, the place of its key included.";
+
+    mining_over_bare_sha256: Speed >= 0.95, Consensus(InConsensus::Mining),
+        "Trying nonces on one core, one hash after the other, against a loop over sha2's compression function, one block \
+         for each nonce.";
+    mining_lanes_over_bare: Speed >= 3.0, Consensus(InConsensus::MiningInLanes),
+        "Trying nonces on one core in the lanes of vector registers against the same loop, which uses the processor's instructions \
+         for SHA if it has some.";
 }
 
 #[cfg(test)]

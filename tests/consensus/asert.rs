@@ -1,10 +1,14 @@
-//! The published vectors of aserti3-2d: 14,000 blocks of twelve chains (`tests/vectors/consensus/README.md`).
+//! The published vectors of aserti3-2d: 14,000 blocks of twelve chains (`tests/vectors/consensus/README.md`); and all rules for
+//! difficulties against models of them, with random numbers.
 
 use std::fs;
 use std::path::Path;
 
 use hubledger::consensus::work::Target;
 use hubledger::consensus::work::asert::{Anchor, Schedule, next_target};
+use proptest::prelude::*;
+
+use crate::difficulty;
 
 /// Of all vectors: ten minutes a block, two days, and 2²²⁴ − 1; in seconds.
 fn schedule() -> Schedule {
@@ -58,6 +62,38 @@ fn check(path: &Path) -> usize {
     let iterations: usize = stated(&text, "iterations").unwrap().parse().unwrap();
     assert_eq!(blocks, iterations, "{}", path.display());
     blocks
+}
+
+/// Numbers of every length, near powers of two and near each other.
+fn numbers() -> impl Strategy<Value = Vec<u8>> {
+    let number = (any::<u64>(), 0..64_u32, 0..4_u8).prop_map(|(number, shift, kind)| match kind {
+        0 => number >> shift,
+        1 => (1_u64 << shift).wrapping_sub(number % 3),
+        2 => (1 << 50) + number % 10_000_000_000,
+        _ => number % 1_000,
+    });
+    let target = (any::<[u8; 32]>(), 0..32_usize).prop_map(|(mut bytes, zeros)| {
+        bytes[..zeros].fill(0);
+        bytes
+    });
+    (
+        prop::collection::vec(number, 7),
+        prop::collection::vec(target, 3),
+    )
+        .prop_map(|(numbers, targets)| {
+            let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
+            numbers.chain(targets.into_iter().flatten()).collect()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn difficulties_are_those_of_the_models(input in numbers()) {
+        prop_assert_eq!(input.len(), difficulty::INPUT);
+        difficulty::check(&input);
+    }
 }
 
 #[test]

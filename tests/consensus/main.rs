@@ -7,5 +7,6 @@ mod asert;
 mod branches;
 mod compositions;
 mod contract;
+mod difficulty;
 mod headers;
 mod light;

@@ -19,7 +19,7 @@ use self::show::{missing, to_json, to_table};
 use crate::machine::{Machine, headline};
 use crate::ratio::Measured;
 use crate::registry::{ENTRIES, Entry, Test, find};
-use crate::{engine, signatures, state, storage};
+use crate::{consensus, engine, signatures, state, storage};
 
 /// What of the engine is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,6 +32,8 @@ enum Area {
     Engine,
     /// The tree over a state.
     State,
+    /// What a kind of consensus costs.
+    Consensus,
 }
 
 /// The arguments of `ratios`.
@@ -85,6 +87,7 @@ impl Area {
             Test::Storage(_) => Self::Storage,
             Test::Engine(_) => Self::Engine,
             Test::State(_) => Self::State,
+            Test::Consensus(_) => Self::Consensus,
         }
     }
 }
@@ -217,6 +220,7 @@ fn measure(
         },
         under,
     );
+    let consensus = consensus::Bench { seconds };
     let measured = entries.iter().map(|Entry { ratio, test }| {
         eprintln!("measuring {}", ratio.key);
         let evidence = match *test {
@@ -230,6 +234,7 @@ fn measure(
             Test::Storage(test) => storage.evidence(test),
             Test::Engine(test) => engine.evidence(test),
             Test::State(test) => state.evidence(test),
+            Test::Consensus(test) => consensus.evidence(test),
         };
         let evidence = evidence.with_context(|| ratio.key)?;
         Ok(Measured { ratio, evidence })

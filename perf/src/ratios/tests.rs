@@ -70,11 +70,11 @@ fn the_record_has_every_ratio_as_a_number_and_where_it_comes_from() {
 }
 
 #[test]
-fn ratios_of_storage_engine_and_state_are_measured_or_say_what_is_missing() {
+fn ratios_of_storage_engine_state_and_consensus_are_measured_or_say_what_is_missing() {
     let stores = tempfile::tempdir().expect("a directory");
     let mpreg = stores.path().join("small.db");
     engine::write_mpreg_store(&mpreg, 3, 20).expect("it can be written");
-    for area in [Area::Storage, Area::Engine, Area::State] {
+    for area in [Area::Storage, Area::Engine, Area::State, Area::Consensus] {
         let mut arguments = arguments(Some(area));
         arguments.mpreg = Some(mpreg.clone());
         for measured in measured(&arguments) {

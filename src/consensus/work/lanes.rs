@@ -147,9 +147,8 @@ pub(super) mod pairs {
             put_nonce(&mut tails[0], template.nonce_at, nonce);
             put_nonce(&mut tails[1], template.nonce_at, second);
             let mut states = [midstate; 2];
-            let [one, two] = &tails;
-            for blocks in one.iter().zip(two).take(template.blocks) {
-                compress(&mut states, blocks.into());
+            for (a, b) in tails[0].iter().zip(&tails[1]).take(template.blocks) {
+                compress(&mut states, [a, b]);
             }
             let found = [nonce, second]
                 .into_iter()

@@ -98,7 +98,9 @@ impl Target {
     pub(super) fn scaled(&self, factor: u64, shift: i32) -> Self {
         let product = self.times(factor);
         let shift = i64::from(shift);
-        if length(&product) + shift > 256 {
+        // Zero stays zero, however far it is shifted.
+        let length = length(&product);
+        if length > 0 && length + shift > 256 {
             return Self::MAX;
         }
         let mut words = [0; 4];
@@ -263,6 +265,8 @@ mod tests {
             (0x0200_0056, "0", 0),
             (0x0300_0000, "0", 0),
             (0x0400_0000, "0", 0),
+            (0xff00_0000, "0", 0),
+            (0xff80_0000, "0", 0),
             (0x0092_3456, "0", 0),
             (0x0180_3456, "0", 0),
             (0x0112_3456, "12", 0x0112_0000),

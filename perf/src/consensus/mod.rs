@@ -1,0 +1,32 @@
+//! What a kind of consensus costs: the search for nonces beside a bare loop over SHA-256.
+
+mod mining;
+
+use anyhow::Result;
+
+use crate::ratio::Evidence;
+
+/// What a ratio compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// Mining on one core, one hash after the other, against a bare loop.
+    Mining,
+    /// Mining on one core by the fastest path against a bare loop.
+    MiningInLanes,
+}
+
+/// What measures the ratios of this area.
+pub(crate) struct Bench {
+    /// Seconds of turns for each ratio.
+    pub(crate) seconds: f64,
+}
+
+impl Bench {
+    /// Measures a ratio.
+    pub(crate) fn evidence(&self, test: Test) -> Result<Evidence> {
+        match test {
+            Test::Mining => mining::one_by_one(self.seconds),
+            Test::MiningInLanes => mining::in_lanes(self.seconds),
+        }
+    }
+}
