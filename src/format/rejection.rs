@@ -92,7 +92,7 @@ reasons! {
     Registration = "registration",
     /// An exchange of keys breaks its rules: too early, too much grace, another one pending, no change.
     Rotation = "rotation",
-    /// Less is put up than the chain asks for.
+    /// Less is put up than the chain asks for, more is taken back than is there or than the chain can go on without, or too early.
     Stake = "stake",
     /// An attestation is missing, has ended, or is of other keys.
     Attestation = "attestation",
@@ -102,6 +102,8 @@ reasons! {
     Parameter = "parameter",
     /// A proposal isn't there, comes too late, or was approved by the sender already.
     Proposal = "proposal",
+    /// Evidence of a fault shows none, comes too late, or was punished already.
+    Evidence = "evidence",
     /// The sender spends more than it has.
     Balance = "balance",
     /// The operation or kind of transaction is not allowed here.

@@ -84,7 +84,8 @@ const fn only_a_state_tells(reason: Reason, is_bound: bool) -> bool {
         | Reason::Attestation
         | Reason::Member
         | Reason::Parameter
-        | Reason::Proposal => true,
+        | Reason::Proposal
+        | Reason::Evidence => true,
         _ => false,
     }
 }
@@ -184,9 +185,12 @@ impl<'a> Accounts<'a> {
         }
     }
 
-    /// Binds the names that the consensus binds, where a specification takes over from another. Somebody may have pinned such
+    /// Gives the members their stakes and binds the names that the consensus binds, where a specification takes over from another. Somebody may have pinned such
     /// a name to a key of its own before; or could now, if it was left free.
     fn take_over(&mut self) {
+        for RowChange { table, key, value } in transition::stake::found(self.spec, self) {
+            self.rows.insert((table, key), value);
+        }
         if !self.spec.rules.identity.binds_names() {
             return;
         }
@@ -276,6 +280,9 @@ impl<'a> Accounts<'a> {
             self.rows.insert((table, key), value);
         }
         self.credit(sender, effects.given_back)?;
+        if let Some(name) = &self.spec.composition().penalties.treasury {
+            self.credit(name, effects.forfeited)?;
+        }
         if let Some(speaker) = effects.speaker {
             let asked = self.get(sender);
             asked.account.speaker = speaker;

@@ -107,30 +107,19 @@ impl InForce {
 /// specification's.
 #[must_use]
 pub fn members(spec: &ChainSpec, state: &State, height: u64) -> Option<Vec<Authority>> {
-    if !spec
-        .at(height)
-        .terms
-        .changeable
-        .contains(&Parameter::Members)
-    {
-        return None;
+    let spec = spec.at(height);
+    let first = match spec.composition().stake() {
+        // What an earlier specification left for the first height of this one, or the next, counts no more.
+        Some(_) => spec.first_height().saturating_add(2),
+        None if spec.terms.changeable.contains(&Parameter::Members) => spec.first_height(),
+        None => return None,
+    };
+    // What was in force before counts no more: the specification says itself what it goes on with.
+    let (from, change) = state.parameter_row(Parameter::Members, height)?;
+    match change.value {
+        ParameterValue::Members(members) if from >= first => Some(members),
+        ParameterValue::Members(_) | ParameterValue::Number(_) => None,
     }
-    match changed(spec.at(height), state, Parameter::Members, height)? {
-        ParameterValue::Members(members) => Some(members),
-        ParameterValue::Number(_) => None,
-    }
-}
-
-/// What the chain changed a parameter to under this specification. What was in force before counts no more: the specification says
-/// itself what it goes on with.
-fn changed(
-    spec: &ChainSpec,
-    state: &State,
-    parameter: Parameter,
-    height: u64,
-) -> Option<ParameterValue> {
-    let (from, change) = state.parameter_row(parameter, height)?;
-    (from >= spec.first_height()).then_some(change.value)
 }
 
 impl State {

@@ -8,6 +8,7 @@ mod journal;
 mod recent;
 mod rows;
 mod snapshot;
+mod stakes;
 mod table;
 pub mod tables;
 mod tree;
@@ -103,6 +104,9 @@ impl State {
             let bound: Vec<_> = bound.collect();
             state.accounts.change(bound.into_iter());
         }
+        let stakes = stakes::at_genesis(spec);
+        let puts: Vec<_> = stakes.iter().map(RowChange::put).collect();
+        state.accounts.put(&puts);
         state
     }
 

@@ -1,13 +1,15 @@
 //! Parameters that the members change: one proposes, enough approve, and at the height that the proposal names the new value is in
 //! force in every hub alike.
 
+use super::change::{self, last};
+use super::draft::Draft;
 use super::{Book, Effects, Place, fault, value};
 use crate::consensus;
 use crate::format::payload::{Approve, ParameterValue, Propose};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::spec::Parameter;
 use crate::state::Speaker;
-use crate::state::tables::{Change, ParameterRow, Parameters, Proposal, Proposals};
+use crate::state::tables::{Proposal, Proposals};
 
 /// A member proposes, and approves with that.
 pub(super) fn propose(
@@ -105,8 +107,7 @@ fn check_value(
     for other in &place.spec.terms.changeable {
         // What is decided already holds too, whether it is in force yet or not.
         if let Some(from) = last(*other, book)
-            && let Some(ParameterRow::Change(_, change)) =
-                value::<Parameters>(book, &Parameters::key(*other, from))
+            && let Some(change) = change::held(*other, from, book)
         {
             let _ = fields.set_parameter(*other, &change.value);
         }
@@ -144,31 +145,8 @@ fn settle(
         return Ok(effects);
     }
     effects.remove::<Proposals>(proposer.as_bytes());
+    let mut draft = Draft::new(book, &mut effects);
     let (parameter, from) = (proposal.parameter, proposal.effective);
-    let before = last(parameter, book);
-    if let Some(before) = before
-        && let Some(ParameterRow::Change(_, mut change)) =
-            value::<Parameters>(book, &Parameters::key(parameter, before))
-    {
-        change.until = from;
-        let row = ParameterRow::Change(parameter, change);
-        effects.put::<Parameters>(&Parameters::key(parameter, before), &row);
-    }
-    let change = Change {
-        until: 0,
-        before: before.unwrap_or(0),
-        value: proposal.value,
-    };
-    let row = ParameterRow::Change(parameter, change);
-    effects.put::<Parameters>(&Parameters::key(parameter, from), &row);
-    effects.put::<Parameters>(&Parameters::last_key(parameter), &ParameterRow::Last(from));
+    change::put(parameter, from, proposal.value, &mut draft);
     Ok(effects)
-}
-
-/// The first height of a parameter's last value; `None` if that is the specification's.
-fn last(parameter: Parameter, book: &dyn Book) -> Option<u64> {
-    match value::<Parameters>(book, &Parameters::last_key(parameter))? {
-        ParameterRow::Last(from) => Some(from),
-        ParameterRow::Change(..) => None,
-    }
 }

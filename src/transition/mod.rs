@@ -10,13 +10,17 @@
 //! | `registration` | names that join, rotate, revoke, recover and leave |
 //! | `attestation` | who vouches for whom |
 //! | `governance` | parameters that members propose to change, and approve of |
+//! | `stake` | what names put up behind members, what that makes of the members, and what a fault takes of it |
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
 
 mod attestation;
+mod change;
+mod draft;
 mod governance;
 mod registration;
 mod speaker;
+pub(crate) mod stake;
 
 use std::borrow::Cow;
 
@@ -73,6 +77,8 @@ pub(crate) struct Effects {
     pub(crate) put_up: u64,
     /// What comes back from there.
     pub(crate) given_back: u64,
+    /// What a penalty takes from there: it goes to the treasury that the specification names, or is gone.
+    pub(crate) forfeited: u64,
 }
 
 impl Effects {
@@ -112,6 +118,10 @@ pub(crate) fn decide(
         Payload::Retract(retract) => attestation::retract(retract, place, book),
         Payload::Propose(propose) => governance::propose(propose, place, book),
         Payload::Approve(approve) => governance::approve(approve, place, book),
+        Payload::Stake(stake) => stake::stake(stake, place, book),
+        Payload::Delegate(delegate) => stake::delegate(delegate, place, book),
+        Payload::Release(release) => stake::release(release, place, book),
+        Payload::Withdraw(withdraw) => stake::withdraw(withdraw, place, book),
     }
 }
 

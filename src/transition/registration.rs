@@ -1,7 +1,7 @@
 //! Names that register, exchange their keys, lose them, get others, and leave.
 
 use super::speaker::{is_signed_by, lasting};
-use super::{Book, Effects, Place, fault, is_member, registration_of, value};
+use super::{Book, Effects, Place, fault, is_member, registration_of, stake, value};
 use crate::format::model::Operation;
 use crate::format::payload::{KeySet, Recover, Register, Rotate};
 use crate::format::rejection::{Fault, Reason};
@@ -234,7 +234,13 @@ pub(super) fn recover(
 
 /// Ends the sender's identity for ever, and gives back what it has put up.
 pub(super) fn leave(place: &Place<'_>, book: &dyn Book) -> Result<Effects, Fault> {
-    let mut registration = held(place.sender(), book)?;
+    let name = place.sender();
+    let mut registration = held(name, book)?;
+    if stake::has_own(name, book) {
+        // Nobody could take it back any more.
+        let detail = format!("{name:?} has a stake, which has to be taken back before");
+        return fault(Reason::Stake, detail);
+    }
     let stake = std::mem::take(&mut registration.stake);
     registration.standing = Standing::Left;
     registration.is_member = false;

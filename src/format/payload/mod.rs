@@ -12,6 +12,7 @@ mod identity;
 mod json;
 mod key_set;
 mod profile;
+mod stake;
 
 pub use self::governance::{Approve, ParameterValue, Propose, VALUE_BYTES_MAX, VALUE_MEMBERS_MAX};
 pub use self::identity::{
@@ -19,6 +20,7 @@ pub use self::identity::{
 };
 pub use self::key_set::{KEY_SET_KEYS_MAX, KeySet};
 pub use self::profile::{CAPABILITIES_MAX, PROFILE_TEXT_BYTES_MAX, Profile};
+pub use self::stake::{Delegate, Release, Stake, Withdraw};
 
 use super::FormatVersion;
 use super::codec::{DecodeError, DecodeProblem, Reader};
@@ -147,6 +149,14 @@ payloads! {
     Propose = 8, "propose", [ConsensusVote];
     /// Approves of such a proposal.
     Approve = 9, "approve", [ConsensusVote];
+    /// Puts value up behind the sender itself, and names its key.
+    Stake = 10, "stake", [ConsensusVote];
+    /// Puts value up behind another name.
+    Delegate = 11, "delegate", [ConsensusVote];
+    /// Takes back what the sender put up.
+    Release = 12, "release", [ConsensusVote];
+    /// Pays out what was taken back.
+    Withdraw = 13, "withdraw", [ConsensusVote];
 }
 
 impl Payload {

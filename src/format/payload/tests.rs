@@ -80,6 +80,22 @@ fn every_kind() -> Vec<Payload> {
             proposer: "a".to_owned(),
             proposal: TransactionId([5; 32]),
         }),
+        Payload::Stake(Stake {
+            key: key(3),
+            amount: 700,
+        }),
+        Payload::Delegate(Delegate {
+            to: "hub".to_owned(),
+            amount: 1,
+        }),
+        Payload::Release(Release {
+            from: "hub".to_owned(),
+            amount: u64::MAX,
+        }),
+        Payload::Withdraw(Withdraw {
+            from: "hub".to_owned(),
+            boundary: 31,
+        }),
     ]
 }
 

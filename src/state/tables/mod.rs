@@ -7,9 +7,11 @@
 mod attestation;
 mod checkpoint;
 mod parameter;
+mod pool;
 mod proposal;
 mod registration;
 mod seed;
+mod share;
 mod tenure;
 mod turn;
 mod work;
@@ -17,9 +19,11 @@ mod work;
 pub use self::attestation::{Attestation, Attestations};
 pub use self::checkpoint::{CheckpointRow, CheckpointRows};
 pub use self::parameter::{Change, ParameterRow, Parameters};
+pub use self::pool::{Bond, Pool, Pools, RELEASES_MAX};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
 pub use self::registration::{Registration, Registrations, Standing};
 pub use self::seed::{SeedRow, SeedRows};
+pub use self::share::Shares;
 pub use self::tenure::{Tenure, Tenures};
 pub use self::turn::{TurnRows, Turns};
 pub use self::work::{WorkRow, WorkRows};
@@ -77,6 +81,8 @@ tables! {
     WorkRows,
     CheckpointRows,
     SeedRows,
+    Pools,
+    Shares,
 }
 
 /// That a key is a name.
