@@ -7,6 +7,7 @@
 pub mod best_branch;
 pub mod branches;
 pub mod federation;
+pub mod stakes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ mod model;
 mod proofs;
 mod spec;
 mod spec_v2;
+mod stakes;
 mod succession;
 mod transitions;
 mod vectors;

@@ -57,6 +57,19 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
         expiry: 0,
     };
     let fee = Parameter::FeeMin;
+    let bonded = Pool {
+        tokens: 90,
+        shares: 100,
+        bond: Some(Bond {
+            key: KeyPair::from_seed(&[5; 32]).public_key(),
+            releases: vec![21, 31],
+        }),
+    };
+    let released = Pool {
+        tokens: 7,
+        shares: 7,
+        bond: None,
+    };
     vec![
         (2, b"name".to_vec(), Registrations::encode(&registration)),
         (3, Tenures::key("name", 1), Tenures::encode(&tenure())),
@@ -76,6 +89,9 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
             Parameters::encode(&ParameterRow::Change(fee, change)),
         ),
         (6, b"a".to_vec(), Proposals::encode(&proposal)),
+        (10, Pools::key("name", 0), Pools::encode(&bonded)),
+        (10, Pools::key("name", 31), Pools::encode(&released)),
+        (11, Shares::key("a", "name", 31), Shares::encode(&7)),
     ]
 }
 
@@ -85,7 +101,9 @@ fn encoded_again(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         3 => Tenures::encode(&Tenures::decode(bytes).ok()?),
         4 => Attestations::encode(&Attestations::decode(bytes).ok()?),
         5 => Parameters::encode(&Parameters::decode(bytes).ok()?),
-        _ => Proposals::encode(&Proposals::decode(bytes).ok()?),
+        6 => Proposals::encode(&Proposals::decode(bytes).ok()?),
+        10 => Pools::encode(&Pools::decode(bytes).ok()?),
+        _ => Shares::encode(&Shares::decode(bytes).ok()?),
     })
 }
 
@@ -113,7 +131,7 @@ fn keys_speak_from_their_first_height_to_before_their_end() {
 
 proptest! {
     #[test]
-    fn what_decodes_is_canonical(which in 0usize..6, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+    fn what_decodes_is_canonical(which in 0usize..rows().len(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
         let (table, _, mut value) = rows().swap_remove(which);
         let at = at.index(value.len());
         value[at] = to;

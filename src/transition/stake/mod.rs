@@ -14,7 +14,7 @@ mod founding;
 mod list;
 mod pool;
 mod slash;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 pub(crate) use self::founding::found;
@@ -40,8 +40,11 @@ pub(super) fn stake(stake: &Stake, place: &Place<'_>, book: &dyn Book) -> Result
         return refuse(format!("nobody could seal with the key {key}: {error}"));
     }
     let held = pool_of(name, BONDED, book);
-    let is_same = |pool: &Pool| pool.bond.as_ref().is_none_or(|bond| bond.key == *key);
-    if *amount == 0 && held.as_ref().is_none_or(is_same) {
+    let exchanges = |pool: &Pool| {
+        let other = pool.bond.as_ref().is_some_and(|bond| bond.key != *key);
+        other && pool.shares > 0
+    };
+    if *amount == 0 && !held.as_ref().is_some_and(exchanges) {
         return refuse("nothing is put up, and no key exchanged");
     }
     let mut effects = Effects::default();
