@@ -19,7 +19,7 @@ use hubledger::digest::BlockHash;
 use hubledger::spec::ConsensusName;
 use hubledger_storage::{Durability, StoreUrl};
 
-pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
+pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
@@ -103,6 +103,8 @@ hubledger balance alice --store log:hub --prove alice.proof"
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),
+    /// Search for the nonces of blocks, where work seals them
+    Mine(Mine),
     /// Show a block file, block, transaction, proof or specification as text or JSON
     #[command(after_help = look::SHOW_EXAMPLES)]
     Show(Show),

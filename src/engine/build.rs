@@ -151,7 +151,7 @@ impl Engine {
         Ok(Some(produce::sealed(
             &self.shared.spec,
             &parent,
-            key,
+            &[key],
             draft,
         )?))
     }

@@ -75,7 +75,7 @@ pub(crate) fn make(
     })
 }
 
-/// A [draft](draft) of the block after `state` with the seal of whoever holds `key`, or that person's part of it; where work seals, with
+/// A [draft](draft) of the block after `state` with the seal of whoever holds `keys`, as [`produce_by`] puts it on; where work seals, with
 /// a nonce.
 ///
 /// # Errors
@@ -83,11 +83,11 @@ pub(crate) fn make(
 pub fn sealed(
     spec: &ChainSpec,
     state: &State,
-    key: &KeyPair,
+    keys: &[&KeyPair],
     draft: Block,
 ) -> Result<Block, FieldError> {
     let header = with_work(spec, draft.header().clone())?;
-    let seal = consensus::seal(spec, state, key, &header);
+    let seal = consensus::seal_by(spec, state, keys, 0, &header);
     let block = Block::assemble(header, seal, draft.transactions());
     Ok(block.expect("the header is of this body"))
 }

@@ -161,9 +161,9 @@ pub(crate) struct Produce {
     /// The store
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
-    /// The key that seals the block, a PEM file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: PathBuf,
+    /// The key that seals the block, a PEM file; where it takes a certificate, several: the first is that of the block's maker
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) key: Vec<PathBuf>,
     /// Make a block also if no transaction can be in it
     #[arg(long)]
     pub(crate) allow_empty: bool,
@@ -182,4 +182,26 @@ pub(crate) struct Produce {
     /// Threads that check and validate; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
+}
+
+#[derive(Args)]
+pub(crate) struct Mine {
+    /// The store
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// The key whose name the blocks are to have, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Files with transactions for the first block
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Blocks to find
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) blocks: u64,
+    /// Threads that search; 0 starts one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
+    /// What a commit waits for: disk, os or memory
+    #[arg(long, value_name = "LEVEL", value_parser = text::<Durability>(), default_value = "disk")]
+    pub(crate) durability: Durability,
 }

@@ -15,6 +15,7 @@ mod import;
 mod importer;
 mod keys;
 #[cfg(feature = "mpreg")]
+mod mine;
 mod mpreg;
 mod params;
 mod produce;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Params(command) => params::params(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
         Command::Produce(args) => produce::produce(&args, output),
+        Command::Mine(args) => mine::mine(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),
         Command::Verify(args) => verify::verify(&args, output),

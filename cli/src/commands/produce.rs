@@ -17,7 +17,8 @@ use hubledger::signature::KeyPair;
 use hubledger::spec::ChainSpec;
 use serde_json::{Map, Value, json};
 
-use self::given::{Given, LeftOut, all_left_out, included, read_all};
+pub(super) use self::given::{Given, read_all};
+use self::given::{LeftOut, all_left_out, included};
 use super::{read_key, write_new};
 use crate::args::Produce;
 use crate::failure::{Failure, Result};
@@ -39,7 +40,8 @@ struct Made<'a> {
 
 pub(crate) fn produce(args: &Produce, output: &Output) -> Result {
     // First what could fail and leave standard input read for nothing.
-    let key = read_key(&args.key)?;
+    let keys = args.key.iter().map(|path| read_key(path));
+    let keys: Vec<KeyPair> = keys.collect::<Result<_>>()?;
     if let Some(path) = args.rest.as_ref().filter(|path| path.exists()) {
         let problem = format!("{}: exists already", path.display());
         return Err(Failure::message(problem));
@@ -52,7 +54,7 @@ pub(crate) fn produce(args: &Produce, output: &Output) -> Result {
     }
     // A block that is begun is made.
     output.stop().in_order();
-    match make(args, &given, &key, output.stop()) {
+    match make(args, &given, &keys, output.stop()) {
         Ok(made) => tell(args, &given, made, output),
         Err(failure) => {
             // They are in no block.
@@ -63,8 +65,10 @@ pub(crate) fn produce(args: &Produce, output: &Output) -> Result {
 }
 
 /// Everything up to the commit.
-fn make<'a>(args: &Produce, given: &'a [Given], key: &KeyPair, stop: &Stop) -> Result<Made<'a>> {
+fn make<'a>(args: &Produce, given: &'a [Given], keys: &[KeyPair], stop: &Stop) -> Result<Made<'a>> {
     let engine = open(args, given)?;
+    let keys: Vec<&KeyPair> = keys.iter().collect();
+    let key = keys[0];
     let file = begin(args, &engine, key)?;
     let refused = admit(&engine, given)?;
     if stop.is_asked() {
@@ -73,7 +77,7 @@ fn make<'a>(args: &Produce, given: &'a [Given], key: &KeyPair, stop: &Stop) -> R
     }
     let parent = engine.state();
     let draft = engine.build(&key.public_key(), Instant::now() + CHOOSING_MAX)?;
-    let block = produce::sealed(engine.spec(), &parent, key, draft)?;
+    let block = produce::sealed(engine.spec(), &parent, &keys, draft)?;
     let is_committed = args.allow_empty || !block.transactions().is_empty();
     if is_committed {
         commit(&engine, &block)?;
@@ -132,7 +136,7 @@ fn refuse_future(args: &Produce, spec: &ChainSpec) -> Result {
 }
 
 /// Lets everything into the pool that the rules admit, and gives what they don't.
-fn admit<'a>(engine: &Engine, given: &'a [Given]) -> Result<Vec<LeftOut<'a>>> {
+pub(super) fn admit<'a>(engine: &Engine, given: &'a [Given]) -> Result<Vec<LeftOut<'a>>> {
     let submitted = given.iter().map(|given| {
         let transaction = given.transaction.clone();
         Ok((given, engine.submit(transaction, WhenFull::Wait)?))
@@ -152,7 +156,7 @@ fn admit<'a>(engine: &Engine, given: &'a [Given]) -> Result<Vec<LeftOut<'a>>> {
 }
 
 /// Hands the block in like anybody's. What is wrong with it, such as another's turn, is the failure.
-fn commit(engine: &Engine, block: &Block) -> Result {
+pub(super) fn commit(engine: &Engine, block: &Block) -> Result {
     let handed_in = engine.offer(vec![block.encode().into()], WhenFull::Wait)?;
     match handed_in.wait()?.pop() {
         Some(Outcome::Committed { .. }) => Ok(()),

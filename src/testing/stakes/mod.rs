@@ -96,7 +96,9 @@ pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
         release_delay: 4 + choose(8) as u32,
         delegation: choose(4) > 0,
     };
-    let members: Vec<_> = (0..founders).map(|n| (name(n), LEAST + choose(60))).collect();
+    let members: Vec<_> = (0..founders)
+        .map(|n| (name(n), LEAST + choose(60)))
+        .collect();
     let model = Model {
         epoch: terms.epoch.into(),
         delay: terms.release_delay.into(),
@@ -113,7 +115,10 @@ pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
                 ((name.clone(), 0), Pooled { tokens, shares })
             })
             .collect(),
-        keys: members.iter().map(|(name, _)| (name.clone(), name.clone())).collect(),
+        keys: members
+            .iter()
+            .map(|(name, _)| (name.clone(), name.clone()))
+            .collect(),
         members: vec![
             members
                 .iter()
@@ -243,7 +248,9 @@ pub(crate) fn compare_rows<'a>(
     let is_there = |pool: &Pooled| !pool.shares.is_empty();
     pools.retain(|_, pool| is_there(pool));
     let expected = model.pools.iter().filter(|(_, pool)| is_there(pool));
-    let expected: BTreeMap<_, _> = expected.map(|(key, pool)| (key.clone(), pool.clone())).collect();
+    let expected: BTreeMap<_, _> = expected
+        .map(|(key, pool)| (key.clone(), pool.clone()))
+        .collect();
     assert_eq!(pools, expected);
 }
 
@@ -383,9 +390,12 @@ impl Staking {
         // Whoever was a member is, and who will be is known two heights ahead.
         for height in 1..=state.height() + 2 {
             let found = consensus::members(self.chain.spec(), state, height);
-            let found = found.iter().map(|one| (one.name.clone(), one.key, one.weight));
+            let found = found
+                .iter()
+                .map(|one| (one.name.clone(), one.key, one.weight));
             let expected = model.members[height as usize].iter();
-            let expected = expected.map(|(name, key, weight)| (name.clone(), public(key), *weight as u64));
+            let expected =
+                expected.map(|(name, key, weight)| (name.clone(), public(key), *weight as u64));
             assert_eq!(
                 found.collect::<Vec<_>>(),
                 expected.collect::<Vec<_>>(),

@@ -141,7 +141,13 @@ impl Model {
         self.pay(holder, amount.into())
     }
 
-    fn release(&mut self, holder: &str, from: &str, amount: u64, height: u64) -> Result<(), Reason> {
+    fn release(
+        &mut self,
+        holder: &str,
+        from: &str,
+        amount: u64,
+        height: u64,
+    ) -> Result<(), Reason> {
         let pool = self.pools.get_mut(&(from.to_owned(), 0));
         let pool = pool.filter(|pool| pool.shares.contains_key(holder) && amount > 0);
         let pool = pool.ok_or(Reason::Stake)?;
@@ -176,7 +182,9 @@ impl Model {
         }
         match list.iter().any(|member| self.is_enough(member.2)) {
             true => list.retain(|member| self.is_enough(member.2)),
-            false => list.iter_mut().for_each(|member| member.2 = member.2.max(1)),
+            false => list
+                .iter_mut()
+                .for_each(|member| member.2 = member.2.max(1)),
         }
         self.put_list(list, height);
         taken
