@@ -9,7 +9,7 @@ pub(super) fn at_genesis(spec: &SpecFields) -> Vec<RowChange> {
     let composition = spec.consensus.composition();
     let members = composition.stake().map(|_| &composition.members);
     let members = members.into_iter().flatten();
-    members.flat_map(|member| of_member(member)).collect()
+    members.flat_map(of_member).collect()
 }
 
 fn of_member(member: &Authority) -> [RowChange; 2] {

@@ -14,8 +14,8 @@ mod import;
 #[cfg(feature = "mpreg")]
 mod importer;
 mod keys;
-#[cfg(feature = "mpreg")]
 mod mine;
+#[cfg(feature = "mpreg")]
 mod mpreg;
 mod params;
 mod produce;

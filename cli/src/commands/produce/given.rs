@@ -21,22 +21,22 @@ const GAP: &str = "others of its sender have to come first, one for each nonce";
 const NO_ROOM: &str = "no room behind those with higher fees; it can be in a later block";
 
 /// A transaction that was given, and where it was.
-pub(super) struct Given {
-    pub(super) transaction: Transaction,
+pub(in crate::commands) struct Given {
+    pub(in crate::commands) transaction: Transaction,
     file: String,
     /// How many are before it in its file.
     number: usize,
 }
 
 /// A transaction that isn't in the block, and why.
-pub(super) struct LeftOut<'a> {
+pub(in crate::commands) struct LeftOut<'a> {
     pub(super) given: &'a Given,
-    pub(super) fault: Fault,
+    pub(in crate::commands) fault: Fault,
     /// It breaks no rule, and may be in a later block.
     pub(super) can_wait: bool,
 }
 
-pub(super) fn read_all(files: &[PathBuf]) -> Result<Vec<Given>> {
+pub(in crate::commands) fn read_all(files: &[PathBuf]) -> Result<Vec<Given>> {
     let (mut all, mut left) = (Vec::new(), FILES_BYTES_MAX);
     for path in files {
         let found = transactions::read(path, left)?;
