@@ -2,7 +2,7 @@
 //! every version of the format.
 //!
 //! `blocks` rewrites headers and seals, `contents` the Merkle tree, sizes and limits, `signers` speaks for others,
-//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities` and `parameters` are for what only version 2 has.
+//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities`, `parameters` and `stakes` are for what only version 2 has.
 #![allow(missing_docs, clippy::unwrap_used)]
 // Each version has the same attacks, on chains of its own.
 #![allow(clippy::duplicate_mod)]
@@ -11,6 +11,7 @@ use hubledger::testing as common;
 
 mod identities;
 mod parameters;
+mod stakes;
 mod sums;
 mod under_key;
 mod under_open;

@@ -136,7 +136,8 @@ pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
     let spec = spec(terms, authorities.collect(), |fields| {
         for number in 0..names {
             let account = InitialAccount {
-                key: Some(public(&name(number))),
+                // A member's key is listed with it.
+                key: (number >= founders).then(|| public(&name(number))),
                 balance: BALANCE,
             };
             fields.accounts.insert(name(number), account);
