@@ -6,6 +6,7 @@ mod keys;
 mod look;
 mod params;
 mod retention;
+mod stake;
 mod text;
 mod time;
 mod upgrade;
@@ -32,6 +33,7 @@ pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Prop
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
+pub(crate) use self::stake::{Members, StakeCommand, StakePut, StakeShow};
 use self::text::text;
 pub(crate) use self::time::When;
 use self::upgrade::UPGRADE_HELP;
@@ -94,6 +96,12 @@ pub(crate) enum Command {
     /// Show the parameters that a chain goes by, and change them: members propose and approve
     #[command(subcommand, after_help = params::PARAMS_EXAMPLES)]
     Params(ParamsCommand),
+    /// Put value up behind members, take it back, and show what is behind a name
+    #[command(subcommand, after_help = stake::STAKE_EXAMPLES)]
+    Stake(StakeCommand),
+    /// Say who takes part in the consensus at a height, with which key and weight
+    #[command(after_help = "Example:\n  hubledger members --at 1200 log:hub")]
+    Members(Members),
     /// Say what a name holds and has put up, its last nonce, and who speaks for it
     #[command(
         after_help = "Examples:\n  hubledger balance alice --store log:hub\n  \

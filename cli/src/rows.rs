@@ -5,8 +5,8 @@ use hubledger::payload::KeySet;
 use hubledger::proof::ProvenRow;
 use hubledger::spec::Parameter;
 use hubledger::state::tables::{
-    Attestation, Attestations, Change, ParameterRow, Parameters, Proposal, Proposals, Registration,
-    Registrations, Table, Tenure, Tenures,
+    Attestation, Attestations, Change, ParameterRow, Parameters, Pool, Pools, Proposal, Proposals,
+    Registration, Registrations, Shares, Table, Tenure, Tenures,
 };
 use hubledger::state::{Account, Speaker, TABLE_ACCOUNTS};
 use serde_json::{Value, json};
@@ -45,6 +45,12 @@ pub(crate) fn row(table: u8, key: &[u8], value: Option<&[u8]>) -> Value {
             let subject = name(key).map(|name| json!({ "row": "proposal", "proposer": name }));
             said::<Proposals>(subject, value, proposal)
         }
+        Pools::NUMBER => said::<Pools>(pool_subject(key), value, pool),
+        Shares::NUMBER => said::<Shares>(
+            shares_subject(key),
+            value,
+            |shares| json!({ "shares": shares }),
+        ),
         _ => None,
     };
     let as_bytes = || json!({ "key": hex::encode(key), "value": value.map(hex::encode) });
@@ -137,6 +143,26 @@ pub(crate) fn proposal(one: &Proposal) -> Value {
         "effective": one.effective,
         "approvals": one.approvals,
     })
+}
+
+/// What is put up behind a name.
+pub(crate) fn pool(one: &Pool) -> Value {
+    let mut about = json!({ "tokens": one.tokens, "shares": one.shares });
+    if let Some(bond) = &one.bond {
+        about["seal_key"] = bond.key.to_string().into();
+        about["releases"] = json!(bond.releases);
+    }
+    about
+}
+
+fn pool_subject(key: &[u8]) -> Option<Value> {
+    let (name, boundary) = Pools::parts(key)?;
+    Some(json!({ "row": "pool", "name": name, "boundary": known(boundary) }))
+}
+
+fn shares_subject(key: &[u8]) -> Option<Value> {
+    let (holder, name, boundary) = Shares::parts(key)?;
+    Some(json!({ "row": "shares", "holder": holder, "name": name, "boundary": known(boundary) }))
 }
 
 /// A height; 0 stands for one that isn't known, or for none.

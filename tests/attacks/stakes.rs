@@ -84,61 +84,106 @@ fn members_at(chain: &Chain, height: u64) -> Vec<(String, u64)> {
 
 fn named(members: &[(&str, u64)]) -> Vec<(String, u64)> {
     let members = members.iter();
-    members.map(|(name, weight)| ((*name).to_owned(), *weight)).collect()
+    members
+        .map(|(name, weight)| ((*name).to_owned(), *weight))
+        .collect()
 }
 
 /// A block that a key seals under a name, whether it may or not.
 fn sealed_by(chain: &Chain, name: &str, sealer: &KeyPair) -> Block {
     let mut fields = hubledger::testing::fields(&chain.block(&[]));
     fields.producer = name.to_owned();
+    fields.vector_clock = chain.state().clock().increment(name).unwrap();
     hubledger::testing::sealed(fields, sealer, &[])
 }
 
 #[test]
 fn value_that_nobody_has_is_put_up() {
     let chain = chain();
-    assert_eq!(refused(&chain, "alice", 1, stake("alice", 101)), Reason::Balance);
-    assert_eq!(refused(&chain, "alice", 1, stake("alice", u64::MAX)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, delegate("hub-0", 101)), Reason::Balance);
-    assert_eq!(refused(&chain, "alice", 1, stake("alice", 0)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, delegate("hub-0", 0)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, delegate("bob", 10)), Reason::Stake, "nobody's pool");
+    assert_eq!(
+        refused(&chain, "alice", 1, stake("alice", 101)),
+        Reason::Balance
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, stake("alice", u64::MAX)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, delegate("hub-0", 101)),
+        Reason::Balance
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, stake("alice", 0)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, delegate("hub-0", 0)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, delegate("bob", 10)),
+        Reason::Stake,
+        "nobody's pool"
+    );
     let alone = chain_under(StakeTerms {
         delegation: false,
         ..TERMS
     });
-    assert_eq!(refused(&alone, "alice", 1, delegate("hub-0", 10)), Reason::Stake);
+    assert_eq!(
+        refused(&alone, "alice", 1, delegate("hub-0", 10)),
+        Reason::Stake
+    );
 }
 
 #[test]
 fn a_key_that_is_anothers_or_nobodys() {
     let mut chain = chain();
-    assert_eq!(refused(&chain, "alice", 1, stake("hub-1", 50)), Reason::Stake);
+    assert_eq!(
+        refused(&chain, "alice", 1, stake("hub-0", 50)),
+        Reason::Stake
+    );
     let no_point = (0..=u8::MAX).map(|byte| PublicKey::from_bytes([byte; 32]));
     let mut no_point = no_point.filter(|key| hubledger::signature::check_key(key).is_err());
     let key = no_point.next().unwrap();
     let payload = Payload::Stake(Stake { key, amount: 50 });
     assert_eq!(refused(&chain, "alice", 1, payload), Reason::Stake);
-    assert_eq!(refused(&chain, "hub-1", 1, stake("hub-1", 0)), Reason::Stake, "its own");
+    assert_eq!(
+        refused(&chain, "hub-1", 1, stake("hub-1", 0)),
+        Reason::Stake,
+        "its own"
+    );
     // What is too little for a member may have any key, until others make it one.
-    say(&mut chain, "alice", 1, stake("hub-1", 5));
-    assert_eq!(refused(&chain, "bob", 1, delegate("alice", 50)), Reason::Stake);
+    say(&mut chain, "alice", 1, stake("hub-0", 5));
+    assert_eq!(
+        refused(&chain, "bob", 1, delegate("alice", 50)),
+        Reason::Stake
+    );
 }
 
 #[test]
 fn a_stake_makes_a_member_at_the_boundary_and_not_before() {
     let mut chain = chain();
     say(&mut chain, "alice", 1, stake("alice", 41));
-    let (before, after) = ([("hub-0", 60), ("hub-1", 40)], [("hub-0", 60), ("alice", 41)]);
+    let (before, after) = (
+        [("hub-0", 60), ("hub-1", 40)],
+        [("hub-0", 60), ("alice", 41)],
+    );
     assert_eq!(members_at(&chain, 3), named(&before));
     for _ in 0..2 {
         let early = sealed_by(&chain, "alice", &key("alice"));
         assert_eq!(chain.refusal(&early), (None, Reason::Producer));
         chain.extend(&[]);
     }
-    assert_eq!((chain.state().height(), members_at(&chain, 4)), (3, named(&after)));
+    assert_eq!(
+        (chain.state().height(), members_at(&chain, 4)),
+        (3, named(&after))
+    );
     let late = sealed_by(&chain, "hub-1", &key("hub-1"));
-    assert_eq!(chain.refusal(&late), (None, Reason::Producer), "alice took its place");
+    assert_eq!(
+        chain.refusal(&late),
+        (None, Reason::Producer),
+        "alice took its place"
+    );
     chain.push(chain.block_by("alice", &[]));
     // As much as the least has is not more.
     say(&mut chain, "bob", 1, stake("bob", 41));
@@ -166,15 +211,35 @@ fn an_exchanged_key_seals_from_the_boundary_on_and_the_old_one_before() {
 #[test]
 fn more_is_taken_back_than_is_there_or_than_the_chain_can_go_on_without() {
     let mut chain = chain();
-    assert_eq!(refused(&chain, "hub-0", 1, release("hub-0", 61)), Reason::Stake);
-    assert_eq!(refused(&chain, "hub-0", 1, release("hub-0", 0)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, release("hub-0", 1)), Reason::Stake, "others' stake");
+    assert_eq!(
+        refused(&chain, "hub-0", 1, release("hub-0", 61)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "hub-0", 1, release("hub-0", 0)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, release("hub-0", 1)),
+        Reason::Stake,
+        "others' stake"
+    );
     say(&mut chain, "alice", 1, delegate("hub-0", 10));
-    assert_eq!(refused(&chain, "alice", 2, release("hub-0", 11)), Reason::Stake);
-    assert_eq!(refused(&chain, "hub-0", 1, release("hub-0", 61)), Reason::Stake, "alice's");
+    assert_eq!(
+        refused(&chain, "alice", 2, release("hub-0", 11)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "hub-0", 1, release("hub-0", 61)),
+        Reason::Stake,
+        "alice's"
+    );
     // hub-1 leaves; then hub-0 is the last, and stays one while it has the least that makes a member.
     say(&mut chain, "hub-1", 1, release("hub-1", 21));
-    assert_eq!(refused(&chain, "hub-0", 1, release("hub-0", 51)), Reason::Stake);
+    assert_eq!(
+        refused(&chain, "hub-0", 1, release("hub-0", 51)),
+        Reason::Stake
+    );
     say(&mut chain, "hub-0", 1, release("hub-0", 50));
     assert_eq!(members_at(&chain, 4), named(&[("hub-0", 70)]));
     chain.extend(&[]);
@@ -186,11 +251,25 @@ fn more_is_taken_back_than_is_there_or_than_the_chain_can_go_on_without() {
 fn what_was_taken_back_is_paid_out_once_and_not_before_its_time() {
     let mut chain = chain();
     say(&mut chain, "hub-1", 1, release("hub-1", 30));
-    assert_eq!(refused(&chain, "hub-1", 2, withdraw("hub-1", 0)), Reason::Stake);
-    assert_eq!(refused(&chain, "hub-1", 2, withdraw("hub-1", 7)), Reason::Stake, "none there");
-    assert_eq!(refused(&chain, "alice", 1, withdraw("hub-1", 4)), Reason::Stake, "others'");
+    assert_eq!(
+        refused(&chain, "hub-1", 2, withdraw("hub-1", 0)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "hub-1", 2, withdraw("hub-1", 7)),
+        Reason::Stake,
+        "none there"
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, withdraw("hub-1", 4)),
+        Reason::Stake,
+        "others'"
+    );
     while chain.state().height() < 7 {
-        assert_eq!(refused(&chain, "hub-1", 2, withdraw("hub-1", 4)), Reason::Stake);
+        assert_eq!(
+            refused(&chain, "hub-1", 2, withdraw("hub-1", 4)),
+            Reason::Stake
+        );
         chain.extend(&[]);
     }
     let twice = [
@@ -203,9 +282,22 @@ fn what_was_taken_back_is_paid_out_once_and_not_before_its_time() {
     chain.extend(&twice[..1]);
     assert_eq!(chain.state().height(), 8);
     assert_eq!(chain.state().account("hub-1").balance, 30);
-    assert!(chain.state().value::<Pools>(&Pools::key("hub-1", 4)).is_none());
-    assert!(chain.state().value::<Shares>(&Shares::key("hub-1", "hub-1", 4)).is_none());
-    assert_eq!(refused(&chain, "hub-1", 3, withdraw("hub-1", 4)), Reason::Stake);
+    assert!(
+        chain
+            .state()
+            .value::<Pools>(&Pools::key("hub-1", 4))
+            .is_none()
+    );
+    assert!(
+        chain
+            .state()
+            .value::<Shares>(&Shares::key("hub-1", "hub-1", 4))
+            .is_none()
+    );
+    assert_eq!(
+        refused(&chain, "hub-1", 3, withdraw("hub-1", 4)),
+        Reason::Stake
+    );
 }
 
 #[test]
@@ -215,10 +307,22 @@ fn stakes_where_members_have_none() {
         fields.rules.balances = true;
         fields.accounts = [account("alice", 100)].into();
     });
-    assert_eq!(refused(&chain, "alice", 1, stake("alice", 50)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, delegate("hub-0", 50)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, release("alice", 50)), Reason::Stake);
-    assert_eq!(refused(&chain, "alice", 1, withdraw("alice", 50)), Reason::Stake);
+    assert_eq!(
+        refused(&chain, "alice", 1, stake("alice", 50)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, delegate("hub-0", 50)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, release("alice", 50)),
+        Reason::Stake
+    );
+    assert_eq!(
+        refused(&chain, "alice", 1, withdraw("alice", 50)),
+        Reason::Stake
+    );
 }
 
 #[test]
@@ -232,12 +336,18 @@ fn a_chain_that_takes_over_gives_its_members_stakes_once() {
     };
     chain.push(chain.block_by("hub-0", &[]));
     // What was behind a name stays; a change of members that was still to come is none any more.
-    assert_eq!((pool(&chain, "hub-0"), pool(&chain, "hub-1")), (Some(60), Some(30)));
+    assert_eq!(
+        (pool(&chain, "hub-0"), pool(&chain, "hub-1")),
+        (Some(60), Some(30))
+    );
     let listed = [("hub-0", 60), ("hub-1", 40)];
     assert_eq!(members_at(&chain, 4), named(&listed));
     say(&mut chain, "alice", 1, delegate("hub-0", 5));
     for _ in 0..3 {
         chain.extend(&[]);
     }
-    assert_eq!(members_at(&chain, 7), named(&[("hub-0", 65), ("hub-1", 30)]));
+    assert_eq!(
+        members_at(&chain, 7),
+        named(&[("hub-0", 65), ("hub-1", 30)])
+    );
 }

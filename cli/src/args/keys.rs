@@ -268,7 +268,7 @@ pub(crate) enum KeyName {
     File(PathBuf),
 }
 
-fn key_name() -> impl TypedValueParser<Value = KeyName> {
+pub(super) fn key_name() -> impl TypedValueParser<Value = KeyName> {
     PathBufValueParser::new().try_map(|path| {
         let digits = path.to_str().filter(|text| is_meant_as_digits(text));
         match digits.map(str::parse) {

@@ -27,6 +27,7 @@ mod show;
 mod snapshot;
 mod spec;
 mod stages;
+mod stake;
 mod store;
 mod tx;
 mod upgrade;
@@ -55,6 +56,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Tx(args) => tx::tx(&args, output),
         Command::Keys(command) => keys::keys(&command, output),
         Command::Params(command) => params::params(&command, output),
+        Command::Stake(command) => stake::stake(&command, output),
+        Command::Members(args) => stake::members(&args, output),
         Command::Balance(args) => keys::balance(&args, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Mine(args) => mine::mine(&args, output),

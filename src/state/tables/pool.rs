@@ -20,6 +20,21 @@ pub struct Pool {
     pub bond: Option<Bond>,
 }
 
+impl Pool {
+    /// What so many of the shares are worth, rounded down.
+    #[must_use]
+    pub fn worth(&self, shares: u64) -> u64 {
+        match self.shares {
+            0 => 0,
+            all => {
+                let worth = u128::from(shares) * u128::from(self.tokens) / u128::from(all);
+                // No more than there is, since nobody has more shares than all.
+                u64::try_from(worth).unwrap_or(u64::MAX).min(self.tokens)
+            }
+        }
+    }
+}
+
 /// What goes with the pool that counts behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bond {

@@ -39,8 +39,7 @@ pub(super) fn follow(
     let Some(terms) = place.spec.composition().stake() else {
         return Ok(());
     };
-    let before = last_list(place, draft);
-    let mut after = before.clone();
+    let (before, mut after) = last_list(place, draft);
     let least = place.in_force.stake_min;
     weigh(&mut after, name, pool);
     after.retain(|member| weighs_enough(member.weight, least));
@@ -55,8 +54,7 @@ pub(super) fn lower(name: &str, pool: &Pool, place: &Place<'_>, draft: &mut Draf
     if place.spec.composition().stake().is_none() {
         return;
     }
-    let before = last_list(place, draft);
-    let mut after = before.clone();
+    let (before, mut after) = last_list(place, draft);
     weigh(&mut after, name, pool);
     let least = place.in_force.stake_min;
     let stays = |member: &Authority| weighs_enough(member.weight, least);
@@ -71,24 +69,24 @@ pub(super) fn lower(name: &str, pool: &Pool, place: &Place<'_>, draft: &mut Draf
     put(before, after, place, draft);
 }
 
-/// The list that is in force last, as far as is known.
-fn last_list(place: &Place<'_>, book: &dyn Book) -> Vec<Authority> {
+/// The list that is in force last, as far as is known; and with the weights that its members have now.
+fn last_list(place: &Place<'_>, book: &dyn Book) -> (Vec<Authority>, Vec<Authority>) {
     let spec = place.spec;
     let from = change::last(Parameter::Members, book);
     let from = from.filter(|from| *from >= first_of(spec));
     let change = from.and_then(|from| change::held(Parameter::Members, from, book));
     if let Some(ParameterValue::Members(members)) = change.map(|change| change.value) {
-        return members;
+        return (members.clone(), members);
     }
+    let listed = &spec.composition().members;
+    let mut weighed = listed.clone();
     // Behind a name that a specification lists there may have been something before.
-    let listed = spec.composition().members.iter().cloned();
-    let listed = listed.map(|mut member| {
+    for member in &mut weighed {
         if let Some(pool) = pool_of(&member.name, BONDED, book) {
             member.weight = pool.tokens;
         }
-        member
-    });
-    listed.collect()
+    }
+    (listed.clone(), weighed)
 }
 
 /// The first height whose members can be others than those that a specification lists.

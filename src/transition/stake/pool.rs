@@ -35,18 +35,6 @@ impl Pool {
         }
     }
 
-    /// What shares are worth.
-    pub(super) fn worth(&self, shares: u64) -> u64 {
-        match self.shares {
-            0 => 0,
-            all => {
-                let worth = u128::from(shares) * u128::from(self.tokens) / u128::from(all);
-                // No more than there is, since nobody has more shares than all.
-                u64::try_from(worth).unwrap_or(u64::MAX).min(self.tokens)
-            }
-        }
-    }
-
     /// Takes value out for so many of `held` shares as it costs: how many, and the value. `None` if they aren't worth so much. What
     /// would be left to the holder is gone with them if it is worth nothing; of an empty pool that is all, and no value.
     pub(super) fn withdraw(&mut self, tokens: u64, held: u64) -> Option<(u64, u64)> {

@@ -2,7 +2,9 @@
 
 use hubledger::ledger::ChainReader;
 use hubledger::spec::ChainSpec;
-use hubledger::state::tables::{Registration, Registrations, Table, Tenure, Tenures};
+use hubledger::state::tables::{
+    Pools, Registration, Registrations, Shares, Table, Tenure, Tenures,
+};
 use hubledger::state::{State, TABLE_ACCOUNTS};
 use serde_json::{Value, json};
 
@@ -79,6 +81,14 @@ fn list<'a>(spec: &ChainSpec, tenures: impl Iterator<Item = &'a (u32, Tenure)>) 
     tenures.map(describe).collect()
 }
 
+/// What a name has put up behind itself and not taken back.
+fn bonded(name: &str, state: &State) -> u64 {
+    let pool = state.value::<Pools>(&Pools::key(name, 0));
+    let shares = state.value::<Shares>(&Shares::key(name, name, 0));
+    pool.zip(shares)
+        .map_or(0, |(pool, shares)| pool.worth(shares))
+}
+
 pub(crate) fn balance(args: &Balance, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
     let state = reader.state()?;
@@ -92,6 +102,7 @@ pub(crate) fn balance(args: &Balance, output: &Output) -> Result {
         "head": state.head(),
         "balance": account.balance,
         "stake": registration.map_or(0, |one| one.stake),
+        "bonded": bonded(name, &state),
         "nonce": account.nonce,
         "speaker": rows::speaker(&account.speaker),
     });
