@@ -16,7 +16,7 @@
 
 mod attestation;
 mod change;
-mod draft;
+pub(crate) mod draft;
 mod governance;
 mod registration;
 mod speaker;

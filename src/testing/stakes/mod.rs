@@ -4,6 +4,8 @@
 //! height has to be what the chain's state says.
 
 pub(crate) mod model;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -126,6 +128,7 @@ pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
                 .collect();
             HEIGHTS
         ],
+        #[cfg(test)]
         taken: 0,
     };
     let authorities = members.into_iter().map(|(name, weight)| Authority {
@@ -182,7 +185,7 @@ pub(crate) fn act(model: &Model, names: u64, height: u64, choose: Choices<'_>) -
     let sender = name(choose(names));
     let mut other = name(choose(names));
     let act = match choose(12) {
-        0 => Act::Transfer(other, choose(80)),
+        0 => Act::Transfer(other, [choose(80), 2 * BALANCE][usize::from(choose(4) == 0)]),
         1..=3 => {
             let key = match choose(5) {
                 0 => format!("key-{}", choose(3)),

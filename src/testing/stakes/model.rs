@@ -71,6 +71,7 @@ pub(crate) struct Model {
     /// Of each height.
     pub(crate) members: Vec<Vec<Member>>,
     /// What penalties took.
+    #[cfg(test)]
     pub(crate) taken: u128,
 }
 
@@ -165,6 +166,7 @@ impl Model {
     }
 
     /// A penalty; what it takes.
+    #[cfg(test)]
     pub(crate) fn slash(&mut self, name: &str, parts: u16, fault: u64, height: u64) -> u128 {
         let mut taken = 0;
         for ((of, boundary), pool) in &mut self.pools {

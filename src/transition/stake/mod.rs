@@ -14,8 +14,6 @@ mod founding;
 mod list;
 mod pool;
 mod slash;
-#[cfg(all(test, feature = "testing"))]
-mod tests;
 
 pub(crate) use self::founding::found;
 // Evidence of faults calls it.

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::slash;
+use super::model::Model;
+use super::{Act, HEIGHTS};
 use crate::format::model::Transaction;
 use crate::format::spec::ChainSpec;
 use crate::state::{Account, InForce, RowChange, State};
-use crate::testing::stakes::model::Model;
-use crate::testing::stakes::{self, Act, HEIGHTS};
 use crate::testing::{Chain, Numbers, key};
 use crate::transition::draft::Draft;
+use crate::transition::stake::slash;
 use crate::transition::{Book, Effects, Place, decide};
 
 /// Rows by table and key.
@@ -72,7 +72,7 @@ struct Beside {
 
 impl Beside {
     fn new(numbers: &mut Numbers) -> Self {
-        let (spec, model, names) = stakes::begun(&mut |bound| numbers.below(bound));
+        let (spec, model, names) = super::begun(&mut |bound| numbers.below(bound));
         let chain = Chain::of(spec);
         let mut rows = Rows::default();
         for (table, key, value) in chain.state().tree().unwrap().rows() {
@@ -88,7 +88,7 @@ impl Beside {
     }
 
     fn act(&mut self, height: u64, numbers: &mut Numbers) {
-        let (sender, act) = stakes::act(&self.model, self.names, height, &mut |bound| {
+        let (sender, act) = super::act(&self.model, self.names, height, &mut |bound| {
             numbers.below(bound)
         });
         let Some(payload) = act.payload() else { return };
@@ -155,7 +155,7 @@ fn penalties_take_from_every_pool_what_the_naive_model_says() {
                 let after = beside.value() + beside.model.taken;
                 assert_eq!(before, after, "value is conserved");
             }
-            stakes::compare_rows(beside.rows.list(), &beside.model);
+            super::compare_rows(beside.rows.list(), &beside.model);
         }
         punished += beside.punished;
     }
