@@ -75,7 +75,6 @@ fn seal(seal: &Seal) -> Value {
         Seal::Authority { key, signature } => {
             json!({ "kind": "authority", "key": key, "signature": signature })
         }
-        Seal::Quorum(_) | Seal::Work => json!(null),
         Seal::Original(original) => json!({ "kind": "mpreg", "original": original }),
         Seal::Quorum(quorum) => {
             let mut value = json!({ "kind": "quorum" });

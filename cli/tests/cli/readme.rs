@@ -87,11 +87,22 @@ fn keys_and_parameters_change_as_the_readme_says() {
 
 #[test]
 fn stakes_make_members_as_the_readme_says() {
-    let words = ["stake put", "stake delegate", "stake release", "members", "stake show"];
+    let words = [
+        "stake put",
+        "stake delegate",
+        "stake release",
+        "members",
+        "stake show",
+    ];
     let stdout = typed("## Members by what they put up", &words);
     // Alice is a member with what she and Bob have behind her; what he takes back counts up to height 7.
     let members = &stdout[stdout.rfind("at: 5\n").unwrap()..];
-    for part in ["weight: 540\n", "name: alice\n", "weight: 360\n", "paid_out_from: 127\n"] {
+    for part in [
+        "weight: 540\n",
+        "name: alice\n",
+        "weight: 360\n",
+        "paid_out_from: 127\n",
+    ] {
         assert!(members.contains(part), "{part:?} is not in {members}");
     }
 }

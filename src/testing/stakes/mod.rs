@@ -185,7 +185,10 @@ pub(crate) fn act(model: &Model, names: u64, height: u64, choose: Choices<'_>) -
     let sender = name(choose(names));
     let mut other = name(choose(names));
     let act = match choose(12) {
-        0 => Act::Transfer(other, [choose(80), 2 * BALANCE][usize::from(choose(4) == 0)]),
+        0 => Act::Transfer(
+            other,
+            [choose(80), 2 * BALANCE][usize::from(choose(4) == 0)],
+        ),
         1..=3 => {
             let key = match choose(5) {
                 0 => format!("key-{}", choose(3)),
