@@ -16,7 +16,7 @@ use crate::format::model::Block;
 use crate::tree::{BlockKey, SideChanges};
 
 /// The table set.
-const SET: &str = "branches";
+pub(super) const SET: &str = "branches";
 /// The table of blocks: in pieces, by height and hash and the number of the piece, so that they are read in an order in which none comes
 /// before the one that it follows.
 const BLOCKS: u8 = 0;
