@@ -46,10 +46,9 @@ pub(crate) fn judge_branch(
         validator.state().refuse_failed()?;
         let is_sound = ruling.is_sound();
         unsettled.add(&validator, &prepared, ruling, known);
-        if !is_sound || unsettled.claims.len() >= BATCH_SIGNATURES {
-            if let Err(refused) = unsettled.settle(&mut validator, &mut valid) {
-                return Ok(Err(refused));
-            }
+        let is_due = !is_sound || unsettled.claims.len() >= BATCH_SIGNATURES;
+        if is_due && let Err(refused) = unsettled.settle(&mut validator, &mut valid) {
+            return Ok(Err(refused));
         }
     }
     let settled = unsettled.settle(&mut validator, &mut valid);

@@ -68,7 +68,7 @@ fn branches_are_copied_with_the_chain_to_every_backend() {
     }
     let before = ledger.branches().unwrap();
     assert!(!before.is_empty());
-    drop(ledger.close().unwrap());
+    ledger.close().unwrap();
     for to in Place::all() {
         let reader = ChainReader::open(from.open().reader).unwrap();
         copy_chain(&reader, to.open(), &mut |_| ControlFlow::Continue(())).unwrap();
