@@ -54,7 +54,7 @@ fn give_back_batch(shared: &Shared, transactions: &[Transaction], now: Now) {
         let copy = transaction.copied();
         let outcome = pool.enter(copy.clone(), Source::UNSAID, &account, now.steady_us);
         if matches!(outcome, Entered::Waits | Entered::Replaces) {
-            unwritten.extend(is_journalled.then(|| (Source::UNSAID, copy)));
+            unwritten.extend(is_journalled.then_some((Source::UNSAID, copy)));
             entered.push(transaction);
         }
     }
