@@ -39,13 +39,20 @@ impl Client {
         Ok(value.map(|bytes| T::decode(&bytes)).transpose()?)
     }
 
+    /// The set of keys of this number that a name had: the latest is in its registration, each earlier one in a row of its own.
     pub(super) fn tenure(
         &self,
         hub: &Hub,
         name: &str,
         number: u32,
     ) -> anyhow::Result<Option<Tenure>> {
-        self.row::<Tenures>(hub, &Tenures::key(name, number))
+        match self.registration(hub, name)? {
+            Some(one) if number + 1 == one.tenures => Ok(Some(one.latest)),
+            Some(one) if number < one.tenures => {
+                self.row::<Tenures>(hub, &Tenures::key(name, number))
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn registration(

@@ -5,6 +5,9 @@
 //! Invariants: the tree of branches is changed under its lock alone, and whoever has that lock waits for threads that never take it. Before the store
 //! has other blocks in the place of some, whoever follows can learn which those were.
 
+use std::collections::HashSet;
+
+use super::give_back::{Now, give_back};
 use super::message::{Command, Replacing};
 use super::parcel::Offered as Given;
 use super::permits::Permit;
@@ -14,8 +17,8 @@ use super::state_request;
 use super::sync::{Arc, lock};
 use super::{Engine, EngineError, Outcome, WhenFull};
 use crate::consensus;
-use crate::format::digest::BlockHash;
-use crate::format::model::{Block, Transaction};
+use crate::format::digest::{BlockHash, Digest};
+use crate::format::model::Block;
 use crate::format::spec::FeesTo;
 use crate::ledger::{ChainChange, LedgerError, Offer, Placement, judge_branch, place_final};
 use crate::rules::ValidBlock;
@@ -24,18 +27,15 @@ use crate::tree::{Better, ForkTree, SideBranch, Source};
 /// The branches, where a chain can have some.
 pub(super) struct Branches {
     tree: ForkTree,
-    /// How often blocks had come beside the chain or gone from there, when the commit thread was last told of them.
-    told: u64,
 }
 
 impl Branches {
     pub(super) fn new(tree: ForkTree) -> Self {
-        let told = tree.side_changes();
-        Self { tree, told }
+        Self { tree }
     }
 
     /// The blocks beside the chain.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> + Clone {
         self.tree.side_blocks()
     }
 
@@ -59,8 +59,8 @@ impl Engine {
     /// what follows from it is committed: see [`Ledger::offer`](crate::ledger::Ledger::offer). Blocks that only go on with the chain come in faster
     /// by [`Engine::offer`] and [`Engine::import`], in which a block beside it is rejected.
     ///
-    /// Whoever [follows](Engine::follow) is told [`Change::Reverted`](super::Change::Reverted) of blocks that went. Their transactions are submitted again,
-    /// as far as there is room.
+    /// Whoever [follows](Engine::follow) is told [`Change::Reverted`](super::Change::Reverted) of blocks that went. What is still valid of
+    /// their transactions waits for a block again, as far as there is room.
     ///
     /// # Errors
     /// The store failed; the engine failed or was shut down. What is wrong with the *block* is a [`Placement`].
@@ -70,8 +70,11 @@ impl Engine {
         let transactions = block.transactions().len() as u64;
         let bytes = Given::Decoded(Box::new(block.clone())).bytes();
         let permit = self.permit(shared.settings.memory_of(1, transactions, bytes))?;
-        // The clock is the caller's: asked before anything is locked.
-        let now_us = shared.clock.now_us();
+        // The clocks are the caller's: asked before anything is locked.
+        let now = Now {
+            day_us: shared.clock.now_us(),
+            steady_us: shared.steady_us(),
+        };
         let mut branches = lock(&shared.branches);
         let Some(branches) = &mut *branches else {
             drop(permit);
@@ -83,17 +86,16 @@ impl Engine {
             let changes = Vec::new();
             return Ok(Offer { placement, changes });
         }
-        let offered = branches.tree.offer(block, source, now_us, &shared.verifier);
+        let offered = branches
+            .tree
+            .offer(block, source, now.day_us, &shared.verifier);
         let (mut changes, mut lost) = (Vec::new(), Vec::new());
         while branches.tree.better().is_some() {
             changes.extend(self.follow_better(branches, &permit, &mut lost)?);
         }
         self.tell(branches)?;
         let placement = Placement::of(offered, &branches.tree, &block.hash());
-        for transaction in lost {
-            // Whether it is still valid is judged like that of anybody's; nobody waits for it.
-            let _ = self.submit(transaction, WhenFull::Refuse);
-        }
+        give_back(shared, &lost, now);
         Ok(Offer { placement, changes })
     }
 
@@ -136,7 +138,7 @@ impl Engine {
         &self,
         branches: &mut Branches,
         permit: &Permit,
-        lost: &mut Vec<Transaction>,
+        lost: &mut Vec<Block>,
     ) -> Result<Option<ChainChange>, EngineError> {
         let shared = self.shared();
         let (state, _hold) = state_request::hold(shared, permit)?;
@@ -149,7 +151,8 @@ impl Engine {
         };
         let mut validator = shared.lock_chain().validator().clone();
         validator.set_verifier(Arc::clone(&shared.verifier));
-        let (validator, valid) = match judge_branch(&validator, &better)? {
+        let known = |leaves: &[Digest]| shared.verified.contains(leaves);
+        let (validator, valid) = match judge_branch(&validator, &better, &known)? {
             Ok(judged) => judged,
             Err((hash, rejected)) => {
                 branches.tree.refuse(rejected, &hash);
@@ -165,16 +168,13 @@ impl Engine {
             FeesTo::Treasury(name) => Some(name.as_str()),
             FeesTo::Producer | FeesTo::Burn => None,
         };
-        let names = replaced.iter().flat_map(names_of).chain(treasury);
+        // Each once: there are as many names as transactions, and few senders.
+        let names: HashSet<&str> = replaced.iter().flat_map(names_of).chain(treasury).collect();
         let mut chain = shared.lock_chain();
-        chain.change_to(validator, names);
+        chain.change_to(validator, names.into_iter());
         pool::tell(shared, &mut chain, &valid);
         drop(chain);
-        lost.extend(
-            replaced
-                .iter()
-                .flat_map(|block| block.transactions().to_vec()),
-        );
+        lost.extend_from_slice(&replaced);
         let change = ChainChange {
             common: better.common,
             reverted: replaced.iter().map(Block::hash).collect(),
@@ -218,16 +218,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the commit thread what is beside the chain now, which keeps it.
+    /// Tells the commit thread what came beside the chain or went from there, which keeps it.
     fn tell(&self, branches: &mut Branches) -> Result<(), EngineError> {
-        let changes = branches.tree.side_changes();
-        if branches.told == changes {
-            return Ok(());
+        let changed = branches.tree.take_side_changes();
+        match changed.is_empty() {
+            true => Ok(()),
+            false => self.command(|answer| Command::Branches(changed, answer)),
         }
-        let blocks: Vec<Block> = branches.tree.side_blocks().cloned().collect();
-        self.command(|answer| Command::Branches(blocks, answer))?;
-        branches.told = changes;
-        Ok(())
     }
 }
 

@@ -186,9 +186,9 @@ fn obey(
             }
         }
         Command::Replace(replacing) => replace(shared, end, asked, *replacing)?,
-        Command::Branches(beside, answer) => {
+        Command::Branches(changed, answer) => {
             asked.branches = Some(answer);
-            end.keep_branches(&beside)?;
+            end.keep_branches(changed)?;
             if let Some(answer) = asked.branches.take() {
                 answer.fulfil(());
             }

@@ -12,6 +12,7 @@ use crate::ledger::{
 };
 use crate::rules::ValidBlock;
 use crate::state::PageSource;
+use crate::tree::SideChanges;
 
 /// See the [module](self).
 pub(super) enum End {
@@ -44,9 +45,9 @@ impl End {
         }
     }
 
-    pub(super) fn keep_branches(&mut self, beside: &[Block]) -> Result<(), LedgerError> {
+    pub(super) fn keep_branches(&mut self, changed: SideChanges) -> Result<(), LedgerError> {
         match self {
-            Self::Commit(committer) => committer.keep_branches(beside),
+            Self::Commit(committer) => committer.keep_branches(changed),
             Self::Check(_) => Ok(()),
         }
     }

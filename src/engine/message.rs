@@ -25,6 +25,7 @@ use crate::ledger::{EncodedState, PruneReport};
 use crate::pool::Source;
 use crate::rules::ValidBlock;
 use crate::state::EarlierState;
+use crate::tree::SideChanges;
 
 /// What there is to do for a worker.
 pub(super) enum Job {
@@ -69,8 +70,8 @@ pub(super) enum Command {
     },
     /// Put a branch in the place of some of the chain's blocks. All before is committed.
     Replace(Box<Replacing>),
-    /// Keep these blocks beside the chain, and no others.
-    Branches(Vec<Block>, Promise<()>),
+    /// Keep what came beside the chain, and no longer what went from there.
+    Branches(SideChanges, Promise<()>),
     /// Remove what a policy doesn't keep, as soon as the next snapshot is taken.
     Prune(Box<Pruning>),
     /// Change who is registered as a follower.

@@ -56,7 +56,7 @@
 //! | `import`, `admission` | blocks and transactions coming in |
 //! | `message` | what threads hand to each other |
 //! | `parcel`, `chain`, `worker`, `advance`, `commit` | what goes through the stages, in which order, and by whom |
-//! | `branches`, `replaced` | keeping to the best of several branches; the way back for those who have seen another |
+//! | `branches`, `replaced`, `give_back` | keeping to the best of several branches; the way back for those who have seen another; transactions of blocks that went |
 //! | `feed`, `registry` | every block for those who follow, and how far those have got who are registered |
 //! | `end` | what the last stage does with valid blocks |
 //! | `verify`, `restore` | a store again, and a chain from an archive |
@@ -86,6 +86,7 @@ mod error;
 mod export;
 mod fate;
 pub mod feed;
+mod give_back;
 mod handle;
 mod histogram;
 mod import;

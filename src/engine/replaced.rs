@@ -26,7 +26,13 @@ pub(super) struct ReplacedBlocks {
 
 impl ReplacedBlocks {
     /// Notes blocks that go, or may have gone before.
-    pub(super) fn note<'a>(&mut self, blocks: impl IntoIterator<Item = &'a Block>) {
+    pub(super) fn note<'a>(
+        &mut self,
+        blocks: impl IntoIterator<Item = &'a Block, IntoIter: Clone>,
+    ) {
+        let blocks = blocks.into_iter();
+        let count: usize = blocks.clone().map(|block| block.transactions().len()).sum();
+        self.transactions.reserve(count.min(TRANSACTIONS_MAX));
         for block in blocks {
             let parent = Position {
                 height: block.height().saturating_sub(1),

@@ -16,6 +16,7 @@ use super::{ChainReader, LedgerError, record};
 use crate::format::model::Block;
 use crate::rules::ValidBlock;
 use crate::state::{EarlierState, PageSource};
+use crate::tree::SideChanges;
 
 /// A snapshot is due when this many blocks …
 const SNAPSHOT_BLOCKS_MIN: u64 = 256;
@@ -233,9 +234,14 @@ impl Committer {
         self.replace(above, run)
     }
 
-    /// Keeps these blocks beside the chain, and no others.
-    pub(crate) fn keep_branches(&mut self, beside: &[Block]) -> Result<(), LedgerError> {
-        self.branches.follow(beside.iter(), &mut *self.tables)
+    /// Keeps what came beside the chain, and no longer what went from there. It is written with the next state or
+    /// [`Committer::sync`], or once it is much: nearly all of it comes from other hubs, which have it, and much goes into the chain soon.
+    pub(crate) fn keep_branches(&mut self, changed: SideChanges) -> Result<(), LedgerError> {
+        self.branches.note(changed);
+        match self.branches.has_much_unwritten() {
+            true => self.branches.write(&mut *self.tables),
+            false => Ok(()),
+        }
     }
 
     fn count(&mut self, run: &[storage::Block]) {
@@ -336,7 +342,7 @@ impl Committer {
         }
         self.snapshot.height = height;
         self.snapshot.size = size;
-        Ok(())
+        self.branches.write(&mut *self.tables)
     }
 
     /// Lets go of what the pages that were written last are read from, until they are needed.
@@ -354,6 +360,7 @@ impl Committer {
     /// Makes everything committed as durable as the store can.
     pub(crate) fn sync(&mut self) -> Result<Receipt, LedgerError> {
         let receipt = self.writer.sync()?;
+        self.branches.write(&mut *self.tables)?;
         self.tables.sync()?;
         Ok(receipt)
     }

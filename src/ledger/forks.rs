@@ -6,13 +6,14 @@
 //! leaves the one or the other. If it isn't, the chain is as it was.
 
 use super::branches::{self, Saved};
+use super::judge_branch::judge_branch;
 use super::step::{BlockProgress, BlockStep, go_on};
 use super::{ChainReader, Ledger, LedgerError, Staging, compare_with_held};
 use crate::consensus::{self, Weight};
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
 use crate::format::rejection::{Reason, Rejected};
-use crate::rules::{Depth, ValidBlock, Validator};
+use crate::rules::{ValidBlock, Validator};
 use crate::tree::{Better, ForkBounds, ForkTree, Offered, SideBranch, Source};
 
 /// What became of a block that was offered, and of the chain.
@@ -84,8 +85,6 @@ impl Placement {
 pub(crate) struct Forks {
     pub(crate) tree: ForkTree,
     pub(crate) saved: Saved,
-    /// How often the tree had changed when it was last written down.
-    saved_changes: Option<u64>,
 }
 
 /// Where a block came from that was read from the store.
@@ -118,16 +117,15 @@ impl Forks {
         for height in first + 1..=last.height() {
             tree.push(&header(height)?);
         }
-        let (saved, blocks) = branches::read(chain.store())?;
+        let (mut saved, blocks) = branches::read(chain.store())?;
         let source = Source::of(STORE);
         for block in blocks {
             tree.offer(&block, source, now_us, validator.verifier());
         }
-        Ok(Self {
-            tree,
-            saved,
-            saved_changes: None,
-        })
+        // What of the store doesn't belong beside the chain any more is to go, with the next write.
+        saved.note_all(tree.side_blocks());
+        tree.take_side_changes();
+        Ok(Self { tree, saved })
     }
 }
 
@@ -173,18 +171,11 @@ impl Ledger {
         while let Some(change) = self.follow_better()? {
             changes.push(change);
         }
-        let Some(Forks {
-            tree,
-            saved,
-            saved_changes,
-        }) = &mut self.forks
-        else {
+        let Some(Forks { tree, saved }) = &mut self.forks else {
             return Err(LedgerError::Uninitialised);
         };
-        if *saved_changes != Some(tree.side_changes()) {
-            saved.follow(tree.side_blocks(), &mut *self.committer.tables)?;
-            *saved_changes = Some(tree.side_changes());
-        }
+        saved.note(tree.take_side_changes());
+        saved.write(&mut *self.committer.tables)?;
         let placement = Placement::of(offered, tree, &block.hash());
         self.prune_if_due()?;
         Ok(Offer { placement, changes })
@@ -274,7 +265,9 @@ impl Ledger {
     /// looked at. `None` if the chain is the best.
     fn follow_better(&mut self) -> Result<Option<ChainChange>, LedgerError> {
         while let Some(better) = self.forks()?.tree.better() {
-            match judge_branch(&self.validator, &better)? {
+            match judge_branch(&self.validator, &better, &|leaves| {
+                vec![false; leaves.len()]
+            })? {
                 Ok((validator, valid)) => {
                     return self.change_to(&better, validator, &valid).map(Some);
                 }
@@ -338,35 +331,4 @@ pub(crate) fn place_final(chain: &ChainReader, block: &Block) -> Result<Placemen
         _ => rejected.detail,
     };
     Ok(Placement::Refused(Rejected { detail, ..rejected }))
-}
-
-/// A branch that was judged: a validator that stands at its end, and its blocks; or the first block that is not valid.
-pub(crate) type Judged = Result<(Validator, Vec<ValidBlock>), (BlockHash, Rejected)>;
-
-/// Judges a branch, from the state after the last block on that it has in common with the chain which `validator` stands at the end of. Changes
-/// nothing. O(branch).
-///
-/// # Errors
-/// That state can't be had, or not be read.
-pub(crate) fn judge_branch(validator: &Validator, better: &Better) -> Result<Judged, LedgerError> {
-    let mut validator = validator.clone();
-    if !validator.go_back_to(better.common) {
-        let floor = validator.lowest_state();
-        return Err(LedgerError::NoState { floor });
-    }
-    let mut valid = Vec::with_capacity(better.blocks.len());
-    for block in &better.blocks {
-        // Whether it was ahead of this machine's clock was asked when it came.
-        let now_us = block.header().timestamp;
-        let verdict = validator.check(block, Depth::Full { now_us });
-        validator.state().refuse_failed()?;
-        match verdict {
-            Ok(block) => {
-                validator.apply(&block);
-                valid.push(block);
-            }
-            Err(rejected) => return Ok(Err((block.hash(), rejected))),
-        }
-    }
-    Ok(Ok((validator, valid)))
 }

@@ -15,6 +15,7 @@ mod commit;
 mod copy;
 mod error;
 mod forks;
+mod judge_branch;
 pub mod keep;
 mod missing;
 mod prove;
@@ -39,7 +40,8 @@ pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{ChainFork, Compared, CopyReport, Cut, ForkError, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
 pub use self::forks::{ChainChange, Offer, Placement, Resolved};
-pub(crate) use self::forks::{Forks, judge_branch, place_final};
+pub(crate) use self::forks::{Forks, place_final};
+pub(crate) use self::judge_branch::judge_branch;
 pub use self::keep::{
     FOLLOWER_NAME_BYTES_MAX, FOLLOWERS_MAX, FollowerRefused, Followers, HeldBack, Position,
 };

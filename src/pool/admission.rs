@@ -43,6 +43,25 @@ impl Validator {
         accounts.with_gaps().check(transaction, meaning, &[])
     }
 
+    /// Which of these transactions, that were in blocks which went, could be in the next ones in this order, by every rule but their signatures.
+    /// `meanings` are what their payloads say to the chain. Each account is read once.
+    pub(crate) fn admit_again(
+        &self,
+        transactions: &[Transaction],
+        meanings: &[Option<Payload>],
+        now_us: u64,
+    ) -> Vec<bool> {
+        let at = self.next("", now_us);
+        if self.spec().is_imported(at.height) {
+            return vec![false; transactions.len()];
+        }
+        let mut accounts = Accounts::new(self.spec(), self.state(), at).with_gaps();
+        let admitted = transactions.iter().zip(meanings);
+        admitted
+            .map(|(one, meaning)| accounts.check(one, meaning.as_ref(), &[]).is_ok())
+            .collect()
+    }
+
     /// Whether others of its sender have to come before `transaction`, because its nonce leaves a gap where none may be. Then
     /// it can be in no block yet, and nothing is wrong with it.
     #[must_use]

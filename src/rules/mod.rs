@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use crate::consensus::{self, Weight};
 use crate::format::FormatVersion;
-use crate::format::model::Block;
+use crate::format::digest::Digest;
+use crate::format::model::{Block, Header};
 use crate::format::rejection::{Fault, Rejected};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
@@ -192,21 +193,39 @@ impl Validator {
     /// If `valid` was checked against another state than this: blocks are applied in the order they were checked.
     pub fn apply(&mut self, valid: &ValidBlock) {
         let header = valid.block.header();
+        // Made once here, or each copy that is asked for a later root would make them again.
+        self.advance(header, &valid.changes);
+        if kept::are_wanted(&self.spec, header.height) {
+            self.settle(header.height);
+        }
+    }
+
+    /// Moves on to a block whose signatures are yet to be settled, if no rule is broken, and compares the root over the state after it with its
+    /// header's. For a copy of a validator, which is thrown away if the block turns out not to be valid; [`Validator::apply_unsettled`] notes how to
+    /// take it back.
+    pub(crate) fn apply_ruled(&mut self, ruling: &mut Ruling) {
+        let Ok(changes) = &ruling.outcome else { return };
+        let root = self.advance(ruling.block.header(), changes);
+        if headers::state_root_due(&self.spec, ruling.block.height()) {
+            ruling.compare_state_root(&self.spec, root);
+        }
+    }
+
+    /// Changes the state as a block does, and gives the root over it where one is due.
+    fn advance(&mut self, header: &Header, changes: &Changes) -> Option<Digest> {
         let next = self.version_after(header.height);
         let mut journal = kept::are_wanted(&self.spec, header.height).then(|| self.state.journal());
         if let Some(journal) = &mut journal {
-            self.state.note(next, &valid.changes, journal);
+            self.state.note(next, changes, journal);
         }
-        self.state.apply(header, &valid.changes);
-        if headers::state_root_due(&self.spec, header.height) {
-            // Made once here, or each copy that is asked for a later root would make them again.
-            self.state.root();
-        }
+        self.state.apply(header, changes);
+        let is_due = headers::state_root_due(&self.spec, header.height);
+        let root = is_due.then(|| self.state.root()).flatten();
         self.state.prepare_for(next);
         if let Some(journal) = journal {
             self.note_recent(journal);
-            self.settle(header.height);
         }
+        root
     }
 
     /// Moves on to a block that was [made](produce::make) on this state, and that no rule is broken by, with what was worked out for it.

@@ -120,6 +120,11 @@ pub struct Ruling {
 }
 
 impl Ruling {
+    /// The block.
+    pub(crate) const fn block(&self) -> &Block {
+        &self.block
+    }
+
     /// Whether no rule is broken, so that only signatures are left to decide.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
@@ -135,7 +140,7 @@ impl Ruling {
     }
 
     /// Where the broken rule is: signatures from there on don't matter any more.
-    pub(super) fn fault_at(&self) -> Option<FaultAt> {
+    pub(crate) fn fault_at(&self) -> Option<FaultAt> {
         self.outcome.as_ref().err().map(|(at, _)| *at)
     }
 

@@ -214,11 +214,13 @@ impl State {
     /// The sets of keys that a registered name ever had, the latest first, each with its number. O(log rows) each.
     pub fn tenures<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u32, Tenure)> + 'a {
         let registration = self.value::<Registrations>(name.as_bytes());
-        let count = registration.map_or(0, |one| one.tenures);
-        (0..count).rev().map_while(move |number| {
+        let latest = registration.and_then(|one| Some((one.tenures.checked_sub(1)?, one.latest)));
+        let before = latest.as_ref().map_or(0, |(number, _)| *number);
+        let before = (0..before).rev().map_while(move |number| {
             let tenure = self.value::<Tenures>(&Tenures::key(name, number))?;
             Some((number, tenure))
-        })
+        });
+        latest.into_iter().chain(before)
     }
 
     /// The sets of keys that spoke for a registered name at `height`, or will: two in a time of grace, none before it was registered

@@ -59,7 +59,6 @@ pub(super) fn register(
         speaker: Some(lasting(place.spec, &registration, height)),
         ..Effects::default()
     };
-    put_latest(&registration, name, &mut effects);
     effects.put::<Registrations>(name.as_bytes(), &registration);
     Ok(effects)
 }
@@ -182,7 +181,6 @@ pub(super) fn rotate(
             .end_at(from.saturating_add(rotate.grace.into()));
         replace_latest(&mut registration, rotate.keys.clone(), from)?;
         put_before(&registration, name, &mut effects);
-        put_latest(&registration, name, &mut effects);
         effects.put::<Registrations>(name.as_bytes(), &registration);
         effects.speaker = Some(Speaker::Registered);
         return Ok(effects);
@@ -226,7 +224,6 @@ pub(super) fn recover(
     put_before(&registration, name, &mut effects);
     replace_latest(&mut registration, recover.keys.clone(), next)?;
     put_before(&registration, name, &mut effects);
-    put_latest(&registration, name, &mut effects);
     effects.put::<Registrations>(name.as_bytes(), &registration);
     effects.speaker = Some(Speaker::Registered);
     Ok(effects)
@@ -264,7 +261,6 @@ fn end_keys(mut registration: Registration, place: &Place<'_>) -> Effects {
     };
     end_tenures(&mut registration, place.height.saturating_add(1));
     put_before(&registration, name, &mut effects);
-    put_latest(&registration, name, &mut effects);
     effects.put::<Registrations>(name.as_bytes(), &registration);
     effects
 }
@@ -294,13 +290,8 @@ fn replace_latest(registration: &mut Registration, keys: KeySet, from: u64) -> R
     Ok(())
 }
 
-/// The row of the latest tenure as the registration has it.
-fn put_latest(registration: &Registration, name: &str, effects: &mut Effects) {
-    let number = registration.tenures.saturating_sub(1);
-    effects.put::<Tenures>(&Tenures::key(name, number), &registration.latest);
-}
-
-/// The same of the one before.
+/// The row of the tenure before the latest, as the registration has it. The latest has none: most names never have another, and each row is one more
+/// in the tree.
 fn put_before(registration: &Registration, name: &str, effects: &mut Effects) {
     if let (Some(before), Some(number)) =
         (&registration.before, registration.tenures.checked_sub(2))

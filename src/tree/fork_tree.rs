@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::invalid::Invalid;
 use super::orphans::{Orphans, bytes_of};
+use super::side_changes::SideChanges;
 use super::{Branch, ForkBounds, Source};
 use crate::format::digest::BlockHash;
 use crate::format::merkle::{Frontier, history_leaf};
@@ -97,8 +98,8 @@ pub struct ForkTree {
     heights: HashMap<BlockHash, u64>,
     pub(super) side: HashMap<BlockHash, Side>,
     pub(super) side_bytes: u64,
-    /// How often that changed.
-    pub(super) side_changes: u64,
+    /// What changed of it since somebody asked last.
+    pub(super) side_changes: SideChanges,
     pub(super) orphans: Orphans,
     invalid: Invalid,
 }
@@ -131,7 +132,7 @@ impl ForkTree {
             trunk: [first].into(),
             side: HashMap::new(),
             side_bytes: 0,
-            side_changes: 0,
+            side_changes: SideChanges::default(),
             orphans: Orphans::default(),
             invalid: Invalid::default(),
         }
@@ -395,15 +396,15 @@ impl ForkTree {
     }
 
     fn insert_side(&mut self, side: Side) {
-        self.side_changes += 1;
         self.side_bytes += bytes_of(&side.block);
+        self.side_changes.came(&side.block);
         self.side.insert(side.node.branch.head, side);
     }
 
     fn remove_side(&mut self, hash: &BlockHash) -> Option<Side> {
         let side = self.side.remove(hash)?;
-        self.side_changes += 1;
         self.side_bytes -= bytes_of(&side.block);
+        self.side_changes.went(&side.block);
         Some(side)
     }
 

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::fork_tree::{ForkTree, SideBranch};
+use super::side_changes::SideChanges;
 use super::{Branch, Source};
 use crate::format::digest::BlockHash;
 use crate::format::model::Block;
@@ -68,13 +69,13 @@ impl ForkTree {
     }
 
     /// All blocks beside the chain, in no order.
-    pub fn side_blocks(&self) -> impl Iterator<Item = &Block> {
+    pub fn side_blocks(&self) -> impl Iterator<Item = &Block> + Clone {
         self.side.values().map(|side| &side.block)
     }
 
-    /// A number that is another one whenever blocks came beside the chain or went from there.
-    pub(crate) const fn side_changes(&self) -> u64 {
-        self.side_changes
+    /// Which blocks came beside the chain, and which went from there, since this was called last. O(those).
+    pub(crate) fn take_side_changes(&mut self) -> SideChanges {
+        std::mem::take(&mut self.side_changes)
     }
 
     /// Blocks whose parent is missing.

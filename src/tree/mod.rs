@@ -15,10 +15,12 @@ mod fork_tree;
 mod invalid;
 mod look;
 mod orphans;
+mod side_changes;
 
 use std::cmp::Ordering;
 
 pub use self::fork_tree::{Better, ForkTree, Offered, SideBranch};
+pub(crate) use self::side_changes::{BlockKey, SideChanges};
 pub use crate::format::Source;
 
 use crate::consensus::{self, Weight};

@@ -1,6 +1,8 @@
 //! Blocks of many branches in any order, against a model that keeps every block and looks for the best valid chain from scratch.
 
-use hubledger::ledger::{ChainReader, Ledger, Placement};
+use std::ops::ControlFlow;
+
+use hubledger::ledger::{ChainReader, Ledger, Placement, copy_chain};
 use hubledger::model::Block;
 use hubledger::rejection::Reason;
 use hubledger::tree::Source;
@@ -52,6 +54,31 @@ fn blocks_in_any_order_lead_to_the_best_valid_chain() {
         }
     }
     assert!(changed > 50 && refused > 50, "{changed} {refused}");
+}
+
+#[test]
+fn branches_are_copied_with_the_chain_to_every_backend() {
+    let mut numbers = Numbers(12);
+    let mut world = World::new(6, 2);
+    world.grow(&mut numbers, 60, 12);
+    let from = Place::new("log").unwrap();
+    let mut ledger = Ledger::create(from.open(), world.spec(), clock(world.now())).unwrap();
+    for block in &world.blocks {
+        ledger.offer(block, Source::of("somebody")).unwrap();
+    }
+    let before = ledger.branches().unwrap();
+    assert!(!before.is_empty());
+    ledger.close().unwrap();
+    for to in Place::all() {
+        let reader = ChainReader::open(from.open().reader).unwrap();
+        copy_chain(&reader, to.open(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let mut copy = Ledger::open(to.open(), clock(world.now())).unwrap();
+        assert_eq!(copy.branches().unwrap(), before, "{to}");
+        for side in before.iter().map(|side| side.branch) {
+            let block = copy.fork_tree().unwrap().side_block(&side.head);
+            assert!(block.is_some_and(|block| world.blocks.contains(block)));
+        }
+    }
 }
 
 #[test]

@@ -108,11 +108,12 @@ fn a_proof_of_keys_is_about_the_name_that_is_asked_for_and_no_other() {
         let verify = ["verify-proof", file, "--head", head];
         let proven = ok(folder, &[&verify[..], &["--name", "alice"]].concat());
         assert_eq!(
-            (&proven["row"], &proven["name"], &proven["number"]),
-            (&json!("tenure"), &json!("alice"), &json!(0))
+            (&proven["row"], &proven["name"], &proven["tenures"]),
+            (&json!("registration"), &json!("alice"), &json!(1))
         );
+        let latest = &proven["latest"];
         assert_eq!(
-            (&proven["from"], &proven["until"], &proven["keys"]),
+            (&latest["from"], &latest["until"], &latest["keys"]),
             (&json!(1), &Value::Null, &json!([key(folder, "alice")]))
         );
         for other in [
@@ -126,7 +127,7 @@ fn a_proof_of_keys_is_about_the_name_that_is_asked_for_and_no_other() {
                 (3, &json!("proof"))
             );
         }
-        assert_eq!(ok(folder, &["show", file])["says"]["number"], 0);
+        assert_eq!(ok(folder, &["show", file])["says"]["tenures"], 1);
     }
     // At a height without keys the registration is proved, and of a name that never was that it isn't there.
     let early = shown(folder, &["--at", "0", "--prove", "early.proof"]);

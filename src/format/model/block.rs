@@ -186,11 +186,21 @@ impl Block {
     /// The canonical encoding. Copies.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let parts = [self.header.bytes(), &self.seal_bytes, &self.body];
+        self.encode_before(&self.body)
+    }
+
+    /// The canonical encoding up to the body, which follows it.
+    #[must_use]
+    pub(crate) fn encode_head(&self) -> Vec<u8> {
+        self.encode_before(&[])
+    }
+
+    fn encode_before(&self, rest: &[u8]) -> Vec<u8> {
+        let parts = [self.header.bytes(), &self.seal_bytes, rest];
         let mut out = Vec::with_capacity(8 + parts.iter().map(|part| part.len()).sum::<usize>());
         codec::put_bytes(&mut out, self.header.bytes());
         codec::put_bytes(&mut out, &self.seal_bytes);
-        out.extend_from_slice(&self.body);
+        out.extend_from_slice(rest);
         out
     }
 

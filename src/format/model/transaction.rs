@@ -342,6 +342,11 @@ impl Transaction {
         Self { bytes, id, layout }
     }
 
+    /// The same transaction with bytes of its own, which don't keep a larger buffer in memory.
+    pub(crate) fn copied(&self) -> Self {
+        self.moved_to(Bytes::copy_from_slice(&self.bytes))
+    }
+
     /// The [leaf hashes](Transaction::leaf_hash) of many.
     pub(crate) fn leaf_hashes<T: Borrow<Self>>(transactions: &[T]) -> Vec<Digest> {
         let prefix = |transaction: &T| {

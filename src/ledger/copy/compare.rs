@@ -123,7 +123,7 @@ fn compare_sets(
     }
     let mut rows = 0;
     for set in sets {
-        let height = set.position.height;
+        let height = set.position.map_or(0, |at| at.height);
         rows += set.compare_with(&*tables.view(&set.name)?, &mut || step(height))?;
     }
     Ok(rows)

@@ -6,7 +6,8 @@
 //!
 //! Registered followers stay with the source: whoever follows the copy registers there, with a position of its own.
 //!
-//! Table sets whose position is a block of the chain are copied too, of one moment each, so that the copy opens as fast as the source.
+//! Table sets whose position is a block of the chain are copied too, of one moment each, so that the copy opens as fast as the source; and so are the
+//! branches beside the chain.
 //!
 //! Until a copy is complete the target says so in a named value ([`VALUE_COPY`]), and no [`ChainReader`] opens it. A copy
 //! that was interrupted goes on where it was. It ends in a comparison of both stores; only then is the value emptied.
@@ -288,7 +289,8 @@ impl<'a> Copy<'a> {
             // The snapshot first: the source goes on meanwhile, and an end that is read after it reaches at least as far.
             let (snapshot, sets) = self.snapshot()?;
             let height = snapshot.as_ref().map_or(0, |snapshot| snapshot.height);
-            let highest = sets.iter().map(|set| set.position.height);
+            let positions = sets.iter().filter_map(|set| set.position);
+            let highest = positions.map(|position| position.height);
             let highest = highest.fold(height, u64::max);
             let now = extent(self.source, self.salvager.as_ref(), self.last)?;
             self.raise(now);
@@ -336,7 +338,7 @@ impl<'a> Copy<'a> {
         {
             sets.push(SourceSet {
                 name: state_set::SET.to_owned(),
-                position: snapshot.position(),
+                position: Some(snapshot.position()),
                 view: Arc::clone(view),
             });
         }
@@ -356,7 +358,7 @@ impl<'a> Copy<'a> {
         for set in sets {
             let step = Step {
                 phase: Phase::Tables,
-                height: set.position.height,
+                height: set.position.map_or(target, |at| at.height),
                 target,
             };
             rows += set.load_into(&mut **tables, &mut || go_on(progress(step)))?;

@@ -1,5 +1,5 @@
-//! Copying table sets: of one moment, in pieces. A set is of the chain if its position is a block of it; others, such as one that is
-//! being loaded, are left, as opening leaves them.
+//! Copying table sets: of one moment, in pieces. A set is of the chain if its position is a block of it, or if it has the branches beside the
+//! chain, which need no position: each block is judged when it is read. Others, such as one that is being loaded, are left, as opening leaves them.
 //!
 //! A copy that was interrupted begins its sets anew: a set that is being loaded says nothing of how far it has come.
 
@@ -11,7 +11,7 @@ use hubledger_storage::{
     TableWriter,
 };
 
-use crate::ledger::{ChainReader, LedgerError, state_set};
+use crate::ledger::{ChainReader, LedgerError, branches, state_set};
 
 /// How much is read, compared and committed at once.
 const PIECE: RangeLimit = RangeLimit {
@@ -22,7 +22,8 @@ const PIECE: RangeLimit = RangeLimit {
 /// A table set at one moment.
 pub(super) struct SourceSet {
     pub(super) name: String,
-    pub(super) position: Position,
+    /// None of the branches beside the chain.
+    pub(super) position: Option<Position>,
     pub(super) view: Arc<dyn TableView>,
 }
 
@@ -35,10 +36,16 @@ pub(super) fn others_of(chain: &ChainReader, last: u64) -> Result<Vec<SourceSet>
             continue;
         }
         let view = tables.view(&name)?;
-        match view.position() {
+        let position = view.position();
+        match position {
+            None if name == branches::SET => sets.push(SourceSet {
+                name,
+                position,
+                view,
+            }),
             // Whoever keeps it works it out again from the blocks.
             Some(position) if position.height > last => {}
-            Some(position) if state_set::is_held(chain, position)? => sets.push(SourceSet {
+            Some(at) if state_set::is_held(chain, at)? => sets.push(SourceSet {
                 name,
                 position,
                 view,
@@ -73,7 +80,7 @@ impl SourceSet {
     ) -> Result<u64, LedgerError> {
         let commit = |position, changes| TableCommit {
             position,
-            undo_floor: self.position.height,
+            undo_floor: self.position.map_or(0, |at| at.height),
             changes,
         };
         let mut rows = 0;
@@ -88,8 +95,10 @@ impl SourceSet {
             writer.commit(&self.name, &commit(None, changes.collect()), Durability::Os)?;
             step()?;
         }
-        let end = commit(Some(self.position), Vec::new());
-        writer.commit(&self.name, &end, Durability::Os)?;
+        if self.position.is_some() {
+            let end = commit(self.position, Vec::new());
+            writer.commit(&self.name, &end, Durability::Os)?;
+        }
         Ok(rows)
     }
 
@@ -103,7 +112,7 @@ impl SourceSet {
         step: &mut dyn FnMut() -> Result<(), LedgerError>,
     ) -> Result<u64, LedgerError> {
         let name = &self.name;
-        if copy.position() != Some(self.position) {
+        if copy.position() != self.position {
             let found = copy.position();
             return differs(format!("table set {name} is at {found:?}"));
         }

@@ -34,10 +34,16 @@ pub(crate) fn show(args: &KeysShow, output: &Output) -> Result {
     let all: Vec<(u32, Tenure)> = state.tenures(name).collect();
     report["tenures"] = list(spec, all.iter());
     if let Some(path) = &args.prove {
-        // The latest of those that speak; or how the name stands, and if it doesn't, that it has no row.
+        // The latest of those that speak, if it isn't the name's latest, which its registration has; or how the name stands, and if it doesn't,
+        // that it has no row.
+        let latest = registration
+            .as_ref()
+            .map(|one| one.tenures.saturating_sub(1));
         let (table, key) = match speaking.first() {
-            Some((number, _)) => (Tenures::NUMBER, Tenures::key(name, *number)),
-            None => (Registrations::NUMBER, name.as_bytes().to_vec()),
+            Some((number, _)) if Some(*number) != latest => {
+                (Tenures::NUMBER, Tenures::key(name, *number))
+            }
+            _ => (Registrations::NUMBER, name.as_bytes().to_vec()),
         };
         report["proof"] = prove_row(&reader, &state, (table, &key), path, output)?;
     }
