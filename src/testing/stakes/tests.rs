@@ -15,6 +15,7 @@ use crate::transition::{Book, Effects, Place, decide};
 
 /// Rows by table and key.
 #[derive(Default)]
+#[allow(clippy::type_complexity)]
 struct Rows(BTreeMap<(u8, Box<[u8]>), Box<[u8]>>);
 
 impl Book for Rows {
