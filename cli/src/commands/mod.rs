@@ -20,6 +20,7 @@ mod params;
 mod produce;
 mod prove;
 mod prune;
+mod queue;
 mod restore;
 mod saying;
 mod show;
@@ -30,6 +31,7 @@ mod store;
 mod tx;
 mod upgrade;
 mod verify;
+mod views;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -55,6 +57,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Keys(command) => keys::keys(&command, output),
         Command::Params(command) => params::params(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
+        Command::Queue(command) => queue::queue(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),
