@@ -103,6 +103,15 @@ impl Fields {
         }
     }
 
+    /// What a word of at most 64 bytes stands for; `default` where it isn't there.
+    #[must_use]
+    pub fn word_or<T>(&self, field: &str, of: impl Fn(&str) -> Option<T>, default: T) -> Option<T> {
+        match self.has(field) {
+            true => of(self.text(field, 64)?),
+            false => Some(default),
+        }
+    }
+
     /// A name of 1 to [`NAME_BYTES_MAX`] bytes.
     #[must_use]
     pub fn name(&self, field: &str) -> Option<&str> {

@@ -21,6 +21,10 @@ pub const FIRST_TAG: u8 = 32;
 pub const KINDS: &[(u8, &str)] = &[
     // Message queue: 32 to 39.
     (32, "enqueue"),
+    (33, "acknowledge"),
+    (34, "refuse"),
+    (35, "subscribe"),
+    (36, "limit"),
     // Hub registry: 40 to 47.
     // Routing and causal order: 48 to 55.
     // Cache synchronisation: 56 to 63.
@@ -155,6 +159,17 @@ macro_rules! service_payloads {
                     $($word => $crate::payload::Form::from_fields(fields).map(Self::$kind),)+
                     _ => None,
                 }
+            }
+
+            /// What a transaction says to this service, for whoever has it outside of a block.
+            #[must_use]
+            pub fn of_transaction(transaction: &::hubledger::model::Transaction) -> Option<Self> {
+                let bytes = transaction.payload();
+                let payload = match bytes.first()? {
+                    0 => Self::decode(bytes).ok()?,
+                    _ => Self::from_fields(&$crate::payload::Fields::read(bytes)?)?,
+                };
+                payload.operations().contains(&transaction.operation()).then_some(payload)
             }
 
             /// What a transaction says to this service; `None` if that is nothing. O(1) for what begins as no payload of it does.

@@ -1,12 +1,14 @@
 //! What blocks come to in the queue.
 
-use hubledger::codec;
+use bytes::Bytes;
+use hubledger::codec::DecodeError;
 
-use super::payload::{Enqueue, QueuePayload};
-use super::rows::{TABLE_COUNT, TABLE_MESSAGES, TABLE_TOPICS, Topic, message_key};
+use super::payload::QueuePayload;
+use super::rows::{Group, Message, TABLE_GROUPS, TABLE_MESSAGES, TABLE_TOPICS, Topic, key};
+use super::{acknowledge, enqueue, subscribe};
 use crate::view::{CommittedBlock, Entry, Result, Rows, View, ViewError};
 
-/// Topics, and the messages of each in the order of the chain.
+/// Topics, the messages of each in the order of the chain, consumer groups, and what these have done.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QueueView;
 
@@ -26,59 +28,75 @@ impl View for QueueView {
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
         for entry in block.sayings() {
-            match QueuePayload::of(&entry) {
-                Some(QueuePayload::Enqueue(said)) => enqueue(block, &entry, &said, rows)?,
-                None => {}
+            let Some(said) = QueuePayload::of(&entry) else {
+                continue;
+            };
+            let at = At { block, entry };
+            match said {
+                QueuePayload::Enqueue(said) => enqueue::enqueue(&at, said, rows)?,
+                QueuePayload::Acknowledge(said) => acknowledge::acknowledge(&at, &said, rows)?,
+                QueuePayload::Refuse(said) => acknowledge::refuse(&at, &said, rows)?,
+                QueuePayload::Subscribe(said) => subscribe::subscribe(&at, said, rows)?,
+                QueuePayload::Limit(said) => subscribe::limit(&at, said, rows)?,
             }
         }
         Ok(())
     }
 }
 
-pub(super) fn damaged(table: u8, problem: impl ToString) -> ViewError {
-    ViewError::Damaged {
+/// Where something is said.
+pub(super) struct At<'a> {
+    pub(super) block: &'a CommittedBlock<'a>,
+    pub(super) entry: Entry<'a>,
+}
+
+/// A row that can't be what the view wrote.
+pub(super) fn damaged(table: u8) -> impl Fn(DecodeError) -> ViewError {
+    move |error| ViewError::Damaged {
         view: QueueView::NAME,
         table,
-        problem: problem.to_string(),
+        problem: error.to_string(),
     }
 }
 
-fn enqueue(
-    block: &CommittedBlock<'_>,
-    entry: &Entry<'_>,
-    said: &Enqueue,
-    rows: &mut Rows,
-) -> Result<()> {
-    let name = said.topic.as_bytes();
-    let mut topic = match rows.get(TABLE_TOPICS, name)? {
-        Some(row) => Topic::decode(&row).map_err(|error| damaged(TABLE_TOPICS, error))?,
-        None => Topic {
-            number: count_one_more(rows)?,
-            end: 0,
-        },
-    };
-    let mut row = Vec::with_capacity(45 + said.body.len());
-    codec::put_u64(&mut row, block.height());
-    codec::put_u32(&mut row, entry.index);
-    row.extend_from_slice(&entry.id().0);
-    row.push(said.priority.rank());
-    row.extend_from_slice(&said.body);
-    let key = message_key(topic.number, topic.end);
-    rows.put(TABLE_MESSAGES, key.to_vec(), row);
-    topic.end += 1;
-    rows.put(TABLE_TOPICS, name.to_vec(), topic.encode());
-    Ok(())
+/// The same of a row that isn't there.
+pub(super) fn missing(table: u8) -> ViewError {
+    ViewError::Damaged {
+        view: QueueView::NAME,
+        table,
+        problem: "a row is missing".to_owned(),
+    }
 }
 
-/// The number of the next topic.
-fn count_one_more(rows: &mut Rows) -> Result<u32> {
-    let count = match rows.get(TABLE_COUNT, &[])? {
-        Some(row) => row[..]
-            .try_into()
-            .map(u32::from_le_bytes)
-            .map_err(|_| damaged(TABLE_COUNT, "not a number"))?,
-        None => 0,
-    };
-    rows.put(TABLE_COUNT, Vec::new(), (count + 1).to_le_bytes().to_vec());
-    Ok(count)
+pub(super) fn read<T>(
+    table: u8,
+    row: Option<Bytes>,
+    decode: impl Fn(&Bytes) -> std::result::Result<T, DecodeError>,
+) -> Result<Option<T>> {
+    row.map(|row| decode(&row))
+        .transpose()
+        .map_err(damaged(table))
+}
+
+pub(super) fn topic(rows: &mut Rows, name: &str) -> Result<Option<Topic>> {
+    let row = rows.get(TABLE_TOPICS, name.as_bytes())?;
+    read(TABLE_TOPICS, row, |row| Topic::decode(row))
+}
+
+pub(super) fn put_topic(rows: &mut Rows, name: &str, topic: &Topic) {
+    rows.put(TABLE_TOPICS, name.as_bytes().to_vec(), topic.encode());
+}
+
+pub(super) fn group(rows: &mut Rows, name: &str) -> Result<Option<Group>> {
+    let row = rows.get(TABLE_GROUPS, name.as_bytes())?;
+    read(TABLE_GROUPS, row, |row| Group::decode(row))
+}
+
+pub(super) fn put_group(rows: &mut Rows, name: &str, group: &Group) {
+    rows.put(TABLE_GROUPS, name.as_bytes().to_vec(), group.encode());
+}
+
+pub(super) fn message(rows: &mut Rows, topic: u32, offset: u64) -> Result<Option<Message>> {
+    let row = rows.get(TABLE_MESSAGES, &key([topic], offset))?;
+    read(TABLE_MESSAGES, row, |row| Message::decode(offset, row))
 }
