@@ -30,7 +30,10 @@ pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
 pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Propose};
-pub(crate) use self::queue::{QueueCommand, QueueList, QueueTopics};
+pub(crate) use self::queue::{
+    QueueCommand, QueueDead, QueueGet, QueueGroups, QueueList, QueueLog, QueueProve, QueueTopics,
+    QueueVerify,
+};
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
@@ -103,7 +106,7 @@ pub(crate) enum Command {
 hubledger balance alice --store log:hub --prove alice.proof"
     )]
     Balance(Balance),
-    /// Messages by topic
+    /// Messages by topic, consumer groups and what they have done, proofs of messages and of their delivery
     #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
     Queue(QueueCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store

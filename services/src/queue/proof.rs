@@ -5,7 +5,8 @@ use hubledger::codec::DecodeError;
 use hubledger::digest::BlockHash;
 use hubledger::ledger::{ChainReader, LedgerError};
 use hubledger::model::{Block, Transaction};
-use hubledger::proof::{InvalidProof, ProvenTransaction, TransactionProof};
+use hubledger::proof::{InvalidProof, Proof, ProvenTransaction, TransactionProof};
+use serde_json::{Value, json};
 
 use super::payload::{Enqueue, QueuePayload};
 use super::rows::{Done, Message};
@@ -59,6 +60,9 @@ pub enum ProofProblem {
     /// A transaction isn't a message, or no acknowledgement of it.
     #[error("the transaction is no {0}")]
     Meaning(&'static str),
+    /// The text isn't the JSON form of such a proof.
+    #[error("{0}")]
+    Form(String),
     /// The bytes are no transaction.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
@@ -95,6 +99,32 @@ impl Carried {
             transaction: Transaction::decode(transaction)?,
             proof,
         })
+    }
+
+    /// The JSON form: the transaction in hexadecimal, and the proof as it is written by itself.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let proof = Proof::Transaction(self.proof.clone()).to_json();
+        json!({
+            "transaction": hex::encode(self.transaction.bytes()),
+            "proof": serde_json::from_str::<Value>(&proof).unwrap_or_default(),
+        })
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// [`ProofProblem::Form`] of anything else; bytes that are no transaction.
+    pub fn from_json(value: &Value) -> Result<Self, ProofProblem> {
+        let form = |problem: &str| ProofProblem::Form(problem.to_owned());
+        let bytes = value.get("transaction").and_then(Value::as_str);
+        let bytes = bytes.and_then(|text| hex::decode(text).ok());
+        let bytes = bytes.ok_or_else(|| form("transaction: hexadecimal digits are missing"))?;
+        let proof = value.get("proof").ok_or_else(|| form("proof: missing"))?;
+        match Proof::from_json(&proof.to_string()).map_err(ProofProblem::Form)? {
+            Proof::Transaction(proof) => Self::new(bytes.into(), proof),
+            _ => Err(form("proof: not of a transaction")),
+        }
     }
 
     /// Checks that this very transaction is in the chain of a head.
@@ -139,6 +169,30 @@ impl DeliveryProof {
         Ok(Self {
             message: Carried::of(chain, (message.height, message.index), head)?,
             acknowledgement: Carried::of(chain, (done.height, done.index), head)?,
+        })
+    }
+
+    /// The JSON form: both parts in theirs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "message": self.message.to_json(),
+            "acknowledgement": self.acknowledgement.to_json(),
+        })
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// As [`Carried::from_json`].
+    pub fn from_json(value: &Value) -> Result<Self, ProofProblem> {
+        let part = |name: &str| {
+            let missing = || ProofProblem::Form(format!("{name}: missing"));
+            Carried::from_json(value.get(name).ok_or_else(missing)?)
+        };
+        Ok(Self {
+            message: part("message")?,
+            acknowledgement: part("acknowledgement")?,
         })
     }
 
