@@ -97,6 +97,7 @@ mod permits;
 mod pool;
 mod pool_journal;
 mod producer;
+mod recent;
 mod registry;
 mod replaced;
 mod resources;

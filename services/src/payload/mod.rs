@@ -164,6 +164,9 @@ macro_rules! service_payloads {
             /// What a transaction says to this service, for whoever has it outside of a block.
             #[must_use]
             pub fn of_transaction(transaction: &::hubledger::model::Transaction) -> Option<Self> {
+                if transaction.kind() != ::hubledger::model::Kind::Native {
+                    return None;
+                }
                 let bytes = transaction.payload();
                 let payload = match bytes.first()? {
                     0 => Self::decode(bytes).ok()?,

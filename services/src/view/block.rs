@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use hubledger::digest::{BlockHash, TransactionId};
-use hubledger::model::{Block, Operation, Transaction};
+use hubledger::model::{Block, Kind, Operation, Transaction};
 use hubledger::payload::{MARK, MEANING_BYTES_MAX};
 
 use crate::payload::Fields;
@@ -41,6 +41,9 @@ impl<'a> CommittedBlock<'a> {
         let sayings = (0u32..)
             .zip(block.transactions())
             .filter_map(|(index, transaction)| {
+                if transaction.kind() != Kind::Native {
+                    return None;
+                }
                 let tag = first_bytes(transaction.payload())?;
                 Some(Saying {
                     index,

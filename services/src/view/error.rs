@@ -76,6 +76,9 @@ pub enum ViewError {
     /// There is no view of this name here.
     #[error("there is no view {0:?} here")]
     Unknown(String),
+    /// Two views have one name.
+    #[error("there are two views of the name {0}")]
+    Twice(&'static str),
     /// The thread that ran the views has ended, for the reason that stopping it gives.
     #[error("the views have stopped")]
     Stopped,

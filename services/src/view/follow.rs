@@ -101,6 +101,12 @@ impl Following {
         }
     }
 
+    /// The height of the first block that isn't committed in all views, when it was last looked.
+    #[must_use]
+    pub fn next_height(&self) -> u64 {
+        self.shared.progress().next
+    }
+
     /// Ends the thread, after the block that it is at, and gives the views back.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Runs views over a chain: reads each block once, applies it to all, commits rows with heights, and goes back where the chain did.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hubledger::consensus;
-use hubledger::ledger::{ChainReader, LedgerError, Position};
+use hubledger::ledger::{BlockProgress, BlockStep, ChainReader, LedgerError, Position};
 use hubledger::model::Block;
 use hubledger::spec::Finality;
 use hubledger_storage::{BlockReader, BlockWriter, Durability, Store, TableReader, TableWriter};
@@ -53,7 +54,7 @@ impl Views {
     /// Opens views over `chain`, with their rows in `store`, which nothing else may use: it isn't the chain's. Nothing is applied yet.
     ///
     /// # Errors
-    /// A failed or damaged store; rows of another chain.
+    /// A failed or damaged store; rows of another chain; two views of one name.
     pub fn open(
         store: Store,
         chain: ChainReader,
@@ -65,6 +66,11 @@ impl Views {
             writer: blocks,
             tables: mut writer,
         } = store;
+        for (at, view) in views.iter().enumerate() {
+            if views[..at].iter().any(|other| other.name() == view.name()) {
+                return Err(ViewError::Twice(view.name()));
+            }
+        }
         let tables = reader.tables();
         let (id, floor) = (chain.spec().id(), chain.extent()?.body_floor);
         let kept = views
@@ -118,6 +124,14 @@ impl Views {
     /// # Errors
     /// [`ViewError::Gap`]; the store of the views or of the chain failed or is damaged.
     pub fn catch_up(&mut self) -> Result<()> {
+        self.catch_up_with(&mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same; `progress` is called after each block, and can stop it. What was applied until then is committed.
+    ///
+    /// # Errors
+    /// As [`Views::catch_up`]; [`LedgerError::Stopped`].
+    pub fn catch_up_with(&mut self, progress: &mut BlockProgress<'_>) -> Result<()> {
         'again: loop {
             self.reconcile(None)?;
             let (next, extent) = (self.next_height(), self.chain.extent()?);
@@ -132,6 +146,14 @@ impl Views {
                 match self.accept(&block) {
                     Err(ViewError::Apart { .. }) => continue 'again,
                     outcome => outcome?,
+                }
+                let step = BlockStep {
+                    height,
+                    transactions: block.header().transaction_count.into(),
+                };
+                if progress(step).is_break() {
+                    self.flush()?;
+                    return Err(LedgerError::Stopped.into());
                 }
             }
             return self.flush();
