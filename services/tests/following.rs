@@ -7,7 +7,7 @@ use hubledger::model::Block;
 use hubledger::spec::Finality;
 use hubledger::testing::{Chain, Numbers, clock, reopenable};
 use hubledger::tree::Source;
-use hubledger_services::queue::{Enqueue, Priority, Queue, QueuePayload, QueueView};
+use hubledger_services::queue::{Enqueue, Queue, QueuePayload, QueueView};
 use hubledger_services::testing::{made_anew, memory, rows_of};
 use hubledger_services::view::{Settings, ViewError, ViewReader, Views};
 use hubledger_storage::{RangeLimit, Store};
@@ -29,11 +29,8 @@ fn longer(chain: &Chain, nonce: u64, messages: u64) -> Chain {
     let mut chain = chain.clone();
     let transactions: Vec<_> = (0..messages)
         .map(|number| {
-            let said = QueuePayload::Enqueue(Enqueue {
-                topic: "news".to_owned(),
-                priority: Priority::Normal,
-                body: format!("{nonce} {number}").into_bytes(),
-            });
+            let body = format!("{nonce} {number}");
+            let said = QueuePayload::Enqueue(Enqueue::new("news", body));
             chain.signed("somebody", nonce + number, |draft| {
                 draft.payload = said.encode()
             })
@@ -91,11 +88,12 @@ fn views_follow_an_engine_and_go_on_where_they_were() {
     let reader = stopped.reader(QueueView::NAME).unwrap();
     assert_same(&reader, &chain);
     let queue = Queue::new(reader.snapshot().unwrap());
+    let topic = queue.topic("news").unwrap().unwrap();
     let limit = RangeLimit {
         rows: 2,
         bytes: 1 << 20,
     };
-    let messages = queue.messages("news", 30, limit).unwrap();
+    let messages = queue.messages(&topic, 30, limit).unwrap();
     assert_eq!(messages[1].offset, 31);
     assert_eq!(&messages[1].body[..], b"1000 1");
 }
