@@ -48,9 +48,15 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("storage-backends", &[]),
     (".", &["hubledger-signatures", "hubledger-storage"]),
     ("mpreg", &["hubledger", "hubledger-storage"]),
+    ("services", &["hubledger", "hubledger-storage"]),
     (
         "cli",
-        &["hubledger", "hubledger-mpreg", "hubledger-storage"],
+        &[
+            "hubledger",
+            "hubledger-mpreg",
+            "hubledger-services",
+            "hubledger-storage",
+        ],
     ),
 ];
 

@@ -5,11 +5,13 @@ mod fork;
 mod keys;
 mod look;
 mod params;
+mod queue;
 mod retention;
 mod stake;
 mod text;
 mod time;
 mod upgrade;
+mod views;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +32,10 @@ pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
 pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Propose};
+pub(crate) use self::queue::{
+    QueueCommand, QueueDead, QueueGet, QueueGroups, QueueList, QueueLog, QueueProve, QueueTopics,
+    QueueVerify,
+};
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
@@ -38,6 +44,7 @@ use self::text::text;
 pub(crate) use self::time::When;
 use self::upgrade::UPGRADE_HELP;
 pub(crate) use self::upgrade::Upgrade;
+pub(crate) use self::views::Viewed;
 
 const EXIT_CODES: &str = "Exit codes: 0 done and valid, 1 failure, 2 usage, 3 the chain or block is invalid, \
 4 the store is corrupt or data is lost, 130 and 143 stopped by SIGINT and SIGTERM.\nLogs go to standard error; RUST_LOG chooses how much.";
@@ -108,6 +115,9 @@ pub(crate) enum Command {
 hubledger balance alice --store log:hub --prove alice.proof"
     )]
     Balance(Balance),
+    /// Messages by topic, consumer groups and what they have done, proofs of messages and of their delivery
+    #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
+    Queue(QueueCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),

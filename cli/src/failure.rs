@@ -7,6 +7,7 @@ use hubledger::ledger::archive::ArchiveError;
 use hubledger::ledger::snapshot::SnapshotError;
 use hubledger::ledger::{ForkError, LedgerError, UpgradeError};
 use hubledger::rejection::{Fault, Rejected};
+use hubledger_services::view::ViewError;
 use serde_json::{Map, Value, json};
 
 /// Why a command didn't end in "done and valid".
@@ -109,6 +110,17 @@ impl From<ForkError> for Failure {
     fn from(error: ForkError) -> Self {
         match error {
             ForkError::Ledger(error) => error.into(),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Storage(error) => error.into(),
+            ViewError::Chain(error) => error.into(),
+            error @ ViewError::Damaged { .. } => Self::Corrupt(error.into()),
             error => Self::Failed(error.into()),
         }
     }

@@ -10,6 +10,7 @@ mod forge;
 mod leaves;
 mod log;
 mod scratch;
+mod services;
 mod snapshot;
 
 pub use archive::{ARCHIVED, GenuineArchive};
@@ -18,4 +19,5 @@ pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
 pub use leaves::PrunedChain;
 pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block, replaced_block};
 pub use scratch::Scratch;
+pub use services::queue_payloads;
 pub use snapshot::{GENUINE_SNAPSHOT, GenuineSnapshot};

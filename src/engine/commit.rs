@@ -221,6 +221,7 @@ fn replace(
     } = replacing;
     asked.replacing = Some(answer);
     let receipt = end.change_branch(common, &valid, &replaced)?;
+    shared.recent.push(valid.iter().map(ValidBlock::block));
     match replaced.is_empty() {
         true => shared.watermark.advance(&receipt),
         false => shared.watermark.replace(common, &receipt),
@@ -370,6 +371,8 @@ fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), Ledge
     shared.meters.stage(Stage::Commit, started, load);
     // Before the answers: a caller that has one may ask at once how far the chain is committed.
     if let Some(receipt) = &receipt {
+        let committed = group.parcels.iter().flat_map(|settled| &settled.valid);
+        shared.recent.push(committed.map(ValidBlock::block));
         shared.watermark.advance(receipt);
     }
     let mut head = None;

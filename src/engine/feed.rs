@@ -23,7 +23,7 @@
 //! ```
 //!
 //! A [`Follower`] is a cursor over the store, woken as commits come in. The engine keeps nothing for it but, while it awaits, a
-//! waker; so it may be as slow as it likes, there may be thousands, and dropping one costs nothing.
+//! waker, and the last few blocks, once for all who follow; so it may be as slow as it likes, there may be thousands, and dropping one costs nothing.
 //!
 //! # What it sees, and when
 //!
@@ -55,6 +55,7 @@ use hubledger_storage::Durability;
 
 use super::error::Latch;
 use super::message::{Command, Registering};
+use super::recent::RecentBlocks;
 use super::registry::{Claim, Registry};
 use super::replaced::ReplacedBlocks;
 use super::shared::Shared;
@@ -178,6 +179,7 @@ pub struct Follower {
     /// So many replacements of blocks are known not to have taken the last block.
     known: u64,
     replaced: Arc<Mutex<ReplacedBlocks>>,
+    recent: Arc<RecentBlocks>,
     is_over: bool,
     registered: Option<Registered>,
 }
@@ -190,6 +192,7 @@ struct Registered {
 
 impl Follower {
     fn new(shared: &Shared, last: Option<Position>, registered: Option<Registered>) -> Self {
+        shared.recent.join();
         Self {
             chain: shared.reader.clone(),
             watermark: Arc::clone(&shared.watermark),
@@ -201,6 +204,7 @@ impl Follower {
             // Whatever was replaced before: what it begins after may have been.
             known: u64::MAX,
             replaced: Arc::clone(&shared.replaced),
+            recent: Arc::clone(&shared.recent),
             is_over: false,
             registered,
         }
@@ -414,7 +418,11 @@ impl Follower {
     /// The next block, which is committed.
     fn read(&self) -> Result<Block, EngineError> {
         let height = self.next_height();
-        let block = match self.chain.block(height) {
+        let held = match self.recent.get(height) {
+            Some(block) => Ok(Some(block)),
+            None => self.chain.block(height),
+        };
+        let block = match held {
             Ok(Some(block)) => block,
             Ok(None) => return Err(missing(height).into()),
             Err(LedgerError::Pruned(_)) => {
@@ -460,6 +468,7 @@ impl Drop for Follower {
     fn drop(&mut self) {
         // Otherwise a waker would stay, and with it whatever it owns, until the follower's block comes.
         self.watermark.forget(self.number);
+        self.recent.leave();
     }
 }
 

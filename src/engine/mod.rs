@@ -98,6 +98,7 @@ mod permits;
 mod pool;
 mod pool_journal;
 mod producer;
+mod recent;
 mod registry;
 mod replaced;
 mod resources;

@@ -17,6 +17,7 @@ use super::metrics::{Meters, Stage};
 use super::parcel::Parcel;
 use super::permits::Permits;
 use super::pool_journal::Unwritten;
+use super::recent::RecentBlocks;
 use super::registry::Registry;
 use super::replaced::ReplacedBlocks;
 use super::settings::Settings;
@@ -61,6 +62,8 @@ pub(super) struct Shared {
     pub(super) branches: Mutex<Option<Branches>>,
     /// Never locked for long.
     pub(super) replaced: Arc<Mutex<ReplacedBlocks>>,
+    /// Never locked for long.
+    pub(super) recent: Arc<RecentBlocks>,
     pub(super) registry: Arc<Registry>,
     pub(super) subscribers: Subscribers,
     chain: Mutex<Chain>,
@@ -178,6 +181,7 @@ impl Shared {
             watermark: Arc::new(Watermark::new(end)),
             replaced: Arc::new(Mutex::new(replaced)),
             branches: Mutex::new(parts.branches),
+            recent: Arc::default(),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),
             chain: Mutex::new(parts.chain),

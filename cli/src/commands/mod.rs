@@ -21,6 +21,7 @@ mod params;
 mod produce;
 mod prove;
 mod prune;
+mod queue;
 mod restore;
 mod saying;
 mod show;
@@ -32,6 +33,7 @@ mod store;
 mod tx;
 mod upgrade;
 mod verify;
+mod views;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -59,6 +61,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Stake(command) => stake::stake(&command, output),
         Command::Members(args) => stake::members(&args, output),
         Command::Balance(args) => keys::balance(&args, output),
+        Command::Queue(command) => queue::queue(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Mine(args) => mine::mine(&args, output),
         Command::Show(args) => show::show(&args, output),

@@ -17,6 +17,7 @@ mod params;
 mod pipes;
 mod places;
 mod produce;
+mod queue;
 mod readme;
 mod retention;
 mod salvage;

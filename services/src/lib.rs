@@ -1,0 +1,18 @@
+//! What a hub does with a chain beside validating it, as *views*: what follows from committed blocks alone, kept beside the chain, and
+//! worked out as blocks commit.
+//!
+//! Each service is a module with its payloads (what its transactions say), its [`View`](view::View) (what they come to) and a reader, which
+//! answers as of a height. [`view`] is the room they stand in: it runs them over an engine or over a store that nobody writes to, keeps what they
+//! know in a store of its own, and takes back what is no longer in the chain. [`payload`] is how services write down what transactions say.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`queue`] | messages by topic |
+//!
+//! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
+
+pub mod payload;
+pub mod queue;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod view;
