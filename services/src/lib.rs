@@ -7,12 +7,15 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`cache`] | what stands at each key of a common cache |
 //! | [`queue`] | messages by topic |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
+pub mod cache;
 pub mod payload;
 pub mod queue;
+pub mod recorded;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod view;

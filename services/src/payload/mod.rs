@@ -24,6 +24,9 @@ pub const KINDS: &[(u8, &str)] = &[
     // Hub registry: 40 to 47.
     // Routing and causal order: 48 to 55.
     // Cache synchronisation: 56 to 63.
+    (56, "cache_put"),
+    (57, "cache_invalidate"),
+    (58, "cache_checkpoint"),
     // Performance records: 64 to 67.
     // State updates: 68 to 75.
 ];
