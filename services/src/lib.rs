@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`cache`] | what stands at each key of a common cache |
 //! | [`queue`] | messages by topic |
+//! | [`updates`] | what a peer lacks since a block that it names |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
@@ -18,4 +19,5 @@ pub mod queue;
 pub mod recorded;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod updates;
 pub mod view;

@@ -29,6 +29,7 @@ pub const KINDS: &[(u8, &str)] = &[
     (58, "cache_checkpoint"),
     // Performance records: 64 to 67.
     // State updates: 68 to 75.
+    (68, "state_update"),
 ];
 
 /// A kind of payload.
@@ -162,6 +163,7 @@ macro_rules! service_payloads {
 
             /// What a transaction says to this service; `None` if that is nothing. O(1) for what begins as no payload of it does.
             #[must_use]
+            #[allow(clippy::manual_range_patterns, reason = "tags are listed one by one")]
             pub fn of(entry: &$crate::view::Entry<'_>) -> Option<Self> {
                 let payload = match entry.tag() {
                     Some($($tag)|+) => Self::decode(entry.transaction().payload()).ok()?,
