@@ -7,12 +7,14 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`audit`] | who did what, and what this hub saw beside the chain |
 //! | [`cache`] | what stands at each key of a common cache |
 //! | [`queue`] | messages by topic |
 //! | [`updates`] | what a peer lacks since a block that it names |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
+pub mod audit;
 pub mod cache;
 pub mod payload;
 pub mod queue;

@@ -63,6 +63,14 @@ impl Recorded {
         key
     }
 
+    /// What [`Recorded::order`] gave.
+    #[must_use]
+    pub fn place(order: &[u8; 12]) -> Option<(u64, u32)> {
+        let (height, index) = order.split_first_chunk::<8>()?;
+        let index = index.first_chunk::<4>()?;
+        Some((u64::from_be_bytes(*height), u32::from_be_bytes(*index)))
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         codec::put_u64(out, self.height);
         codec::put_u32(out, self.index);

@@ -125,13 +125,10 @@ impl Updates {
             .range(TABLE_STREAMS, &range, RangeLimit { rows, bytes })?;
         for (key, id) in rows {
             let read = || {
-                let short = || damaged(TABLE_STREAMS, "a short key");
-                let place = key.last_chunk::<12>().ok_or_else(short)?;
-                let (height, index) = place.split_first_chunk::<8>().ok_or_else(short)?;
-                let index = index.first_chunk::<4>().ok_or_else(short)?;
+                let place = key.last_chunk::<12>().and_then(Recorded::place);
+                let place = place.ok_or_else(|| damaged(TABLE_STREAMS, "a short key"))?;
                 let id = Reader::new(&id).array("id");
                 let id = id.map_err(|error| damaged(TABLE_STREAMS, error))?;
-                let place = (u64::from_be_bytes(*height), u32::from_be_bytes(*index));
                 Ok::<_, ViewError>((place, TransactionId(id)))
             };
             let (place, id) = read()?;
