@@ -207,7 +207,7 @@ fn each_line_is_proved_to_whoever_has_a_head_hash() {
     let join = chain.signed("hub-a", 1, |draft| {
         draft.operation = Operation::FederationJoin;
     });
-    chain.extend(&[join.clone()]);
+    chain.extend(std::slice::from_ref(&join));
     chain.extend(&[chain.message("hub-b", 1)]);
     let audit = Audit::new(made_anew(&chain, Box::new(AuditView), 0));
     let lines = audit

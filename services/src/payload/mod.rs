@@ -28,6 +28,7 @@ pub const KINDS: &[(u8, &str)] = &[
     (57, "cache_invalidate"),
     (58, "cache_checkpoint"),
     // Performance records: 64 to 67.
+    (64, "performance_record"),
     // State updates: 68 to 75.
     (68, "state_update"),
 ];
