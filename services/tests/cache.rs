@@ -88,6 +88,8 @@ struct Model {
     /// Clocks of all writes of a namespace that were let in.
     seen: Vec<(String, String, BTreeMap<String, u64>)>,
     counts: BTreeMap<String, Namespace>,
+    /// Roots by height and sender.
+    checkpoints: BTreeMap<(u64, String), Digest>,
 }
 
 impl Model {
@@ -180,6 +182,10 @@ fn naive(blocks: &[Block]) -> Model {
                     &said.clock,
                     at,
                 ),
+                Some(CachePayload::CacheCheckpoint(said)) if said.height < at.0 => {
+                    let key = (said.height, entry.sender().to_owned());
+                    model.checkpoints.insert(key, said.root);
+                }
                 _ => {}
             }
         }
@@ -197,6 +203,18 @@ fn naive(blocks: &[Block]) -> Model {
 fn compare(blocks: &[Block], snapshot: &Snapshot) {
     let (cache, model) = (Cache::new(snapshot.clone()), naive(blocks));
     let tree = cache.tree().unwrap();
+    let said = cache.checkpoints(2..30, ALL).unwrap().into_iter();
+    let said: Vec<_> = said
+        .map(|one| ((one.height, one.sender), one.root))
+        .collect();
+    let heights = model
+        .checkpoints
+        .range((2, String::new())..(30, String::new()));
+    let expected: Vec<_> = heights
+        .rev()
+        .map(|(key, root)| (key.clone(), *root))
+        .collect();
+    assert_eq!(said, expected);
     for namespace in NAMESPACES {
         let counts = model.counts.get(namespace).copied();
         assert_eq!(cache.namespace(namespace).unwrap(), counts);

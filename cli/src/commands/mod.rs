@@ -1,6 +1,8 @@
 //! The commands, one file each where they need one.
 
+mod audit;
 mod author;
+mod cache;
 mod chain_rules;
 mod check;
 mod copy;
@@ -29,6 +31,7 @@ mod spec;
 mod stages;
 mod store;
 mod tx;
+mod updates;
 mod upgrade;
 mod verify;
 mod views;
@@ -57,6 +60,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Keys(command) => keys::keys(&command, output),
         Command::Params(command) => params::params(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
+        Command::Audit(args) => audit::audit(&args, output),
+        Command::Cache(command) => cache::cache(&command, output),
+        Command::Records(args) => audit::records(&args, output),
+        Command::Updates(command) => updates::updates(&command, output),
         Command::Queue(command) => queue::queue(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),

@@ -1,5 +1,7 @@
 //! What can be asked of the cache.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use hubledger::codec::Reader;
 use hubledger::digest::Digest;
@@ -145,25 +147,28 @@ impl Cache {
         })
     }
 
-    /// What hubs say of the root after a block, by their names, within a limit.
+    /// What hubs say of the roots after blocks of these heights, the latest first, within a limit. The root is the same from one write to the next, so that a
+    /// word on an earlier block may hold for this one.
     ///
     /// # Errors
     /// The store failed; a damaged row.
-    pub fn checkpoints(&self, height: u64, limit: RangeLimit) -> Result<Vec<Checkpoint>> {
+    pub fn checkpoints(&self, heights: Range<u64>, limit: RangeLimit) -> Result<Vec<Checkpoint>> {
+        if heights.is_empty() {
+            return Ok(Vec::new());
+        }
         let range = KeyRange {
-            from: Bytes::copy_from_slice(&height.to_be_bytes()),
-            below: height
-                .checked_add(1)
-                .map(|end| Bytes::copy_from_slice(&end.to_be_bytes())),
-            is_descending: false,
+            from: Bytes::copy_from_slice(&heights.start.to_be_bytes()),
+            below: Some(Bytes::copy_from_slice(&heights.end.to_be_bytes())),
+            is_descending: true,
         };
         let rows = self.snapshot.range(TABLE_CHECKPOINTS, &range, limit)?;
         let read = rows.into_iter().map(|(key, row)| {
             let mut reader = Reader::new(&row);
             let recorded = Recorded::decode(&mut reader)?;
+            let mut height = Reader::new(&key);
             Ok(Checkpoint {
+                height: u64::from_be_bytes(height.array("height")?),
                 sender: text(key.get(8..).unwrap_or_default())?,
-                height,
                 root: Digest(reader.array("root")?),
                 recorded,
             })
