@@ -51,6 +51,15 @@ fn main() -> io::Result<()> {
     for (name, operation, bytes) in payloads() {
         put("payload", &name, &tagged(operation, &bytes))?;
     }
+    for (target, payloads) in [
+        ("cache_payload", hubledger_fuzz::cache_payloads()),
+        ("record_payload", hubledger_fuzz::record_payloads()),
+        ("update_payload", hubledger_fuzz::update_payloads()),
+    ] {
+        for (name, bytes) in payloads {
+            put(target, &name, &bytes)?;
+        }
+    }
     let mut numbers = Numbers(1);
     for index in 0..4 {
         let acts: Vec<u8> = (0..600).map(|_| numbers.below(256) as u8).collect();
