@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+mod audit;
 mod author;
+mod cache;
 mod fork;
 mod keys;
 mod look;
@@ -10,6 +12,7 @@ mod retention;
 mod stake;
 mod text;
 mod time;
+mod updates;
 mod upgrade;
 mod views;
 
@@ -22,7 +25,9 @@ use hubledger::digest::BlockHash;
 use hubledger::spec::ConsensusName;
 use hubledger_storage::{Durability, StoreUrl};
 
+pub(crate) use self::audit::{Audit, Records};
 pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
+pub(crate) use self::cache::{CacheCommand, CacheKey, CacheProve, CacheSince, CacheVerify};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
@@ -42,6 +47,7 @@ pub(crate) use self::retention::{
 pub(crate) use self::stake::{Members, StakeCommand, StakePut, StakeShow};
 use self::text::text;
 pub(crate) use self::time::When;
+pub(crate) use self::updates::{UpdatesCommand, UpdatesParts, UpdatesSince};
 use self::upgrade::UPGRADE_HELP;
 pub(crate) use self::upgrade::Upgrade;
 pub(crate) use self::views::Viewed;
@@ -115,9 +121,21 @@ pub(crate) enum Command {
 hubledger balance alice --store log:hub --prove alice.proof"
     )]
     Balance(Balance),
+    /// Say who did what: joins and leaves, keys, attestations, parameters
+    #[command(after_help = audit::AUDIT_EXAMPLES)]
+    Audit(Audit),
+    /// What stands at each key of a common cache
+    #[command(subcommand, after_help = cache::CACHE_EXAMPLES)]
+    Cache(CacheCommand),
     /// Messages by topic, consumer groups and what they have done, proofs of messages and of their delivery
     #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
     Queue(QueueCommand),
+    /// What hubs measured, by hub and time
+    #[command(after_help = audit::RECORDS_EXAMPLES)]
+    Records(Records),
+    /// What a peer lacks since a block, and transactions of a block by id
+    #[command(subcommand, after_help = updates::UPDATES_EXAMPLES)]
+    Updates(UpdatesCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),

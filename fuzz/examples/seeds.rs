@@ -59,8 +59,15 @@ fn main() -> io::Result<()> {
     for (name, operation, bytes) in payloads() {
         put("payload", &name, &tagged(operation, &bytes))?;
     }
-    for (name, bytes) in hubledger_fuzz::queue_payloads() {
-        put("queue_payload", &name, &bytes)?;
+    for (target, payloads) in [
+        ("queue_payload", hubledger_fuzz::queue_payloads()),
+        ("cache_payload", hubledger_fuzz::cache_payloads()),
+        ("record_payload", hubledger_fuzz::record_payloads()),
+        ("update_payload", hubledger_fuzz::update_payloads()),
+    ] {
+        for (name, bytes) in payloads {
+            put(target, &name, &bytes)?;
+        }
     }
     let mut numbers = Numbers(1);
     for index in 0..4 {

@@ -5,6 +5,7 @@
 //! bytes, what was forged doesn't verify, and so on. `examples/seeds.rs` writes the inputs that the targets start from.
 
 mod archive;
+mod cache;
 mod chain;
 mod forge;
 mod leaves;
@@ -14,6 +15,7 @@ mod services;
 mod snapshot;
 
 pub use archive::{ARCHIVED, GenuineArchive};
+pub use cache::{cache_payloads, record_payloads, update_payloads};
 pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
 pub use leaves::PrunedChain;

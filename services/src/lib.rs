@@ -7,12 +7,21 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`audit`] | who did what, and what this hub saw beside the chain |
+//! | [`cache`] | what stands at each key of a common cache |
 //! | [`queue`] | messages by topic |
+//! | [`records`] | what hubs measured, by hub and time |
+//! | [`updates`] | what a peer lacks since a block that it names |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
+pub mod audit;
+pub mod cache;
 pub mod payload;
 pub mod queue;
+pub mod recorded;
+pub mod records;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod updates;
 pub mod view;

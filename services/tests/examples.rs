@@ -7,7 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The examples, each with something that it prints.
-const EXAMPLES: &[(&str, &str)] = &[("message_queue", "dead letter 1")];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("data_sync", "the block is whole"),
+    (
+        "gossip_updates",
+        "us_east last said of its load: {\"queue\":1}",
+    ),
+    ("message_queue", "dead letter 1"),
+];
 
 /// Where cargo puts the program of an example: beside the folder of the tests' own programs.
 fn program(name: &str) -> PathBuf {

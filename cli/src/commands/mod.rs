@@ -1,6 +1,8 @@
 //! The commands, one file each where they need one.
 
+mod audit;
 mod author;
+mod cache;
 mod chain_rules;
 mod check;
 mod copy;
@@ -31,6 +33,7 @@ mod stages;
 mod stake;
 mod store;
 mod tx;
+mod updates;
 mod upgrade;
 mod verify;
 mod views;
@@ -61,6 +64,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Stake(command) => stake::stake(&command, output),
         Command::Members(args) => stake::members(&args, output),
         Command::Balance(args) => keys::balance(&args, output),
+        Command::Audit(args) => audit::audit(&args, output),
+        Command::Cache(command) => cache::cache(&command, output),
+        Command::Records(args) => audit::records(&args, output),
+        Command::Updates(command) => updates::updates(&command, output),
         Command::Queue(command) => queue::queue(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Mine(args) => mine::mine(&args, output),

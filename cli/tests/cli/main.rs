@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod cache;
 mod draft;
 mod fork;
 mod fork_new;

@@ -28,8 +28,13 @@ pub const KINDS: &[(u8, &str)] = &[
     // Hub registry: 40 to 47.
     // Routing and causal order: 48 to 55.
     // Cache synchronisation: 56 to 63.
+    (56, "cache_put"),
+    (57, "cache_invalidate"),
+    (58, "cache_checkpoint"),
     // Performance records: 64 to 67.
+    (64, "performance_record"),
     // State updates: 68 to 75.
+    (68, "state_update"),
 ];
 
 /// A kind of payload.
@@ -177,6 +182,7 @@ macro_rules! service_payloads {
 
             /// What a transaction says to this service; `None` if that is nothing. O(1) for what begins as no payload of it does.
             #[must_use]
+            #[allow(clippy::manual_range_patterns, reason = "tags are listed one by one")]
             pub fn of(entry: &$crate::view::Entry<'_>) -> Option<Self> {
                 let payload = match entry.tag() {
                     Some($($tag)|+) => Self::decode(entry.transaction().payload()).ok()?,

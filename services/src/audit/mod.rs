@@ -1,0 +1,18 @@
+//! Who did what: joins and leaves, keys, attestations, parameters, as the chain has them; prunes, rejected blocks and the like, as this hub saw them.
+//!
+//! What is on the chain is in the [view](AuditView): every hub has the same lines, filtered by act, actor and height ([`Audit::lines`]), and each is proved
+//! by its transaction. It says what transactions say; that they are in the chain says that its rules let them. Where a chain doesn't go by payloads, or not by their JSON form, what
+//! they say had no effect, and is told all the same.
+//!
+//! What is not on the chain is this hub's own word. The host writes it into a [`LocalLog`], a file of JSON lines, each with the hash of the line before: what
+//! was written can't be changed afterwards without changing everything behind it. Such lines are marked `"source":"hub"`, those of the chain `"source":"chain"`.
+
+mod local;
+mod reader;
+mod rows;
+mod view;
+
+pub use self::local::{LINE_BYTES_MAX, LocalAct, LocalError, LocalLine, LocalLog};
+pub use self::reader::{Audit, AuditFilter, AuditLine, Lines};
+pub use self::rows::Act;
+pub use self::view::AuditView;
