@@ -8,11 +8,13 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`queue`] | messages by topic |
+//! | [`registry`] | who is in the federation, with what, who was, and who is alive |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
 pub mod payload;
 pub mod queue;
+pub mod registry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod view;

@@ -22,6 +22,9 @@ pub const KINDS: &[(u8, &str)] = &[
     // Message queue: 32 to 39.
     (32, "enqueue"),
     // Hub registry: 40 to 47.
+    (40, "heartbeat"),
+    (41, "update_profile"),
+    (42, "announce"),
     // Routing and causal order: 48 to 55.
     // Cache synchronisation: 56 to 63.
     // Performance records: 64 to 67.
@@ -159,6 +162,7 @@ macro_rules! service_payloads {
 
             /// What a transaction says to this service; `None` if that is nothing. O(1) for what begins as no payload of it does.
             #[must_use]
+            #[allow(clippy::manual_range_patterns)]
             pub fn of(entry: &$crate::view::Entry<'_>) -> Option<Self> {
                 let payload = match entry.tag() {
                     Some($($tag)|+) => Self::decode(entry.transaction().payload()).ok()?,
