@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The examples, each with something that it prints.
-const EXAMPLES: &[(&str, &str)] = &[];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("federation_bootstrap", "asia_pacific"),
+    ("hub_registry", "rebuilt from the chain: the same"),
+    ("node_join", "stake 1000"),
+];
 
 /// Where cargo puts the program of an example: beside the folder of the tests' own programs.
 fn program(name: &str) -> PathBuf {

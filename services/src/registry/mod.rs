@@ -25,6 +25,7 @@
 //! can be found by while it is active. All of it follows from the chain, and nothing is this hub's alone.
 
 mod event;
+pub mod file;
 mod heard;
 mod node;
 mod payload;
