@@ -6,6 +6,7 @@ mod keys;
 mod look;
 mod params;
 mod queue;
+mod registry;
 mod retention;
 mod text;
 mod time;
@@ -31,6 +32,10 @@ pub(crate) use self::look::{
 };
 pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Propose};
 pub(crate) use self::queue::{QueueCommand, QueueList, QueueTopics};
+pub(crate) use self::registry::{
+    RegistryAt, RegistryCommand, RegistryCompare, RegistryFind, RegistryImport, RegistryList,
+    RegistryProve, RegistryShow,
+};
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
@@ -106,6 +111,9 @@ hubledger balance alice --store log:hub --prove alice.proof"
     /// Messages by topic
     #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
     Queue(QueueCommand),
+    /// The nodes of a federation: who is in it, who was, who is alive; registries from files
+    #[command(subcommand, after_help = registry::REGISTRY_EXAMPLES)]
+    Registry(RegistryCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),

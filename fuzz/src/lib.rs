@@ -9,6 +9,7 @@ mod chain;
 mod forge;
 mod leaves;
 mod log;
+mod registry;
 mod scratch;
 mod snapshot;
 
@@ -17,5 +18,6 @@ pub use chain::{Chain, Genuine, accounting_spec, transactions_of};
 pub use forge::{EDIT_BYTES, EDITS_MAX, forge};
 pub use leaves::PrunedChain;
 pub use log::{DamagedLog, LOG_END, LOG_FLOORS, LOG_OPTIONS, log_block, replaced_block};
+pub use registry::registry_payloads;
 pub use scratch::Scratch;
 pub use snapshot::{GENUINE_SNAPSHOT, GenuineSnapshot};

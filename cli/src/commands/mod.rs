@@ -21,6 +21,7 @@ mod produce;
 mod prove;
 mod prune;
 mod queue;
+mod registry;
 mod restore;
 mod saying;
 mod show;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Params(command) => params::params(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
         Command::Queue(command) => queue::queue(&command, output),
+        Command::Registry(command) => registry::registry(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),

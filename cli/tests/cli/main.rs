@@ -18,6 +18,7 @@ mod pipes;
 mod places;
 mod produce;
 mod readme;
+mod registry;
 mod retention;
 mod salvage;
 mod show;

@@ -20,8 +20,9 @@ pub(super) enum Heard {
     Heartbeat(Heartbeat),
 }
 
-/// Whether the chain keeps registrations itself under the specification in force.
-pub(super) fn keeps_registrations(spec: &ChainSpec) -> bool {
+/// Whether the chain keeps registrations itself under the specification in force: in version 2, unless its names belong to nobody.
+#[must_use]
+pub fn keeps_registrations(spec: &ChainSpec) -> bool {
     spec.version != FormatVersion::V1 && spec.rules.identity != Identity::Open
 }
 

@@ -35,6 +35,7 @@ mod rows;
 mod view;
 
 pub use self::event::{Event, Place, Said};
+pub use self::heard::keeps_registrations;
 pub use self::node::{Life, Node};
 pub use self::payload::{
     Announce, Heartbeat, LOAD_PERCENT_MAX, RegistryPayload, TTL_SECONDS, TTL_SECONDS_MAX,
