@@ -1,5 +1,7 @@
 //! The registry of nodes: listed, looked up, proved, brought in from a file.
 
+#[cfg(feature = "mpreg")]
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -226,4 +228,59 @@ fn where_the_chain_keeps_no_registrations_nodes_come_without_keys_and_no_absence
     assert_eq!(run(folder, &absent).code, 1);
     let bad = run(folder, &["registry", "compare", "a.bin", "--store", OWN]);
     assert_eq!(bad.code, 1);
+}
+
+/// Who is there after a chain of MPREG's by its own database: whoever joined or registered with an object that names no action, and hasn't left since.
+#[cfg(feature = "mpreg")]
+fn active_by_database(path: &std::path::Path, chain: &str) -> BTreeSet<String> {
+    let database = rusqlite::Connection::open(path).unwrap();
+    let mut blocks = database
+        .prepare("SELECT CAST(block_json AS TEXT) FROM blocks WHERE chain_id = ? ORDER BY height")
+        .unwrap();
+    let texts = blocks.query_map([chain], |row| row.get::<_, String>(0));
+    let mut active = BTreeSet::new();
+    for text in texts.unwrap() {
+        let block: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        for transaction in block["transactions"].as_array().unwrap() {
+            let payload = hex::decode(transaction["payload"].as_str().unwrap()).unwrap();
+            let said = serde_json::from_slice::<Value>(&payload).unwrap_or_default();
+            if said.get("action").is_some() {
+                continue;
+            }
+            let sender = transaction["sender"].as_str().unwrap().to_owned();
+            match transaction["operation_type"].as_str().unwrap() {
+                "node_register" | "federation_join" if said.is_object() => active.insert(sender),
+                "federation_leave" => active.remove(&sender),
+                _ => continue,
+            };
+        }
+    }
+    active
+}
+
+#[cfg(feature = "mpreg")]
+#[test]
+fn an_imported_chain_has_the_nodes_that_its_database_tells_of() {
+    let data = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../mpreg/tests/data/mpreg/federation.db"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::copy(data, folder.join("federation.db")).unwrap();
+    let mut seen = 0;
+    for chain in ["hub_registry", "fabric_governance", "message_routing"] {
+        let store = format!("sqlite:{chain}.own");
+        let import = ["import", "--mpreg", "federation.db", "--chain", chain];
+        ok(folder, &[&import[..], &["--store", &store]].concat());
+        let listed = ok(folder, &["registry", "list", "--store", &store]);
+        let listed: BTreeSet<String> = names(&listed, "nodes").into_iter().collect();
+        assert_eq!(
+            listed,
+            active_by_database(&folder.join("federation.db"), chain),
+            "{chain}"
+        );
+        seen += listed.len();
+    }
+    assert!(seen > 3, "{seen} nodes");
 }

@@ -124,10 +124,16 @@ impl Registry {
             Some((first, others)) => (*first, others),
             None => (Facet::Active, &[][..]),
         };
+        let takes_all = others.is_empty() && criteria.alive_at.is_none();
+        let chunk = if takes_all {
+            CHUNK_ROWS.min(limit)
+        } else {
+            CHUNK_ROWS
+        };
         let mut found = Vec::new();
         let mut next = Some(from);
         while let Some(from) = next.filter(|_| found.len() < limit) {
-            let numbers = self.numbers_with(first, from, CHUNK_ROWS.min(limit))?;
+            let numbers = self.numbers_with(first, from, chunk)?;
             next = numbers.last().and_then(|last| last.checked_add(1));
             for number in numbers {
                 if found.len() < limit && self.meets(number, others, criteria.alive_at)? {
