@@ -124,6 +124,26 @@ fn list(registry: &Registry, title: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All of the registry follows from the chain: one that is made anew is the same.
+fn compare_with_rebuilt(registry: &Registry, engine: &Engine) -> anyhow::Result<()> {
+    let mut anew = views(engine)?;
+    anew.catch_up()?;
+    let rebuilt = Registry::new(anew.reader(RegistryView::NAME)?.snapshot()?);
+    for name in ["hub-east", "hub-west", "hub-south", "hub-north"] {
+        let (one, other) = (rebuilt.node(name)?, registry.node(name)?);
+        ensure!(one == other, "{name} is another");
+        let (Some(one), Some(other)) = (one, other) else {
+            continue;
+        };
+        let histories = (
+            rebuilt.history(&one, 0, 99)?,
+            registry.history(&other, 0, 99)?,
+        );
+        ensure!(histories.0 == histories.1, "{name} has another history");
+    }
+    Ok(())
+}
+
 fn main() -> anyhow::Result<()> {
     let house = House::open()?;
     let joins = Operation::FederationJoin;
@@ -179,22 +199,7 @@ fn main() -> anyhow::Result<()> {
     ensure!(proof::check_row(&absent, "hub-north", &head.hash())?.is_none());
     println!("hub-north never was, by {} bytes", absent.encode().len());
 
-    // All of it follows from the chain.
-    let mut anew = views(&house.engine)?;
-    anew.catch_up()?;
-    let rebuilt = Registry::new(anew.reader(RegistryView::NAME)?.snapshot()?);
-    for name in ["hub-east", "hub-west", "hub-south", "hub-north"] {
-        let (one, other) = (rebuilt.node(name)?, registry.node(name)?);
-        ensure!(one == other, "{name} is another");
-        let (Some(one), Some(other)) = (one, other) else {
-            continue;
-        };
-        let histories = (
-            rebuilt.history(&one, 0, 99)?,
-            registry.history(&other, 0, 99)?,
-        );
-        ensure!(histories.0 == histories.1, "{name} has another history");
-    }
+    compare_with_rebuilt(&registry, &house.engine)?;
     println!("rebuilt from the chain: the same");
     house.following.stop()?;
     house.engine.shutdown()?;
