@@ -8,6 +8,7 @@ mod keys;
 mod look;
 mod params;
 mod queue;
+mod registry;
 mod retention;
 mod stake;
 mod text;
@@ -40,6 +41,10 @@ pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Prop
 pub(crate) use self::queue::{
     QueueCommand, QueueDead, QueueGet, QueueGroups, QueueList, QueueLog, QueueProve, QueueTopics,
     QueueVerify,
+};
+pub(crate) use self::registry::{
+    RegistryAt, RegistryCommand, RegistryCompare, RegistryFind, RegistryImport, RegistryList,
+    RegistryProve, RegistryShow,
 };
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
@@ -130,6 +135,9 @@ hubledger balance alice --store log:hub --prove alice.proof"
     /// Messages by topic, consumer groups and what they have done, proofs of messages and of their delivery
     #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
     Queue(QueueCommand),
+    /// The nodes of a federation: who is in it, who was, who is alive; registries from files
+    #[command(subcommand, after_help = registry::REGISTRY_EXAMPLES)]
+    Registry(RegistryCommand),
     /// What hubs measured, by hub and time
     #[command(after_help = audit::RECORDS_EXAMPLES)]
     Records(Records),

@@ -69,6 +69,9 @@ fn main() -> io::Result<()> {
             put(target, &name, &bytes)?;
         }
     }
+    for (name, bytes) in hubledger_fuzz::registry_payloads() {
+        put("registry_payload", name, &bytes)?;
+    }
     let mut numbers = Numbers(1);
     for index in 0..4 {
         let acts: Vec<u8> = (0..600).map(|_| numbers.below(256) as u8).collect();

@@ -12,6 +12,7 @@
 //! | [`queue`] | messages by topic |
 //! | [`records`] | what hubs measured, by hub and time |
 //! | [`updates`] | what a peer lacks since a block that it names |
+//! | [`registry`] | who is in the federation, with what, who was, and who is alive |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
@@ -21,6 +22,7 @@ pub mod payload;
 pub mod queue;
 pub mod recorded;
 pub mod records;
+pub mod registry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod updates;

@@ -14,6 +14,9 @@ const EXAMPLES: &[(&str, &str)] = &[
         "us_east last said of its load: {\"queue\":1}",
     ),
     ("message_queue", "dead letter 1"),
+    ("federation_bootstrap", "asia_pacific"),
+    ("hub_registry", "rebuilt from the chain: the same"),
+    ("node_join", "stake 1000"),
 ];
 
 /// Where cargo puts the program of an example: beside the folder of the tests' own programs.

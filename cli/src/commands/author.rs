@@ -89,6 +89,12 @@ impl<'a> Author<'a> {
         self.draft(fields)?.sign(&keys).map_err(Failure::message)
     }
 
+    /// Checks a transaction by the rules of its chain, as far as they are known.
+    pub(super) fn check(&self, transaction: &Transaction) -> Result {
+        let is_partial = self.options.partial || self.options.unsigned;
+        self.rules.check(transaction, self.now_us, is_partial)
+    }
+
     fn draft(&self, fields: TransactionJson) -> Result<Draft> {
         let (options, now_us) = (self.options, self.now_us);
         let chain = self.chain(fields.chain)?;

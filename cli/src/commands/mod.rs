@@ -24,6 +24,7 @@ mod produce;
 mod prove;
 mod prune;
 mod queue;
+mod registry;
 mod restore;
 mod saying;
 mod show;
@@ -69,6 +70,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Records(args) => audit::records(&args, output),
         Command::Updates(command) => updates::updates(&command, output),
         Command::Queue(command) => queue::queue(&command, output),
+        Command::Registry(command) => registry::registry(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Mine(args) => mine::mine(&args, output),
         Command::Show(args) => show::show(&args, output),

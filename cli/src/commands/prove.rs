@@ -49,7 +49,7 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
 }
 
 /// Writes a proof, as JSON if the name of the file ends so, and says where it is and how long.
-fn give_out(proof: &Proof, path: &Path, output: &Output) -> Result<Value> {
+pub(super) fn give_out(proof: &Proof, path: &Path, output: &Output) -> Result<Value> {
     let is_json = path.extension().is_some_and(|ending| ending == "json");
     let bytes = match is_json {
         true => proof.to_json().into_bytes(),

@@ -20,6 +20,7 @@ mod places;
 mod produce;
 mod queue;
 mod readme;
+mod registry;
 mod retention;
 mod salvage;
 mod show;

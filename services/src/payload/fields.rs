@@ -138,4 +138,9 @@ impl Fields {
     pub fn digest(&self, field: &str) -> Option<Digest> {
         self.0.get(field)?.as_str()?.parse().ok()
     }
+
+    /// The names of all fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
 }

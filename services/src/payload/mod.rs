@@ -26,6 +26,9 @@ pub const KINDS: &[(u8, &str)] = &[
     (35, "subscribe"),
     (36, "limit"),
     // Hub registry: 40 to 47.
+    (40, "heartbeat"),
+    (41, "update_profile"),
+    (42, "announce"),
     // Routing and causal order: 48 to 55.
     // Cache synchronisation: 56 to 63.
     (56, "cache_put"),
