@@ -2,7 +2,6 @@
 //! again. A few, once for all followers; whoever is further behind reads the store.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sync::{Mutex, lock};
 use crate::format::model::Block;
@@ -13,14 +12,13 @@ const BLOCKS_MAX: usize = 256;
 const BYTES_MAX: usize = 32 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct RecentBlocks {
-    followers: AtomicUsize,
-    kept: Mutex<Kept>,
-}
+pub(super) struct RecentBlocks(Mutex<Kept>);
 
-/// One run of blocks, each of which follows the one before.
+/// One run of blocks, each of which follows the one before, and for how many. Under one lock: were blocks not taken in because nobody
+/// follows, while others are still there, the next one to follow might be given some of a branch that has gone since.
 #[derive(Debug, Default)]
 struct Kept {
+    followers: usize,
     blocks: VecDeque<Block>,
     bytes: usize,
 }
@@ -28,22 +26,24 @@ struct Kept {
 impl RecentBlocks {
     /// There is one more who follows.
     pub(super) fn join(&self) {
-        self.followers.fetch_add(1, Ordering::AcqRel);
+        lock(&self.0).followers += 1;
     }
 
     /// One of those is gone; with the last one, so are the blocks.
     pub(super) fn leave(&self) {
-        if self.followers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            *lock(&self.kept) = Kept::default();
+        let mut kept = lock(&self.0);
+        kept.followers -= 1;
+        if kept.followers == 0 {
+            *kept = Kept::default();
         }
     }
 
     /// Takes blocks that were committed one after the other, before anybody is told of them. What they take the place of goes. Without followers O(1).
     pub(super) fn push<'a>(&self, blocks: impl IntoIterator<Item = &'a Block>) {
-        if self.followers.load(Ordering::Acquire) == 0 {
+        let mut kept = lock(&self.0);
+        if kept.followers == 0 {
             return;
         }
-        let mut kept = lock(&self.kept);
         for block in blocks {
             kept.push(block);
         }
@@ -51,7 +51,7 @@ impl RecentBlocks {
 
     /// The block at a height, if it is one of the last.
     pub(super) fn get(&self, height: u64) -> Option<Block> {
-        let kept = lock(&self.kept);
+        let kept = lock(&self.0);
         let first = kept.blocks.front()?.height();
         let at = usize::try_from(height.checked_sub(first)?).ok()?;
         kept.blocks.get(at).cloned()
@@ -85,6 +85,10 @@ mod tests {
 
     #[test]
     fn the_last_blocks_are_kept_while_somebody_follows_and_go_with_their_branch() {
+        shuttle::check_random(last_blocks, 1);
+    }
+
+    fn last_blocks() {
         let mut chain = Chain::new(1, |_| {});
         let recent = RecentBlocks::default();
         recent.push(&chain.blocks);

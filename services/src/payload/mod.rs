@@ -188,7 +188,7 @@ macro_rules! service_payloads {
             #[allow(clippy::manual_range_patterns, reason = "tags are listed one by one")]
             pub fn of(entry: &$crate::view::Entry<'_>) -> Option<Self> {
                 let payload = match entry.tag() {
-                    Some($($tag)|+) => Self::decode(entry.transaction().payload()).ok()?,
+                    Some(tag) if [$($tag),+].contains(&tag) => Self::decode(entry.transaction().payload()).ok()?,
                     Some(_) => return None,
                     None => Self::from_fields(entry.fields()?)?,
                 };

@@ -6,7 +6,7 @@ use hubledger_storage::{KeyRange, RangeLimit};
 use super::kinds::Overflow;
 use super::names::Pattern;
 use super::rows::{
-    Done, Group, Message, TABLE_DEAD, TABLE_DONE, TABLE_FLOORS, TABLE_GROUPS, TABLE_LANES,
+    Done, Group, Message, Place, TABLE_DEAD, TABLE_DONE, TABLE_FLOORS, TABLE_GROUPS, TABLE_LANES,
     TABLE_LOG, TABLE_MESSAGES, TABLE_NAMES, TABLE_TOPICS, Topic, decode_place, floor_key, key,
     lane_key, last_of, number,
 };
@@ -331,7 +331,7 @@ impl Queue {
         from: u64,
         below: u64,
         most: usize,
-    ) -> Result<Vec<(u64, (u32, u64, String))>> {
+    ) -> Result<Vec<(u64, Place)>> {
         let range = within([group.number], from, below);
         let limit = RangeLimit {
             rows: most,

@@ -384,8 +384,10 @@ pub(super) fn encode_place(topic: u32, offset: u64, reason: &str) -> Vec<u8> {
     row
 }
 
-/// Topic, offset and reason.
-pub(super) fn decode_place(row: &[u8]) -> Result<(u32, u64, String), DecodeError> {
+/// The number of a topic, an offset in it, and a reason.
+pub(super) type Place = (u32, u64, String);
+
+pub(super) fn decode_place(row: &[u8]) -> Result<Place, DecodeError> {
     let mut reader = Reader::new(row);
     let (topic, offset) = (reader.u32("topic")?, reader.u64("offset")?);
     let reason = String::from_utf8_lossy(&row[reader.position()..]);

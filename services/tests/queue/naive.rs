@@ -76,23 +76,23 @@ impl Queue {
                 }
             }
             Some(QueuePayload::Subscribe(said)) => self.subscribe(sender, said, now),
-            Some(QueuePayload::Limit(said)) => {
-                if said
-                    .groups
-                    .iter()
-                    .all(|group| self.groups.contains_key(group))
-                {
-                    let topic = self.topics.entry(said.topic.clone()).or_default();
-                    if topic
-                        .limit
-                        .as_ref()
-                        .is_none_or(|(owner, _)| *owner == sender)
-                    {
-                        topic.limit = Some((sender, said));
-                    }
-                }
-            }
+            Some(QueuePayload::Limit(said)) => self.limit(sender, said),
             _ => {}
+        }
+    }
+
+    fn limit(&mut self, sender: String, said: Limit) {
+        let is_there = |group: &String| self.groups.contains_key(group);
+        if !said.groups.iter().all(is_there) {
+            return;
+        }
+        let topic = self.topics.entry(said.topic.clone()).or_default();
+        if topic
+            .limit
+            .as_ref()
+            .is_none_or(|(owner, _)| *owner == sender)
+        {
+            topic.limit = Some((sender, said));
         }
     }
 
