@@ -8,11 +8,13 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`queue`] | messages by topic |
+//! | [`route`] | which way messages took, with proof; the cheapest and the fastest route |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
 pub mod payload;
 pub mod queue;
+pub mod route;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod view;

@@ -23,6 +23,8 @@ pub const KINDS: &[(u8, &str)] = &[
     (32, "enqueue"),
     // Hub registry: 40 to 47.
     // Routing and causal order: 48 to 55.
+    (48, "message_route"),
+    (49, "message_forward"),
     // Cache synchronisation: 56 to 63.
     // Performance records: 64 to 67.
     // State updates: 68 to 75.
