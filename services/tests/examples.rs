@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The examples, each with something that it prints.
-const EXAMPLES: &[(&str, &str)] = &[];
+const EXAMPLES: &[(&str, &str)] = &[(
+    "message_routing",
+    "the message arrived at node_bob after 3 hops",
+)];
 
 /// Where cargo puts the program of an example: beside the folder of the tests' own programs.
 fn program(name: &str) -> PathBuf {

@@ -22,14 +22,20 @@ mod edges;
 mod path;
 mod payload;
 mod reader;
+mod receipt;
 mod rows;
 mod search;
 mod view;
 
 pub use self::edges::{EDGES_PER_NODE_MAX, Edge, Paid};
 pub use self::path::{Claim, Path, Verdict};
-pub use self::payload::{HOPS_MAX, MessageForward, ROUTED_BYTES_MAX, RoutePayload, RoutedMessage};
+pub use self::payload::{
+    HOPS_MAX, MessageForward, ROUTED_BYTES_MAX, RoutePayload, RoutedMessage, RoutingFee,
+};
 pub use self::reader::Routes;
+pub use self::receipt::{
+    Delivery, InvalidReceipt, ProvenHop, RECEIPT_BYTES_MAX, Receipt, ReceiptError,
+};
 pub use self::rows::{Message, Place};
 pub use self::search::{Aim, Route, SEARCH_EDGES_MAX, Search, Step};
 pub use self::view::RouteView;

@@ -49,6 +49,24 @@ pub struct RoutedMessage {
     pub body: Vec<u8>,
 }
 
+/// What a message pays by the length of its way, where the hubs of a chain have agreed on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutingFee {
+    /// For the message itself.
+    pub base: u64,
+    /// For each hop.
+    pub per_hop: u64,
+}
+
+impl RoutingFee {
+    /// The fee of a message over so many hops; `u64::MAX` if it would be more.
+    #[must_use]
+    pub const fn of(self, hops: usize) -> u64 {
+        self.base
+            .saturating_add(self.per_hop.saturating_mul(hops as u64))
+    }
+}
+
 impl RoutedMessage {
     fn is_within_limits(&self) -> bool {
         let names: usize = self.path.iter().map(String::len).sum();

@@ -132,7 +132,7 @@ fn advance(
         let reached = progress.reached + 1;
         progress = Progress {
             reached,
-            is_delivered: reached as usize >= message.path.len() && claim.next.is_none(),
+            is_delivered: is_end(&message.path, reached, claim.next.as_deref()),
             timestamp: claim.timestamp,
             holder: node,
             next: claim.next,
@@ -154,6 +154,11 @@ pub(super) fn next_node(path: &[String], progress: &Progress) -> Option<String> 
         return None;
     }
     path.get(at).or(progress.next.as_ref()).cloned()
+}
+
+/// Whether a message has arrived that so many nodes had, the last of which named another one or none.
+pub(super) const fn is_end(path: &[String], reached: u32, next: Option<&str>) -> bool {
+    reached as usize >= path.len() && next.is_none()
 }
 
 fn first_claim(
