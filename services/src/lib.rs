@@ -7,11 +7,13 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`causal`] | what happened before, after and concurrently with a transaction, by vector clocks |
 //! | [`queue`] | messages by topic |
 //! | [`route`] | which way messages took, with proof; the cheapest and the fastest route |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
+pub mod causal;
 pub mod payload;
 pub mod queue;
 pub mod route;

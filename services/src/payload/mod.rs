@@ -25,6 +25,7 @@ pub const KINDS: &[(u8, &str)] = &[
     // Routing and causal order: 48 to 55.
     (48, "message_route"),
     (49, "message_forward"),
+    (50, "causal_event"),
     // Cache synchronisation: 56 to 63.
     // Performance records: 64 to 67.
     // State updates: 68 to 75.
