@@ -126,8 +126,9 @@ impl Causal {
         }))
     }
 
-    /// Events on one side of an event, by messages, so many at most; empty of what is no event. What is before it comes by node, the nearest first; what is after it, by what it
-    /// knows of the node and then by its place. O(log rows + events); concurrent ones take O(nodes · log rows) besides.
+    /// Events on one side of an event, by messages, so many at most; empty of what is no event. What is before it comes by node, the nearest first;
+    /// what is after it, by what it knows of the node and then by its place. O(log rows + events); concurrent ones take O(nodes · log rows)
+    /// besides.
     ///
     /// # Errors
     /// The store failed.
@@ -147,7 +148,8 @@ impl Causal {
         }
     }
 
-    /// Heights on one side of a block, by the clocks of blocks, with those that have transactions, so many at most. Its own height is among the concurrent ones. O(log rows + blocks).
+    /// Heights on one side of a block, by the clocks of blocks, with those that have transactions, so many at most. Its own height is among the
+    /// concurrent ones. O(log rows + blocks).
     ///
     /// # Errors
     /// The store failed.

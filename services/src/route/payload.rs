@@ -203,7 +203,8 @@ fn seconds(microseconds: u64) -> Value {
     text.parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
-/// Seconds, whole or with a fraction, in microseconds; what is smaller is cut off. `None` of what is negative, written with an exponent, or too large.
+/// Seconds, whole or with a fraction, in microseconds; what is smaller is cut off. `None` of what is negative, written with an exponent, or too
+/// large.
 fn microseconds(seconds: &Number) -> Option<u64> {
     let text = seconds.as_str();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

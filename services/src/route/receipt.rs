@@ -1,41 +1,40 @@
-//! The receipt for a message that has arrived: its transaction and those of all hops, each with the proof that it is in the chain. Whoever trusts a head hash checks it
-//! with nothing else.
+//! The receipt for a message that has arrived: its transaction and those of all hops, each with the proof that it is in the chain. Whoever trusts a
+//! head hash checks it with nothing else.
 
 use bytes::Bytes;
 use hubledger::codec::{self, DecodeError, DecodeProblem, Reader};
 use hubledger::digest::{BlockHash, TransactionId};
 use hubledger::ledger::{ChainReader, LedgerError};
 use hubledger::model::Transaction;
-use hubledger::proof::{InvalidProof, Proof, TransactionProof};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use hubledger::proof::{Proof, TransactionProof};
+use serde::Serialize;
 
 use super::payload::{HOPS_MAX, RoutePayload};
 use super::reader::Routes;
+use super::receipt_error::{InvalidReceipt, ReceiptError};
 use super::rows::{Place, Progress};
 use super::view::{is_end, next_node};
-use crate::view::ViewError;
 
 /// The longest receipt that is made or read, in bytes.
 pub const RECEIPT_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: &[u8; 8] = b"HLRECEPT";
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// The message and its hops.
-const PARTS_MAX: usize = 1 + HOPS_MAX;
+pub(super) const PARTS_MAX: usize = 1 + HOPS_MAX;
 
 /// A transaction, and the proof that it is in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
-    transaction: Transaction,
-    proof: TransactionProof,
+pub(super) struct Part {
+    pub(super) transaction: Transaction,
+    pub(super) proof: TransactionProof,
 }
 
 /// Proves that a message has arrived, and by which way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The message, and then the hops in their order; at least one.
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// What a checked receipt establishes.
@@ -74,72 +73,6 @@ pub struct ProvenHop {
     pub timestamp: u64,
     /// How long that took from the hop before; `None` where timestamps go back.
     pub latency: Option<u64>,
-}
-
-/// Why there is no receipt.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiptError {
-    /// The view or the chain can't be read.
-    #[error(transparent)]
-    View(#[from] ViewError),
-    /// The chain can't prove it.
-    #[error(transparent)]
-    Chain(#[from] LedgerError),
-    /// No such message is known.
-    #[error("no message {0} that was sent by way of nodes is known")]
-    Unknown(TransactionId),
-    /// It hasn't arrived.
-    #[error("message {message} hasn't arrived: {hops} of its hops are verified")]
-    NotDelivered {
-        /// The message.
-        message: TransactionId,
-        /// How many hops are verified.
-        hops: usize,
-    },
-    /// The chain was changed since the view saw it.
-    #[error("transaction {0} is no longer where it was: the chain is changing at this moment")]
-    Changed(TransactionId),
-    /// It would be longer than anybody reads.
-    #[error("the receipt would have {0} bytes, at most {RECEIPT_BYTES_MAX} are read")]
-    TooLong(usize),
-}
-
-/// Why a receipt proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidReceipt {
-    /// A transaction isn't proved to be in the chain.
-    #[error("transaction {part}: {problem}")]
-    Proof {
-        /// 0 is the message, 1 the first hop, and so on.
-        part: usize,
-        /// What is wrong.
-        problem: InvalidProof,
-    },
-    /// A proof is about another transaction than the one beside it.
-    #[error("transaction {part}: its proof is about another one")]
-    OtherTransaction {
-        /// As above.
-        part: usize,
-    },
-    /// The first transaction sends no message by way of nodes.
-    #[error("transaction 0 sends no message by way of nodes")]
-    NoMessage,
-    /// A transaction isn't the hop that comes next.
-    #[error("transaction {part}: {problem}")]
-    Hop {
-        /// As above.
-        part: usize,
-        /// What is wrong.
-        problem: &'static str,
-    },
-    /// The message isn't at its end after the last hop.
-    #[error("the way goes on after {hops} hops")]
-    Incomplete {
-        /// How many there are.
-        hops: usize,
-    },
 }
 
 impl Routes {
@@ -191,8 +124,8 @@ fn prove(
 }
 
 impl Receipt {
-    /// Checks a receipt against the one thing that the verifier trusts: that the message and every hop are in the chain, that each hop is of the node that was named
-    /// for it, and that the last of them was the end of the way.
+    /// Checks a receipt against the one thing that the verifier trusts: that the message and every hop are in the chain, that each hop is of the
+    /// node that was named for it, and that the last of them was the end of the way.
     ///
     /// Of two things that a node said about one hop, the first counts in the chain; which was first, a receipt doesn't tell. Both are signed by it.
     ///
@@ -341,66 +274,6 @@ impl Part {
             },
             holder: self.transaction.sender().to_owned(),
             next: said.next_hop,
-        })
-    }
-}
-
-/// The JSON form.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    receipt: u8,
-    parts: Vec<DocumentPart>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DocumentPart {
-    transaction: String,
-    proof: Value,
-}
-
-impl Receipt {
-    /// The JSON form, with hexadecimal for bytes.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let parts = self.parts.iter().map(|part| DocumentPart {
-            transaction: hex::encode(part.transaction.bytes()),
-            proof: serde_json::from_str(&Proof::Transaction(part.proof.clone()).to_json())
-                .unwrap_or_default(),
-        });
-        let document = Document {
-            receipt: VERSION,
-            parts: parts.collect(),
-        };
-        serde_json::to_string(&document).unwrap_or_default()
-    }
-
-    /// Reads the JSON form.
-    ///
-    /// # Errors
-    /// A message that says what is wrong, for anything but what [`Receipt::to_json`] can write.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        if text.len() > 4 * RECEIPT_BYTES_MAX {
-            return Err("it is too long".to_owned());
-        }
-        let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if document.receipt != VERSION || document.parts.len() > PARTS_MAX {
-            return Err("another version, or too many parts".to_owned());
-        }
-        let parts = document.parts.into_iter().map(|part| {
-            let bytes = hex::decode(&part.transaction).map_err(|error| error.to_string())?;
-            let transaction = Transaction::decode(bytes.into());
-            match Proof::from_json(&part.proof.to_string())? {
-                Proof::Transaction(proof) => Ok(Part {
-                    transaction: transaction.map_err(|error| error.to_string())?,
-                    proof,
-                }),
-                _ => Err("not the proof of a transaction".to_owned()),
-            }
-        });
-        Ok(Self {
-            parts: parts.collect::<Result<_, String>>()?,
         })
     }
 }
