@@ -1,12 +1,14 @@
 //! What can be said on the command line.
 
 mod author;
+mod causal;
 mod fork;
 mod keys;
 mod look;
 mod params;
 mod queue;
 mod retention;
+mod route;
 mod text;
 mod time;
 mod upgrade;
@@ -21,6 +23,7 @@ use hubledger::digest::BlockHash;
 use hubledger_storage::{Durability, StoreUrl};
 
 pub(crate) use self::author::{Authoring, Nonce, Produce, Tx};
+pub(crate) use self::causal::{By, CausalCommand, CausalQuery};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
@@ -33,6 +36,9 @@ pub(crate) use self::params::{Approve, NewValue, ParamsCommand, ParamsShow, Prop
 pub(crate) use self::queue::{QueueCommand, QueueList, QueueTopics};
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
+};
+pub(crate) use self::route::{
+    RouteCommand, RoutePath, RouteReceipt, RouteSearch, RouteShow, RouteVerify,
 };
 use self::text::text;
 pub(crate) use self::time::When;
@@ -103,9 +109,15 @@ pub(crate) enum Command {
 hubledger balance alice --store log:hub --prove alice.proof"
     )]
     Balance(Balance),
+    /// What happened before, after and concurrently with a transaction, by vector clocks
+    #[command(subcommand, after_help = causal::CAUSAL_EXAMPLES)]
+    Causal(CausalCommand),
     /// Messages by topic
     #[command(subcommand, after_help = queue::QUEUE_EXAMPLES)]
     Queue(QueueCommand),
+    /// Which way messages took, with proof; the cheapest and the fastest way
+    #[command(subcommand, after_help = route::ROUTE_EXAMPLES)]
+    Route(RouteCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),

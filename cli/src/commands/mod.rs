@@ -1,6 +1,7 @@
 //! The commands, one file each where they need one.
 
 mod author;
+mod causal;
 mod chain_rules;
 mod check;
 mod copy;
@@ -22,6 +23,7 @@ mod prove;
 mod prune;
 mod queue;
 mod restore;
+mod route;
 mod saying;
 mod show;
 mod snapshot;
@@ -57,7 +59,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Keys(command) => keys::keys(&command, output),
         Command::Params(command) => params::params(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
+        Command::Causal(command) => causal::causal(&command, output),
         Command::Queue(command) => queue::queue(&command, output),
+        Command::Route(command) => route::route(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Show(args) => show::show(&args, output),
         Command::Import(args) => import::import(&args, output),

@@ -19,6 +19,7 @@ mod places;
 mod produce;
 mod readme;
 mod retention;
+mod route;
 mod salvage;
 mod show;
 mod signals;
