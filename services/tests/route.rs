@@ -52,10 +52,10 @@ fn speak(numbers: &mut Numbers, chain: &Chain) -> Draft {
         }),
         Some((id, message)) => {
             let number = numbers.below(4);
-            if let Some(honest) = message.path.get(number as usize) {
-                if numbers.below(5) > 0 {
-                    draft.sender.clone_from(honest);
-                }
+            let is_honest = numbers.below(5) > 0;
+            let honest = message.path.get(number as usize).filter(|_| is_honest);
+            if let Some(honest) = honest {
+                draft.sender.clone_from(honest);
             }
             draft.operation = Operation::NodeUpdate;
             RoutePayload::MessageForward(MessageForward {

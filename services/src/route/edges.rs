@@ -30,14 +30,8 @@ pub struct Edge {
 }
 
 /// When an edge was last used: at the transaction with which the hop was believed, and by which of the hops that were believed with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct LastUsed([u8; 16]);
-
-impl Default for LastUsed {
-    fn default() -> Self {
-        Self([0; 16])
-    }
-}
 
 impl LastUsed {
     fn at(place: Place, number: u32) -> Self {
