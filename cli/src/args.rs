@@ -3,6 +3,7 @@
 mod audit;
 mod author;
 mod cache;
+mod causal;
 mod fork;
 mod keys;
 mod look;
@@ -10,6 +11,7 @@ mod params;
 mod queue;
 mod registry;
 mod retention;
+mod route;
 mod stake;
 mod text;
 mod time;
@@ -29,6 +31,7 @@ use hubledger_storage::{Durability, StoreUrl};
 pub(crate) use self::audit::{Audit, Records};
 pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
 pub(crate) use self::cache::{CacheCommand, CacheKey, CacheProve, CacheSince, CacheVerify};
+pub(crate) use self::causal::{By, CausalCommand, CausalQuery};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
@@ -48,6 +51,9 @@ pub(crate) use self::registry::{
 };
 pub(crate) use self::retention::{
     Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
+};
+pub(crate) use self::route::{
+    RouteCommand, RoutePath, RouteReceipt, RouteSearch, RouteShow, RouteVerify,
 };
 pub(crate) use self::stake::{Members, StakeCommand, StakePut, StakeShow};
 use self::text::text;
@@ -144,6 +150,12 @@ hubledger balance alice --store log:hub --prove alice.proof"
     /// What a peer lacks since a block, and transactions of a block by id
     #[command(subcommand, after_help = updates::UPDATES_EXAMPLES)]
     Updates(UpdatesCommand),
+    /// What happened before, after and concurrently with a transaction, by vector clocks
+    #[command(subcommand, after_help = causal::CAUSAL_EXAMPLES)]
+    Causal(CausalCommand),
+    /// Which way messages took, with proof; the cheapest and the fastest way
+    #[command(subcommand, after_help = route::ROUTE_EXAMPLES)]
+    Route(RouteCommand),
     /// Make the next block of transactions from files, seal it, and commit it to a store
     #[command(after_help = author::PRODUCE_EXAMPLES)]
     Produce(Produce),

@@ -7,16 +7,19 @@ use std::{fs, io};
 use hubledger::blockfile::BlockFileWriter;
 use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::consensus::vote::{Vote, VoteKind};
+use hubledger::digest::TransactionId;
 use hubledger::model::{Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, Seal};
 use hubledger::payload::{
     Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
 };
 use hubledger::signature::KeyPair;
 use hubledger::spec::{Authority, Parameter};
-use hubledger::testing::Numbers;
+use hubledger::testing::{Numbers, entries};
 use hubledger_fuzz::{
     Chain, EDIT_BYTES, GENUINE_SNAPSHOT, GenuineArchive, PrunedChain, accounting_spec,
 };
+use hubledger_services::causal::{CausalEvent, CausalPayload};
+use hubledger_services::route::{MessageForward, RoutePayload, RoutedMessage};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -71,6 +74,9 @@ fn main() -> io::Result<()> {
     }
     for (name, bytes) in hubledger_fuzz::registry_payloads() {
         put("registry_payload", name, &bytes)?;
+    }
+    for (name, bytes) in route_payloads() {
+        put("route_payload", name, &bytes)?;
     }
     let mut numbers = Numbers(1);
     for index in 0..4 {
@@ -397,4 +403,30 @@ fn pools() -> Vec<(&'static str, Vec<u8>)> {
         (name, bytes)
     };
     terms.into_iter().map(pool).collect()
+}
+
+/// What is said about routes and the causal order, in both forms.
+fn route_payloads() -> Vec<(&'static str, Vec<u8>)> {
+    let message = RoutePayload::RoutedMessage(RoutedMessage {
+        path: ["hub_us", "hub_eu", "node_bob"].map(str::to_owned).to_vec(),
+        body: b"hello".to_vec(),
+    });
+    let forward = RoutePayload::MessageForward(MessageForward {
+        original_message_id: TransactionId([1; 32]),
+        hop_number: 1,
+        timestamp: 1_767_225_600_500_000,
+        next_hop: Some("node_bob".to_owned()),
+    });
+    let event = CausalPayload::CausalEvent(CausalEvent {
+        vector_clock: entries(&[("hub_eu", 7), ("hub_us", 3)]),
+        body: b"it happened".to_vec(),
+    });
+    vec![
+        ("message", message.encode()),
+        ("message-json", message.to_json().into_bytes()),
+        ("forward", forward.encode()),
+        ("forward-json", forward.to_json().into_bytes()),
+        ("event", event.encode()),
+        ("event-json", event.to_json().into_bytes()),
+    ]
 }

@@ -9,20 +9,24 @@
 //! |---|---|
 //! | [`audit`] | who did what, and what this hub saw beside the chain |
 //! | [`cache`] | what stands at each key of a common cache |
+//! | [`causal`] | what happened before, after and concurrently with a transaction, by vector clocks |
 //! | [`queue`] | messages by topic |
 //! | [`records`] | what hubs measured, by hub and time |
 //! | [`updates`] | what a peer lacks since a block that it names |
 //! | [`registry`] | who is in the federation, with what, who was, and who is alive |
+//! | [`route`] | which way messages took, with proof; the cheapest and the fastest route |
 //!
 //! With the feature `testing`, the module `testing` has random histories of chains, through which every view is run beside a naive one.
 
 pub mod audit;
 pub mod cache;
+pub mod causal;
 pub mod payload;
 pub mod queue;
 pub mod recorded;
 pub mod records;
 pub mod registry;
+pub mod route;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod updates;

@@ -17,6 +17,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("federation_bootstrap", "asia_pacific"),
     ("hub_registry", "rebuilt from the chain: the same"),
     ("node_join", "stake 1000"),
+    (
+        "message_routing",
+        "the message arrived at node_bob after 3 hops",
+    ),
 ];
 
 /// Where cargo puts the program of an example: beside the folder of the tests' own programs.

@@ -3,6 +3,7 @@
 mod audit;
 mod author;
 mod cache;
+mod causal;
 mod chain_rules;
 mod check;
 mod copy;
@@ -26,6 +27,7 @@ mod prune;
 mod queue;
 mod registry;
 mod restore;
+mod route;
 mod saying;
 mod show;
 mod snapshot;
@@ -71,6 +73,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Updates(command) => updates::updates(&command, output),
         Command::Queue(command) => queue::queue(&command, output),
         Command::Registry(command) => registry::registry(&command, output),
+        Command::Causal(command) => causal::causal(&command, output),
+        Command::Route(command) => route::route(&command, output),
         Command::Produce(args) => produce::produce(&args, output),
         Command::Mine(args) => mine::mine(&args, output),
         Command::Show(args) => show::show(&args, output),

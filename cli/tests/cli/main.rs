@@ -22,6 +22,7 @@ mod queue;
 mod readme;
 mod registry;
 mod retention;
+mod route;
 mod salvage;
 mod show;
 mod signals;

@@ -30,6 +30,9 @@ pub const KINDS: &[(u8, &str)] = &[
     (41, "update_profile"),
     (42, "announce"),
     // Routing and causal order: 48 to 55.
+    (48, "message_route"),
+    (49, "message_forward"),
+    (50, "causal_event"),
     // Cache synchronisation: 56 to 63.
     (56, "cache_put"),
     (57, "cache_invalidate"),

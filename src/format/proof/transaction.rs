@@ -83,6 +83,12 @@ impl TransactionProof {
         self.id
     }
 
+    /// The transaction's witness, as in its encoding.
+    #[must_use]
+    pub const fn witness(&self) -> &Bytes {
+        &self.witness
+    }
+
     /// The head that the proof ends in; whether to trust it is the verifier's to say.
     #[must_use]
     pub fn head(&self) -> BlockHash {
