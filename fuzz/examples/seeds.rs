@@ -265,7 +265,9 @@ fn payloads() -> Vec<(String, u8, Vec<u8>)> {
             parameter: Parameter::Members,
             value: ParameterValue::Members(vec![Authority {
                 name: "a".to_owned(),
-                key: key(1), weight: 1 }]),
+                key: key(1),
+                weight: 1,
+            }]),
             effective: 7,
         }),
     ];

@@ -12,8 +12,7 @@ use libfuzzer_sys::fuzz_target;
 fn drive<T>(input: &[u8], begin: fn(Choices<'_>) -> T, step: fn(&mut T, Choices<'_>) -> bool) {
     let mut bytes = input.iter();
     let mut is_over = false;
-    let mut driven =
-        begin(&mut |bound| bytes.next().map_or(0, |byte| u64::from(*byte) % bound));
+    let mut driven = begin(&mut |bound| bytes.next().map_or(0, |byte| u64::from(*byte) % bound));
     while !is_over {
         let mut choose = |bound: u64| match bytes.next() {
             Some(byte) => u64::from(*byte) % bound,
@@ -29,6 +28,14 @@ fn drive<T>(input: &[u8], begin: fn(Choices<'_>) -> T, step: fn(&mut T, Choices<
 }
 
 fuzz_target!(|input: &[u8]| {
-    drive(input, |choose| Federation::new(choose), |one, choose| one.step(choose));
-    drive(input, |choose| Staking::new(choose), |one, choose| one.step(choose));
+    drive(
+        input,
+        |choose| Federation::new(choose),
+        |one, choose| one.step(choose),
+    );
+    drive(
+        input,
+        |choose| Staking::new(choose),
+        |one, choose| one.step(choose),
+    );
 });

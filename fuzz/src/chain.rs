@@ -183,7 +183,9 @@ fn make_accounting_spec() -> (ChainSpec, KeyPair) {
         consensus: Consensus::ProofOfAuthority(ProofOfAuthority {
             authorities: vec![Authority {
                 name: "hub".to_owned(),
-                key: key.public_key(), weight: 1 }],
+                key: key.public_key(),
+                weight: 1,
+            }],
             round_robin: false,
         }),
         limits: Limits {

@@ -2,10 +2,9 @@
 
 use hubledger::codec::{self, DecodeError, DecodeProblem, Reader};
 use hubledger::digest::TransactionId;
-use hubledger::model::Transaction;
 use serde_json::{Map, Number, Value};
 
-use crate::payload::{Fields, Form, MARK, MEANING_BYTES_MAX};
+use crate::payload::{Fields, Form, MEANING_BYTES_MAX};
 use crate::service_payloads;
 
 /// The most hops that a message can take.
@@ -21,22 +20,6 @@ service_payloads! {
         RoutedMessage = 48, "message_route", [Message];
         /// A node says that it has had a message.
         MessageForward = 49, "message_forward", [NodeUpdate];
-    }
-}
-
-impl RoutePayload {
-    /// What a transaction says, for whoever has it without its block. The same as [`RoutePayload::of`] of its entry.
-    #[must_use]
-    pub fn of_transaction(transaction: &Transaction) -> Option<Self> {
-        let bytes = transaction.payload();
-        let payload = match bytes.starts_with(MARK) {
-            true => Self::decode(bytes).ok()?,
-            false => Self::from_fields(&Fields::read(bytes)?)?,
-        };
-        payload
-            .operations()
-            .contains(&transaction.operation())
-            .then_some(payload)
     }
 }
 
