@@ -6,6 +6,7 @@ use crate::ratio::{Kind, Ratio};
 use crate::signatures::{self, Calls, Case::*, Peer::*, Test::*};
 use crate::state::{self, Test as InState};
 use crate::storage::{self, Asked::*, Files::*, Size::*, Test::*};
+use hubledger::spec::ConsensusName;
 
 /// What a ratio compares, by the area that measures it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -284,6 +285,20 @@ ratios! {
     state_check_us: Microseconds <= 10.0, State(InState::Check),
         "Checking such a proof against the root, the place of its key included.";
 
+    import_stake_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::ProofOfStake)),
+        "Importing blocks of 1,000 into memory: of a chain sealed by stake, in turns by weight, against one of proof of authority; by the processor time of all threads.";
+    import_delegated_stake_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::DelegatedProofOfStake)),
+        "Importing blocks of 1,000 into memory: of a chain sealed by delegated stake, against one of proof of authority; by the processor time of all threads.";
+    import_work_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::ProofOfWork)),
+        "Importing blocks of 1,000 into memory: of a chain sealed by work of difficulty 1,000, against one of proof of authority; by the processor time of all threads.";
+    import_federated_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::FederatedByzantine)),
+        "Importing blocks of 1,000 into memory: of a chain sealed with certificates of 16 members of several weights, against one of proof of authority; by the processor time of all threads.";
+    import_pbft_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::Pbft)),
+        "Importing blocks of 1,000 into memory: of a chain sealed with certificates of 16 members, against one of proof of authority; by the processor time of all threads.";
+    import_hybrid_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::Hybrid)),
+        "Importing blocks of 1,000 into memory: of a chain sealed by work, with checkpoints, against one of proof of authority; by the processor time of all threads.";
+    light_client_over_single_checks: Speed >= 20.0, Consensus(InConsensus::Light),
+        "Following headers with certificates of 16 by a light client, on all cores, against checking each signature by itself with ed25519-dalek.";
     mining_over_bare_sha256: Speed >= 0.95, Consensus(InConsensus::Mining),
         "Trying nonces on one core, one hash after the other, against a loop over sha2's compression function, one block \
          for each nonce.";
