@@ -31,6 +31,7 @@ const IN_FORMAT: &[&str] = &[
     "blockfile",
     "codec",
     "digest",
+    "evidence",
     "merkle",
     "model",
     "original",
@@ -40,6 +41,7 @@ const IN_FORMAT: &[&str] = &[
     "signature",
     "sparse",
     "spec",
+    "vote",
 ];
 
 /// The packages of the workspace with those that each may depend on, tests aside.
