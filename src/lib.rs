@@ -156,6 +156,6 @@ mod transition;
 pub mod tree;
 
 pub use self::format::{
-    blockfile, codec, digest, merkle, model, original, payload, proof, rejection, signature,
-    sparse, spec,
+    blockfile, codec, digest, evidence, merkle, model, original, payload, proof, rejection,
+    signature, sparse, spec, vote,
 };

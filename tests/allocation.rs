@@ -13,8 +13,7 @@ use bytes::Bytes;
 use common::{Chain, Numbers};
 use hubledger::blockfile::{BlockFileReader, BlockFileWriter};
 use hubledger::codec::Reader;
-use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence};
-use hubledger::consensus::vote::{Vote, VoteKind};
+use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence};
 use hubledger::ledger::Ledger;
 use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, SIGNERS_MAX, Seal,
@@ -27,6 +26,7 @@ use hubledger::spec::{
     Authority, ChainSpec, Consensus, InitialAccount, ProofOfAuthority, SpecFields,
 };
 use hubledger::state::State;
+use hubledger::vote::{Vote, VoteKind};
 
 /// What its reader takes for a specification that somebody writes by hand, and that comes from nobody else.
 const TOML_MULTIPLE: usize = 40;

@@ -24,13 +24,17 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Files of tests that use a room besides.
-const TESTS: &[(&str, &str)] = &[("engine/walk.rs", "generate")];
+const TESTS: &[(&str, &str)] = &[
+    ("engine/recent.rs", "testing"),
+    ("engine/walk.rs", "generate"),
+];
 
 /// The modules of `format` that have a name in the root too; inside of the library they are called by their place.
 const IN_FORMAT: &[&str] = &[
     "blockfile",
     "codec",
     "digest",
+    "evidence",
     "merkle",
     "model",
     "original",
@@ -40,6 +44,7 @@ const IN_FORMAT: &[&str] = &[
     "signature",
     "sparse",
     "spec",
+    "vote",
 ];
 
 /// The packages of the workspace with those that each may depend on, tests aside.

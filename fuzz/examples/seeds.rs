@@ -5,10 +5,10 @@ use std::path::Path;
 use std::{fs, io};
 
 use hubledger::blockfile::BlockFileWriter;
-use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
-use hubledger::consensus::vote::{Vote, VoteKind};
 use hubledger::digest::TransactionId;
+use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::model::{Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, Seal};
+use hubledger::vote::{Vote, VoteKind};
 use hubledger::payload::{
     Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
 };

@@ -3,7 +3,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
+use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -74,9 +74,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::consensus::vote::{Vote, VoteKind};
     use crate::format::digest::{BlockHash, ChainId};
     use crate::format::signature::{self, KeyPair};
+    use crate::format::vote::{Vote, VoteKind};
 
     fn vote(round: u32) -> Vote {
         Vote {

@@ -53,7 +53,7 @@ pub mod certificate;
 pub mod conflict;
 mod difficulty;
 mod epochs;
-pub mod evidence;
+mod faults;
 mod finality;
 mod members;
 mod order;
@@ -61,12 +61,12 @@ pub mod priority;
 mod seals;
 pub mod seed;
 mod turns;
-pub mod vote;
 pub mod work;
 
 use std::borrow::Cow;
 
 pub use self::difficulty::WorkSoFar;
+pub use self::faults::check_evidence;
 pub use self::members::{is_member, member_count, members};
 use self::order::Order;
 pub use self::order::SEEDED_ROUNDS_MAX;

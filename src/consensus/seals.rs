@@ -1,12 +1,12 @@
 //! What has to be behind a block: one signature, a certificate, or work. Checked against members that are given.
 
 use super::order::{Order, weights};
-use super::vote::{Vote, VoteKind};
 use super::{ConsensusFields, certificate, work};
 use crate::format::model::{Header, HeaderFields, QuorumSeal, Seal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{KeyPair, PublicKey, Signature};
 use crate::format::spec::{Authority, Composition, ConsensusName, SealRule};
+use crate::format::vote::{Vote, VoteKind};
 
 /// No work is claimed, and none is proved.
 pub(super) const WITHOUT_WORK: ConsensusFields = ConsensusFields {

@@ -164,7 +164,11 @@ pub(super) fn judge(shared: &Shared, number: u64, batch: &mut Batch, stage: &Cel
     let mut claims = Claims::default();
     for (index, submission) in (0u32..).zip(batch.iter()) {
         if faults[index as usize].is_none() {
-            claims.add_transaction(index, FaultAt::Transaction(0), &submission.transaction);
+            let at = FaultAt::Transaction(0);
+            claims.add_transaction(index, at, &submission.transaction);
+            if let Some(payload) = &meanings[index as usize] {
+                claims.add_payload(index, at, payload);
+            }
         }
     }
     let count = claims.len();

@@ -8,6 +8,8 @@
 //! | [`signature`] | the package `hubledger-signatures` under this name, with key pairs and key files |
 //! | [`model`] | transactions, headers, seals, blocks, vector clocks; valid by construction, keeping the bytes they came in |
 //! | [`original`] | what is needed to check an imported record: MPREG's numbers and Merkle trees, the digest of a record |
+//! | [`vote`] | what members sign when they say of a block that they propose it, prefer it, or decide on it |
+//! | [`evidence`] | what proves a member's fault, from bytes alone |
 //! | [`payload`] | payloads that the chain itself understands, in canonical bytes and as JSON |
 //! | [`spec`] | the chain specification: fields, their limits and contradictions, canonical encoding, TOML |
 //! | [`proof`] | self-contained proofs, their encoding and JSON form |
@@ -18,6 +20,7 @@
 pub mod blockfile;
 pub mod codec;
 pub mod digest;
+pub mod evidence;
 pub mod merkle;
 pub mod model;
 pub mod original;
@@ -29,6 +32,7 @@ mod source;
 pub mod sparse;
 pub mod spec;
 mod version;
+pub mod vote;
 
 pub use self::source::Source;
 pub use self::version::{FormatVersion, UnknownVersion};

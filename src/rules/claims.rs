@@ -10,6 +10,7 @@ use super::{FaultAt, Prepared};
 use crate::consensus;
 use crate::format::digest::Digest;
 use crate::format::model::{Block, Header, Kind, Scheme, Seal, Transaction};
+use crate::format::payload::Payload;
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{Item, PublicKey, Signature, Verifier};
 use crate::format::spec::{Authority, ChainSpec};
@@ -85,7 +86,7 @@ impl Claims {
     }
 
     /// Adds everything that `prepared` claims, as the block of this number, but for transactions whose leaf hash `known`
-    /// says was verified before: the leaf covers id and witness, and so key, message and signature of each claim.
+    /// says was verified before: the leaf covers id and witness, and so key, message and signature of each claim of its witnesses.
     pub fn add_block(
         &mut self,
         number: u32,
@@ -116,8 +117,14 @@ impl Claims {
             if transaction.witnesses().len() > witnesses_max {
                 return;
             }
+            let at = FaultAt::Transaction(index as u32);
             if !known(index, leaf) {
-                self.add_transaction(number, FaultAt::Transaction(index as u32), transaction);
+                self.add_transaction(number, at, transaction);
+            }
+            // Never left out as known: whether a payload means anything is for the specification of the block's height to say, and
+            // what was known of the transaction may have been found under another.
+            if let Some(payload) = prepared.meanings().get(index) {
+                self.add_payload(number, at, payload);
             }
         }
     }
@@ -171,6 +178,13 @@ impl Claims {
             }
             Kind::Mpreg => self.add_original(number, at, transaction),
         }
+    }
+
+    /// Adds what a transaction's payload claims to be signed, which has to hold as its witnesses have.
+    pub fn add_payload(&mut self, number: u32, at: FaultAt, payload: &Payload) {
+        payload.claims(|key, message, signature| {
+            self.add(number, at, key, signature, message);
+        });
     }
 
     fn add_original(&mut self, number: u32, at: FaultAt, transaction: &Transaction) {

@@ -10,6 +10,7 @@
 //! | `registration` | names that join, rotate, revoke, recover and leave |
 //! | `attestation` | who vouches for whom |
 //! | `governance` | parameters that members propose to change, and approve of |
+//! | `evidence` | members that are convicted of faults |
 //! | `stake` | what names put up behind members, what that makes of the members, and what a fault takes of it |
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
@@ -17,6 +18,7 @@
 mod attestation;
 mod change;
 pub(crate) mod draft;
+mod evidence;
 mod governance;
 mod registration;
 mod speaker;
@@ -122,6 +124,7 @@ pub(crate) fn decide(
         Payload::Delegate(delegate) => stake::delegate(delegate, place, book),
         Payload::Release(release) => stake::release(release, place, book),
         Payload::Withdraw(withdraw) => stake::withdraw(withdraw, place, book),
+        Payload::Convict(convict) => evidence::convict(convict, place, book),
     }
 }
 

@@ -2,13 +2,15 @@
 //! every version of the format.
 //!
 //! `blocks` rewrites headers and seals, `contents` the Merkle tree, sizes and limits, `signers` speaks for others,
-//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities`, `parameters` and `stakes` are for what only version 2 has.
+//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities`, `parameters`, `stakes` and `evidence` are for
+//! what only version 2 has.
 #![allow(missing_docs, clippy::unwrap_used)]
 // Each version has the same attacks, on chains of its own.
 #![allow(clippy::duplicate_mod)]
 
 use hubledger::testing as common;
 
+mod evidence;
 mod identities;
 mod parameters;
 mod stakes;

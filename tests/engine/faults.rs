@@ -285,12 +285,13 @@ pub(crate) const OF_TRANSACTIONS: [Reason; 12] = [
 /// Every reason but `public_key`, which only MPREG's chains know, and two that take more blocks than there are here: `tests/attacks` has them.
 pub(crate) fn native() -> impl Iterator<Item = Reason> {
     let all = Reason::ALL.iter().copied();
-    // The last is of chains that certificates seal.
+    // The last two are of chains whose members have certificates or stakes.
     let others = [
         Reason::PublicKey,
         Reason::KeyAge,
         Reason::Rotation,
         Reason::Quorum,
+        Reason::Evidence,
     ];
     all.filter(move |reason| !others.contains(reason))
 }

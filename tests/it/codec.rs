@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hubledger::codec::{self, Reader};
-use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
-use hubledger::consensus::vote::{Vote, VoteKind};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
+use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::format::FormatVersion;
 use hubledger::model::{
     Block, Draft, Header, HeaderFields, Kind, Operation, OriginalHeader, QuorumSeal, Scheme, Seal,
@@ -22,6 +21,7 @@ use hubledger::spec::{
     ProofOfAuthority, Rules, SpecFields, Terms,
 };
 use hubledger::state::State;
+use hubledger::vote::{Vote, VoteKind};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 

@@ -1,12 +1,12 @@
 //! Golden bytes of what members of a consensus sign and hand on: seals of many, votes, evidence, seeds.
 
 use hubledger::codec::Reader;
-use hubledger::consensus::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::consensus::seed::{self, Onion};
-use hubledger::consensus::vote::{Vote, VoteKind};
 use hubledger::digest::{BlockHash, ChainId, Digest, sha256};
+use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::model::{Header, HeaderFields, QuorumSeal, Seal};
 use hubledger::signature::Signature;
+use hubledger::vote::{Vote, VoteKind};
 
 use crate::golden::{b, hash, key, spec, u32, u64};
 

@@ -7,6 +7,7 @@
 //! [`Payload`] is a closed list. A kind is a file beside this one, with a struct that knows its fields' limits, its canonical
 //! form and its JSON form, and a line in `payloads!`.
 
+mod faults;
 mod governance;
 mod identity;
 mod json;
@@ -14,6 +15,7 @@ mod key_set;
 mod profile;
 mod stake;
 
+pub use self::faults::Convict;
 pub use self::governance::{Approve, ParameterValue, Propose, VALUE_BYTES_MAX, VALUE_MEMBERS_MAX};
 pub use self::identity::{
     Attest, Leave, PURPOSE_BYTES_MAX, Recover, Register, Retract, Revoke, Rotate,
@@ -25,6 +27,7 @@ pub use self::stake::{Delegate, Release, Stake, Withdraw};
 use super::FormatVersion;
 use super::codec::{DecodeError, DecodeProblem, Reader};
 use super::model::{Operation, Transaction};
+use super::signature::{PublicKey, Signature};
 use super::spec::{Identity, SpecFields};
 
 /// How a payload in canonical bytes begins. No text begins so.
@@ -157,6 +160,8 @@ payloads! {
     Release = 12, "release", [ConsensusVote];
     /// Pays out what was taken back.
     Withdraw = 13, "withdraw", [ConsensusVote];
+    /// Has a member punished for a fault.
+    Convict = 14, "convict", [ConsensusVote];
 }
 
 impl Payload {
@@ -187,6 +192,14 @@ impl Payload {
         match is_deaf {
             true => None,
             false => Self::of(transaction, spec.terms.payload_json),
+        }
+    }
+
+    /// Tells `claim` every signature within the payload that has to hold for it to say anything: key, message, signature, in the
+    /// order of the bytes. Most payloads have none.
+    pub fn claims(&self, claim: impl FnMut(PublicKey, &[u8], Signature)) {
+        if let Self::Convict(convict) = self {
+            convict.claims(claim);
         }
     }
 

@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::digest::{Digest, TransactionId};
+use crate::format::digest::{BlockHash, ChainId, Digest, TransactionId};
+use crate::format::evidence::{DoubleVote, Evidence};
 use crate::format::signature::{KeyPair, PublicKey};
 use crate::format::spec::{Authority, Parameter};
+use crate::format::vote::{Vote, VoteKind};
 
 fn key(seed: u8) -> PublicKey {
     KeyPair::from_seed(&[seed; 32]).public_key()
@@ -23,6 +25,20 @@ fn profile() -> Profile {
         network_address: "10.0.0.1:9000".to_owned(),
         capabilities: vec!["routing".to_owned(), "storage".to_owned()],
     }
+}
+
+fn double_vote() -> Evidence {
+    let vote = |block: u8| Vote {
+        chain: ChainId([1; 32]),
+        height: 5,
+        round: 2,
+        kind: VoteKind::Prevote,
+        block: BlockHash([block; 32]),
+    };
+    let offender = KeyPair::from_seed(&[7; 32]);
+    let signed = |vote: Vote| (vote, vote.sign(&offender));
+    let fault = DoubleVote::new(offender.public_key(), signed(vote(1)), signed(vote(2)));
+    Evidence::DoubleVote(fault.expect("a fault"))
 }
 
 fn every_kind() -> Vec<Payload> {
@@ -95,6 +111,9 @@ fn every_kind() -> Vec<Payload> {
         Payload::Withdraw(Withdraw {
             from: "hub".to_owned(),
             boundary: 31,
+        }),
+        Payload::Convict(Convict {
+            evidence: double_vote(),
         }),
     ]
 }

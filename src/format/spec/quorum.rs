@@ -156,7 +156,7 @@ mod tests {
         let error = Quorum::new(1, 2).unwrap_err().to_string();
         assert_eq!(
             error,
-            "quorum: 1/2 is below 2/3, so that two quorums could decide differently"
+            "consensus.quorum: 1/2 is below 2/3, so that two quorums could decide differently"
         );
     }
 

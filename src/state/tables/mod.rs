@@ -6,6 +6,7 @@
 
 mod attestation;
 mod checkpoint;
+mod conviction;
 mod parameter;
 mod pool;
 mod proposal;
@@ -18,6 +19,7 @@ mod work;
 
 pub use self::attestation::{Attestation, Attestations};
 pub use self::checkpoint::{CheckpointRow, CheckpointRows};
+pub use self::conviction::{Conviction, Convictions};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::pool::{Bond, Pool, Pools, RELEASES_MAX};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
@@ -83,6 +85,7 @@ tables! {
     SeedRows,
     Pools,
     Shares,
+    Convictions,
 }
 
 /// That a key is a name.

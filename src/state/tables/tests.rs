@@ -70,6 +70,11 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
         shares: 7,
         bond: None,
     };
+    let conviction = Conviction {
+        since: 33,
+        basis_points: 500,
+        by: TransactionId([8; 32]),
+    };
     vec![
         (2, b"name".to_vec(), Registrations::encode(&registration)),
         (3, Tenures::key("name", 1), Tenures::encode(&tenure())),
@@ -92,6 +97,11 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
         (10, Pools::key("name", 0), Pools::encode(&bonded)),
         (10, Pools::key("name", 31), Pools::encode(&released)),
         (11, Shares::key("a", "name", 31), Shares::encode(&7)),
+        (
+            13,
+            Convictions::key("name", 1, 31, 2),
+            Convictions::encode(&conviction),
+        ),
     ]
 }
 
@@ -103,6 +113,7 @@ fn encoded_again(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         5 => Parameters::encode(&Parameters::decode(bytes).ok()?),
         6 => Proposals::encode(&Proposals::decode(bytes).ok()?),
         10 => Pools::encode(&Pools::decode(bytes).ok()?),
+        13 => Convictions::encode(&Convictions::decode(bytes).ok()?),
         _ => Shares::encode(&Shares::decode(bytes).ok()?),
     })
 }

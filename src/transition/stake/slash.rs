@@ -11,7 +11,6 @@ use crate::transition::draft::Draft;
 ///
 /// It doesn't ask whether there was a fault, whether it was punished before, nor how long ago it was: whoever calls it does.
 /// O(pools that wait + members).
-#[allow(dead_code)] // Evidence of faults calls it.
 pub(crate) fn slash(
     name: &str,
     basis_points: u16,

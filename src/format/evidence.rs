@@ -10,12 +10,12 @@
 
 use bytes::Bytes;
 
-use super::vote::Vote;
 use crate::format::codec::{self, DecodeError, DecodeProblem, FieldError, Reader};
 use crate::format::digest::{BlockHash, ChainId};
 use crate::format::model::{HEADER_BYTES_MAX, Header, Seal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::signature::{PublicKey, Signature};
+use crate::format::vote::Vote;
 
 const TAG_DOUBLE_VOTE: u8 = 1;
 const TAG_DOUBLE_PROPOSAL: u8 = 2;
@@ -232,6 +232,25 @@ impl Evidence {
         }
     }
 
+    /// The round of the fault; 0 of one that knows no rounds.
+    #[must_use]
+    pub const fn round(&self) -> u32 {
+        match self {
+            Self::DoubleVote(fault) => fault.votes[0].round,
+            Self::DoubleProposal(_) | Self::UnauthorisedSeal(_) => 0,
+        }
+    }
+
+    /// The number of the kind of fault, as it is encoded.
+    #[must_use]
+    pub const fn tag(&self) -> u8 {
+        match self {
+            Self::DoubleVote(_) => TAG_DOUBLE_VOTE,
+            Self::DoubleProposal(_) => TAG_DOUBLE_PROPOSAL,
+            Self::UnauthorisedSeal(_) => TAG_UNAUTHORISED_SEAL,
+        }
+    }
+
     /// The fixed word for the fault.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -280,20 +299,11 @@ impl Evidence {
     /// The canonical encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = vec![self.tag()];
         match self {
-            Self::DoubleVote(fault) => {
-                out.push(TAG_DOUBLE_VOTE);
-                fault.encode(&mut out);
-            }
-            Self::DoubleProposal(fault) => {
-                out.push(TAG_DOUBLE_PROPOSAL);
-                fault.encode(&mut out);
-            }
-            Self::UnauthorisedSeal(fault) => {
-                out.push(TAG_UNAUTHORISED_SEAL);
-                fault.encode(&mut out);
-            }
+            Self::DoubleVote(fault) => fault.encode(&mut out),
+            Self::DoubleProposal(fault) => fault.encode(&mut out),
+            Self::UnauthorisedSeal(fault) => fault.encode(&mut out),
         }
         out
     }
@@ -358,11 +368,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::consensus::vote::VoteKind;
     use crate::format::FormatVersion;
     use crate::format::digest::Digest;
     use crate::format::model::{HeaderFields, VectorClock};
     use crate::format::signature::{self, KeyPair};
+    use crate::format::vote::VoteKind;
 
     const CHAIN: ChainId = ChainId([1; 32]);
 
