@@ -8,13 +8,13 @@ use hubledger::blockfile::BlockFileWriter;
 use hubledger::digest::TransactionId;
 use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::model::{Block, Draft, Header, HeaderFields, Kind, Operation, QuorumSeal, Seal};
-use hubledger::vote::{Vote, VoteKind};
 use hubledger::payload::{
     Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
 };
 use hubledger::signature::KeyPair;
 use hubledger::spec::{Authority, Parameter};
 use hubledger::testing::{Numbers, entries};
+use hubledger::vote::{Vote, VoteKind};
 use hubledger_fuzz::{
     Chain, EDIT_BYTES, GENUINE_SNAPSHOT, GenuineArchive, PrunedChain, accounting_spec,
 };

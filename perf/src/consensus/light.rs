@@ -79,7 +79,7 @@ fn singly<'c>(spec: &'c ChainSpec, steps: &'c [Step]) -> Contestant<'c> {
 }
 
 fn check(keys: &[VerifyingKey], steps: &[Step]) -> Result<()> {
-    use hubledger::consensus::vote::{Vote, VoteKind};
+    use hubledger::vote::{Vote, VoteKind};
     for step in steps {
         let Seal::Quorum(certificate) = &step.seal else {
             bail!("a block without a certificate");

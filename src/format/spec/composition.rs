@@ -165,7 +165,7 @@ pub struct Checkpoints {
 pub struct Penalties {
     /// Two proposals of one height, or two votes in one round.
     pub double_signing: u16,
-    /// Signing in none of `offline_after` certificates that the chain holds, one after the other.
+    /// Signing in none of `offline_after` certificates that the chain holds, one after the other. Written down; nothing is taken for it yet.
     pub offline: u16,
     /// A seal of a block that wasn't the member's to seal.
     pub byzantine: u16,

@@ -173,16 +173,9 @@ fn penalties(parts: &Composition) -> String {
         None => "is gone".to_owned(),
     };
     format!(
-        "Signing two blocks or votes costs {} of the stake, sealing what isn't one's own to seal {}, being in none of {} in a row {}, if it \
-         is shown within {}. What is taken {to}.",
+        "Signing two blocks or votes costs {} of the stake, sealing what isn't one's own to seal {}, if it is shown within {}. What is taken {to}.",
         percent(penalties.double_signing),
         percent(penalties.byzantine),
-        count(
-            penalties.offline_after.into(),
-            "certificate",
-            "certificates"
-        ),
-        percent(penalties.offline),
         count(penalties.evidence_blocks.into(), "block", "blocks"),
     )
 }
@@ -191,6 +184,14 @@ fn penalties(parts: &Composition) -> String {
 pub(super) fn warning(consensus: &Consensus) -> Warning {
     let parts = consensus.composition();
     let is_shared = parts.members.len() > 1;
+    if parts.checkpoints.is_some() {
+        let problem = "this version has no transaction that brings certificates onto the chain: blocks are final by their depth alone";
+        return Some(("consensus.checkpoint_interval", problem.to_owned()));
+    }
+    if let Proposer::Seeded { .. } = parts.proposer {
+        let problem = "this version has no transaction by which members reveal: each seed follows from the one before, and can be foreseen";
+        return Some(("consensus.proposer", problem.to_owned()));
+    }
     match (parts.proposer, &parts.seal) {
         (Proposer::Turn, SealRule::Signature) if is_shared => {
             let field = match parts.is_plain() {
@@ -200,7 +201,7 @@ pub(super) fn warning(consensus: &Consensus) -> Warning {
             let problem = "while one authority is away, the chain stands still at its turn";
             Some((field, problem.to_owned()))
         }
-        (Proposer::WeightedTurn | Proposer::Seeded { .. }, SealRule::Signature) if is_shared => {
+        (Proposer::WeightedTurn, SealRule::Signature) if is_shared => {
             let problem = "while a member is away, the chain stands still at its turn";
             Some(("consensus.proposer", problem.to_owned()))
         }
