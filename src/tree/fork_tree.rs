@@ -101,6 +101,8 @@ pub struct ForkTree {
     /// What changed of it since somebody asked last.
     pub(super) side_changes: SideChanges,
     pub(super) orphans: Orphans,
+    /// Blocks of the chain that orphans waited for, which didn't come by [`ForkTree::offer`]: theirs is looked at with the next block that does.
+    awaited: Vec<BlockHash>,
     invalid: Invalid,
 }
 
@@ -134,6 +136,7 @@ impl ForkTree {
             side_bytes: 0,
             side_changes: SideChanges::default(),
             orphans: Orphans::default(),
+            awaited: Vec::new(),
             invalid: Invalid::default(),
         }
     }
@@ -147,18 +150,13 @@ impl ForkTree {
         now_us: u64,
         verifier: &Verifier,
     ) -> Offered {
+        let awaited = std::mem::take(&mut self.awaited);
+        self.take_orphans_of(awaited, now_us, verifier);
         let first = self.take(block, source, now_us, verifier);
         if first != Offered::Aside {
             return first;
         }
-        let mut came = vec![block.hash()];
-        while let Some(parent) = came.pop() {
-            for (child, source) in self.orphans.take_children(&parent) {
-                if self.take(&child, source, now_us, verifier) == Offered::Aside {
-                    came.push(child.hash());
-                }
-            }
-        }
+        self.take_orphans_of(vec![block.hash()], now_us, verifier);
         let hash = block.hash();
         let is_on_best = self
             .better_head()
@@ -168,6 +166,17 @@ impl ForkTree {
             false if self.side.contains_key(&hash) => Offered::Aside,
             // Thrown out for those that waited for it.
             false => Offered::NoRoom,
+        }
+    }
+
+    /// Takes in what waited for these blocks, and for those.
+    fn take_orphans_of(&mut self, mut came: Vec<BlockHash>, now_us: u64, verifier: &Verifier) {
+        while let Some(parent) = came.pop() {
+            for (child, source) in self.orphans.take_children(&parent) {
+                if self.take(&child, source, now_us, verifier) == Offered::Aside {
+                    came.push(child.hash());
+                }
+            }
         }
     }
 
@@ -186,7 +195,8 @@ impl ForkTree {
         Some(Better { common, blocks })
     }
 
-    /// Notes that the chain goes on with this block, which follows its last one.
+    /// Notes that the chain goes on with this block, which follows its last one. What waited for it comes in with the next block that is
+    /// [offered](ForkTree::offer).
     pub fn push(&mut self, header: &Header) {
         let hash = header.hash();
         let node = match self.remove_side(&hash) {
@@ -195,6 +205,10 @@ impl ForkTree {
         };
         self.heights.insert(hash, node.branch.height);
         self.trunk.push_back(node);
+        // At most as many as there are orphans.
+        if self.orphans.has_children(&hash) && !self.awaited.contains(&hash) {
+            self.awaited.push(hash);
+        }
     }
 
     /// Notes that the chain has left its blocks above `common`, which are `replaced`, in ascending order, and now lie beside it.

@@ -91,6 +91,12 @@ impl Orphans {
         true
     }
 
+    /// Whether any follows a block.
+    pub(super) fn has_children(&self, parent: &BlockHash) -> bool {
+        let mut orphans = self.by_hash.values();
+        orphans.any(|orphan| orphan.block.header().previous_hash == *parent)
+    }
+
     /// Takes those that follow a block, in the order in which they came.
     pub(super) fn take_children(&mut self, parent: &BlockHash) -> Vec<(Block, Source)> {
         let is_child = |orphan: &Orphan| orphan.block.header().previous_hash == *parent;

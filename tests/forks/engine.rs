@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use hubledger::engine::{Change, Engine, EngineBuilder, Follower, Outcome, WhenFull};
 use hubledger::format::FormatVersion;
-use hubledger::ledger::Placement;
+use hubledger::ledger::{Ledger, Placement};
 use hubledger::model::Block;
 use hubledger::spec::Finality;
 use hubledger::tree::Source;
@@ -138,6 +138,45 @@ fn branches_from_many_threads_and_imports_beside_them_come_to_the_best_chain() {
         assert_eq!(seen, model.blocks());
         engine.shutdown().unwrap();
     }
+}
+
+#[test]
+fn what_waited_for_a_block_that_came_otherwise_comes_in_with_the_next_offer() {
+    let mut chain = Chain::in_version(FormatVersion::V2, 2, |fields| {
+        fields.terms.finality = Finality::Depth(5);
+    });
+    for _ in 0..3 {
+        chain.extend(&[]);
+    }
+    let [parent, child, last] = [1, 2, 3].map(|height| chain.blocks[height].clone());
+    let (source, clock) = (Source::of("peer"), clock(chain.now()));
+    let engine = Engine::builder()
+        .threads(1)
+        .clock(clock.clone())
+        .create(common::memory(), chain.spec())
+        .unwrap();
+    for orphan in [&child, &last] {
+        let offer = engine.offer_branch(orphan, source).unwrap();
+        assert_eq!(offer.placement, Placement::Orphan);
+    }
+    let parcel = vec![parent.encode().into()];
+    let outcome = engine.offer(parcel, WhenFull::Wait).unwrap();
+    assert!(matches!(
+        outcome.wait().unwrap()[..],
+        [Outcome::Committed(_)]
+    ));
+    let again = engine.offer_branch(&parent, source).unwrap();
+    assert_eq!(again.placement, Placement::Known);
+    assert_eq!(engine.head().unwrap().hash(), last.hash());
+    engine.shutdown().unwrap();
+
+    let mut ledger = Ledger::create(common::memory(), chain.spec(), clock).unwrap();
+    for orphan in [&child, &last] {
+        ledger.offer(orphan, source).unwrap();
+    }
+    ledger.submit(&parent).unwrap();
+    ledger.offer(&parent, source).unwrap();
+    assert_eq!(ledger.state().head(), last.hash());
 }
 
 #[test]
