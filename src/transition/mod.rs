@@ -10,12 +10,14 @@
 //! | `registration` | names that join, rotate, revoke, recover and leave |
 //! | `attestation` | who vouches for whom |
 //! | `governance` | parameters that members propose to change, and approve of |
+//! | `certify` | checkpoints that members make final |
 //! | `evidence` | members that are convicted of faults |
 //! | `stake` | what names put up behind members, what that makes of the members, and what a fault takes of it |
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
 
 mod attestation;
+mod certify;
 mod change;
 pub(crate) mod draft;
 mod evidence;
@@ -124,6 +126,7 @@ pub(crate) fn decide(
         Payload::Delegate(delegate) => stake::delegate(delegate, place, book),
         Payload::Release(release) => stake::release(release, place, book),
         Payload::Withdraw(withdraw) => stake::withdraw(withdraw, place, book),
+        Payload::Certify(one) => certify::certify(one, place, book),
         Payload::Convict(convict) => evidence::convict(convict, place, book),
     }
 }

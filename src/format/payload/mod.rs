@@ -7,6 +7,7 @@
 //! [`Payload`] is a closed list. A kind is a file beside this one, with a struct that knows its fields' limits, its canonical
 //! form and its JSON form, and a line in `payloads!`.
 
+mod certify;
 mod faults;
 mod governance;
 mod identity;
@@ -15,6 +16,7 @@ mod key_set;
 mod profile;
 mod stake;
 
+pub use self::certify::Certify;
 pub use self::faults::Convict;
 pub use self::governance::{Approve, ParameterValue, Propose, VALUE_BYTES_MAX, VALUE_MEMBERS_MAX};
 pub use self::identity::{
@@ -162,6 +164,8 @@ payloads! {
     Withdraw = 13, "withdraw", [ConsensusVote];
     /// Has a member punished for a fault.
     Convict = 14, "convict", [ConsensusVote];
+    /// Hands in the signatures by which members make a block final.
+    Certify = 15, "certify", [ConsensusVote];
 }
 
 impl Payload {
@@ -198,8 +202,10 @@ impl Payload {
     /// Tells `claim` every signature within the payload that has to hold for it to say anything: key, message, signature, in the
     /// order of the bytes. Most payloads have none.
     pub fn claims(&self, claim: impl FnMut(PublicKey, &[u8], Signature)) {
-        if let Self::Convict(convict) = self {
-            convict.claims(claim);
+        match self {
+            Self::Convict(convict) => convict.claims(claim),
+            Self::Certify(certify) => certify.claims(claim),
+            _ => {}
         }
     }
 

@@ -41,6 +41,18 @@ fn double_vote() -> Evidence {
     Evidence::DoubleVote(fault.expect("a fault"))
 }
 
+fn certify() -> Certify {
+    let vote = Vote {
+        chain: ChainId([1; 32]),
+        height: 10,
+        round: 0,
+        kind: VoteKind::Checkpoint,
+        block: BlockHash([3; 32]),
+    };
+    let signed = |seed: u8| (key(seed), vote.sign(&KeyPair::from_seed(&[seed; 32])));
+    Certify::new(vote, [1, 2, 3].map(signed).to_vec()).expect("keys that differ")
+}
+
 fn every_kind() -> Vec<Payload> {
     vec![
         Payload::Register(Register {
@@ -115,6 +127,7 @@ fn every_kind() -> Vec<Payload> {
         Payload::Convict(Convict {
             evidence: double_vote(),
         }),
+        Payload::Certify(certify()),
     ]
 }
 

@@ -184,10 +184,6 @@ fn penalties(parts: &Composition) -> String {
 pub(super) fn warning(consensus: &Consensus) -> Warning {
     let parts = consensus.composition();
     let is_shared = parts.members.len() > 1;
-    if parts.checkpoints.is_some() {
-        let problem = "this version has no transaction that brings certificates onto the chain: blocks are final by their depth alone";
-        return Some(("consensus.checkpoint_interval", problem.to_owned()));
-    }
     if let Proposer::Seeded { .. } = parts.proposer {
         let problem = "this version has no transaction by which members reveal: each seed follows from the one before, and can be foreseen";
         return Some(("consensus.proposer", problem.to_owned()));
