@@ -3,6 +3,7 @@
 use super::{Book, Effects, Place, fault, is_member, value};
 use crate::format::payload::{Attest, Retract};
 use crate::format::rejection::{Fault, Reason};
+use crate::state::KEY_BYTES_MAX;
 use crate::state::tables::{Attestation, Attestations};
 
 /// A member vouches for keys of another name, from this transaction on.
@@ -36,8 +37,16 @@ pub(super) fn attest(
         since: height,
         expiry: attest.expiry,
     };
-    let mut effects = Effects::default();
     let key = Attestations::key(subject, name, &attest.purpose);
+    // Two of the longest names that a chain can allow don't fit into one.
+    if key.len() > KEY_BYTES_MAX {
+        let detail = format!(
+            "both names and the purpose take {} bytes, at most {KEY_BYTES_MAX} are allowed",
+            key.len()
+        );
+        return fault(Reason::Limit, detail);
+    }
+    let mut effects = Effects::default();
     effects.put::<Attestations>(&key, &held);
     Ok(effects)
 }

@@ -8,7 +8,9 @@ use hubledger::payload::{
 use hubledger::rejection::Reason;
 use hubledger::rules::check_by_specification;
 use hubledger::signature::KeyPair;
-use hubledger::spec::{Identity, Joining, SpecFields, Terms};
+use hubledger::spec::{
+    Authority, Consensus, Identity, Joining, ProofOfAuthority, SpecFields, Terms,
+};
 use hubledger::state::tables::{Registrations, Standing, Tenures};
 
 use crate::common::{Chain, account, key, spec_fields, witness};
@@ -348,6 +350,22 @@ fn attest(subject: &str, keys: &KeySet, expiry: u64) -> Payload {
         purpose: "membership".to_owned(),
         expiry,
     })
+}
+
+#[test]
+fn an_attestation_between_names_too_long_for_a_row() {
+    let (long, subject) = ("m".repeat(1020), "s".repeat(1020));
+    let chain = chain_of(Identity::Registered, |fields| {
+        fields.limits.name_bytes_max = 1024;
+        let hub = |name: &str| Authority::new(name, key(name).public_key());
+        fields.consensus = Consensus::ProofOfAuthority(ProofOfAuthority {
+            authorities: vec![hub("hub-0"), hub(&long)],
+            round_robin: false,
+        });
+    });
+    let payload = attest(&subject, &key_set(&["bob"], 1), 0);
+    let said = says(&chain, &long, 1, &payload, &[&long]);
+    assert_eq!(refused(&chain, said), Reason::Limit);
 }
 
 #[test]
