@@ -65,6 +65,12 @@ impl Stop {
 
     /// How a command ends that was stopped: `detail` says what was done and how to go on, `report` goes beside it.
     pub(crate) fn failure(&self, detail: impl Display, report: Map<String, Value>) -> Failure {
+        // Whoever took the signal holds it until it has said so: that comes before the last word.
+        drop(self.0.phase.lock().unwrap_or_else(PoisonError::into_inner));
+        self.stopped(detail, report)
+    }
+
+    fn stopped(&self, detail: impl Display, report: Map<String, Value>) -> Failure {
         Failure::Stopped {
             signal: self.0.signal.load(Ordering::Acquire),
             detail: detail.to_string(),
@@ -128,14 +134,15 @@ mod unix {
         fn take(&self, signal: i32, json: bool) {
             let code = 128 + signal;
             // What the first signal asked for may hang. This `exit` runs no `atexit` handlers, which could hang as well.
-            if self.0.signal.swap(signal, Ordering::AcqRel) != 0 {
+            if self.is_asked() {
                 exit(code);
             }
-            // Held to the end: the command must not begin to write meanwhile.
+            // Held to the end: the command must not begin to write meanwhile, nor end before this is said. One thread takes all signals.
             let phase = self.0.phase.lock().unwrap_or_else(PoisonError::into_inner);
+            self.0.signal.store(signal, Ordering::Release);
             match *phase {
                 Phase::AtOnce(detail) => {
-                    let failure: Failure = self.failure(detail, Map::new());
+                    let failure: Failure = self.stopped(detail, Map::new());
                     Output::new(json, Self::default()).failure(&failure);
                     exit(code);
                 }

@@ -1,17 +1,20 @@
-//! Consensus: who may make which block, and what that block is worth. One match a function over a closed list of kinds;
-//! each kind is a file of pure functions beside this one.
+//! Consensus: who may make which block, what that block is worth, and what is final.
+//!
+//! A specification [composes](crate::format::spec::Composition) it of parts, and each part is a file of pure functions beside this one: `members` (who takes
+//! part, and with what weight), `order` (who proposes; by [`priority`] or by [`seed`] where the state keeps something for it), `seals` (what has to be
+//! behind a block: a signature, a [`certificate`], [`work`]), `finality`. [`conflict`] and `faults` say whom contradicting signatures convict.
 //!
 //! # The contract
 //!
-//! Rules, pool, engine and command line know no kind. They ask the functions of this module, which ask the kind that the
+//! Rules, pool, engine and command line know no part. They ask the functions of this module, which ask those that the
 //! specification names. All functions are pure: specification, state and block come in as arguments, time only as a
-//! block's timestamp, and nothing is remembered between calls. "To be correct" at a function says what a kind owes to
+//! block's timestamp, and nothing is remembered between calls. "To be correct" at a function says what a part owes to
 //! everybody who relies on it.
 //!
 //! The specification is the chain's. Where a chain went on from another ([`ChainSpec::at`]), each function goes by the one that
 //! is in force at the height of the block that it is asked about.
 //!
-//! A block's seal is judged in three steps, each of them once:
+//! A block's seal is judged in these steps, each of them once:
 //!
 //! 1. [`check_seal`] says what follows from specification, header and seal alone. It is asked where the block is
 //!    [prepared](crate::rules::Prepared), on any thread, and its answer goes with the block.
@@ -19,35 +22,12 @@
 //!    that breaks a rule costs no signature check and brings no foreign key into a batch.
 //! 3. [`check_entitlement`] says what needs the state before the block. It is asked when the block is ruled, in the order
 //!    of the chain.
+//! 4. [`late_claims`] says what only that state tells to be signed, and by whom: certificates of members that the chain changed.
 //!
 //! The verdict keeps that order: a fault of the first step, then of the third, then the first claim that doesn't verify.
 //! Blocks of an imported record have evidence instead of a seal; no function here is asked about one.
 //!
-//! # To add a kind
-//!
-//! Proof of authority is the example. For a kind called `stake`:
-//!
-//! 1. `format/model/seal.rs`: a variant of [`Seal`] with its tag, if none fits, in both `encode` and `decode`; its form in
-//!    `FORMAT.md` ("Block") and in what the command line prints (`cli/src/describe.rs`). A seal of many signatures is as
-//!    long as it has to be, but no longer than [`SEAL_BYTES_MAX`].
-//! 2. `format/spec/stake.rs`: the parameters as a struct with `bound`, `members_root`, `check`, `contradictions`, `encode`, `decode`,
-//!    `to_toml` and `from_toml`, as in `authority.rs` there.
-//! 3. `format/spec/mod.rs`: a variant of [`Consensus`], its tag, and an arm in each match
-//!    of `impl Consensus` and of `format/spec/words.rs`; `format/spec/toml.rs`: a word in `Kind`, and the fields in
-//!    `ConsensusToml`. Fields that only some kinds have become optional there, and `from_toml` says which are missing.
-//!    `FORMAT.md`: "Chain specification".
-//! 4. If it keeps anything in the state: a variant of [`ConsensusChanges`] in `state/accounts.rs`, the value in
-//!    [`State`], its arm in `State::apply` and in `State::note` and `rewind` (`state/journal.rs`), and a section in
-//!    `state/snapshot.rs` and in `FORMAT.md` ("Validator state"). The weight of the chain has to be written there too if a
-//!    block can weigh anything but 1.
-//! 5. `consensus/stake.rs`: one function for each of this module's, and the arms here. `BLOCK_MEMORY` in
-//!    `engine/settings.rs` has room for a few claims of a seal, each of about 200 bytes; seals of many have to be counted.
-//! 6. Tests: `tests/it/codec.rs` and `tests/it/golden.rs` (encoding), `tests/it/spec.rs` (limits and contradictions),
-//!    `tests/attacks/blocks.rs` (each field forged), `tests/engine/faults.rs` (a block for each fault, which
-//!    `equivalence.rs` puts into chains), `tests/consensus/` (this contract, and what clients refuse that have
-//!    headers only).
-//!
-//! The compiler names every match that lacks an arm. `tests/rooms.rs` keeps the names of kinds out of all other rooms.
+//! To add a choice of one part: `docs/walk-throughs/add-a-consensus.md`.
 
 pub mod certificate;
 pub mod conflict;
