@@ -75,7 +75,7 @@ pub(crate) fn make(
     })
 }
 
-/// A [draft](draft) of the block after `state` with the seal of whoever holds `keys`, as [`produce_by`] puts it on; where work seals, with
+/// A [`draft`] of the block after `state` with the seal of whoever holds `keys`, as [`produce_by`] puts it on; where work seals, with
 /// a nonce.
 ///
 /// # Errors
