@@ -17,7 +17,11 @@ use crate::offers::shuffled;
 use crate::places::Place;
 
 fn builder(world: &World) -> EngineBuilder {
-    Engine::builder().threads(2).clock(clock(world.now()))
+    with_threads(world, 2)
+}
+
+fn with_threads(world: &World, threads: usize) -> EngineBuilder {
+    Engine::builder().threads(threads).clock(clock(world.now()))
 }
 
 fn same(engine: &Engine, model: &Model<'_>) {
@@ -53,7 +57,10 @@ fn an_engine_keeps_to_the_best_branch_and_followers_go_with_it() {
         let mut world = World::new([2, 5, 30][seed as usize % 3], [1, 2][seed as usize % 2]);
         world.grow(&mut numbers, 60, 20);
         let place = Place::new(["memory", "log"][seed as usize % 2]).unwrap();
-        let engine = builder(&world).create(place.open(), world.spec()).unwrap();
+        let threads = [1, 2, 8][seed as usize % 3];
+        let engine = with_threads(&world, threads)
+            .create(place.open(), world.spec())
+            .unwrap();
         let mut model = Model::new(&world);
         let source = Source::of("somebody");
         let (mut quick, mut slow) = (
@@ -99,7 +106,10 @@ fn branches_from_many_threads_and_imports_beside_them_come_to_the_best_chain() {
         let mut world = World::new(1000, 1);
         world.grow(&mut numbers, 80, 25);
         let place = Place::new("memory").unwrap();
-        let engine = builder(&world).create(place.open(), world.spec()).unwrap();
+        let threads = [1, 2, 8][seed as usize % 3];
+        let engine = with_threads(&world, threads)
+            .create(place.open(), world.spec())
+            .unwrap();
         let orders: Vec<Vec<Block>> = (0..3)
             .map(|_| shuffled(&mut numbers, &world.blocks))
             .collect();
