@@ -112,7 +112,8 @@ pub fn check_with_body(
 
 /// Checks the seal of a header by itself: what it says, and what it claims to be signed. For many headers at once,
 /// [`Claims::add_seal`] takes less time. Nothing is found against a block of an imported record, which has no seal: its
-/// evidence is in its body.
+/// evidence is in its body. Of a certificate of members whom only a state knows, no signature is checked: whoever knows them follows as a
+/// [`LightClient`](super::light::LightClient).
 ///
 /// # Errors
 /// As [`consensus::check_seal`]; `seal` for a claim that doesn't verify.

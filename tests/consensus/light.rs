@@ -1,12 +1,16 @@
 //! Who has headers alone follows every composition, and believes no forged one.
 
 use hubledger::consensus;
+use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::{Block, Header, QuorumSeal, Seal};
 use hubledger::rejection::Reason;
 use hubledger::rules::light::{LightClient, Step};
+use hubledger::rules::produce::produce_by;
 use hubledger::signature::Verifier;
-use hubledger::spec::{ChainSpec, ConsensusName};
+use hubledger::spec::{Authority, ChainSpec, Composition, Consensus, ConsensusName};
+
+use crate::common::{Chain, hub, key};
 
 const LATE: u64 = u64::MAX / 2;
 
@@ -185,4 +189,40 @@ fn a_trusted_header_is_where_it_may_begin() {
     let header = blocks[3].header().clone();
     let refused = LightClient::trusting(spec, header, Vec::new()).unwrap_err();
     assert_eq!(refused.reason, Reason::Difficulty);
+}
+
+#[test]
+fn members_of_a_specification_that_takes_over_have_to_sign_too() {
+    let verifier = Verifier::default();
+    let mut before = Chain::in_version(FormatVersion::V2, 1, |_| {});
+    before.extend(&[]);
+    before.extend(&[]);
+    let chain = before.succeeded(|fields| {
+        let members =
+            (0..4).map(|number| Authority::new(hub(number), key(&hub(number)).public_key()));
+        fields.consensus =
+            Consensus::of(Composition::named(ConsensusName::Pbft, members.collect()));
+    });
+    let keys: Vec<_> = (0..4).map(|number| key(&hub(number))).collect();
+    let keys: Vec<_> = keys.iter().collect();
+    let (spec, state) = (chain.spec(), chain.state());
+    let good = produce_by(spec, state, &hub(2), &keys, &[], chain.now()).unwrap();
+    let Seal::Quorum(certificate) = good.seal() else {
+        panic!("a certificate")
+    };
+    // Only the one who was a member before has signed; the rest is made up.
+    let mallory = key("mallory").sign(b"anything");
+    let made_up = certificate.signed().map(|(place, signature)| match place {
+        0 => (place, signature),
+        _ => (place, mallory),
+    });
+    let forged = QuorumSeal::new(0, made_up).unwrap();
+    let forged = good.clone().sealed(Seal::Quorum(forged));
+    let steps = |last: &Block| steps(&[&chain.blocks[1..], std::slice::from_ref(last)].concat());
+    let mut client = LightClient::new(spec.clone());
+    let refused = client.follow(&steps(&forged), LATE, &verifier).unwrap_err();
+    assert_eq!((refused.height, refused.reason), (3, Reason::Seal));
+    let mut client = LightClient::new(spec.clone());
+    client.follow(&steps(&good), LATE, &verifier).unwrap();
+    assert_eq!(client.header().hash(), good.hash());
 }

@@ -16,8 +16,6 @@ mod pool;
 mod slash;
 
 pub(crate) use self::founding::found;
-// Evidence of faults calls it.
-#[allow(unused_imports)]
 pub(crate) use self::slash::slash;
 use super::draft::Draft;
 use super::{Book, Effects, Place, fault, value};
