@@ -31,7 +31,7 @@ use hubledger_storage::{Durability, StoreUrl};
 pub(crate) use self::audit::{Audit, Records};
 pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
 pub(crate) use self::cache::{CacheCommand, CacheKey, CacheProve, CacheSince, CacheVerify};
-pub(crate) use self::causal::{By, CausalCommand, CausalQuery};
+pub(crate) use self::causal::{By, CausalCommand, CausalQuery, Onward};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
@@ -370,6 +370,9 @@ pub(crate) struct Import {
     /// Threads that decode, check and validate; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
+    /// Write a block that is refused into this hub's own log, for `audit --local`; begun if it isn't there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mpreg", "snapshot"])]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -11,6 +11,7 @@ use hubledger::model::{Draft, Kind, Operation};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{ChainSpec, Finality};
 use hubledger::tree::Source;
+use hubledger_services::queue::Pattern;
 use hubledger_services::updates::{Interests, StateUpdate, UpdatePayload, Updates, UpdatesView};
 use hubledger_services::view::{Following, Settings, ViewReader, Views};
 use hubledger_storage::{RangeLimit, StoreUrl};
@@ -146,7 +147,7 @@ fn main() -> anyhow::Result<()> {
     let interests = Interests {
         nodes: true,
         registry: true,
-        topics: vec!["trades.eu".to_owned()],
+        topics: vec![Pattern::new("trades.*").context("a pattern")?],
     };
     let limit = RangeLimit {
         rows: 2,

@@ -4,13 +4,19 @@
 use std::fs;
 
 use hubledger::digest::{Digest, TransactionId};
+use hubledger::engine::Engine;
+use hubledger::ledger::Placement;
+use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::model::{Block, Draft, Operation};
 use hubledger::payload::{Approve, Attest, Leave, MARK, Payload, Retract, Revoke};
 use hubledger::rejection::{Reason, Rejected};
-use hubledger::testing::{Chain, Numbers};
+use hubledger::testing::{Chain, Numbers, clock, reopenable};
+use hubledger::tree::Source;
 use hubledger_services::audit::{
     Act, Audit, AuditFilter, AuditLine, AuditView, LocalAct, LocalError, LocalLog,
+    REJECTIONS_A_MINUTE, Watch,
 };
+use hubledger_services::payload::Fields;
 use hubledger_services::testing::{Trial, made_anew, memory};
 use hubledger_services::view::Snapshot;
 use hubledger_storage::StoreUrl;
@@ -292,4 +298,53 @@ fn a_line_that_was_changed_or_taken_out_shows() {
         let outcome = LocalLog::open(&path);
         assert!(matches!(outcome, Err(LocalError::Damaged { line: at, .. }) if at == line));
     }
+}
+
+#[test]
+fn what_an_engine_refuses_and_prunes_is_written_down_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let mut chain = Chain::new(1, |_| {});
+    for nonce in 1..=8 {
+        let message = chain.signed("hub-a", nonce, |_| {});
+        chain.extend(&[message]);
+    }
+    let engine = Engine::builder().threads(1).clock(clock(u64::MAX >> 1));
+    let engine = engine
+        .create(reopenable().open().unwrap(), chain.spec())
+        .unwrap();
+    let log = LocalLog::open(&path).unwrap();
+    let watch = Watch::start(&engine, log, clock(5_000_000)).unwrap();
+    let forged = chain.forged(&[], |header| header.history_root.0[0] ^= 1);
+    let producer = forged.header().producer.clone();
+    for block in &chain.blocks[1..] {
+        engine.offer_branch(block, Source::of("peer")).unwrap();
+    }
+    for _ in 0..REJECTIONS_A_MINUTE + 7 {
+        let offered = engine.offer_branch(&forged, Source::of("peer")).unwrap();
+        assert!(matches!(offered.placement, Placement::Refused(_)));
+    }
+    let keep = PrunePolicy::of_bodies(Keep::Last(2));
+    let report = engine.prune(keep, None).unwrap();
+    engine.shutdown().unwrap();
+    let log = watch.finish().unwrap();
+    let mut lines = Vec::new();
+    let last = LocalLog::read(&path, &mut |line| lines.push(line)).unwrap();
+    assert_eq!(last, log.last());
+    let fields = |at: usize| Fields::read(lines[at].text.as_bytes()).unwrap();
+    for (at, line) in lines[..REJECTIONS_A_MINUTE as usize].iter().enumerate() {
+        assert_eq!(line.act, "reject");
+        assert_eq!(fields(at).text("producer", 64), Some(&*producer));
+        assert_eq!(fields(at).text("reason", 64), Some("history_root"));
+    }
+    let pruned = fields(REJECTIONS_A_MINUTE as usize);
+    assert_eq!(pruned.text("act", 64), Some("prune"));
+    let below = pruned
+        .value("bodies_below")
+        .and_then(|value| value.as_u64());
+    assert_eq!(below, Some(report.bodies.floor));
+    let rest = fields(lines.len() - 1);
+    let detail = rest.text("detail", 128).unwrap().to_owned();
+    assert!(detail.starts_with("7 more blocks"), "{detail}");
+    assert_eq!(lines.len(), REJECTIONS_A_MINUTE as usize + 2);
 }

@@ -11,7 +11,7 @@ use hubledger_services::causal::{
 };
 use hubledger_services::payload::Fields;
 use hubledger_services::testing::{Trial, made_anew, memory};
-use hubledger_services::view::{CommittedBlock, Snapshot};
+use hubledger_services::view::{CommittedBlock, Snapshot, ViewError};
 use proptest::prelude::*;
 
 const NODES: [&str; 4] = ["hub_a", "hub_b", "hub_c", "hub_d"];
@@ -178,7 +178,12 @@ fn compare(blocks: &[Block], snapshot: &Snapshot) {
     let ids: BTreeSet<_> = last.iter().map(|event| event.id).collect();
     for event in last.iter().rev().take(12) {
         for relation in RELATIONS {
-            let found = causal.events(&event.id, relation, usize::MAX).unwrap();
+            let found = causal
+                .events(&event.id, relation, None, usize::MAX)
+                .unwrap();
+            assert_eq!(found.next, None);
+            let found = found.events;
+            let all: Vec<_> = found.iter().map(|event| event.id).collect();
             let distinct: BTreeSet<_> = found.iter().map(|event| event.id).collect();
             assert_eq!(distinct.len(), found.len());
             let expected = ids.iter().copied().filter(|other| {
@@ -195,11 +200,28 @@ fn compare(blocks: &[Block], snapshot: &Snapshot) {
             for other in &found {
                 assert_eq!(causal.relation(&event.id, other).unwrap(), Some(relation));
             }
-            let few = causal.events(&event.id, relation, 2).unwrap();
-            assert_eq!(few.len(), distinct.len().min(2));
+            assert_eq!(page_by_page(&causal, &event.id, relation, 3), all);
         }
     }
     compare_blocks(blocks, &causal);
+}
+
+fn page_by_page(
+    causal: &Causal,
+    id: &TransactionId,
+    relation: Relation,
+    limit: usize,
+) -> Vec<TransactionId> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let page = causal.events(id, relation, after.as_ref(), limit).unwrap();
+        assert!(page.events.len() <= limit);
+        ids.extend(page.events.iter().map(|event| event.id));
+        after = match page.next {
+            Some(last) => Some(last),
+            None => return ids,
+        };
+    }
 }
 
 fn compare_blocks(blocks: &[Block], causal: &Causal) {
@@ -209,7 +231,7 @@ fn compare_blocks(blocks: &[Block], causal: &Causal) {
     for block in full.clone().rev().take(4) {
         for relation in RELATIONS {
             let (height, clock) = (block.height(), &block.header().vector_clock);
-            let found = causal.blocks(height, relation, usize::MAX).unwrap();
+            let found = causal.blocks(height, relation, 0, usize::MAX).unwrap();
             let expected = full.clone().filter(|other| {
                 let compared = other.header().vector_clock.compare(clock);
                 match relation {
@@ -221,7 +243,14 @@ fn compare_blocks(blocks: &[Block], causal: &Causal) {
             let expected: Vec<_> = expected
                 .map(|block| (block.height(), block.transactions().len() as u32))
                 .collect();
-            assert_eq!(found.blocks, expected);
+            assert_eq!((&found.blocks, found.next), (&expected, None));
+            let (mut pages, mut next) = (Vec::new(), Some(0));
+            while let Some(from) = next {
+                let page = causal.blocks(height, relation, from, 2).unwrap();
+                pages.extend(page.blocks);
+                next = page.next;
+            }
+            assert_eq!(pages, expected);
         }
     }
 }
@@ -266,7 +295,7 @@ fn messages_that_could_not_know_of_each_other_are_concurrent_whatever_blocks_say
     assert_eq!(relation(2, 1), Some(Relation::Before));
     assert_eq!(relation(3, 2), Some(Relation::Concurrent));
     assert_eq!(relation(1, 1), None);
-    let by_blocks = causal.blocks(3, Relation::Before, 100).unwrap();
+    let by_blocks = causal.blocks(3, Relation::Before, 0, 100).unwrap();
     assert_eq!(by_blocks.blocks, [(1, 1), (2, 1)]);
 }
 
@@ -280,9 +309,19 @@ fn nobody_can_claim_to_have_known_what_was_still_to_come() {
     ]);
     let relation = causal.relation(&ids[0], &ids[1]).unwrap();
     assert_eq!(relation, Some(Relation::Concurrent));
-    let known = causal.events(&ids[3], Relation::Before, 100).unwrap();
-    let known: Vec<_> = known.iter().map(|event| event.id).collect();
+    let known = causal.events(&ids[3], Relation::Before, None, 100).unwrap();
+    let known: Vec<_> = known.events.iter().map(|event| event.id).collect();
     assert_eq!(known, [ids[0], ids[1]]);
+}
+
+#[test]
+fn an_answer_goes_on_behind_an_event_and_nothing_else() {
+    let (ids, causal) = order(&[("a", &[("a", 1)]), ("a", &[("a", 2)]), ("a", &[("a", 2)])]);
+    let behind = |after: &TransactionId| causal.events(&ids[0], Relation::After, Some(after), 9);
+    assert_eq!(behind(&ids[1]).unwrap().events, []);
+    for no_event in [ids[2], TransactionId([7; 32])] {
+        assert!(matches!(behind(&no_event), Err(ViewError::Cursor { .. })));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use hubledger::model::{Block, Draft, Operation};
 use hubledger::payload::MARK;
 use hubledger::testing::{Chain, Numbers};
 use hubledger_services::payload::Fields;
-use hubledger_services::queue::QueuePayload;
+use hubledger_services::queue::{Pattern, QueuePayload};
 use hubledger_services::testing::{Trial, made_anew, memory};
 use hubledger_services::updates::{
     Interests, StateUpdate, Stream, UpdatePayload, Updates, UpdatesView, parts_of,
@@ -80,7 +80,7 @@ fn naive(blocks: &[Block]) -> Vec<((u64, u32), Stream, TransactionId)> {
 
 fn interests() -> Vec<Interests> {
     let topic = |name: &str| Interests {
-        topics: vec![name.to_owned()],
+        topics: vec![Pattern::new(name).unwrap()],
         ..Interests::default()
     };
     let nodes = Interests {
@@ -90,16 +90,24 @@ fn interests() -> Vec<Interests> {
     let all = Interests {
         nodes: true,
         registry: true,
-        topics: TOPICS.map(str::to_owned).to_vec(),
+        topics: TOPICS.map(|name| Pattern::new(name).unwrap()).to_vec(),
     };
-    vec![topic("trades"), topic("trades.eu"), nodes, all]
+    let mut all = vec![topic("trades"), topic("trades.eu"), nodes, all];
+    all.extend(["trades.#", "trades.*", "*", "#", "*.eu"].map(topic));
+    let overlapping = ["#", "trades.#", "news"];
+    all.push(Interests {
+        registry: true,
+        topics: overlapping.map(|text| Pattern::new(text).unwrap()).to_vec(),
+        ..Interests::default()
+    });
+    all
 }
 
 fn wants(interests: &Interests, stream: &Stream) -> bool {
     match stream {
         Stream::Nodes => interests.nodes,
         Stream::Registry => interests.registry,
-        Stream::Topic(name) => interests.topics.contains(name),
+        Stream::Topic(name) => interests.topics.iter().any(|pattern| pattern.has(name)),
     }
 }
 

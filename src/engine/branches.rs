@@ -14,6 +14,7 @@ use super::permits::Permit;
 use super::pool;
 use super::shared::Shared;
 use super::state_request;
+use super::subscription::Event;
 use super::sync::{Arc, lock};
 use super::{Engine, EngineError, Outcome, WhenFull};
 use crate::consensus;
@@ -95,6 +96,12 @@ impl Engine {
         }
         self.tell(branches)?;
         let placement = Placement::of(offered, &branches.tree, &block.hash());
+        if let Placement::Refused(rejected) = &placement {
+            shared.subscribers.tell(&Event::Rejected {
+                rejected: rejected.clone(),
+                claimed_producer: Some(block.header().producer.clone()),
+            });
+        }
         give_back(shared, &lost, now);
         Ok(Offer { placement, changes })
     }

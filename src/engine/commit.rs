@@ -17,13 +17,13 @@ use super::error::message_of;
 use super::feed::{FeedError, Start, locate};
 use super::message::{Command, Job, Pruning, Registering, Replacing};
 use super::metrics::{Load, Stage};
-use super::parcel::{Committed, Outcome};
+use super::parcel::{Committed, Outcome, Parcel};
 use super::registry::Claim;
 use super::shared::{Shared, Written};
 use super::subscription::Event;
 use super::sync::lock;
 use super::ticket::Promise;
-use crate::ledger::{LedgerError, StateAt};
+use crate::ledger::{LedgerError, PruneReport, StateAt};
 use crate::rules::ValidBlock;
 
 /// What registered followers have finished goes into the store with a commit, but no more often than this: a commit of a few
@@ -144,12 +144,17 @@ fn obey(
                 && let Some(report) = end.prune(pruning, now_us, state)
                 && let Some(pruning) = asked.pruning.take()
             {
+                if let Ok(report) = &report {
+                    tell_pruned(shared, report);
+                }
                 pruning.answer.fulfil(report.map_err(EngineError::from));
             }
             if asked.pruning.is_some() {
                 ask_for_snapshot(shared, end);
             }
-            end.prune_if_due(now_us, state)?;
+            if let Some(report) = end.prune_if_due(now_us, state)? {
+                tell_pruned(shared, &report);
+            }
             // Before whoever rules takes that up: pages that a copy shares can't be given up.
             drop(encoded);
             let written = end.take_written().map(Written::Pages);
@@ -387,10 +392,19 @@ fn commit(shared: &Shared, end: &mut End, group: &mut Group) -> Result<(), Ledge
     Ok(())
 }
 
+/// A policy that had nothing to remove is no news.
+fn tell_pruned(shared: &Shared, report: &PruneReport) {
+    let parts = [&report.bodies, &report.index, &report.headers];
+    if parts.iter().any(|part| part.blocks > 0) {
+        shared.subscribers.tell(&Event::Pruned(report.clone()));
+    }
+}
+
 /// Lets the caller and the subscribers know what became of a parcel. Its memory is free after that.
 fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mut Option<Event>) {
     let mut valid = settled.valid.iter().map(|valid| valid.block());
-    let outcomes = settled.verdicts.into_iter().filter_map(|verdict| {
+    let verdicts = settled.verdicts.into_iter().enumerate();
+    let outcomes = verdicts.filter_map(|(place, verdict)| {
         let outcome = match verdict {
             Verdict::Final(outcome) => outcome,
             Verdict::Valid => {
@@ -409,9 +423,10 @@ fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mu
             Outcome::Committed(committed) => {
                 shared.subscribers.tell(&Event::Committed(*committed));
             }
-            Outcome::Rejected(rejected) => {
-                shared.subscribers.tell(&Event::Rejected(rejected.clone()));
-            }
+            Outcome::Rejected(rejected) => shared.subscribers.tell(&Event::Rejected {
+                rejected: rejected.clone(),
+                claimed_producer: producer_of(&settled.parcel, place),
+            }),
             Outcome::Held { .. } => {}
         }
         Some(outcome)
@@ -425,6 +440,12 @@ fn answer(shared: &Shared, settled: Settled, receipt: Option<Receipt>, head: &mu
     if let Some(answer) = answer {
         answer.fulfil(outcomes);
     }
+}
+
+/// Who made the block at a place of a parcel, by its own word.
+fn producer_of(parcel: &Parcel, place: usize) -> Option<String> {
+    let prepared = parcel.prepared()?.get(place)?.as_ref().ok()?;
+    Some(prepared.block().header().producer.clone())
 }
 
 /// Time that this thread spent on a processor.

@@ -137,10 +137,10 @@ impl End {
         &mut self,
         now_us: u64,
         state: StateAt<'_>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Option<PruneReport>, LedgerError> {
         match self {
             Self::Commit(committer) => committer.prune_if_due(now_us, state),
-            Self::Check(_) => Ok(()),
+            Self::Check(_) => Ok(None),
         }
     }
 

@@ -10,6 +10,7 @@ use super::parcel::Committed;
 use super::sync::{Arc, Condvar, Mutex, lock, wait_until};
 use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
+use crate::ledger::PruneReport;
 
 /// Something that happened, in the order in which it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,14 @@ pub enum Event {
         hash: BlockHash,
     },
     /// A block was rejected.
-    Rejected(Rejected),
+    Rejected {
+        /// Why.
+        rejected: Rejected,
+        /// Who made it, as its header says: nobody has checked that, so it may name an innocent. `None` of bytes that are no block.
+        claimed_producer: Option<String>,
+    },
+    /// What a policy doesn't keep was removed, because somebody asked for it or because it was due. Only told if anything was.
+    Pruned(PruneReport),
     /// This many events were lost, because they came faster than they were taken.
     Lagged(u64),
 }

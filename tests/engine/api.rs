@@ -379,6 +379,7 @@ fn subscribers_follow_at_their_own_pace() {
     let (all, slow) = (engine.subscribe(100), engine.subscribe(2));
     drop(engine.subscribe(1));
     blocks.push(chain.forged(&[], |header| header.history_root.0[0] ^= 1));
+    let producer = blocks[6].header().producer.clone();
     let given = outcomes(&engine, &encoded(&blocks));
     assert_eq!(given.len(), 7);
     engine.shutdown().unwrap();
@@ -391,8 +392,12 @@ fn subscribers_follow_at_their_own_pace() {
                 assert!(heights.contains(&height));
                 heads += 1;
             }
-            Event::Rejected(rejected) => {
+            Event::Rejected {
+                rejected,
+                claimed_producer,
+            } => {
                 assert_eq!(rejected.reason, Reason::HistoryRoot);
+                assert_eq!(claimed_producer, Some(producer.clone()));
                 rejections += 1;
             }
             other => panic!("{other:?}"),

@@ -1,5 +1,7 @@
 //! What can be said of the causal order.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, ValueEnum};
 use hubledger::digest::TransactionId;
 
@@ -31,6 +33,27 @@ pub(crate) enum By {
     Blocks,
 }
 
+/// Where an answer goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Onward {
+    Event(TransactionId),
+    Height(u64),
+}
+
+impl FromStr for Onward {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(height) => Ok(Self::Height(height)),
+            Err(_) => match text.parse() {
+                Ok(id) => Ok(Self::Event(id)),
+                Err(_) => Err("expected the id of a transaction, or a height"),
+            },
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct CausalQuery {
     /// The transaction
@@ -39,6 +62,9 @@ pub(crate) struct CausalQuery {
     /// Whose clocks tell: by messages if the transaction carries a clock that counts, otherwise by blocks
     #[arg(long)]
     pub(crate) by: Option<By>,
+    /// Go on behind this event, or from this height by blocks, where an answer before says so
+    #[arg(long, value_name = "ID|HEIGHT", value_parser = text::<Onward>())]
+    pub(crate) next: Option<Onward>,
     /// Events, or blocks that have transactions, at most
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) limit: usize,

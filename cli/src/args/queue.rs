@@ -56,7 +56,7 @@ pub(crate) struct QueueTopics {
     pub(crate) viewed: Viewed,
 }
 
-fn pattern(text: &str) -> Result<Pattern, String> {
+pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::new(text).ok_or_else(|| "not a pattern of topics".to_owned())
 }
 

@@ -46,6 +46,9 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "below", "older_than", "budget",
         "keep_at_least", "index_keep", "headers_keep", "keep_leaves"])]
     pub(crate) policy: Option<PathBuf>,
+    /// Write what was removed into this hub's own log, for `audit --local`; begun if it isn't there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -2,14 +2,16 @@
 
 use clap::{Args, Subcommand};
 use hubledger::digest::TransactionId;
+use hubledger_services::queue::Pattern;
 
 use super::look::BlockName;
+use super::queue::pattern;
 use super::text::text;
 use super::views::Viewed;
 
 pub(super) const UPDATES_EXAMPLES: &str = "Examples:
   hubledger updates since HASH --nodes --registry --topic trades.eu --store log:hub
-  hubledger updates since 1000 --index 7 --nodes --store log:hub
+  hubledger updates since 1000 --index 7 --topic 'trades.#' --store log:hub
   hubledger updates parts HASH ID ID --store log:hub";
 
 #[derive(Subcommand)]
@@ -34,9 +36,9 @@ pub(crate) struct UpdatesSince {
     /// Changes of the registry
     #[arg(long)]
     pub(crate) registry: bool,
-    /// Messages of this topic; may be given several times
-    #[arg(long, value_name = "TOPIC", value_parser = text::<String>())]
-    pub(crate) topic: Vec<String>,
+    /// Messages of the topics of this pattern: * stands for a part, # at the end for any number of them; may be given several times
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub(crate) topic: Vec<Pattern>,
     /// Updates at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,

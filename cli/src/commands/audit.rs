@@ -1,5 +1,7 @@
 //! `audit` and `records`: who did what, and what hubs measured.
 
+use std::path::Path;
+
 use hubledger::proof::Proof;
 use hubledger_services::audit::{Audit, AuditFilter, AuditView, LocalLog};
 use hubledger_services::records::{Records, RecordsView};
@@ -54,6 +56,11 @@ pub(crate) fn audit(args: &args::Audit, output: &Output) -> Result {
     }
     output.print(&about);
     Ok(())
+}
+
+/// This hub's own log, to go on with.
+pub(super) fn open_log(path: &Path) -> Result<LocalLog> {
+    LocalLog::open(path).map_err(Failure::message)
 }
 
 pub(crate) fn records(args: &args::Records, output: &Output) -> Result {

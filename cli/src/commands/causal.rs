@@ -6,7 +6,7 @@ use hubledger_services::causal::{Causal, CausalView, Relation, Standing};
 use serde_json::{Value, json};
 
 use super::views::{as_of, look};
-use crate::args::{By, CausalCommand, CausalQuery};
+use crate::args::{By, CausalCommand, CausalQuery, Onward};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
@@ -52,12 +52,22 @@ fn by_messages(
             return Err(Failure::message(problem));
         }
     }
-    let events = causal.events(id, relation, args.limit)?;
+    let after = match args.next {
+        None => None,
+        Some(Onward::Event(after)) => Some(after),
+        Some(Onward::Height(_)) => {
+            return Err(Failure::message(
+                "--next: by messages, it goes on behind the id of an event",
+            ));
+        }
+    };
+    let page = causal.events(id, relation, after.as_ref(), args.limit)?;
     output.print(&json!({
         "as_of": as_of(causal.as_of()),
         "by": "messages",
         "event": causal.event(id)?,
-        "events": events,
+        "events": page.events,
+        "next": page.next,
     }));
     Ok(())
 }
@@ -70,7 +80,16 @@ fn by_blocks(
     output: &Output,
 ) -> Result {
     let height = height_of(chain, &args.transaction)?;
-    let range = causal.blocks(height, relation, args.limit)?;
+    let from = match args.next {
+        None => 0,
+        Some(Onward::Height(from)) => from,
+        Some(Onward::Event(_)) => {
+            return Err(Failure::message(
+                "--next: by blocks, it goes on from a height",
+            ));
+        }
+    };
+    let range = causal.blocks(height, relation, from, args.limit)?;
     let blocks: Vec<Value> = range
         .blocks
         .iter()
@@ -83,6 +102,7 @@ fn by_blocks(
         "from": range.heights.start,
         "below": range.heights.end,
         "blocks": blocks,
+        "next": range.next,
     }));
     Ok(())
 }

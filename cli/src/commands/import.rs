@@ -3,16 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
+use hubledger::clock::SystemClock;
 use hubledger::engine::{Committed, Engine, EngineError, Outcome};
 use hubledger::ledger::{ChainReader, LedgerError};
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::spec::ChainSpec;
+use hubledger_services::audit::Watch;
 use serde_json::{Map, Value, json};
 
+use super::audit::open_log;
 use super::read_spec;
 use super::stages::{Reading, stage_table};
 use crate::args::Import;
@@ -59,12 +63,18 @@ fn import_file(args: &Import, path: &Path, output: &Output) -> Result {
         return Err(Failure::invalid(Rejected::block(0, Reason::Chain, detail)));
     }
     stop.in_order();
+    let log = args.audit.as_deref().map(open_log).transpose()?;
     let engine = open(args, pinned.as_ref().unwrap_or(file.spec()))?;
+    let watch = log.map(|log| Watch::start(&engine, log, Arc::new(SystemClock)));
+    let watch = watch.transpose().map_err(Failure::message)?;
     let started = Instant::now();
     let mut progress = Progress::new("import", Some(file.length()));
     let source = Source::new(file, stop);
     let imported = take_in(&engine, path, &source, &mut progress)?;
     let receipt = engine.shutdown()?;
+    if let Some(watch) = watch {
+        watch.finish().map_err(Failure::message)?;
+    }
     let seconds = started.elapsed();
     progress.finish();
     let mut report = imported.report(&engine)?;

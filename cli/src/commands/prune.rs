@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use hubledger::clock::SystemClock;
+use hubledger::clock::{Clock, SystemClock};
 use hubledger::ledger::archive::ArchiveWriter;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
 use hubledger::ledger::{Ledger, LedgerError, Pruned};
+use hubledger_services::audit::LocalAct;
 use serde_json::{Value, json};
 
+use super::audit::open_log;
 use super::read_file;
 use crate::args::Prune;
 use crate::failure::{Failure, Result};
@@ -26,6 +28,8 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         Some(folder) => Some(ArchiveWriter::open(folder, ledger.spec())?),
         None => None,
     };
+    // Before anything is removed: a log that can't be written must not be found out about afterwards.
+    let mut log = args.audit.as_deref().map(open_log).transpose()?;
     let stop = output.stop();
     stop.in_order();
     let mut progress = Progress::new("prune", Some(0));
@@ -34,6 +38,10 @@ pub(crate) fn prune(args: &Prune, output: &Output) -> Result {
         stop.flow()
     })?;
     let seconds = progress.finish();
+    if let Some(log) = &mut log {
+        let written = log.append(SystemClock.now_us(), &LocalAct::pruned(&report));
+        written.map_err(Failure::message)?;
+    }
     let (extent, head) = (ledger.reader().extent()?, ledger.state().head());
     ledger.close()?;
     let parts = [&report.bodies, &report.index, &report.headers];

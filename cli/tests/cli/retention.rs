@@ -455,3 +455,45 @@ fn pruning_waits_for_followers_and_names_the_one() {
         assert_eq!(ok(folder, &["check", "--store", url])["sound"], true);
     }
 }
+
+#[test]
+fn what_was_pruned_and_refused_is_in_the_hubs_own_log_beside_the_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    store(folder, "log:store");
+    let prune = ["prune", "--store", "log:store", "--keep", "5"];
+    ok(folder, &[&prune[..], &["--audit", "audit.jsonl"]].concat());
+    // The same chain, but other blocks: its first one doesn't belong where the others are.
+    generate(folder, "other.hlb", 400, 20);
+    let import = ["import", "other.hlb", "--store", "log:store"];
+    let refused = run(folder, &[&import[..], &["--audit", "audit.jsonl"]].concat());
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let told = ok(
+        folder,
+        &["audit", "--store", "log:store", "--local", "audit.jsonl"],
+    );
+    let own: Vec<_> = told["lines"].as_array().unwrap().iter().collect();
+    let own: Vec<_> = own.iter().filter(|line| line["source"] == "hub").collect();
+    assert_eq!(own.len(), 2, "{told}");
+    assert_eq!(
+        (&own[0]["act"], &own[0]["bodies_below"]),
+        (&"prune".into(), &36.into())
+    );
+    assert_eq!(
+        (&own[1]["act"], &own[1]["height"]),
+        (&"reject".into(), &1.into())
+    );
+    let text = std::fs::read_to_string(folder.join("audit.jsonl")).unwrap();
+    std::fs::write(
+        folder.join("audit.jsonl"),
+        text.replace("\"bodies_below\":36", "\"bodies_below\":35"),
+    )
+    .unwrap();
+    let refused = run(folder, &[&prune[..], &["--audit", "audit.jsonl"]].concat());
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("audit.jsonl: line 2"),
+        "{}",
+        refused.stderr
+    );
+}

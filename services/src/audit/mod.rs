@@ -6,13 +6,20 @@
 //!
 //! What is not on the chain is this hub's own word. The host writes it into a [`LocalLog`], a file of JSON lines, each with the hash of the line before: what
 //! was written can't be changed afterwards without changing everything behind it. Such lines are marked `"source":"hub"`, those of the chain `"source":"chain"`.
+//! A [`Watch`] writes down by itself what an engine prunes and refuses.
 
 mod local;
+mod local_act;
+mod ration;
 mod reader;
 mod rows;
 mod view;
+mod watch;
 
-pub use self::local::{LINE_BYTES_MAX, LocalAct, LocalError, LocalLine, LocalLog};
+pub use self::local::{LINE_BYTES_MAX, LocalError, LocalLine, LocalLog};
+pub use self::local_act::LocalAct;
+pub use self::ration::REJECTIONS_A_MINUTE;
 pub use self::reader::{Audit, AuditFilter, AuditLine, Lines};
 pub use self::rows::Act;
 pub use self::view::AuditView;
+pub use self::watch::Watch;

@@ -80,6 +80,18 @@ acts! {
     Approve = 10, "approve";
     /// Voted otherwise.
     Vote = 11, "vote";
+    /// Put value up behind itself.
+    Stake = 12, "stake";
+    /// Put value up behind the subject.
+    Delegate = 13, "delegate";
+    /// Asked to get it back from behind the subject.
+    Release = 14, "release";
+    /// Took back what was released from behind the subject.
+    Withdraw = 15, "withdraw";
+    /// Proved a fault of the key that is the subject.
+    Convict = 16, "convict";
+    /// Handed in that members made the block at the height that is the subject final.
+    Certify = 17, "certify";
 }
 
 /// What was done, as a row.

@@ -21,7 +21,7 @@ impl View for AuditView {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
@@ -76,6 +76,12 @@ fn act_of(entry: &Entry<'_>) -> Option<(Act, String)> {
         Some(Payload::Retract(said)) => Some((Act::Retract, said.subject)),
         Some(Payload::Propose(said)) => Some((Act::Propose, said.parameter.word().to_owned())),
         Some(Payload::Approve(said)) => Some((Act::Approve, said.proposer)),
+        Some(Payload::Stake(_)) => of(Act::Stake),
+        Some(Payload::Delegate(said)) => Some((Act::Delegate, said.to)),
+        Some(Payload::Release(said)) => Some((Act::Release, said.from)),
+        Some(Payload::Withdraw(said)) => Some((Act::Withdraw, said.from)),
+        Some(Payload::Convict(said)) => Some((Act::Convict, said.evidence.key().to_string())),
+        Some(Payload::Certify(said)) => Some((Act::Certify, said.vote().height.to_string())),
         _ => match operation {
             Operation::FederationJoin => of(Act::Join),
             Operation::FederationLeave => of(Act::Leave),

@@ -28,9 +28,10 @@
 mod payload;
 mod reader;
 mod rows;
+mod sides;
 mod view;
 
 pub use self::payload::{CausalEvent, CausalPayload, EVENT_BYTES_MAX, MESSAGE_CLOCK_ENTRIES_MAX};
-pub use self::reader::{BlockRange, Causal, Event, Relation};
+pub use self::reader::{BlockRange, Causal, Event, Events, Relation};
 pub use self::rows::{Refusal, Standing};
 pub use self::view::CausalView;

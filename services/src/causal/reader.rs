@@ -5,20 +5,14 @@ use std::ops::Range;
 use bytes::Bytes;
 use hubledger::codec::DecodeError;
 use hubledger::digest::TransactionId;
-use hubledger_storage::{KeyRange, RangeLimit};
+use hubledger_storage::KeyRange;
 
 use super::rows::{
-    BlockRow, EventRow, Node, Standing, TABLE_BLOCKS, TABLE_COUNT, TABLE_EVENTS, TABLE_KNOWN_BY,
-    TABLE_NAMES, TABLE_NODES, TABLE_RUNS, TABLE_STANDINGS, event_key, known_by_key, read_event_key,
+    BlockRow, EventRow, Node, Standing, TABLE_BLOCKS, TABLE_EVENTS, TABLE_NAMES, TABLE_NODES,
+    TABLE_RUNS, TABLE_STANDINGS, event_key, read_event_key,
 };
-use super::view::{damaged, read_count};
-use crate::view::{AsOf, Result, Snapshot};
-
-/// Rows that are read at a time.
-const CHUNK: RangeLimit = RangeLimit {
-    rows: 1024,
-    bytes: 1 << 20,
-};
+use super::view::{CausalView, damaged};
+use crate::view::{AsOf, Result, Snapshot, ViewError};
 
 /// A transaction whose clock counts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -46,19 +40,30 @@ pub enum Relation {
     Concurrent,
 }
 
+/// Events on one side of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// As many as were asked for, at most.
+    pub events: Vec<Event>,
+    /// The last of them, behind which to go on; `None` if that was all.
+    pub next: Option<TransactionId>,
+}
+
 /// Blocks by how their clocks relate to that of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockRange {
     /// Their heights.
     pub heights: Range<u64>,
-    /// Those that have transactions, with how many; not all of them if there are more than the limit.
+    /// Those that have transactions, with how many, as many as were asked for at most.
     pub blocks: Vec<(u64, u32)>,
+    /// The height from which to go on; `None` if that was all.
+    pub next: Option<u64>,
 }
 
 /// The causal order as of one block.
 #[derive(Debug, Clone)]
 pub struct Causal {
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
 }
 
 impl Causal {
@@ -126,38 +131,68 @@ impl Causal {
         }))
     }
 
-    /// Events on one side of an event, by messages, so many at most; empty of what is no event. What is before it comes by node, the nearest first;
-    /// what is after it, by what it knows of the node and then by its place. O(log rows + events); concurrent ones take O(nodes · log rows)
-    /// besides.
+    /// Events on one side of an event, by messages, behind an event of an answer before, so many at most; none of what is no event. What is before it
+    /// comes by node, the nearest first; what is after it, by what it knows of the node and then by its place. O(log rows + events); before it and
+    /// concurrent to it takes O(nodes · log rows) besides.
     ///
     /// # Errors
-    /// The store failed.
+    /// [`ViewError::Cursor`]: `after` is no event. The store failed.
     pub fn events(
         &self,
         id: &TransactionId,
         relation: Relation,
+        after: Option<&TransactionId>,
         limit: usize,
-    ) -> Result<Vec<Event>> {
-        let Some(own) = key_of(self.standing(id)?).filter(|_| limit > 0) else {
-            return Ok(Vec::new());
+    ) -> Result<Events> {
+        let mut page = Events {
+            events: Vec::new(),
+            next: None,
         };
-        match relation {
-            Relation::Before => self.before(own, limit),
-            Relation::After => self.after(own, limit),
-            Relation::Concurrent => self.concurrent(own, limit),
+        let after = after.map(|after| self.cursor(after)).transpose()?;
+        let Some(own) = key_of(self.standing(id)?).filter(|_| limit > 0) else {
+            return Ok(page);
+        };
+        // One more than asked for says whether there are more.
+        let wanted = limit.saturating_add(1);
+        page.events = match relation {
+            Relation::Before => self.before(own, after, wanted),
+            Relation::After => self.after(own, after, wanted),
+            Relation::Concurrent => self.concurrent(own, after, wanted),
+        }?;
+        if page.events.len() > limit {
+            page.events.truncate(limit);
+            page.next = page.events.last().map(|event| event.id);
         }
+        Ok(page)
     }
 
-    /// Heights on one side of a block, by the clocks of blocks, with those that have transactions, so many at most. Its own height is among the
+    fn cursor(&self, after: &TransactionId) -> Result<(u32, u64)> {
+        let unknown = || ViewError::Cursor {
+            view: CausalView::NAME,
+            what: format!("event {after}"),
+        };
+        key_of(self.standing(after)?).ok_or_else(unknown)
+    }
+
+    /// Heights on one side of a block, by the clocks of blocks, with those from a height on that have transactions, so many at most. Its own height is among the
     /// concurrent ones. O(log rows + blocks).
     ///
     /// # Errors
     /// The store failed.
-    pub fn blocks(&self, height: u64, relation: Relation, limit: usize) -> Result<BlockRange> {
+    pub fn blocks(
+        &self,
+        height: u64,
+        relation: Relation,
+        from: u64,
+        limit: usize,
+    ) -> Result<BlockRange> {
+        let mut found = BlockRange {
+            heights: height..height,
+            blocks: Vec::new(),
+            next: None,
+        };
         let (Some(as_of), Some(block)) = (self.as_of(), self.block(height)?) else {
-            let heights = height..height;
-            let blocks = Vec::new();
-            return Ok(BlockRange { heights, blocks });
+            return Ok(found);
         };
         let end = match self.snapshot.get(TABLE_RUNS, &block.run.to_be_bytes())? {
             Some(row) => row[..]
@@ -171,115 +206,25 @@ impl Causal {
             Relation::Concurrent => block.run..end,
             Relation::After => end..as_of.height + 1,
         };
-        let mut blocks = Vec::new();
+        let start = from.clamp(heights.start, heights.end.max(heights.start));
         let range = KeyRange {
-            from: Bytes::copy_from_slice(&heights.start.to_be_bytes()),
+            from: Bytes::copy_from_slice(&start.to_be_bytes()),
             below: Some(Bytes::copy_from_slice(&heights.end.to_be_bytes())),
             is_descending: false,
         };
-        self.walk(TABLE_BLOCKS, range, limit, |key, row| {
-            if limit == 0 {
-                return Ok(false);
-            }
+        let wanted = limit.saturating_add(1);
+        self.walk(TABLE_BLOCKS, range, wanted, |key, row| {
             let height = key.try_into().map(u64::from_be_bytes);
             let height = height.map_err(|_| damaged(TABLE_BLOCKS, "not a height"))?;
-            blocks.push((
-                height,
-                decoded(TABLE_BLOCKS, BlockRow::decode(row))?.transactions,
-            ));
-            Ok(blocks.len() < limit)
+            let row = decoded(TABLE_BLOCKS, BlockRow::decode(row))?;
+            match found.blocks.len() < limit {
+                true => found.blocks.push((height, row.transactions)),
+                false => found.next = Some(height),
+            }
+            Ok(found.next.is_none())
         })?;
-        Ok(BlockRange { heights, blocks })
-    }
-
-    fn before(&self, own: (u32, u64), limit: usize) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        for (node, counter) in self.row(own.0, own.1)?.knows {
-            if events.len() >= limit {
-                break;
-            }
-            let range = KeyRange {
-                from: Bytes::copy_from_slice(&event_key(node, counter)),
-                below: Some(Bytes::copy_from_slice(&(node + 1).to_be_bytes())),
-                is_descending: false,
-            };
-            self.walk(TABLE_EVENTS, range, limit - events.len(), |key, row| {
-                events.push(self.read_event(key, row)?);
-                Ok(events.len() < limit)
-            })?;
-        }
-        Ok(events)
-    }
-
-    fn after(&self, own: (u32, u64), limit: usize) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        let range = KeyRange {
-            from: Bytes::copy_from_slice(&known_by_key(own, 0, 0)),
-            below: Some(Bytes::copy_from_slice(&(own.0 + 1).to_be_bytes())),
-            is_descending: false,
-        };
-        self.walk(TABLE_KNOWN_BY, range, limit, |_, key| {
-            let row = self.snapshot.get(TABLE_EVENTS, key)?;
-            let row = row.ok_or_else(|| damaged(TABLE_EVENTS, "an event is missing"))?;
-            events.push(self.read_event(key, &row)?);
-            Ok(events.len() < limit)
-        })?;
-        Ok(events)
-    }
-
-    /// Of each node, what comes behind all that the event knows and before the first that knows it. What comes later knows it too.
-    fn concurrent(&self, own: (u32, u64), limit: usize) -> Result<Vec<Event>> {
-        let (event, mut events) = (self.row(own.0, own.1)?, Vec::new());
-        let count = self.snapshot.get(TABLE_COUNT, &[])?;
-        let nodes = count.map_or(Ok(0), |row| read_count(&row))?;
-        for node in (0..nodes).filter(|node| *node != own.0) {
-            if events.len() >= limit {
-                break;
-            }
-            // Keys of events go from the largest counter down.
-            let range = KeyRange {
-                from: Bytes::copy_from_slice(&node.to_be_bytes()),
-                below: Some(Bytes::copy_from_slice(&event_key(node, event.known(node)))),
-                is_descending: true,
-            };
-            self.walk(TABLE_EVENTS, range, limit - events.len(), |key, row| {
-                let knows_it = decoded(TABLE_EVENTS, EventRow::decode(row))?.known(own.0) >= own.1;
-                if !knows_it {
-                    events.push(self.read_event(key, row)?);
-                }
-                Ok(!knows_it && events.len() < limit)
-            })?;
-        }
-        Ok(events)
-    }
-
-    /// Goes over rows of a range, in pieces of as many as are wanted, until it is told not to go on.
-    fn walk(
-        &self,
-        table: u8,
-        mut range: KeyRange,
-        wanted: usize,
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool>,
-    ) -> Result<()> {
-        let limit = RangeLimit {
-            rows: wanted.clamp(1, CHUNK.rows),
-            ..CHUNK
-        };
-        loop {
-            let rows = self.snapshot.range(table, &range, limit)?;
-            let Some((last, _)) = rows.last() else {
-                return Ok(());
-            };
-            for (key, row) in &rows {
-                if !visit(key, row)? {
-                    return Ok(());
-                }
-            }
-            match range.is_descending {
-                true => range.below = Some(last.clone()),
-                false => range.from = [&last[..], &[0]].concat().into(),
-            }
-        }
+        found.heights = heights;
+        Ok(found)
     }
 
     fn block(&self, height: u64) -> Result<Option<BlockRow>> {
@@ -288,13 +233,13 @@ impl Causal {
             .transpose()
     }
 
-    fn row(&self, node: u32, counter: u64) -> Result<EventRow> {
+    pub(super) fn row(&self, node: u32, counter: u64) -> Result<EventRow> {
         let row = self.snapshot.get(TABLE_EVENTS, &event_key(node, counter))?;
         let row = row.ok_or_else(|| damaged(TABLE_EVENTS, "an event is missing"))?;
         decoded(TABLE_EVENTS, EventRow::decode(&row))
     }
 
-    fn read_event(&self, key: &[u8], row: &[u8]) -> Result<Event> {
+    pub(super) fn read_event(&self, key: &[u8], row: &[u8]) -> Result<Event> {
         let key = read_event_key(key);
         let key = key.ok_or_else(|| damaged(TABLE_EVENTS, "not a key of an event"))?;
         self.described(key, &decoded(TABLE_EVENTS, EventRow::decode(row))?)
@@ -330,6 +275,6 @@ fn key_of(standing: Option<Standing>) -> Option<(u32, u64)> {
     }
 }
 
-fn decoded<T>(table: u8, row: std::result::Result<T, DecodeError>) -> Result<T> {
+pub(super) fn decoded<T>(table: u8, row: std::result::Result<T, DecodeError>) -> Result<T> {
     row.map_err(|error| damaged(table, error))
 }

@@ -20,5 +20,5 @@ pub use self::parts::{Part, Parts, WANTED_MAX, parts_of};
 pub use self::payload::{STATE_BYTES_MAX, StateUpdate, UPDATE_TYPE_BYTES_MAX, UpdatePayload};
 pub use self::reader::Updates;
 pub use self::rows::{Stated, Stream};
-pub use self::since::{Answer, Interests, STREAMS_MAX, Update};
+pub use self::since::{Answer, Interests, TOPICS_MAX, Update};
 pub use self::view::UpdatesView;

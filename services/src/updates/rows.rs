@@ -31,6 +31,18 @@ impl Stream {
         }
     }
 
+    /// The lowest key that a topic can have whose name begins so.
+    pub(super) fn topics_from(prefix: &str) -> Vec<u8> {
+        [&[2], prefix.as_bytes()].concat()
+    }
+
+    /// The topic whose row this is the key of; `None` of any other key.
+    pub(super) fn topic_of(key: &[u8]) -> Option<&str> {
+        let name = key.strip_prefix(&[2])?;
+        let (name, _) = name.split_last_chunk::<12>()?;
+        std::str::from_utf8(name.strip_suffix(&[0])?).ok()
+    }
+
     /// Above all of its rows and below those of any other stream that is above.
     pub(super) fn end(&self) -> Vec<u8> {
         let mut end = self.prefix();

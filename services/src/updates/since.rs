@@ -1,6 +1,6 @@
 //! What a peer lacks since a block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hubledger::codec::Reader;
 use hubledger::digest::TransactionId;
@@ -11,34 +11,22 @@ use hubledger_storage::{KeyRange, RangeLimit};
 use super::reader::Updates;
 use super::rows::{Stream, TABLE_STREAMS};
 use super::view::{UpdatesView, damaged};
+use crate::queue::Pattern;
 use crate::recorded::Recorded;
 use crate::view::{AsOf, Result, ViewError};
 
-/// Streams that one question can be about.
-pub const STREAMS_MAX: usize = 64;
+/// Topics that one question can have looked at, whether its patterns have them or not.
+pub const TOPICS_MAX: usize = 1 << 14;
 
-/// What a peer asks for; what is above [`STREAMS_MAX`] is passed over.
+/// What a peer asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Interests {
     /// Updates of nodes.
     pub nodes: bool,
     /// Changes of the registry.
     pub registry: bool,
-    /// Messages of these topics.
-    pub topics: Vec<String>,
-}
-
-impl Interests {
-    fn streams(&self) -> Vec<Stream> {
-        let mut streams: Vec<Stream> = self.topics.iter().cloned().map(Stream::Topic).collect();
-        streams.sort();
-        streams.dedup();
-        streams.extend(self.registry.then_some(Stream::Registry));
-        streams.extend(self.nodes.then_some(Stream::Nodes));
-        streams.reverse();
-        streams.truncate(STREAMS_MAX);
-        streams
-    }
+    /// Messages of topics that any of these patterns has.
+    pub topics: Vec<Pattern>,
 }
 
 /// A transaction that a peer lacks.
@@ -65,10 +53,11 @@ pub struct Answer {
 
 impl Updates {
     /// What was committed at a place on the chain or later, in its order: a peer that has all up to the block at height h asks from (h + 1, 0). The limit
-    /// counts transactions and their bytes; one is always given. O(streams · (log rows + rows of the limit)), and a read of each block that an update is in.
+    /// counts transactions and their bytes; one is always given. O(topics · (log rows + rows of the limit)), and a read of each block that an update is in.
     ///
     /// # Errors
-    /// The store failed or is damaged; [`ViewError::Apart`] if the chain has changed since the snapshot.
+    /// The store failed or is damaged; [`ViewError::TooWide`] if more than [`TOPICS_MAX`] topics would have to be looked at; [`ViewError::Apart`] if the chain has
+    /// changed since the snapshot.
     pub fn since(
         &self,
         interests: &Interests,
@@ -76,8 +65,13 @@ impl Updates {
         limit: RangeLimit,
     ) -> Result<Answer> {
         let mut lacked = BTreeMap::new();
-        for stream in interests.streams() {
-            self.add_stream(&stream, from, limit.rows.saturating_add(1), &mut lacked)?;
+        let rows_max = limit.rows.saturating_add(1);
+        for stream in self.streams(interests)? {
+            self.add_stream(&stream, from, rows_max, &mut lacked)?;
+            // What is behind all that the answer can hold is read again when it is asked for.
+            while lacked.len() > rows_max {
+                lacked.pop_last();
+            }
         }
         let mut answer = Answer {
             as_of: self.as_of(),
@@ -105,6 +99,67 @@ impl Updates {
             });
         }
         Ok(answer)
+    }
+
+    fn streams(&self, interests: &Interests) -> Result<BTreeSet<Stream>> {
+        let mut streams = BTreeSet::new();
+        streams.extend(interests.registry.then_some(Stream::Registry));
+        streams.extend(interests.nodes.then_some(Stream::Nodes));
+        let mut looked_at = 0;
+        for pattern in &interests.topics {
+            self.add_topics(pattern, &mut looked_at, &mut streams)?;
+        }
+        Ok(streams)
+    }
+
+    /// Goes from topic to topic that begins as those of the pattern do, one look-up each.
+    fn add_topics(
+        &self,
+        pattern: &Pattern,
+        looked_at: &mut usize,
+        streams: &mut BTreeSet<Stream>,
+    ) -> Result<()> {
+        let mut count = |more| {
+            *looked_at += more;
+            match *looked_at > TOPICS_MAX {
+                true => Err(ViewError::TooWide {
+                    view: UpdatesView::NAME,
+                    what: "topics",
+                    limit: TOPICS_MAX,
+                }),
+                false => Ok(()),
+            }
+        };
+        if let Some(name) = pattern.exact() {
+            streams.insert(Stream::Topic(name.to_owned()));
+            return count(1);
+        }
+        let mut from = Stream::topics_from(pattern.prefix());
+        let one = RangeLimit {
+            rows: 1,
+            bytes: usize::MAX,
+        };
+        loop {
+            let range = KeyRange {
+                from: from.into(),
+                below: None,
+                is_descending: false,
+            };
+            let rows = self.snapshot.range(TABLE_STREAMS, &range, one)?;
+            let Some(topic) = rows.first().and_then(|(key, _)| Stream::topic_of(key)) else {
+                return Ok(());
+            };
+            if !topic.starts_with(pattern.prefix()) {
+                return Ok(());
+            }
+            count(1)?;
+            let is_wanted = pattern.has(topic);
+            let stream = Stream::Topic(topic.to_owned());
+            from = stream.end();
+            if is_wanted {
+                streams.insert(stream);
+            }
+        }
     }
 
     fn add_stream(

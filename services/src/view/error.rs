@@ -73,6 +73,24 @@ pub enum ViewError {
         /// What is wrong.
         problem: String,
     },
+    /// A question is about more than can be answered at once.
+    #[error("view {view}: more than {limit} {what}; ask for fewer")]
+    TooWide {
+        /// The view.
+        view: &'static str,
+        /// Of what there is too much.
+        what: &'static str,
+        /// The most.
+        limit: usize,
+    },
+    /// What an answer is to go on behind isn't there, or not any more.
+    #[error("view {view}: there is no {what} to go on behind")]
+    Cursor {
+        /// The view.
+        view: &'static str,
+        /// What was named.
+        what: String,
+    },
     /// There is no view of this name here.
     #[error("there is no view {0:?} here")]
     Unknown(String),

@@ -52,7 +52,8 @@ impl Ledger {
         }
         let state = self.validator.base(None);
         self.committer
-            .prune_if_due(self.clock.now_us(), StateAt::from(&state))
+            .prune_if_due(self.clock.now_us(), StateAt::from(&state))?;
+        Ok(())
     }
 }
 
@@ -89,7 +90,7 @@ impl Committer {
             .is_some_and(|policy| policy.is_due(*blocks, *bytes))
     }
 
-    /// Prunes if it is due; `state` is as in [`Committer::prune`].
+    /// Prunes if it is due, and says what that came to; `state` is as in [`Committer::prune`].
     ///
     /// Ages are told by the clock, but by no more than a day after the last block, which is young where a chain grows: a
     /// clock that jumps ahead must not remove what can't be had again.
@@ -97,9 +98,9 @@ impl Committer {
         &mut self,
         now_us: u64,
         state: StateAt<'_>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Option<PruneReport>, LedgerError> {
         if !self.is_pruning_due() {
-            return Ok(());
+            return Ok(None);
         }
         let latest_us = self.chain.head()?.timestamp.saturating_add(AHEAD_US_MAX);
         let now_us = now_us.min(latest_us);
@@ -113,16 +114,17 @@ impl Committer {
                     .map(|report| {
                         warn_of_budget(policy, &report);
                         warn_of_follower(&mut retention.held_back_by, &report);
+                        Some(report)
                     })
             }
-            None => Ok(()),
+            None => Ok(None),
         };
         // Also after an error: else every following commit would try again what can't be done.
         (retention.blocks, retention.bytes) = (0, 0);
         self.retention = retention;
         match outcome {
             // The chain hasn't come to where the policy begins.
-            Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(()),
+            Err(LedgerError::Policy(PolicyError::BeyondTip { .. })) => Ok(None),
             outcome => outcome,
         }
     }
