@@ -8,7 +8,7 @@
 //! What headers don't tell is not checked: transactions, the state, who had put up what. Whose turn it was is checked where it follows from the
 //! members; where a seed chooses, any member passes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZero;
 use std::thread;
 
@@ -322,14 +322,16 @@ impl LightClient {
             let detail = "only a certificate tells that the members are behind a header";
             return Err(Fault::new(Reason::Seal, detail));
         };
-        let known = |place: &usize| {
-            let member = members.get(*place)?;
+        let known = |place: usize| {
+            let member = members.get(place)?;
             let mut known = self.members.iter();
-            known.find(|one| one.name == member.name && one.key == member.key)
+            known.position(|one| one.name == member.name && one.key == member.key)
         };
-        let signed: u64 = certificate
-            .signers()
-            .filter_map(|place| Some(known(&place)?.weight))
+        // Each once: nothing but `before`, which may be made up, vouches for a list, and one member could be in it many times.
+        let signers: BTreeSet<usize> = certificate.signers().filter_map(known).collect();
+        let signed: u64 = signers
+            .iter()
+            .filter_map(|place| Some(self.members.get(*place)?.weight))
             .sum();
         let total: u64 = self.members.iter().map(|member| member.weight).sum();
         if !Quorum::TWO_THIRDS.is_reached(signed, total) {

@@ -8,7 +8,8 @@ use hubledger::rejection::Reason;
 use hubledger::rules::light::{LightClient, Step};
 use hubledger::rules::produce::produce_by;
 use hubledger::signature::Verifier;
-use hubledger::spec::{Authority, ChainSpec, Composition, Consensus, ConsensusName};
+use hubledger::spec::{Authority, ChainSpec, Composition, Consensus, ConsensusName, members_root};
+use hubledger::vote::{Vote, VoteKind};
 
 use crate::common::{Chain, hub, key};
 
@@ -162,6 +163,52 @@ fn headers_are_left_out_where_enough_of_the_known_weight_signed() {
         &verifier,
     );
     assert_eq!(signed.unwrap_err().reason, Reason::Seal);
+}
+
+#[test]
+fn one_member_cannot_stand_for_all_by_a_list_that_has_it_many_times() {
+    let verifier = Verifier::default();
+    let recipe = Recipe {
+        consensus: ConsensusName::FederatedByzantine,
+        members: 4,
+        transactions: 10,
+        per_block: 1,
+        ..Recipe::default()
+    };
+    let mut generator = Generator::new(recipe).unwrap();
+    let blocks: Vec<_> = std::iter::from_fn(|| generator.next_block().unwrap()).collect();
+    let spec = generator.spec().clone();
+    let listed = spec.consensus.members();
+    let mut keys = generator.seal_keys().iter();
+    let traitor = keys.find(|key| key.public_key() == listed[0].key).unwrap();
+    // Nobody else has seen any of these headers.
+    let many = vec![listed[0].clone(); 4];
+    let of_traitor = |block: &Block| block.header().producer == listed[0].name;
+    let at = 2 + blocks[2..].iter().position(of_traitor).unwrap();
+    let mut fields = (**blocks[at - 1].header()).clone();
+    fields.members_root = members_root(&many);
+    let before = Header::new(fields).unwrap();
+    let mut fields = (**blocks[at].header()).clone();
+    fields.previous_hash = before.hash();
+    let header = Header::new(fields).unwrap();
+    let vote = Vote {
+        chain: header.chain,
+        height: header.height,
+        round: 0,
+        kind: VoteKind::Precommit,
+        block: header.hash(),
+    };
+    let signature = traitor.sign(&vote.message());
+    let seal = QuorumSeal::new(0, (0..4).map(|place| (place, signature))).unwrap();
+    let forged = Step {
+        header,
+        seal: Seal::Quorum(seal),
+        members: None,
+    };
+    let mut client = LightClient::new(spec.clone());
+    let refused = client.skip(&before, &many, &forged, LATE, &verifier);
+    assert_eq!(refused.unwrap_err().reason, Reason::Quorum);
+    assert_eq!(client.header().height, 0);
 }
 
 #[test]
