@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::consensus;
+use crate::consensus::seed::Onion;
+use crate::consensus::{self, Contribution};
 use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::digest::sha256;
@@ -11,7 +12,9 @@ use crate::format::model::{
     BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
     Transaction,
 };
-use crate::format::payload::{KEY_SET_KEYS_MAX, KeySet, Payload, Profile, Register};
+use crate::format::payload::{
+    Commit, KEY_SET_KEYS_MAX, KeySet, Payload, Profile, Register, Reveal,
+};
 use crate::format::signature::KeyPair;
 use crate::format::spec::{
     Authority, ChainSpec, Composition, Consensus, ConsensusName, Finality, Identity, Limits, Rules,
@@ -26,6 +29,9 @@ const GENESIS_TIME: u64 = 1_700_000_000_000_000;
 const BLOCK_INTERVAL_US: u64 = 1_000_000;
 /// The most senders: each takes some 200 bytes of memory.
 const KEYS_MAX: usize = 100_000_000;
+
+/// Layers of the onion that a member commits to, where seeds choose proposers.
+const ONION_DEPTH: u32 = 1024;
 
 /// The most members of a chain that is made up.
 const MEMBERS_MAX: u32 = 128;
@@ -250,7 +256,7 @@ impl Generator {
     /// The chain's own specification doesn't allow what the recipe asks for; the message says which rule.
     pub fn next_block(&mut self) -> Result<Option<Block>, FieldError> {
         let left = self.recipe.transactions - self.made;
-        let count = left.min(self.recipe.per_block.into());
+        let mut count = left.min(self.recipe.per_block.into());
         if count == 0 {
             return Ok(None);
         }
@@ -260,6 +266,14 @@ impl Generator {
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
         let (producer, keys) = self.sealers();
+        let mut transactions = transactions;
+        if let Some(added) = self.addition(&producer, keys[0], now)? {
+            // As many as the chain allows, with it in place of the last one.
+            let most = self.spec().limits.transactions_max as usize;
+            count = count.min(most.saturating_sub(1) as u64);
+            transactions.truncate(count as usize);
+            transactions.push(added);
+        }
         let made = make(self.spec(), state, &producer, &keys, &transactions, now)?;
         let refused = |rejected| {
             FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
@@ -267,6 +281,48 @@ impl Generator {
         let block = self.validator.apply_made(made).map_err(refused)?;
         self.made += count;
         Ok(Some(block))
+    }
+
+    /// What the producer adds to a seed in its block, where seeds choose proposers.
+    fn addition(
+        &self,
+        producer: &str,
+        key: &KeyPair,
+        now: u64,
+    ) -> Result<Option<Transaction>, FieldError> {
+        let (spec, state) = (self.spec(), self.validator.state());
+        let onion = Onion::new(&spec.at(0).id(), producer);
+        let secret = onion.secret(key, 0);
+        let commit = || {
+            let layer = onion.commit(&secret, ONION_DEPTH)?;
+            Some(Payload::Commit(Commit { layer }))
+        };
+        let payload = match consensus::contribution(spec, state, producer) {
+            Contribution::Nothing => None,
+            Contribution::Commitment => commit(),
+            Contribution::Below(around) => match onion.below(&secret, ONION_DEPTH, &around) {
+                Some(layer) => Some(Payload::Reveal(Reveal { layer })),
+                // It is used up. To begin again with the same is good enough for blocks that are made up.
+                None => commit(),
+            },
+        };
+        let Some(payload) = payload else {
+            return Ok(None);
+        };
+        let draft = Draft {
+            kind: Kind::Native,
+            chain: spec.id(),
+            sender: producer.to_owned(),
+            receiver: producer.to_owned(),
+            operation: payload.operations()[0],
+            amount: 0,
+            payload: payload.encode(),
+            timestamp: now,
+            expiry: 0,
+            fee: spec.rules.fee_min,
+            nonce: state.account(producer).nonce + 1,
+        };
+        draft.sign(&[key]).map(Some)
     }
 
     fn transaction(&self, number: u64, now: u64) -> Result<Transaction, FieldError> {

@@ -12,6 +12,7 @@ mod queue;
 mod registry;
 mod retention;
 mod route;
+mod seed;
 mod stake;
 mod text;
 mod time;
@@ -55,6 +56,7 @@ pub(crate) use self::retention::{
 pub(crate) use self::route::{
     RouteCommand, RoutePath, RouteReceipt, RouteSearch, RouteShow, RouteVerify,
 };
+pub(crate) use self::seed::{SeedCommand, SeedSaying, SeedShow};
 pub(crate) use self::stake::{Members, StakeCommand, StakePut, StakeShow};
 use self::text::text;
 pub(crate) use self::time::When;
@@ -123,6 +125,9 @@ pub(crate) enum Command {
     /// Put value up behind members, take it back, and show what is behind a name
     #[command(subcommand, after_help = stake::STAKE_EXAMPLES)]
     Stake(StakeCommand),
+    /// Add to the seeds that choose who proposes, where the chain's consensus has them
+    #[command(subcommand, after_help = seed::SEED_EXAMPLES)]
+    Seed(SeedCommand),
     /// Say who takes part in the consensus at a height, with which key and weight
     #[command(after_help = "Example:\n  hubledger members --at 1200 log:hub")]
     Members(Members),

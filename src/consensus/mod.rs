@@ -46,6 +46,7 @@ pub mod work;
 use std::borrow::Cow;
 
 pub use self::difficulty::WorkSoFar;
+pub use self::epochs::{Contribution, contribution, seed_of};
 pub use self::faults::check_evidence;
 pub use self::members::{is_member, member_count, members};
 use self::order::Order;

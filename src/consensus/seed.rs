@@ -27,9 +27,11 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::format::digest::{ChainId, Digest, sha256};
+use crate::format::signature::KeyPair;
 use crate::format::spec::total_weight;
 
 const LAYER_TAG: &[u8] = b"hubledger/onion/v1";
+const SECRET_TAG: &[u8] = b"hl/onion/1";
 const SEED_TAG: &[u8] = b"hubledger/seed/v1";
 const DRAW_TAG: &[u8] = b"hubledger/draw/v1";
 
@@ -61,11 +63,36 @@ impl Onion {
         Digest(layer.finalize().into())
     }
 
+    /// A secret that the holder of `key` has without keeping it: a hash over its signature (RFC 8032, which is always the same) on a message of
+    /// this chain and name that is signed for nothing else. `number` tells one onion from the next. As secret as the key.
+    #[must_use]
+    pub fn secret(&self, key: &KeyPair, number: u64) -> Digest {
+        let mut counted = [0; 32];
+        counted[..8].copy_from_slice(&number.to_le_bytes());
+        let message = [SECRET_TAG, &self.around(&Digest(counted)).0].concat();
+        Digest(sha256(&[key.sign(&message).as_bytes()]))
+    }
+
     /// The layer `depth` hashes around the secret, which is layer 0. To commit to an onion of `depth` reveals is to publish this one; the
     /// reveals are then those of `depth - 1` down to 0. O(depth), which is at most [`ONION_DEPTH_MAX`]; `None` above it.
     #[must_use]
     pub fn commit(&self, secret: &Digest, depth: u32) -> Option<Digest> {
         (depth <= ONION_DEPTH_MAX).then(|| (0..depth).fold(*secret, |layer, _| self.around(&layer)))
+    }
+
+    /// The layer below `around` in an onion of `depth` layers around `secret`: the one to reveal after it. `None` if `around` is none of these
+    /// layers, or is the secret itself. O(depth).
+    #[must_use]
+    pub fn below(&self, secret: &Digest, depth: u32, around: &Digest) -> Option<Digest> {
+        let mut inner = *secret;
+        for _ in 0..depth.min(ONION_DEPTH_MAX) {
+            let outer = self.around(&inner);
+            if outer == *around {
+                return Some(inner);
+            }
+            inner = outer;
+        }
+        None
     }
 
     /// Whether `inner` is the layer below `commitment`. One SHA-256.
@@ -204,8 +231,29 @@ mod tests {
                 assert_eq!(onion.reveals(commitment, layer), outer == inner + 1);
             }
         }
+        for depth in 0..4 {
+            let inner = onion.below(&digest(7), 4, &layers[depth + 1]);
+            assert_eq!(inner, Some(layers[depth]));
+        }
+        assert_eq!(onion.below(&digest(7), 3, &layers[4]), None);
+        assert_eq!(onion.below(&digest(7), 4, &layers[0]), None);
         assert_eq!(layers[0], digest(7));
         assert_eq!(onion.commit(&digest(7), ONION_DEPTH_MAX + 1), None);
+    }
+
+    #[test]
+    fn a_secret_is_of_one_key_chain_name_and_number() {
+        let keys = [[1; 32], [2; 32]].map(|seed| KeyPair::from_seed(&seed));
+        let foreign = Onion::new(&ChainId([2; 32]), "hub-0");
+        let secrets = [
+            onion("hub-0").secret(&keys[0], 0),
+            onion("hub-0").secret(&keys[0], 1),
+            onion("hub-0").secret(&keys[1], 0),
+            onion("hub-1").secret(&keys[0], 0),
+            foreign.secret(&keys[0], 0),
+        ];
+        assert_eq!(BTreeSet::from(secrets).len(), secrets.len());
+        assert_eq!(secrets[0], onion("hub-0").secret(&keys[0], 0));
     }
 
     #[test]

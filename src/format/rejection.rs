@@ -104,6 +104,8 @@ reasons! {
     Proposal = "proposal",
     /// Evidence of a fault shows none, comes too late, or was punished already; or a certificate is of no checkpoint that waits for one.
     Evidence = "evidence",
+    /// A commitment or a reveal for the seeds of the chain isn't the sender's to make there, or isn't the one that comes next.
+    Reveal = "reveal",
     /// The sender spends more than it has.
     Balance = "balance",
     /// The operation or kind of transaction is not allowed here.

@@ -11,6 +11,15 @@ use crate::state::InForce;
 /// How many candidates are passed over at most, so that choosing ends soon after a block is full.
 const PASSED_OVER_MAX: usize = 4096;
 
+/// Whether a transaction belongs into a block of its sender's and of nobody else.
+fn waits_for_its_block(
+    transaction: &Transaction,
+    meaning: Option<&Payload>,
+    producer: &str,
+) -> bool {
+    matches!(meaning, Some(Payload::Reveal(_))) && transaction.sender() != producer
+}
+
 impl Validator {
     /// Whether `transaction` alone could be in a block made now, by every rule but its signatures; where nonces are
     /// consecutive, behind those that are still to come. One that is longer than any body of this chain breaks a `limit`.
@@ -108,6 +117,11 @@ impl Validator {
                     Ok(()) => {
                         room -= length;
                         chosen.push(transaction.clone());
+                    }
+                    // Its sender's own block is still to come.
+                    Err(_) if waits_for_its_block(transaction, meaning.as_ref(), producer) => {
+                        waiting.insert(transaction.sender());
+                        passed_over += 1;
                     }
                     Err(_) => refused.push(transaction.clone()),
                 }

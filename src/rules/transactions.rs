@@ -85,7 +85,8 @@ const fn only_a_state_tells(reason: Reason, is_bound: bool) -> bool {
         | Reason::Member
         | Reason::Parameter
         | Reason::Proposal
-        | Reason::Evidence => true,
+        | Reason::Evidence
+        | Reason::Reveal => true,
         _ => false,
     }
 }
@@ -269,6 +270,8 @@ impl<'a> Accounts<'a> {
             in_force: &self.in_force,
             parent: self.state,
             height: self.at.height,
+            // No producer has an empty name: it stands for whoever will make the block.
+            producer: Some(self.at.producer).filter(|name| !name.is_empty()),
             transaction,
         };
         transition::decide(payload, &place, self).map(Some)

@@ -12,6 +12,7 @@
 //! | `governance` | parameters that members propose to change, and approve of |
 //! | `certify` | checkpoints that members make final |
 //! | `evidence` | members that are convicted of faults |
+//! | `seed` | what members commit to and reveal for the seeds that choose proposers |
 //! | `stake` | what names put up behind members, what that makes of the members, and what a fault takes of it |
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
@@ -23,6 +24,7 @@ pub(crate) mod draft;
 mod evidence;
 mod governance;
 mod registration;
+mod seed;
 mod speaker;
 pub(crate) mod stake;
 
@@ -47,6 +49,8 @@ pub(crate) struct Place<'a> {
     pub(crate) parent: &'a State,
     /// The block's height.
     pub(crate) height: u64,
+    /// Who makes the block; `None` of a transaction that is in none yet.
+    pub(crate) producer: Option<&'a str>,
     pub(crate) transaction: &'a Transaction,
 }
 
@@ -127,6 +131,8 @@ pub(crate) fn decide(
         Payload::Release(release) => stake::release(release, place, book),
         Payload::Withdraw(withdraw) => stake::withdraw(withdraw, place, book),
         Payload::Certify(one) => certify::certify(one, place, book),
+        Payload::Commit(commit) => seed::commit(commit, place, book),
+        Payload::Reveal(reveal) => seed::reveal(reveal, place, book),
         Payload::Convict(convict) => evidence::convict(convict, place, book),
     }
 }

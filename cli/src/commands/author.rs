@@ -60,6 +60,11 @@ impl<'a> Author<'a> {
         self.rules.spec()
     }
 
+    /// The keys that sign.
+    pub(super) fn keys(&self) -> &[KeyPair] {
+        &self.keys
+    }
+
     /// The public halves of the keys that sign.
     pub(super) fn public_keys(&self) -> Vec<PublicKey> {
         self.keys.iter().map(KeyPair::public_key).collect()

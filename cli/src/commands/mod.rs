@@ -29,6 +29,7 @@ mod registry;
 mod restore;
 mod route;
 mod saying;
+mod seed;
 mod show;
 mod snapshot;
 mod spec;
@@ -64,6 +65,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Tx(args) => tx::tx(&args, output),
         Command::Keys(command) => keys::keys(&command, output),
         Command::Params(command) => params::params(&command, output),
+        Command::Seed(command) => seed::seed(&command, output),
         Command::Stake(command) => stake::stake(&command, output),
         Command::Members(args) => stake::members(&args, output),
         Command::Balance(args) => keys::balance(&args, output),

@@ -24,6 +24,7 @@ mod registry;
 mod retention;
 mod route;
 mod salvage;
+mod seed;
 mod show;
 mod signals;
 mod snapshot;

@@ -14,6 +14,7 @@ mod identity;
 mod json;
 mod key_set;
 mod profile;
+mod seed;
 mod stake;
 
 pub use self::certify::Certify;
@@ -24,6 +25,7 @@ pub use self::identity::{
 };
 pub use self::key_set::{KEY_SET_KEYS_MAX, KeySet};
 pub use self::profile::{CAPABILITIES_MAX, PROFILE_TEXT_BYTES_MAX, Profile};
+pub use self::seed::{Commit, Reveal};
 pub use self::stake::{Delegate, Release, Stake, Withdraw};
 
 use super::FormatVersion;
@@ -166,6 +168,10 @@ payloads! {
     Convict = 14, "convict", [ConsensusVote];
     /// Hands in the signatures by which members make a block final.
     Certify = 15, "certify", [ConsensusVote];
+    /// Commits to what the sender reveals for the seeds of the chain.
+    Commit = 16, "commit", [ConsensusVote];
+    /// Adds to the seed of a later epoch.
+    Reveal = 17, "reveal", [ConsensusVote];
 }
 
 impl Payload {

@@ -108,6 +108,12 @@ fn every_kind() -> Vec<Payload> {
             proposer: "a".to_owned(),
             proposal: TransactionId([5; 32]),
         }),
+        Payload::Commit(Commit {
+            layer: Digest([8; 32]),
+        }),
+        Payload::Reveal(Reveal {
+            layer: Digest([9; 32]),
+        }),
         Payload::Stake(Stake {
             key: key(3),
             amount: 700,

@@ -184,10 +184,6 @@ fn penalties(parts: &Composition) -> String {
 pub(super) fn warning(consensus: &Consensus) -> Warning {
     let parts = consensus.composition();
     let is_shared = parts.members.len() > 1;
-    if let Proposer::Seeded { .. } = parts.proposer {
-        let problem = "this version has no transaction by which members reveal: each seed follows from the one before, and can be foreseen";
-        return Some(("consensus.proposer", problem.to_owned()));
-    }
     match (parts.proposer, &parts.seal) {
         (Proposer::Turn, SealRule::Signature) if is_shared => {
             let field = match parts.is_plain() {
@@ -197,7 +193,7 @@ pub(super) fn warning(consensus: &Consensus) -> Warning {
             let problem = "while one authority is away, the chain stands still at its turn";
             Some((field, problem.to_owned()))
         }
-        (Proposer::WeightedTurn, SealRule::Signature) if is_shared => {
+        (Proposer::WeightedTurn | Proposer::Seeded { .. }, SealRule::Signature) if is_shared => {
             let problem = "while a member is away, the chain stands still at its turn";
             Some(("consensus.proposer", problem.to_owned()))
         }

@@ -6,6 +6,7 @@
 
 mod attestation;
 mod checkpoint;
+mod commitment;
 mod conviction;
 mod parameter;
 mod pool;
@@ -19,6 +20,7 @@ mod work;
 
 pub use self::attestation::{Attestation, Attestations};
 pub use self::checkpoint::{CheckpointRow, CheckpointRows};
+pub use self::commitment::{Commitment, Commitments};
 pub use self::conviction::{Conviction, Convictions};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::pool::{Bond, Pool, Pools, RELEASES_MAX};
@@ -86,6 +88,7 @@ tables! {
     Pools,
     Shares,
     Convictions,
+    Commitments,
 }
 
 /// That a key is a name.

@@ -75,6 +75,12 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
         basis_points: 500,
         by: TransactionId([8; 32]),
     };
+    let commitment = Commitment {
+        layer: Digest([1; 32]),
+        since: 4,
+        before: Some(Digest([2; 32])),
+        revealed: 9,
+    };
     vec![
         (2, b"name".to_vec(), Registrations::encode(&registration)),
         (3, Tenures::key("name", 1), Tenures::encode(&tenure())),
@@ -102,6 +108,17 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
             Convictions::key("name", 1, 31, 2),
             Convictions::encode(&conviction),
         ),
+        (
+            12,
+            SeedRows::key(7).to_vec(),
+            SeedRows::encode(&SeedRow::Seed(Digest([4; 32]))),
+        ),
+        (
+            12,
+            SeedRows::COLLECTED.to_vec(),
+            SeedRows::encode(&SeedRow::Collected(3, Digest([5; 32]))),
+        ),
+        (14, b"name".to_vec(), Commitments::encode(&commitment)),
     ]
 }
 
@@ -113,6 +130,8 @@ fn encoded_again(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         5 => Parameters::encode(&Parameters::decode(bytes).ok()?),
         6 => Proposals::encode(&Proposals::decode(bytes).ok()?),
         10 => Pools::encode(&Pools::decode(bytes).ok()?),
+        12 => SeedRows::encode(&SeedRows::decode(bytes).ok()?),
+        14 => Commitments::encode(&Commitments::decode(bytes).ok()?),
         13 => Convictions::encode(&Convictions::decode(bytes).ok()?),
         _ => Shares::encode(&Shares::decode(bytes).ok()?),
     })

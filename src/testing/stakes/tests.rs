@@ -58,6 +58,7 @@ fn at<T>(
         in_force: &InForce::at(spec, None, height),
         parent: state,
         height,
+        producer: None,
         transaction,
     })
 }

@@ -32,7 +32,7 @@ impl Composition {
             return refuse(CONSENSUS, "this is the plain form, which is encoded so");
         }
         self.check_seal(fields, total)?;
-        self.check_proposer()?;
+        self.check_proposer(fields)?;
         self.check_checkpoints(fields, total)?;
         self.check_stake(fields, total)?;
         self.check_penalties(names)
@@ -110,7 +110,7 @@ impl Composition {
         Ok(())
     }
 
-    fn check_proposer(&self) -> Result<(), Problem> {
+    fn check_proposer(&self, fields: &SpecFields) -> Result<(), Problem> {
         const FIELD: &str = "consensus.proposer";
         match (self.proposer, &self.seal) {
             (Proposer::Open, SealRule::Quorum(_)) => refuse(
@@ -122,6 +122,10 @@ impl Composition {
             (Proposer::Seeded { epoch: 0..=2 }, _) => {
                 refuse("consensus.seed_epoch", "an epoch has at least 3 heights")
             }
+            (Proposer::Seeded { .. }, _) if fields.rules.identity == Identity::Open => refuse(
+                "rules.identity",
+                "open, but where names belong to nobody, members can't reveal anything for a seed",
+            ),
             _ => Ok(()),
         }
     }
