@@ -4,8 +4,11 @@ mod audit;
 mod author;
 mod cache;
 mod causal;
+mod checkpoint;
+mod evidence;
 mod fork;
 mod keys;
+mod light;
 mod look;
 mod params;
 mod queue;
@@ -32,11 +35,16 @@ pub(crate) use self::audit::{Audit, Records};
 pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
 pub(crate) use self::cache::{CacheCommand, CacheKey, CacheProve, CacheSince, CacheVerify};
 pub(crate) use self::causal::{By, CausalCommand, CausalQuery};
+pub(crate) use self::checkpoint::{CheckpointCertify, CheckpointCommand, CheckpointShow};
+pub(crate) use self::evidence::{
+    EvidenceCommand, EvidenceList, EvidenceMake, EvidenceShow, EvidenceSubmit,
+};
 pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
     RecoveryKeys, Register, Retract, Rotate, Saying,
 };
+pub(crate) use self::light::{LightCommand, LightFollow, LightHeaders};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
@@ -126,6 +134,15 @@ pub(crate) enum Command {
     /// Say who takes part in the consensus at a height, with which key and weight
     #[command(after_help = "Example:\n  hubledger members --at 1200 log:hub")]
     Members(Members),
+    /// Members' faults: find what proves them, look at it, hand it in, and list who was convicted
+    #[command(subcommand, after_help = evidence::EVIDENCE_EXAMPLES)]
+    Evidence(EvidenceCommand),
+    /// Blocks that members make final where work seals: hand in their certificates, and show what is final
+    #[command(subcommand, after_help = checkpoint::CHECKPOINT_EXAMPLES)]
+    Checkpoint(CheckpointCommand),
+    /// Follow a chain by its headers alone
+    #[command(subcommand, after_help = light::LIGHT_EXAMPLES)]
+    Light(LightCommand),
     /// Say what a name holds and has put up, its last nonce, and who speaks for it
     #[command(
         after_help = "Examples:\n  hubledger balance alice --store log:hub\n  \

@@ -109,6 +109,12 @@ impl LightClient {
         })
     }
 
+    /// The specification that it knows.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
     /// The last header that it followed to.
     #[must_use]
     pub const fn header(&self) -> &Header {

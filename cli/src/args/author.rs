@@ -164,6 +164,10 @@ pub(crate) struct Produce {
     /// The key that seals the block, a PEM file; where it takes a certificate, several: the first is that of the block's maker
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) key: Vec<PathBuf>,
+    /// The round in which the members decide, where it takes a certificate: if the proposer of round 0 is away, that of round 1
+    /// proposes, and so on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) round: u32,
     /// Make a block also if no transaction can be in it
     #[arg(long)]
     pub(crate) allow_empty: bool,

@@ -6,8 +6,10 @@ mod cache;
 mod causal;
 mod chain_rules;
 mod check;
+mod checkpoint;
 mod copy;
 mod demo;
+mod evidence;
 mod followers;
 mod fork;
 mod fork_new;
@@ -17,6 +19,7 @@ mod import;
 #[cfg(feature = "mpreg")]
 mod importer;
 mod keys;
+mod light;
 mod mine;
 #[cfg(feature = "mpreg")]
 mod mpreg;
@@ -66,6 +69,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Params(command) => params::params(&command, output),
         Command::Stake(command) => stake::stake(&command, output),
         Command::Members(args) => stake::members(&args, output),
+        Command::Evidence(command) => evidence::evidence(&command, output),
+        Command::Checkpoint(command) => checkpoint::checkpoint(&command, output),
+        Command::Light(command) => light::light(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
         Command::Audit(args) => audit::audit(&args, output),
         Command::Cache(command) => cache::cache(&command, output),

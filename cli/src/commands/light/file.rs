@@ -1,0 +1,101 @@
+//! Headers as text, one a line (`FORMAT.md`, "Headers for light clients"). Nothing in them is trusted.
+
+use std::io::{BufRead, BufReader, Read};
+
+use bytes::Bytes;
+use hubledger::model::{HEADER_BYTES_MAX, Header, SEAL_BYTES_MAX, Seal};
+use hubledger::rules::light::Step;
+use hubledger::spec::Authority;
+use serde::{Deserialize, Serialize};
+
+use crate::transactions::fault_of;
+
+/// The most members that a line can list.
+const MEMBERS_MAX: usize = 1_000;
+
+/// The longest line: header and seal in digits, and members, each with a name of at most 255 bytes, perhaps escaped, a key and a weight.
+const LINE_BYTES_MAX: u64 =
+    2 * (HEADER_BYTES_MAX + SEAL_BYTES_MAX) as u64 + MEMBERS_MAX as u64 * 2_048 + 1_024;
+
+/// A line as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    header: String,
+    seal: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<Authority>>,
+}
+
+/// The line of a header.
+pub(super) fn line(step: &Step) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string(&Line {
+        header: hex::encode(step.header.bytes()),
+        seal: hex::encode(step.seal.encode()),
+        members: step.members.clone(),
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Reads lines, none of which is longer than it can be.
+pub(super) struct Lines<R> {
+    input: BufReader<R>,
+    number: u64,
+}
+
+/// A header with the number of its line, from 1 on.
+pub(super) struct Placed {
+    pub(super) step: Step,
+    pub(super) line: u64,
+}
+
+impl<R: Read> Lines<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input: BufReader::new(input),
+            number: 0,
+        }
+    }
+
+    /// The next header; nothing at the end. The inner error says in which line something isn't as it should be.
+    pub(super) fn next(&mut self) -> std::io::Result<Option<Result<Placed, String>>> {
+        let mut bytes = Vec::new();
+        let mut line = self.input.by_ref().take(LINE_BYTES_MAX + 1);
+        if line.read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        let number = self.number;
+        if bytes.len() as u64 > LINE_BYTES_MAX {
+            let problem = format!("line {number}: longer than {LINE_BYTES_MAX} bytes");
+            return Ok(Some(Err(problem)));
+        }
+        let read = decode(&bytes).map(|step| Placed { step, line: number });
+        Ok(Some(
+            read.map_err(|problem| format!("line {number}: {problem}")),
+        ))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Step, String> {
+    let line: Line = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let digits =
+        |field: &str, text: &str| hex::decode(text).map_err(|error| format!("{field}: {error}"));
+    let header = Header::decode(Bytes::from(digits("header", &line.header)?));
+    let header = header.map_err(|error| format!("header: {}", fault_of(&error).detail))?;
+    let seal = Seal::decode(&digits("seal", &line.seal)?);
+    let seal = seal.map_err(|error| format!("seal: {}", fault_of(&error).detail))?;
+    if line
+        .members
+        .as_ref()
+        .is_some_and(|all| all.len() > MEMBERS_MAX)
+    {
+        return Err(format!("members: more than {MEMBERS_MAX}"));
+    }
+    Ok(Step {
+        header,
+        seal,
+        members: line.members,
+    })
+}
