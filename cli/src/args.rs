@@ -39,7 +39,7 @@ pub(crate) use self::checkpoint::{CheckpointCertify, CheckpointCommand, Checkpoi
 pub(crate) use self::evidence::{
     EvidenceCommand, EvidenceList, EvidenceMake, EvidenceShow, EvidenceSubmit,
 };
-pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
+pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkOffer, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
     RecoveryKeys, Register, Retract, Rotate, Saying,
@@ -58,7 +58,7 @@ pub(crate) use self::registry::{
     RegistryProve, RegistryShow,
 };
 pub(crate) use self::retention::{
-    Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
+    Backup, Check, Export, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
 pub(crate) use self::route::{
     RouteCommand, RoutePath, RouteReceipt, RouteSearch, RouteShow, RouteVerify,
@@ -259,6 +259,11 @@ missing, the report lists it, and the exit code is 4, though the copy is made."
 A hub that embeds hubledger backs up its log: stores itself, since only one process has them open."
     )]
     Backup(Backup),
+    /// Write blocks of a store to a block file, as peers hand them on
+    #[command(
+        after_help = "Example:\n  hubledger export --store log:hub --from 1200 --out newer.hlb"
+    )]
+    Export(Export),
     /// Read everything in a store and report all damage; then check the chain in it
     #[command(after_help = "Examples:\n  hubledger check --store log:hub\n  \
 hubledger check --store sqlite:registry.db --repair\n\n\

@@ -202,6 +202,9 @@ pub(crate) struct Mine {
     /// Blocks to find
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) blocks: u64,
+    /// Also write the blocks to this new block file
+    #[arg(long, value_name = "FILE", value_parser = super::file())]
+    pub(crate) out: Option<PathBuf>,
     /// Threads that search; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,

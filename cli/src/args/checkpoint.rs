@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use hubledger_storage::StoreUrl;
 
+use super::file;
 use super::keys::Saying;
 use super::text::text;
 
@@ -28,12 +29,11 @@ pub(crate) enum CheckpointCommand {
 #[derive(Args)]
 pub(crate) struct CheckpointCertify {
     /// The checkpoint's height
-    // `--at` is when the transaction is made.
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) height: u64,
     /// The key of a member that signs the checkpoint, a PEM file; may be given several times
     #[arg(long = "signer", value_name = "FILE", required = true)]
-    pub(crate) signers: Vec<PathBuf>,
+    pub(crate) by: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) saying: Saying,
 }
@@ -43,4 +43,7 @@ pub(crate) struct CheckpointShow {
     /// The store
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,
+    /// Also write a proof of the last checkpoint that is certified, or that there is none
+    #[arg(long, value_name = "FILE", value_parser = file())]
+    pub(crate) prove: Option<PathBuf>,
 }

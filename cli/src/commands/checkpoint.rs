@@ -9,6 +9,7 @@ use hubledger_storage::StoreUrl;
 use serde_json::{Value, json};
 
 use super::author::Author;
+use super::prove::prove_row;
 use super::read_key;
 use super::saying::{Said, say};
 use crate::args::{CheckpointCertify, CheckpointCommand, CheckpointShow};
@@ -30,7 +31,7 @@ fn certify(args: &CheckpointCertify, output: &Output) -> Result {
     })?;
     let vote = vote(store, args.height)?;
     let mut signatures = Vec::new();
-    for path in &args.signers {
+    for path in &args.by {
         let key = read_key(path)?;
         signatures.push((key.public_key(), vote.sign(&key)));
     }
@@ -80,7 +81,7 @@ fn show(args: &CheckpointShow, output: &Output) -> Result {
     let next = state.height().saturating_add(1);
     let interval = reader.spec().at(next).composition().checkpoints.as_ref();
     let (certified, waiting) = rows(&state);
-    let report = json!({
+    let mut report = json!({
         "height": state.height(),
         "head": state.head(),
         "interval": interval.map(|checkpoints| checkpoints.interval),
@@ -88,6 +89,10 @@ fn show(args: &CheckpointShow, output: &Output) -> Result {
         "waiting": waiting,
     });
     state.refuse_failed().map_err(anyhow::Error::from)?;
+    if let Some(path) = &args.prove {
+        let row = (CheckpointRows::NUMBER, &CheckpointRows::last_key()[..]);
+        report["proof"] = prove_row(&reader, &state, row, path, output)?;
+    }
     output.print(&report);
     Ok(())
 }

@@ -10,6 +10,7 @@ mod checkpoint;
 mod copy;
 mod demo;
 mod evidence;
+mod export;
 mod followers;
 mod fork;
 mod fork_new;
@@ -96,9 +97,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Fork(ForkCommand::Show(args)) => fork::show(&args, output),
         Command::Fork(ForkCommand::At(args)) => fork::at(&args, output),
         Command::Fork(ForkCommand::Resolve(args)) => fork::resolve(&args, output),
+        Command::Fork(ForkCommand::Offer(args)) => fork::offer(&args, output),
         Command::Fork(ForkCommand::New(args)) => fork_new::new(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),
+        Command::Export(args) => export::export(&args, output),
         Command::Check(args) => check::check(&args, output),
         Command::Stats(args) => store::stats(&args, output),
         Command::Upgrade(args) => upgrade::upgrade(&args, output),

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cache;
+mod consensus_run;
 mod draft;
 mod fork;
 mod fork_new;

@@ -129,7 +129,8 @@ impl Verdict {
                 });
                 if let Some(stake) = guilt.stake {
                     about["stake"] = stake.into();
-                    about["cost"] = guilt.cost.into();
+                    let is_due = guilt.earlier.is_none();
+                    about["cost"] = if is_due { guilt.cost } else { 0 }.into();
                 }
                 if let Some(earlier) = &guilt.earlier {
                     about["convicted_at"] = earlier.since.into();

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::file::{Lines, Placed};
 use crate::args::LightFollow;
 use crate::commands::spec;
+use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::input::{self, Input, name_of};
 use crate::output::Output;
@@ -43,7 +44,12 @@ pub(super) fn follow(args: &LightFollow, output: &Output) -> Result {
             output.print(&Value::Object(report));
             Ok(())
         }
-        Some(rejected) => Err(Failure::Invalid(rejected, report)),
+        Some(rejected) => {
+            // The verdict's height is that of the header that isn't right.
+            let reached = report.remove("height").unwrap_or_default();
+            report.insert("followed_to".to_owned(), reached);
+            Err(Failure::Invalid(rejected, report))
+        }
     }
 }
 
@@ -277,7 +283,7 @@ impl Walk {
             "followed": self.followed,
             "skipped": self.skipped,
             "members_changed_at": self.changes,
-            "members": client.members(),
+            "members": describe::members(client.members()),
             "members_weight": total,
         });
         if let Some(weight) = header.chain_weight() {
