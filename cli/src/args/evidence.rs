@@ -22,7 +22,7 @@ const MAKE_HELP: &str = "Examples:
   hubledger evidence make ours.hlb theirs.hlb --store log:hub --out faults
   hubledger evidence make --store log:hub --out faults
 
-Compared are the blocks of the files, those of the chain at the same heights, and the branches beside it. Exit codes: 0 if there is \
+Compared are the blocks or headers of the files, those of the chain at the same heights, and the branches beside it. Exit codes: 0 if there is \
 evidence that convicts now, 1 if there is none, 3 if two certificates of different rounds decide differently: these convict nobody, and \
 whoever sees them has to halt and agree with the others outside the chain which history goes on.";
 
@@ -44,7 +44,7 @@ pub(crate) enum EvidenceCommand {
 
 #[derive(Args)]
 pub(crate) struct EvidenceMake {
-    /// Block files, such as peers hand on; none to search the store and the branches beside its chain alone
+    /// Block files, or headers as `light headers` writes them; none to search the store and the branches beside its chain alone
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The store with the chain that is to judge

@@ -41,9 +41,8 @@ pub(crate) fn evidence(command: &EvidenceCommand, output: &Output) -> Result {
 
 fn show(args: &EvidenceShow, output: &Output) -> Result {
     let evidence = read(&args.file)?;
-    let mut report = describe(&evidence);
-    let is_signed = has_good_signatures(&evidence);
-    report["signatures"] = if is_signed { "valid" } else { "invalid" }.into();
+    let mut report = describe_with_signatures(&evidence);
+    let is_signed = report["signatures"] == VALID;
     let judge = args.store.as_ref().map(Judge::open).transpose()?;
     let mut convicts = true;
     if let Some(judge) = &judge {
@@ -93,6 +92,16 @@ fn has_good_signatures(evidence: &Evidence) -> bool {
         is_good &= signature::verify(&key, message, &signed).is_ok();
     });
     is_good
+}
+
+const VALID: &str = "valid";
+
+/// What evidence says by itself, and whether its signatures hold, checked now.
+pub(super) fn describe_with_signatures(evidence: &Evidence) -> Value {
+    let mut about = describe(evidence);
+    let is_signed = has_good_signatures(evidence);
+    about["signatures"] = if is_signed { VALID } else { "invalid" }.into();
+    about
 }
 
 /// What evidence says by itself: which key is accused of what, and by which blocks.

@@ -4,6 +4,7 @@ mod file;
 mod follow;
 mod headers;
 
+pub(super) use self::file::Lines;
 use crate::args::LightCommand;
 use crate::failure::Result;
 use crate::output::Output;

@@ -17,6 +17,7 @@ use hubledger::vote::{Vote, VoteKind};
 
 use super::has_good_signatures;
 use super::judge::{Judge, Verdict};
+use super::sources::Sighting;
 use crate::failure::Result;
 
 /// The most votes on checkpoints that are remembered, so that no file fills the memory.
@@ -57,12 +58,14 @@ impl<'a> Search<'a> {
     }
 
     /// Looks at all blocks of a height, each of them there once.
-    pub(super) fn look_at(&mut self, height: u64, blocks: &[Block]) -> Result {
+    pub(super) fn look_at(&mut self, height: u64, blocks: &[Sighting]) -> Result {
         for (index, block) in blocks.iter().enumerate() {
             self.look_at_seal(block)?;
-            self.look_at_votes(block)?;
+            if let Some(block) = &block.block {
+                self.look_at_votes(block)?;
+            }
             for other in &blocks[..index] {
-                if other.hash() != block.hash() {
+                if other.header.hash() != block.header.hash() {
                     self.compare(height, other, block)?;
                 }
             }
@@ -71,11 +74,11 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a block was another's to seal.
-    fn look_at_seal(&mut self, block: &Block) -> Result {
-        let Seal::Authority { key, signature } = block.seal() else {
+    fn look_at_seal(&mut self, block: &Sighting) -> Result {
+        let Seal::Authority { key, signature } = &block.seal else {
             return Ok(());
         };
-        let fault = UnauthorisedSeal::new(*key, block.header().clone(), *signature);
+        let fault = UnauthorisedSeal::new(*key, block.header.clone(), *signature);
         let evidence = Evidence::UnauthorisedSeal(fault);
         let verdict = self.judge.verdict(&evidence)?;
         // Nearly every block is in order, which is nothing to tell.
@@ -85,8 +88,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn compare(&mut self, height: u64, one: &Block, other: &Block) -> Result {
-        match (one.seal(), other.seal()) {
+    fn compare(&mut self, height: u64, one: &Sighting, other: &Sighting) -> Result {
+        match (&one.seal, &other.seal) {
             (
                 Seal::Authority { key, signature },
                 Seal::Authority {
@@ -94,8 +97,8 @@ impl<'a> Search<'a> {
                     signature: second,
                 },
             ) if key == second_key => {
-                let one = (one.header().clone(), *signature);
-                let other = (other.header().clone(), *second);
+                let one = (one.header.clone(), *signature);
+                let other = (other.header.clone(), *second);
                 if let Ok(fault) = DoubleProposal::new(*key, one, other) {
                     self.judge_and_take(Evidence::DoubleProposal(fault))?;
                 }
@@ -111,8 +114,8 @@ impl<'a> Search<'a> {
     fn compare_certificates(
         &mut self,
         height: u64,
-        (one, seal): (&Block, &QuorumSeal),
-        (other, second): (&Block, &QuorumSeal),
+        (one, seal): (&Sighting, &QuorumSeal),
+        (other, second): (&Sighting, &QuorumSeal),
     ) -> Result {
         let Some(members) = self.judge.members(height) else {
             return Ok(());
@@ -120,12 +123,12 @@ impl<'a> Search<'a> {
         if !self.is_certified(one, &members) || !self.is_certified(other, &members) {
             return Ok(());
         }
-        let vote = |block: &Block, round| Vote {
-            chain: block.header().chain,
+        let vote = |block: &Sighting, round| Vote {
+            chain: block.header.chain,
             height,
             round,
             kind: VoteKind::Precommit,
-            block: block.hash(),
+            block: block.header.hash(),
         };
         let (vote, second_vote) = (vote(one, seal.round()), vote(other, second.round()));
         let by_place: HashMap<usize, Signature> = second.signed().collect();
@@ -146,7 +149,7 @@ impl<'a> Search<'a> {
         }
         self.conflicts.push(Decided {
             height,
-            blocks: [one.hash(), other.hash()],
+            blocks: [one.header.hash(), other.header.hash()],
             rounds: [seal.round(), second.round()],
             guilty,
         });
@@ -154,8 +157,8 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a certificate is one: of a quorum of these members, whose signatures all hold.
-    fn is_certified(&self, block: &Block, members: &[Authority]) -> bool {
-        let (spec, header, seal) = (self.judge.spec(), block.header(), block.seal());
+    fn is_certified(&self, block: &Sighting, members: &[Authority]) -> bool {
+        let (spec, header, seal) = (self.judge.spec(), &block.header, &block.seal);
         let mut is_good = header.chain == spec.at(header.height).id()
             && consensus::check_seal_by(spec, members, None, header, seal).is_ok();
         if is_good {

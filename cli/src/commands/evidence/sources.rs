@@ -2,17 +2,47 @@
 //! heights ascend, and no more than one height is in memory.
 
 use std::collections::BTreeMap;
+use std::io::{Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use hubledger::blockfile::BlockFileReader;
 use hubledger::clock::{Clock, SystemClock};
 use hubledger::ledger::{ChainReader, LedgerError};
-use hubledger::model::Block;
+use hubledger::model::{Block, Header, Seal};
 use hubledger::rejection::{Fault, Reason};
 use hubledger::spec::ChainSpec;
 
+use crate::commands::light::Lines;
 use crate::failure::{Failure, Result};
+use crate::input::{Input, name_of};
 use crate::transactions::{fault_of, in_file};
+
+/// The most different blocks of one height, so that no file fills the memory, or has each compared with each for ever.
+const BLOCKS_MAX: usize = 256;
+
+/// A block, or no more of it than header and seal.
+pub(super) struct Sighting {
+    pub(super) header: Header,
+    pub(super) seal: Seal,
+    pub(super) block: Option<Block>,
+}
+
+impl From<Block> for Sighting {
+    fn from(block: Block) -> Self {
+        Self {
+            header: block.header().clone(),
+            seal: block.seal().clone(),
+            block: Some(block),
+        }
+    }
+}
+
+impl Sighting {
+    fn is_same(&self, other: &Self) -> bool {
+        self.header.hash() == other.header.hash() && self.seal == other.seal
+    }
+}
 
 /// All sources of a search.
 pub(super) struct Sources<'a> {
@@ -37,10 +67,8 @@ impl<'a> Sources<'a> {
         let mut beside: BTreeMap<u64, Vec<Block>> = BTreeMap::new();
         let tree = chain.fork_tree(SystemClock.now_us())?;
         for block in tree.side_blocks() {
-            beside
-                .entry(block.height())
-                .or_default()
-                .push(block.clone());
+            let of_height = beside.entry(block.height()).or_default();
+            of_height.push(block.clone());
         }
         Ok(Self {
             files,
@@ -53,91 +81,146 @@ impl<'a> Sources<'a> {
     }
 
     /// The next height with its blocks, each once with each seal; nothing at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<Block>)>> {
-        let of_files = self.files.iter().filter_map(|file| file.next.as_ref());
-        let others = of_files
-            .map(Block::height)
-            .chain(self.beside.keys().next().copied());
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<Sighting>)>> {
+        let of_files = self.files.iter().filter_map(FileSource::height);
+        let beside = self.beside.keys().next().copied();
         let walked = self.at.filter(|_| self.walks_chain);
-        let walked = walked
-            .map(|at| at + 1)
-            .filter(|height| *height <= self.last);
-        let Some(height) = others.chain(walked).min() else {
+        let walked = walked.map(|at| at.saturating_add(1));
+        let walked = walked.filter(|height| *height <= self.last);
+        let Some(height) = of_files.chain(beside).chain(walked).min() else {
             return Ok(None);
         };
         self.at = Some(height);
-        let mut blocks = Vec::new();
-        let mut add = |block: Block| {
-            let is_new = |held: &Block| held.hash() != block.hash() || held.seal() != block.seal();
-            if blocks.iter().all(is_new) {
-                blocks.push(block);
-            }
-        };
-        match self.chain.block(height) {
-            Ok(Some(block)) => add(block),
-            // What was pruned has no seal any more that could be looked at.
-            Ok(None) | Err(LedgerError::Pruned(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.beside
-            .remove(&height)
-            .into_iter()
-            .flatten()
-            .for_each(&mut add);
+        let mut found: Vec<Sighting> = self.in_chain(height)?.into_iter().collect();
+        let beside = self.beside.remove(&height).into_iter().flatten();
+        found.extend(beside.map(Sighting::from));
         for file in &mut self.files {
-            while let Some(block) = file.next.take_if(|block| block.height() == height) {
-                add(block);
+            while let Some(sighting) = file.next.take_if(|one| one.header.height == height) {
+                if found.len() >= BLOCKS_MAX {
+                    let detail = format!("more than {BLOCKS_MAX} blocks of height {height}");
+                    return Err(file.refused(Fault::new(Reason::Limit, detail)));
+                }
+                if !found.iter().any(|held| held.is_same(&sighting)) {
+                    found.push(sighting);
+                }
                 file.advance()?;
             }
         }
-        Ok(Some((height, blocks)))
+        Ok(Some((height, found)))
+    }
+
+    /// The chain's block of a height; of a pruned one what is left, if that is anything.
+    fn in_chain(&self, height: u64) -> Result<Option<Sighting>> {
+        match self.chain.block(height) {
+            Ok(block) => return Ok(block.map(Sighting::from)),
+            Err(LedgerError::Pruned(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.chain.sealed_header(height) {
+            Ok(found) => Ok(found.map(|(header, seal)| Sighting {
+                header,
+                seal,
+                block: None,
+            })),
+            Err(LedgerError::HeaderPruned(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
-/// A block file, whose blocks ascend.
+/// A file of blocks or of headers, whose heights ascend.
 struct FileSource {
     path: PathBuf,
-    reader: BlockFileReader,
-    next: Option<Block>,
-    last: u64,
+    reader: Reader,
+    next: Option<Sighting>,
+    /// Where the next one is, in words.
+    place: String,
 }
+
+enum Reader {
+    Blocks(BlockFileReader<Begun>),
+    Headers(Lines<Begun>),
+}
+
+/// An input whose first byte was looked at.
+type Begun = Chain<Cursor<Vec<u8>>, Input>;
 
 impl FileSource {
     fn open(path: &Path, chain: &ChainSpec) -> Result<Self> {
-        let reader = BlockFileReader::open(path)?;
-        if !chain.includes(reader.spec()) {
-            let (found, expected) = (reader.spec().id(), chain.id());
-            let detail = format!("of chain {found}, the store has {expected}");
-            return Err(Failure::refused(in_file(
-                path,
-                Fault::new(Reason::Chain, detail),
-            )));
-        }
+        let mut input = Input::open(path)?;
+        let length = input.length();
+        let mut first = Vec::new();
+        let got = input.by_ref().take(1).read_to_end(&mut first);
+        got.with_context(|| name_of(path))?;
+        // A line of headers is a JSON object, and a block file begins with a letter.
+        let is_headers = first == b"{";
+        let input = Cursor::new(first).chain(input);
+        let reader = match is_headers {
+            true => Reader::Headers(Lines::new(input)),
+            false => Reader::Blocks(BlockFileReader::read_from(path, input, length)?),
+        };
         let mut source = Self {
             path: path.to_path_buf(),
             reader,
             next: None,
-            last: 0,
+            place: String::new(),
         };
+        if let Reader::Blocks(file) = &source.reader
+            && !chain.includes(file.spec())
+        {
+            let (found, expected) = (file.spec().id(), chain.id());
+            let detail = format!("of chain {found}, the store has {expected}");
+            return Err(source.refused(Fault::new(Reason::Chain, detail)));
+        }
         source.advance()?;
         Ok(source)
     }
 
+    fn height(&self) -> Option<u64> {
+        self.next.as_ref().map(|next| next.header.height)
+    }
+
+    /// Reads the next one, which doesn't lie below the one before.
     fn advance(&mut self) -> Result {
-        let Some((offset, bytes)) = self.reader.next_block()? else {
-            return Ok(());
+        let last = self.next.take().map_or(0, |last| last.header.height);
+        let next = match &mut self.reader {
+            Reader::Blocks(file) => {
+                let Some((offset, bytes)) = file.next_block()? else {
+                    return Ok(());
+                };
+                self.place = format!("byte {offset}: ");
+                let block = Block::decode(&bytes);
+                Sighting::from(block.map_err(|error| self.refused(fault_of(&error)))?)
+            }
+            Reader::Headers(lines) => {
+                let read = lines
+                    .next()
+                    .with_context(|| self.path.display().to_string())?;
+                let Some(read) = read else {
+                    return Ok(());
+                };
+                self.place = String::new();
+                let read = read.map_err(|problem| Fault::new(Reason::Malformed, problem));
+                let read = read.map_err(|fault| self.refused(fault))?;
+                self.place = format!("line {}: ", read.line);
+                Sighting {
+                    header: read.step.header,
+                    seal: read.step.seal,
+                    block: None,
+                }
+            }
         };
-        let refused = |fault: Fault| {
-            let detail = format!("byte {offset}: {}", fault.detail);
-            Failure::refused(in_file(&self.path, Fault { detail, ..fault }))
-        };
-        let block = Block::decode(&bytes).map_err(|error| refused(fault_of(&error)))?;
-        if block.height() < self.last {
-            let detail = format!("height {} behind height {}", block.height(), self.last);
-            return Err(refused(Fault::new(Reason::Height, detail)));
+        let height = next.header.height;
+        if height < last {
+            let detail = format!("height {height} behind height {last}");
+            return Err(self.refused(Fault::new(Reason::Height, detail)));
         }
-        self.last = block.height();
-        self.next = Some(block);
+        self.next = Some(next);
         Ok(())
+    }
+
+    fn refused(&self, fault: Fault) -> Failure {
+        let detail = format!("{}{}", self.place, fault.detail);
+        Failure::refused(in_file(&self.path, Fault { detail, ..fault }))
     }
 }

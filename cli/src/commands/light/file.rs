@@ -39,19 +39,19 @@ pub(super) fn line(step: &Step) -> serde_json::Result<String> {
 }
 
 /// Reads lines, none of which is longer than it can be.
-pub(super) struct Lines<R> {
+pub(in crate::commands) struct Lines<R> {
     input: BufReader<R>,
     number: u64,
 }
 
 /// A header with the number of its line, from 1 on.
-pub(super) struct Placed {
-    pub(super) step: Step,
-    pub(super) line: u64,
+pub(in crate::commands) struct Placed {
+    pub(in crate::commands) step: Step,
+    pub(in crate::commands) line: u64,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(in crate::commands) fn new(input: R) -> Self {
         Self {
             input: BufReader::new(input),
             number: 0,
@@ -59,7 +59,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next header; nothing at the end. The inner error says in which line something isn't as it should be.
-    pub(super) fn next(&mut self) -> std::io::Result<Option<Result<Placed, String>>> {
+    pub(in crate::commands) fn next(&mut self) -> std::io::Result<Option<Result<Placed, String>>> {
         let mut bytes = Vec::new();
         let mut line = self.input.by_ref().take(LINE_BYTES_MAX + 1);
         if line.read_until(b'\n', &mut bytes)? == 0 {
