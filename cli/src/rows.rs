@@ -283,3 +283,6 @@ fn parameter_subject(key: &[u8]) -> Option<Value> {
     }
     Some(about)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use hubledger::model::{Header, Seal};
-use hubledger::signature::KeyPair;
 use serde_json::{Value, json};
 
-use crate::support::{Run, key, ok, run, specification};
+use crate::support::{Run, key, ok, run};
 
 /// What is behind a block.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,14 +59,14 @@ kinds! {
 }
 
 /// A folder with `spec.toml`, the keys `k0.pem`, `k1.pem`, … that it names, and the stores `sqlite:a.db` and `sqlite:b.db`.
-struct Chain {
+pub(crate) struct Chain {
     folder: tempfile::TempDir,
     kind: Kind,
     keys: Vec<String>,
 }
 
-const A: &str = "sqlite:a.db";
-const B: &str = "sqlite:b.db";
+pub(crate) const A: &str = "sqlite:a.db";
+pub(crate) const B: &str = "sqlite:b.db";
 
 impl Chain {
     /// The example with keys of our own, a fee that nobody has to have, and no more work than a test has time for.
@@ -304,7 +302,7 @@ impl Chain {
     }
 
     /// The next block of a store, by whoever may make it.
-    fn block(&self, store: &str, files: &[&str]) -> Value {
+    pub(crate) fn block(&self, store: &str, files: &[&str]) -> Value {
         if self.kind.sealed == Sealed::Work {
             let mine = ["mine", "--store", store, "--key", &self.keys[0]];
             return ok(self.path(), &[&mine[..], files].concat());
@@ -329,25 +327,25 @@ impl Chain {
         panic!("nobody may make a block: {last}");
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn ok(&self, command: &str) -> Value {
+    pub(crate) fn ok(&self, command: &str) -> Value {
         ok(self.path(), &words(command))
     }
 
-    fn run(&self, command: &str) -> Run {
+    pub(crate) fn run(&self, command: &str) -> Run {
         run(self.path(), &words(command))
     }
 }
 
-fn words(command: &str) -> Vec<&str> {
+pub(crate) fn words(command: &str) -> Vec<&str> {
     command.split(' ').collect()
 }
 
 /// A chain of pbft with two stores at height 6.
-fn agreeing() -> Chain {
+pub(crate) fn agreeing() -> Chain {
     let chain = Chain::specified(Kind {
         text: include_str!("../../../examples/pbft.toml"),
         sealed: Sealed::Quorum,
@@ -357,277 +355,4 @@ fn agreeing() -> Chain {
     });
     chain.is_generated_imported_and_verified();
     chain
-}
-
-#[test]
-fn certificates_of_different_rounds_convict_nobody_and_whoever_sees_them_is_told_to_halt() {
-    let chain = agreeing();
-    chain.block(A, &[]);
-    let keys = "--key k0.pem --key k1.pem --key k2.pem --key k3.pem";
-    // In another round it is somebody else's to propose.
-    let mut later = Value::Null;
-    for first in 0..4 {
-        let produce =
-            format!("produce --allow-empty --store {B} --round 1 --key k{first}.pem {keys}");
-        let made = chain.run(&produce);
-        if made.code == 0 {
-            later = made.json;
-            break;
-        }
-    }
-    assert_eq!(later["height"], 7);
-    chain.ok("export --store sqlite:b.db --from 7 --out b.hlb");
-    let made = chain.run("evidence make b.hlb --store sqlite:a.db --out faults");
-    assert_eq!((made.code, &made.json["found"]), (3, &json!([])));
-    let conflict = &made.json["conflicts"][0];
-    assert_eq!(
-        (&conflict["rounds"], &conflict["convicts"]),
-        (&json!([0, 1]), &json!([]))
-    );
-    assert!(made.json["halt"].as_str().unwrap().contains("halt"));
-    assert!(made.stderr.contains("convict nobody"), "{}", made.stderr);
-    let none = chain.run("produce --allow-empty --store sqlite:a.db --round 9 --key witness.pem");
-    assert_eq!(none.code, 1, "a key that isn't there");
-}
-
-#[test]
-fn a_light_client_needs_few_of_the_headers_that_certificates_seal() {
-    let chain = agreeing();
-    for _ in 0..3 {
-        chain.block(A, &[]);
-    }
-    let head = chain.ok("get --store sqlite:a.db --head");
-    let written = chain.ok("light headers --store sqlite:a.db --sparse --out few.jsonl");
-    assert_eq!(
-        (&written["headers"], &written["left_out"]),
-        (&json!(3), &json!(6))
-    );
-    let followed = chain.ok("light follow few.jsonl --spec base.hlb");
-    assert_eq!(
-        (&followed["head"], &followed["skipped"]),
-        (&head["hash"], &json!(6))
-    );
-    // From a header that is trusted on; and only from one that is there.
-    let trusted = chain.ok("get --store sqlite:a.db --block 4")["hash"].clone();
-    let trusted = trusted.as_str().unwrap();
-    chain.ok("light headers --store sqlite:a.db --from 4 --sparse --out newer.jsonl");
-    let newer = format!("light follow newer.jsonl --spec spec.toml --trusted {trusted}");
-    let followed = chain.ok(&newer);
-    assert_eq!(
-        (&followed["from"], &followed["head"]),
-        (&json!(4), &head["hash"])
-    );
-    let absent = format!(
-        "light follow newer.jsonl --spec spec.toml --trusted {}",
-        "0".repeat(64)
-    );
-    assert_eq!(chain.run(&absent).code, 1);
-    // Without it the headers before are missing.
-    let refused = chain.run("light follow newer.jsonl --spec spec.toml");
-    assert_eq!(
-        (refused.code, &refused.json["verdict"]),
-        (3, &json!("invalid"))
-    );
-}
-
-#[test]
-fn what_is_no_evidence_and_no_header_is_refused_with_its_place() {
-    let chain = agreeing();
-    fs::write(chain.path().join("junk"), b"\x01 is no evidence").unwrap();
-    fs::write(chain.path().join("empty"), b"").unwrap();
-    for file in ["junk", "empty", "base.hlb"] {
-        let shown = chain.run(&format!("evidence show {file}"));
-        assert_eq!(
-            (shown.code, &shown.json["reason"]),
-            (3, &json!("malformed")),
-            "{file}"
-        );
-        assert!(shown.stderr.contains(file), "{}", shown.stderr);
-        let followed = chain.run(&format!("light follow {file} --spec spec.toml"));
-        match file {
-            "empty" => assert_eq!((followed.code, &followed.json["height"]), (0, &json!(0))),
-            _ => {
-                assert_eq!(
-                    (followed.code, &followed.json["height"]),
-                    (3, &json!(1)),
-                    "{file}"
-                );
-                assert!(followed.stderr.contains("line 1"), "{}", followed.stderr);
-            }
-        }
-    }
-    let missing = chain.run("evidence make absent.hlb --store sqlite:a.db --out faults");
-    assert_eq!(
-        (missing.code, missing.stderr.contains("absent.hlb")),
-        (1, true)
-    );
-    fs::write(
-        chain.path().join("short.hlb"),
-        &fs::read(chain.path().join("base.hlb")).unwrap()[..900],
-    )
-    .unwrap();
-    let short = chain.run("evidence make short.hlb --store sqlite:a.db --out faults");
-    assert!(
-        short.stderr.contains("short.hlb: byte "),
-        "{}",
-        short.stderr
-    );
-    let sparse = chain.run("light headers --store sqlite:a.db --from 3 --to 99 --out h");
-    assert_eq!((sparse.code, chain.path().join("h").exists()), (1, false));
-}
-
-/// Two authorities in turns, with a store at height 2.
-fn in_turns() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let rules = "[rules]\nidentity = \"pinned\"\n";
-    specification(
-        folder.path(),
-        &["hub-0", "hub-1"],
-        "round_robin = true",
-        rules,
-    );
-    let file = folder.path().join("own.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("format = 2\n{text}")).unwrap();
-    ok(
-        folder.path(),
-        &words("init --store sqlite:a.db --spec own.toml"),
-    );
-    for hub in ["hub-0", "hub-1"] {
-        produce_empty(folder.path(), A, hub);
-    }
-    folder
-}
-
-fn produce_empty(folder: &Path, store: &str, hub: &str) -> Value {
-    let key = format!("{hub}.pem");
-    let produce = ["produce", "--allow-empty", "--store", store, "--key", &key];
-    ok(folder, &produce)
-}
-
-#[test]
-fn a_seal_out_of_turn_is_found_in_headers_too_and_convicts() {
-    let folder = in_turns();
-    let folder = folder.path();
-    ok(
-        folder,
-        &words("light headers --store sqlite:a.db --out headers.jsonl"),
-    );
-    // It is the first one's turn at height 1, and the second one seals the same header.
-    let text = fs::read_to_string(folder.join("headers.jsonl")).unwrap();
-    let mut line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    let header = hex::decode(line["header"].as_str().unwrap()).unwrap();
-    let header = Header::decode(header.into()).unwrap();
-    let guilty = KeyPair::read_pem(&folder.join("hub-1.pem")).unwrap();
-    line["seal"] = hex::encode(Seal::by_authority(&guilty, &header.hash()).encode()).into();
-    fs::write(folder.join("theirs.jsonl"), line.to_string()).unwrap();
-    let make = words("evidence make theirs.jsonl --store sqlite:a.db --out faults");
-    let made = ok(folder, &make);
-    let found = &made["found"][0];
-    let expected = (&json!("unauthorised_seal"), &json!("hub-1"), &json!(3_000));
-    assert_eq!(
-        (&found["fault"], &found["member"], &found["basis_points"]),
-        expected
-    );
-    let file = found["file"].as_str().unwrap();
-    let shown = ok(folder, &["show", file]);
-    assert_eq!(
-        (&shown["format"], &shown["signatures"]),
-        (&json!("evidence"), &json!("valid"))
-    );
-    key(folder, "witness");
-    let submit = "--sender witness --key witness.pem --store sqlite:a.db --out convict.bin";
-    ok(
-        folder,
-        &[&["evidence", "submit", file][..], &words(submit)].concat(),
-    );
-    ok(
-        folder,
-        &words("produce convict.bin --store sqlite:a.db --key hub-0.pem"),
-    );
-    // What was found once is there, and convicts nobody twice.
-    let again = run(folder, &make);
-    assert_eq!((again.code, &again.json["found"]), (1, &json!([])));
-    assert_eq!(again.json["convicting_nobody"][0]["convicted_at"], 3);
-    let listed = ok(
-        folder,
-        &words("evidence list --store sqlite:a.db --name hub-0"),
-    );
-    assert_eq!(listed["convictions"], json!([]));
-}
-
-#[test]
-fn a_signature_that_somebody_made_up_accuses_nobody() {
-    let folder = in_turns();
-    let folder = folder.path();
-    ok(
-        folder,
-        &words("light headers --store sqlite:a.db --out headers.jsonl"),
-    );
-    let text = fs::read_to_string(folder.join("headers.jsonl")).unwrap();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|one| serde_json::from_str(one).unwrap())
-        .collect();
-    let mut forged = lines[0].clone();
-    forged["seal"] = lines[1]["seal"].clone();
-    fs::write(folder.join("forged.jsonl"), forged.to_string()).unwrap();
-    let made = run(
-        folder,
-        &words("evidence make forged.jsonl --store sqlite:a.db --out faults"),
-    );
-    assert_eq!((made.code, &made.json["found"]), (1, &json!([])));
-    assert_eq!(made.json["convicting_nobody"], json!([]));
-}
-
-#[test]
-fn a_light_client_goes_through_changes_of_staked_members_and_leaves_out_what_it_may() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let hubs = ["hub-0", "hub-1"].map(|name| (name, key(folder, name)));
-    let members =
-        hubs.map(|(name, key)| format!("{{ name = \"{name}\", key = \"{key}\", weight = 100 }}"));
-    let text = format!(
-        "format = 2\nname = \"own\"\ngenesis_time = 1_700_000_000_000_000\nstake_min = 50\n[consensus]\n\
-         kind = \"proof_of_stake\"\nseal = \"quorum\"\nproposer = \"turn\"\nepoch = 3\nmembers_max = 8\nrelease_delay = 120\n\
-         authorities = [{}]\n[rules]\nidentity = \"pinned\"\nbalances = true\n[accounts]\n\
-         alice = {{ balance = 1_000, key = \"{}\" }}\n",
-        members.join(", "),
-        key(folder, "alice")
-    );
-    fs::write(folder.join("own.toml"), text).unwrap();
-    ok(folder, &words("init --store sqlite:a.db --spec own.toml"));
-    // In a late round any of them has had its turn to propose.
-    let seal =
-        words("--store sqlite:a.db --round 5 --key hub-0.pem --key hub-1.pem --key alice.pem");
-    let stake = "stake put --seal-key alice.pem --amount 600 --sender alice --key alice.pem --store sqlite:a.db --out s.bin";
-    ok(folder, &words(stake));
-    ok(folder, &[&["produce", "s.bin"][..], &seal].concat());
-    for _ in 0..9 {
-        ok(folder, &[&["produce", "--allow-empty"][..], &seal].concat());
-    }
-    let head = ok(folder, &words("get --store sqlite:a.db --head"));
-    for (more, skipped) in [(&[][..], false), (&["--sparse"], true)] {
-        let file = if skipped { "few" } else { "all" };
-        let write = ["light", "headers", "--store", A, "--out", file];
-        ok(folder, &[&write[..], more].concat());
-        let followed = ok(folder, &["light", "follow", file, "--spec", "own.toml"]);
-        assert_eq!(followed["head"], head["hash"]);
-        assert_eq!(followed["members_weight"], 800);
-        assert_eq!(followed["skipped"] != 0, skipped);
-        let changed = followed["members_changed_at"].as_array().unwrap();
-        assert_eq!(changed.len(), 1, "{followed}");
-    }
-    // Members that aren't those that the header before names are refused by it.
-    let text = fs::read_to_string(folder.join("all")).unwrap();
-    fs::write(
-        folder.join("all"),
-        text.replace("\"weight\":600", "\"weight\":900"),
-    )
-    .unwrap();
-    let refused = run(folder, &["light", "follow", "all", "--spec", "own.toml"]);
-    assert_eq!(
-        (refused.code, &refused.json["reason"]),
-        (3, &json!("members_root"))
-    );
 }
