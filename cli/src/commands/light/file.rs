@@ -99,3 +99,63 @@ fn decode(bytes: &[u8]) -> Result<Step, String> {
         members: line.members,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use hubledger::generate::{Generator, Recipe};
+
+    use super::*;
+
+    fn step() -> anyhow::Result<Step> {
+        let mut generator = Generator::new(Recipe {
+            transactions: 1,
+            ..Recipe::default()
+        })?;
+        let members = generator.spec().composition().members.clone();
+        let block = generator.next_block()?;
+        let block = block.ok_or_else(|| anyhow::anyhow!("no block"))?;
+        Ok(Step {
+            header: block.header().clone(),
+            seal: block.seal().clone(),
+            members: Some(members),
+        })
+    }
+
+    #[test]
+    fn a_line_reads_back_as_the_header_that_it_was_written_for() -> anyhow::Result<()> {
+        let step = step()?;
+        let text = line(&step)?.repeat(2);
+        let mut lines = Lines::new(text.as_bytes());
+        for number in 1..=2 {
+            let read = lines.next()?.and_then(Result::ok);
+            let read = read.ok_or_else(|| anyhow::anyhow!("line {number}"))?;
+            assert_eq!(read.line, number);
+            assert_eq!(read.step.header.hash(), step.header.hash());
+            assert_eq!(read.step.seal, step.seal);
+            assert_eq!(read.step.members, step.members);
+        }
+        assert!(lines.next()?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_that_was_cut_or_goes_on_is_refused_by_its_number() -> anyhow::Result<()> {
+        let whole = line(&step()?)?;
+        for end in 1..whole.len() - 1 {
+            let Some(Err(problem)) = Lines::new(&whole.as_bytes()[..end]).next()? else {
+                anyhow::bail!("{end} bytes were read");
+            };
+            assert!(problem.starts_with("line 1: "), "{problem}");
+        }
+        let long = "x".repeat(usize::try_from(LINE_BYTES_MAX)? + 1);
+        for text in [
+            whole.trim_end().repeat(2),
+            whole.replace("seal", "soul"),
+            long,
+        ] {
+            let read = Lines::new(text.as_bytes()).next()?;
+            assert!(matches!(read, Some(Err(_))), "{}", &text[..80]);
+        }
+        Ok(())
+    }
+}
