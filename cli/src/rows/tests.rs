@@ -1,4 +1,5 @@
 //! What rows of the consensus say.
+#![allow(clippy::unwrap_used)]
 
 use hubledger::digest::{BlockHash, Digest, TransactionId};
 use hubledger::state::tables::{

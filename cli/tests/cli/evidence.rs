@@ -52,7 +52,7 @@ fn a_seal_out_of_turn_is_found_in_headers_too_and_convicts() {
     let mut line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     let header = hex::decode(line["header"].as_str().unwrap()).unwrap();
     let header = Header::decode(header.into()).unwrap();
-    let guilty = KeyPair::read_pem(&folder.join("hub-1.pem")).unwrap();
+    let guilty = KeyPair::read_pem(folder.join("hub-1.pem")).unwrap();
     line["seal"] = hex::encode(Seal::by_authority(&guilty, &header.hash()).encode()).into();
     fs::write(folder.join("theirs.jsonl"), line.to_string()).unwrap();
     let make = words("evidence make theirs.jsonl --store sqlite:a.db --out faults");

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::consensus_run::{A, agreeing, words};
-use crate::support::{key, ok, run};
+use crate::support::{key, ok, own_chain, run};
 
 #[test]
 fn a_light_client_needs_few_of_the_headers_that_certificates_seal() {
@@ -162,4 +162,47 @@ fn headers_of_pruned_blocks_are_followed_and_rows_that_they_name_are_proved() {
         let prove = ["prove", "--store", A, "--out", "p", "--row", wrong];
         assert_eq!(run(chain.path(), &prove).code, 2, "{wrong}");
     }
+}
+
+#[test]
+fn a_chain_is_followed_from_a_header_of_version_1_on_through_an_upgrade() {
+    let folder = own_chain("");
+    let folder = folder.path();
+    let block = words("produce --allow-empty --store sqlite:own.db --key hub.pem");
+    let made: Vec<Value> = (0..3).map(|_| ok(folder, &block)).collect();
+    ok(
+        folder,
+        &words("upgrade --store sqlite:own.db --out own-2.toml"),
+    );
+    for _ in 0..2 {
+        ok(folder, &block);
+    }
+    ok(
+        folder,
+        &words("light headers --store sqlite:own.db --out headers"),
+    );
+    let head = ok(folder, &words("get --store sqlite:own.db --head"));
+    for (from, believed) in (1..).zip(&made) {
+        let trusted = believed["hash"].as_str().unwrap();
+        let follow = [
+            "light",
+            "follow",
+            "headers",
+            "--spec",
+            "own-2.toml",
+            "--trusted",
+            trusted,
+        ];
+        let followed = ok(folder, &follow);
+        assert_eq!(
+            (&followed["from"], &followed["head"]),
+            (&json!(from), &head["hash"])
+        );
+    }
+    // Whoever knows the specification before alone follows up to where the other takes over.
+    let refused = run(
+        folder,
+        &["light", "follow", "headers", "--spec", "own.toml"],
+    );
+    assert_eq!((refused.code, &refused.json["followed_to"]), (3, &json!(3)));
 }

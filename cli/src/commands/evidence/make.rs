@@ -20,9 +20,6 @@ use crate::output::{Output, complain};
 /// What to do if two certificates decide differently and nobody is to blame for certain.
 const HALT: &str = "certificates of different rounds convict nobody: halt, and agree with the others outside the chain which history goes on";
 
-/// So many contradictions that convict nobody are listed: every block of a long branch may be one.
-const LISTED_MAX: usize = 100;
-
 pub(super) fn make(args: &EvidenceMake, output: &Output) -> Result {
     let judge = Judge::open(&args.store)?;
     let spec = judge.spec();
@@ -44,14 +41,10 @@ pub(super) fn make(args: &EvidenceMake, output: &Output) -> Result {
         extend(&mut about, said(evidence, verdict));
         found.push(about);
     }
-    let nobody = search.convicting_nobody.iter().take(LISTED_MAX);
+    let nobody = search.convicting_nobody.iter();
     let nobody: Vec<Value> = nobody
         .map(|(evidence, verdict)| said(evidence, verdict))
         .collect();
-    let halts = search
-        .conflicts
-        .iter()
-        .any(|one| one.rounds[0] != one.rounds[1]);
     let mut report = json!({
         "height": judge.state.height(),
         "heights": heights,
@@ -60,17 +53,24 @@ pub(super) fn make(args: &EvidenceMake, output: &Output) -> Result {
         "convicting_nobody": nobody,
         "conflicts": search.conflicts.iter().map(conflict).collect::<Vec<_>>(),
     });
-    let unlisted = search.convicting_nobody.len().saturating_sub(LISTED_MAX);
-    if unlisted > 0 {
-        report["convicting_nobody_unlisted"] = unlisted.into();
+    for (field, unlisted) in [
+        (
+            "convicting_nobody_unlisted",
+            search.convicting_nobody_unlisted,
+        ),
+        ("conflicts_unlisted", search.conflicts_unlisted),
+    ] {
+        if unlisted > 0 {
+            report[field] = unlisted.into();
+        }
     }
-    if halts {
+    if search.halts {
         complain(HALT);
         report["halt"] = HALT.into();
     }
     let is_empty = search.found.is_empty();
     output.print(&report);
-    match (halts, is_empty) {
+    match (search.halts, is_empty) {
         (true, _) => Err(Failure::InvalidVerdict),
         (false, true) => Err(Failure::Negative),
         (false, false) => Ok(()),

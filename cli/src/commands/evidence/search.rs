@@ -20,6 +20,9 @@ use super::judge::{Judge, Verdict};
 use super::sources::Sighting;
 use crate::failure::Result;
 
+/// So many contradictions that convict nobody, and so many conflicts, are kept to be listed: each height of two long histories may be one.
+const LISTED_MAX: usize = 100;
+
 /// The most votes on checkpoints that are remembered, so that no file fills the memory.
 const VOTES_MAX: usize = 1_000_000;
 
@@ -27,9 +30,14 @@ const VOTES_MAX: usize = 1_000_000;
 pub(super) struct Search<'a> {
     judge: &'a Judge,
     pub(super) found: Vec<(Evidence, Verdict)>,
-    /// Contradictions that are no fault, or no more.
+    /// Contradictions that are no fault, or no more: the first ones, and how many others there are.
     pub(super) convicting_nobody: Vec<(Evidence, Verdict)>,
+    pub(super) convicting_nobody_unlisted: u64,
+    /// Certificates that decide differently, alike.
     pub(super) conflicts: Vec<Decided>,
+    pub(super) conflicts_unlisted: u64,
+    /// Whether some of them are of different rounds.
+    pub(super) halts: bool,
     /// Of what is in the lists: whether it convicts; key, kind of fault, height and round.
     known: HashSet<(bool, PublicKey, u8, u64, u32)>,
     /// Votes on checkpoints, for the zero block, by whom.
@@ -51,7 +59,10 @@ impl<'a> Search<'a> {
             judge,
             found: Vec::new(),
             convicting_nobody: Vec::new(),
+            convicting_nobody_unlisted: 0,
             conflicts: Vec::new(),
+            conflicts_unlisted: 0,
+            halts: false,
             known: HashSet::new(),
             votes: HashMap::new(),
         }
@@ -147,6 +158,11 @@ impl<'a> Search<'a> {
                 self.judge_and_take(Evidence::DoubleVote(fault))?;
             }
         }
+        self.halts |= conflict == Conflict::OtherRound;
+        if self.conflicts.len() >= LISTED_MAX {
+            self.conflicts_unlisted += 1;
+            return Ok(());
+        }
         self.conflicts.push(Decided {
             height,
             blocks: [one.header.hash(), other.header.hash()],
@@ -217,6 +233,10 @@ impl<'a> Search<'a> {
     /// Takes what has good signatures, once for each fault: further statements of one round say no more against a member.
     fn take(&mut self, evidence: Evidence, verdict: Verdict) {
         let convicts = verdict.convicts();
+        if !convicts && self.convicting_nobody.len() >= LISTED_MAX {
+            self.convicting_nobody_unlisted += 1;
+            return;
+        }
         let (kind, height, round) = (evidence.tag(), evidence.height(), evidence.round());
         let fault = (convicts, evidence.key(), kind, height, round);
         if !self.known.contains(&fault) && has_good_signatures(&evidence) {
