@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -232,6 +233,30 @@ impl Chain {
             (&made.json["heights"], &made.json["blocks"]),
             (&json!(2), &json!(3))
         );
+        self.mines_for_others();
+        let none = self.run("checkpoint certify --height 10 --signer k0.pem --sender k --key k0.pem --store sqlite:a.db --out c.bin");
+        assert_eq!(none.code, 1);
+        assert!(none.stderr.contains("no checkpoints"), "{}", none.stderr);
+        let round = self.run("produce --allow-empty --round 1 --store sqlite:a.db --key k0.pem");
+        assert_eq!(round.code, 1);
+        assert!(round.stderr.contains("no rounds"), "{}", round.stderr);
+    }
+
+    /// Blocks that are mined go to a file, too, which others take in.
+    fn mines_for_others(&self) {
+        let mined = "mine --store sqlite:a.db --key k0.pem --blocks 2 --out mined.hlb";
+        let mined = Command::new(env!("CARGO_BIN_EXE_hubledger"))
+            .args(words(mined))
+            .current_dir(self.path())
+            .output()
+            .unwrap();
+        assert!(mined.status.success());
+        let offered = self.ok("fork offer mined.hlb --store sqlite:b.db");
+        let head = self.ok("get --store sqlite:a.db --head");
+        assert_eq!(
+            (&offered["offered"], &offered["best"]["head"]),
+            (&json!(2), &head["hash"])
+        );
     }
 
     /// The stores go on apart up to a checkpoint, and the same members sign that of each.
@@ -243,6 +268,14 @@ impl Chain {
             let signers = self.keys.iter().map(|key| format!("--signer {key}"));
             let signers = signers.collect::<Vec<_>>().join(" ");
             key(self.path(), "witness");
+            let few = format!(
+                "checkpoint certify --signer k0.pem --signer k1.pem --sender notary --key witness.pem --store {store} --out few.bin"
+            );
+            let weak = self.run(&format!("{few} --height 10"));
+            assert_eq!((weak.code, &weak.json["reason"]), (3, &json!("quorum")));
+            for height in [9, 20] {
+                assert_eq!(self.run(&format!("{few} --height {height}")).code, 1);
+            }
             let file = format!("{}.bin", &store[7..8]);
             self.ok(&format!(
                 "checkpoint certify --height 10 {signers} --sender notary --key witness.pem --store {store} --out {file}"

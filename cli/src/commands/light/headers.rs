@@ -1,6 +1,6 @@
 //! `light headers`: what light clients need of a chain.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
@@ -21,40 +21,51 @@ use crate::output::Output;
 
 pub(super) fn headers(args: &LightHeaders, output: &Output) -> Result {
     let chain = Chain::open(args)?;
-    let is_stdout = args.out.as_os_str() == "-";
-    if is_stdout {
-        output.divert();
-    }
     output.stop().in_order();
-    let out: Box<dyn Write> = match is_stdout {
-        true => Box::new(io::stdout().lock()),
-        false => Box::new(File::create_new(&args.out).with_context(|| name_of(&args.out))?),
+    let written = match args.out.as_os_str() == "-" {
+        true => {
+            output.divert();
+            write(&chain, args, io::stdout().lock(), output)?
+        }
+        false => {
+            let file = File::create_new(&args.out).with_context(|| name_of(&args.out))?;
+            let written = write(&chain, args, file, output);
+            if written.is_err() {
+                // Nobody is to take a part for the whole. If it can't be removed, what failed before is what to tell.
+                let _ = fs::remove_file(&args.out);
+            }
+            written?
+        }
     };
+    let all = chain.last - chain.first + 1;
+    output.print(&json!({
+        "out": args.out.display().to_string(),
+        "chain": chain.spec().id(),
+        "from": chain.first,
+        "to": chain.last,
+        "headers": written,
+        "left_out": all - written,
+    }));
+    Ok(())
+}
+
+/// Writes the lines; how many.
+fn write(chain: &Chain, args: &LightHeaders, out: impl Write, output: &Output) -> Result<u64> {
+    let place = || name_of(&args.out);
     let mut out = BufWriter::new(out);
-    let (mut written, mut last) = (0u64, 0u64);
+    let mut written = 0u64;
     let mut write = |step: &Step| -> Result {
         let text = line(step).map_err(anyhow::Error::from)?;
-        out.write_all(text.as_bytes())
-            .with_context(|| name_of(&args.out))?;
-        (written, last) = (written + 1, step.header.height);
+        out.write_all(text.as_bytes()).with_context(place)?;
+        written += 1;
         Ok(())
     };
     match args.sparse {
         true => chain.write_sparse(output, &mut write)?,
         false => chain.write_all(output, &mut write)?,
     }
-    out.flush().with_context(|| name_of(&args.out))?;
-    drop(out);
-    let all = chain.last - chain.first + 1;
-    output.print(&json!({
-        "out": args.out.display().to_string(),
-        "chain": chain.spec().id(),
-        "from": chain.first,
-        "to": last,
-        "headers": written,
-        "left_out": all - written,
-    }));
-    Ok(())
+    out.flush().with_context(place)?;
+    Ok(written)
 }
 
 /// The part of a chain that is asked for.
@@ -182,7 +193,7 @@ fn follow(client: &mut LightClient, step: &Step) -> Result {
 fn refuse_if_stopped(output: &Output) -> Result {
     match output.stop().is_asked() {
         true => {
-            let detail = "the file is not whole; remove it and start again";
+            let detail = "the headers are not whole; start it again";
             Err(output.stop().failure(detail, serde_json::Map::new()))
         }
         false => Ok(()),
