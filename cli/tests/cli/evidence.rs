@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hubledger::model::{Header, Seal};
+use hubledger::model::{Header, HeaderFields, QuorumSeal, Seal};
 use hubledger::signature::KeyPair;
 use serde_json::{Value, json};
 
@@ -143,4 +143,65 @@ fn certificates_of_different_rounds_convict_nobody_and_whoever_sees_them_is_told
     assert!(made.stderr.contains("convict nobody"), "{}", made.stderr);
     let none = chain.run("produce --allow-empty --store sqlite:a.db --round 9 --key witness.pem");
     assert_eq!(none.code, 1, "a key that isn't there");
+}
+
+#[test]
+fn two_votes_of_a_member_convict_it_also_where_too_few_others_signed() {
+    let chain = agreeing();
+    for store in [A, B] {
+        chain.block(store, &[]);
+    }
+    chain.ok("light headers --store sqlite:b.db --from 7 --out theirs.jsonl");
+    let path = chain.path().join("theirs.jsonl");
+    let mut line: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let seal = hex::decode(line["seal"].as_str().unwrap()).unwrap();
+    let Seal::Quorum(whole) = Seal::decode(&seal).unwrap() else {
+        panic!("a certificate seals");
+    };
+    let alone = QuorumSeal::new(whole.round(), whole.signed().skip(2).take(1)).unwrap();
+    line["seal"] = hex::encode(Seal::Quorum(alone).encode()).into();
+    fs::write(path, line.to_string()).unwrap();
+    let made = chain.ok("evidence make theirs.jsonl --store sqlite:a.db --out faults");
+    let found = made["found"].as_array().unwrap();
+    assert_eq!(
+        (found.len(), &found[0]["member"]),
+        (1, &json!("hub_asia_pacific"))
+    );
+    assert_eq!(
+        made["conflicts"],
+        json!([]),
+        "one signature decides nothing"
+    );
+}
+
+#[test]
+fn a_file_that_is_full_of_blocks_of_one_height_is_refused() {
+    let chain = agreeing();
+    chain.ok("light headers --store sqlite:a.db --to 1 --out one.jsonl");
+    let path = chain.path().join("one.jsonl");
+    let line: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let header = hex::decode(line["header"].as_str().unwrap()).unwrap();
+    let header = Header::decode(header.into()).unwrap();
+    let mut text = String::new();
+    for nonce in 0..40 {
+        let fields = HeaderFields {
+            nonce,
+            ..(*header).clone()
+        };
+        let other = Header::new(fields).unwrap();
+        let seal = &line["seal"];
+        let line = json!({ "header": hex::encode(other.bytes()), "seal": seal });
+        text.push_str(&format!("{line}\n"));
+    }
+    fs::write(path, text).unwrap();
+    let refused = chain.run("evidence make one.jsonl --store sqlite:a.db --out faults");
+    assert_eq!(
+        (refused.code, &refused.json["reason"]),
+        (3, &json!("limit"))
+    );
+    assert!(
+        refused.stderr.contains("one.jsonl: line 33"),
+        "{}",
+        refused.stderr
+    );
 }

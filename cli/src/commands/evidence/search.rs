@@ -131,34 +131,15 @@ impl<'a> Search<'a> {
         let Some(members) = self.judge.members(height) else {
             return Ok(());
         };
+        let guilty = match seal.round() == second.round() {
+            true => self.double_votes(&members, (one, seal), (other, second))?,
+            // Whoever signed both may have had reason to ("Conflict").
+            false => Vec::new(),
+        };
         if !self.is_certified(one, &members) || !self.is_certified(other, &members) {
             return Ok(());
         }
-        let vote = |block: &Sighting, round| Vote {
-            chain: block.header.chain,
-            height,
-            round,
-            kind: VoteKind::Precommit,
-            block: block.header.hash(),
-        };
-        let (vote, second_vote) = (vote(one, seal.round()), vote(other, second.round()));
-        let by_place: HashMap<usize, Signature> = second.signed().collect();
-        let mut guilty = Vec::new();
-        let conflict = Conflict::between(seal, second);
-        for (place, signature) in seal.signed() {
-            let both = conflict.convicted().binary_search(&place).is_ok();
-            let (true, Some(member), Some(later)) =
-                (both, members.get(place), by_place.get(&place))
-            else {
-                continue;
-            };
-            let votes = ((vote, signature), (second_vote, *later));
-            if let Ok(fault) = DoubleVote::new(member.key, votes.0, votes.1) {
-                guilty.push(member.name.clone());
-                self.judge_and_take(Evidence::DoubleVote(fault))?;
-            }
-        }
-        self.halts |= conflict == Conflict::OtherRound;
+        self.halts |= Conflict::between(seal, second) == Conflict::OtherRound;
         if self.conflicts.len() >= LISTED_MAX {
             self.conflicts_unlisted += 1;
             return Ok(());
@@ -170,6 +151,40 @@ impl<'a> Search<'a> {
             guilty,
         });
         Ok(())
+    }
+
+    /// The names of members who signed two blocks in one round. A member's two votes convict it, also where too few others signed.
+    fn double_votes(
+        &mut self,
+        members: &[Authority],
+        (one, seal): (&Sighting, &QuorumSeal),
+        (other, second): (&Sighting, &QuorumSeal),
+    ) -> Result<Vec<String>> {
+        let vote = |block: &Sighting, round| Vote {
+            chain: block.header.chain,
+            height: block.header.height,
+            round,
+            kind: VoteKind::Precommit,
+            block: block.header.hash(),
+        };
+        let (vote, second_vote) = (vote(one, seal.round()), vote(other, second.round()));
+        let by_place: HashMap<usize, Signature> = second.signed().collect();
+        let mut guilty = Vec::new();
+        for (place, signed) in seal.signed() {
+            let (Some(member), Some(later)) = (members.get(place), by_place.get(&place)) else {
+                continue;
+            };
+            let votes = ((vote, signed), (second_vote, *later));
+            let Ok(fault) = DoubleVote::new(member.key, votes.0, votes.1) else {
+                continue;
+            };
+            let evidence = Evidence::DoubleVote(fault);
+            if has_good_signatures(&evidence) {
+                guilty.push(member.name.clone());
+                self.judge_and_take(evidence)?;
+            }
+        }
+        Ok(guilty)
     }
 
     /// Whether a certificate is one: of a quorum of these members, whose signatures all hold.

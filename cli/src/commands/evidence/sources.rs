@@ -19,7 +19,7 @@ use crate::input::{Input, name_of};
 use crate::transactions::{fault_of, in_file};
 
 /// The most different blocks of one height, so that no file fills the memory, or has each compared with each for ever.
-const BLOCKS_MAX: usize = 256;
+const BLOCKS_MAX: usize = 32;
 
 /// A block, or no more of it than header and seal.
 pub(super) struct Sighting {
