@@ -4,8 +4,11 @@ mod audit;
 mod author;
 mod cache;
 mod causal;
+mod checkpoint;
+mod evidence;
 mod fork;
 mod keys;
+mod light;
 mod look;
 mod params;
 mod queue;
@@ -33,11 +36,16 @@ pub(crate) use self::audit::{Audit, Records};
 pub(crate) use self::author::{Authoring, Mine, Nonce, Produce, Tx};
 pub(crate) use self::cache::{CacheCommand, CacheKey, CacheProve, CacheSince, CacheVerify};
 pub(crate) use self::causal::{By, CausalCommand, CausalQuery, Onward};
-pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkResolve, ForkShow};
+pub(crate) use self::checkpoint::{CheckpointCertify, CheckpointCommand, CheckpointShow};
+pub(crate) use self::evidence::{
+    EvidenceCommand, EvidenceList, EvidenceMake, EvidenceShow, EvidenceSubmit,
+};
+pub(crate) use self::fork::{ForkAt, ForkCommand, ForkNew, ForkOffer, ForkResolve, ForkShow};
 pub(crate) use self::keys::{
     Attest, Balance, KeyName, KeysCommand, KeysPayload, KeysShow, NewKeys, ProfileFields, Recover,
     RecoveryKeys, Register, Retract, Rotate, Saying,
 };
+pub(crate) use self::light::{LightCommand, LightFollow, LightHeaders};
 pub(crate) use self::look::{
     BlockName, Get, Kind, Prove, Show, SpecCheck, SpecCommand, VerifyProof,
 };
@@ -51,7 +59,7 @@ pub(crate) use self::registry::{
     RegistryProve, RegistryShow,
 };
 pub(crate) use self::retention::{
-    Backup, Check, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
+    Backup, Check, Export, Followers, Migrate, Prune, Restore, SnapshotCommand, SnapshotExport,
 };
 pub(crate) use self::route::{
     RouteCommand, RoutePath, RouteReceipt, RouteSearch, RouteShow, RouteVerify,
@@ -131,6 +139,15 @@ pub(crate) enum Command {
     /// Say who takes part in the consensus at a height, with which key and weight
     #[command(after_help = "Example:\n  hubledger members --at 1200 log:hub")]
     Members(Members),
+    /// Members' faults: find what proves them, look at it, hand it in, and list who was convicted
+    #[command(subcommand, after_help = evidence::EVIDENCE_EXAMPLES)]
+    Evidence(EvidenceCommand),
+    /// Blocks that members make final where work seals: hand in their certificates, and show what is final
+    #[command(subcommand, after_help = checkpoint::CHECKPOINT_EXAMPLES)]
+    Checkpoint(CheckpointCommand),
+    /// Follow a chain by its headers alone
+    #[command(subcommand, after_help = light::LIGHT_EXAMPLES)]
+    Light(LightCommand),
     /// Say what a name holds and has put up, its last nonce, and who speaks for it
     #[command(
         after_help = "Examples:\n  hubledger balance alice --store log:hub\n  \
@@ -247,6 +264,11 @@ missing, the report lists it, and the exit code is 4, though the copy is made."
 A hub that embeds hubledger backs up its log: stores itself, since only one process has them open."
     )]
     Backup(Backup),
+    /// Write blocks of a store to a block file, as peers hand them on
+    #[command(
+        after_help = "Example:\n  hubledger export --store log:hub --from 1200 --out newer.hlb"
+    )]
+    Export(Export),
     /// Read everything in a store and report all damage; then check the chain in it
     #[command(after_help = "Examples:\n  hubledger check --store log:hub\n  \
 hubledger check --store sqlite:registry.db --repair\n\n\

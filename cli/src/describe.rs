@@ -5,7 +5,7 @@ use hubledger::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use hubledger::original::Original;
 use hubledger::payload::Payload;
 use hubledger::proof::Proof;
-use hubledger::spec::ChainSpec;
+use hubledger::spec::{Authority, ChainSpec};
 use serde_json::{Value, json};
 
 use crate::rows;
@@ -48,6 +48,13 @@ pub(crate) fn placed(placed: &Located, spec: &ChainSpec) -> Value {
     value["index"] = placed.index.into();
     value["block"] = json!(placed.header.hash());
     value
+}
+
+/// Members of a height, in turn order.
+pub(crate) fn members(members: &[Authority]) -> Value {
+    let members = members.iter();
+    let member = |one: &Authority| json!({ "name": one.name, "key": one.key.to_string(), "weight": one.weight });
+    members.map(member).collect()
 }
 
 /// Which parts of which blocks are missing: for each part the ranges, first and last height.

@@ -1,6 +1,7 @@
 //! What bytes are, told by how they begin.
 
 use bytes::Bytes;
+use hubledger::evidence::{EVIDENCE_BYTES_MAX, Evidence};
 use hubledger::model::Block;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -43,6 +44,10 @@ fn kind_of_json(bytes: &[u8]) -> Kind {
 fn kind_of_encoding(bytes: &[u8]) -> Option<Kind> {
     if bytes.starts_with(b"HLPROOF") {
         return Some(Kind::Proof);
+    }
+    if bytes.len() <= EVIDENCE_BYTES_MAX && Evidence::decode(&Bytes::copy_from_slice(bytes)).is_ok()
+    {
+        return Some(Kind::Evidence);
     }
     match bytes.first_chunk()? {
         // The version, and the length of a name.

@@ -1,12 +1,14 @@
 //! Rows of the state as JSON: of each table what its keys and values say. Heights that aren't known yet are null.
 
 use hubledger::codec::{DecodeError, NAME_BYTES_MAX, Reader};
+use hubledger::evidence::Evidence;
 use hubledger::payload::KeySet;
 use hubledger::proof::ProvenRow;
 use hubledger::spec::Parameter;
 use hubledger::state::tables::{
-    Attestation, Attestations, Change, ParameterRow, Parameters, Pool, Pools, Proposal, Proposals,
-    Registration, Registrations, Shares, Table, Tenure, Tenures,
+    Attestation, Attestations, Change, CheckpointRow, CheckpointRows, Conviction, Convictions,
+    ParameterRow, Parameters, Pool, Pools, Proposal, Proposals, Registration, Registrations,
+    SeedRow, SeedRows, Shares, Table, Tenure, Tenures, TurnRows, Turns, WorkRow, WorkRows,
 };
 use hubledger::state::{Account, Speaker, TABLE_ACCOUNTS};
 use serde_json::{Value, json};
@@ -51,6 +53,13 @@ pub(crate) fn row(table: u8, key: &[u8], value: Option<&[u8]>) -> Value {
             value,
             |shares| json!({ "shares": shares }),
         ),
+        TurnRows::NUMBER => said::<TurnRows>(turns_subject(key), value, turns),
+        WorkRows::NUMBER => said::<WorkRows>(work_subject(key), value, work),
+        CheckpointRows::NUMBER => {
+            said::<CheckpointRows>(checkpoint_subject(key), value, checkpoint)
+        }
+        SeedRows::NUMBER => said::<SeedRows>(seed_subject(key), value, seed),
+        Convictions::NUMBER => said::<Convictions>(conviction_subject(key), value, conviction),
         _ => None,
     };
     let as_bytes = || json!({ "key": hex::encode(key), "value": value.map(hex::encode) });
@@ -165,6 +174,81 @@ fn shares_subject(key: &[u8]) -> Option<Value> {
     Some(json!({ "row": "shares", "holder": holder, "name": name, "boundary": known(boundary) }))
 }
 
+fn turns_subject(key: &[u8]) -> Option<Value> {
+    (key == TurnRows::KEY).then(|| json!({ "row": "turns" }))
+}
+
+fn turns(one: &Turns) -> Value {
+    json!({ "at": one.height, "priorities": one.priorities })
+}
+
+fn work_subject(key: &[u8]) -> Option<Value> {
+    match key {
+        WorkRows::LAST => Some(json!({ "row": "work" })),
+        slot => {
+            let slot = u32::from_be_bytes(slot.try_into().ok()?);
+            Some(json!({ "row": "block_time", "slot": slot }))
+        }
+    }
+}
+
+fn work(one: &WorkRow) -> Value {
+    match one {
+        WorkRow::Last {
+            first: (height, time),
+            difficulty,
+        } => json!({ "first_height": height, "first_time": time, "difficulty": difficulty }),
+        WorkRow::Time(time) => json!({ "time": time }),
+    }
+}
+
+fn checkpoint_subject(key: &[u8]) -> Option<Value> {
+    if key == CheckpointRows::last_key() {
+        return Some(json!({ "row": "last_checkpoint" }));
+    }
+    let height = u64::from_be_bytes(key.try_into().ok()?);
+    Some(json!({ "row": "checkpoint", "at": height }))
+}
+
+fn checkpoint(one: &CheckpointRow) -> Value {
+    match one {
+        CheckpointRow::Certified(height) => json!({ "certified": height }),
+        CheckpointRow::Block(hash) => json!({ "hash": hash }),
+    }
+}
+
+fn seed_subject(key: &[u8]) -> Option<Value> {
+    if key == SeedRows::COLLECTED {
+        return Some(json!({ "row": "collected_seed" }));
+    }
+    let epoch = u64::from_be_bytes(key.try_into().ok()?);
+    Some(json!({ "row": "seed", "epoch": epoch }))
+}
+
+fn seed(one: &SeedRow) -> Value {
+    match one {
+        SeedRow::Seed(seed) => json!({ "seed": seed }),
+        SeedRow::Collected(epoch, collected) => {
+            json!({ "collecting": epoch, "collected": collected })
+        }
+    }
+}
+
+fn conviction_subject(key: &[u8]) -> Option<Value> {
+    let (name, kind, height, round) = Convictions::parts(key)?;
+    Some(json!({
+        "row": "conviction",
+        "name": name,
+        "fault": Evidence::word_of(kind).map_or_else(|| json!(kind), Value::from),
+        "fault_height": height,
+        "round": round,
+    }))
+}
+
+fn conviction(one: &Conviction) -> Value {
+    json!({ "since": one.since, "basis_points": one.basis_points, "by": one.by })
+}
+
 /// A height; 0 stands for one that isn't known, or for none.
 fn known(height: u64) -> Option<u64> {
     (height > 0).then_some(height)
@@ -199,3 +283,6 @@ fn parameter_subject(key: &[u8]) -> Option<Value> {
     }
     Some(about)
 }
+
+#[cfg(test)]
+mod tests;

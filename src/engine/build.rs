@@ -152,6 +152,7 @@ impl Engine {
             &self.shared.spec,
             &parent,
             &[key],
+            0,
             draft,
         )?))
     }

@@ -21,6 +21,10 @@ const TAG_DOUBLE_VOTE: u8 = 1;
 const TAG_DOUBLE_PROPOSAL: u8 = 2;
 const TAG_UNAUTHORISED_SEAL: u8 = 3;
 
+const DOUBLE_VOTE: &str = "double_vote";
+const DOUBLE_PROPOSAL: &str = "double_proposal";
+const UNAUTHORISED_SEAL: &str = "unauthorised_seal";
+
 /// The longest evidence, in bytes: two headers with their signatures.
 pub const EVIDENCE_BYTES_MAX: usize = 1 + 32 + 2 * (4 + HEADER_BYTES_MAX + 64);
 
@@ -255,9 +259,20 @@ impl Evidence {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::DoubleVote(_) => "double_vote",
-            Self::DoubleProposal(_) => "double_proposal",
-            Self::UnauthorisedSeal(_) => "unauthorised_seal",
+            Self::DoubleVote(_) => DOUBLE_VOTE,
+            Self::DoubleProposal(_) => DOUBLE_PROPOSAL,
+            Self::UnauthorisedSeal(_) => UNAUTHORISED_SEAL,
+        }
+    }
+
+    /// The word for the kind of fault with this [number](Self::tag).
+    #[must_use]
+    pub const fn word_of(tag: u8) -> Option<&'static str> {
+        match tag {
+            TAG_DOUBLE_VOTE => Some(DOUBLE_VOTE),
+            TAG_DOUBLE_PROPOSAL => Some(DOUBLE_PROPOSAL),
+            TAG_UNAUTHORISED_SEAL => Some(UNAUTHORISED_SEAL),
+            _ => None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::{LedgerError, record};
 use crate::format::digest::{BlockHash, Digest, TransactionId};
 use crate::format::merkle::history_leaf;
 use crate::format::merkle::{self, Chunks};
-use crate::format::model::{Block, Header, Transaction};
+use crate::format::model::{Block, Header, Seal, Transaction};
 use crate::format::original::Original;
 use crate::format::proof::{ExtensionProof, StateProof, TransactionProof};
 use crate::format::spec::ChainSpec;
@@ -255,6 +255,27 @@ impl ChainReader {
             }
             Held::Pruned => Err(LedgerError::HeaderPruned(height)),
         }
+    }
+
+    /// The header at `height` with its seal, as light clients are handed it, also where the body was pruned.
+    ///
+    /// # Errors
+    /// As [`ChainReader::header`].
+    pub fn sealed_header(&self, height: u64) -> Result<Option<(Header, Seal)>, LedgerError> {
+        let Some(stored) = self.store.header(height)? else {
+            return Ok(None);
+        };
+        let Held::Present(bytes) = stored.bytes else {
+            return Err(LedgerError::HeaderPruned(height));
+        };
+        self.refuse_lost(LostPart::Header, height)?;
+        let (header, seal) = record::decode_header(height, &stored.id, &bytes)?;
+        let seal = Seal::decode(&seal).map_err(|error| LedgerError::Damaged {
+            record: "seal",
+            height,
+            problem: error.to_string(),
+        })?;
+        Ok(Some((header, seal)))
     }
 
     /// The hash of the block at `height`.

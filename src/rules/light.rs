@@ -15,6 +15,7 @@ use std::thread;
 use super::Claims;
 use super::headers::{self, Parent};
 use crate::consensus::{self, WorkSoFar};
+use crate::format::FormatVersion;
 use crate::format::merkle::{Frontier, history_leaf};
 use crate::format::model::{Header, Seal};
 use crate::format::rejection::{Fault, Reason, Rejected};
@@ -92,7 +93,16 @@ impl LightClient {
             let detail = format!("of chain {}, this is {}", header.chain, own.id());
             return Err(Fault::new(Reason::Chain, detail));
         }
-        check_members(&header, &members)?;
+        let next = spec.at(header.height.saturating_add(1));
+        match own.version {
+            FormatVersion::V2 => check_members(&header, &members)?,
+            // Its headers name no members, since no block changes any.
+            FormatVersion::V1 if members == next.composition().members => {}
+            FormatVersion::V1 => {
+                let detail = "not the members that the specification lists";
+                return Err(Fault::new(Reason::MembersRoot, detail));
+            }
+        }
         if own.composition().work().is_some() {
             let detail = "how much work is asked for follows from the headers since genesis";
             return Err(Fault::new(Reason::Difficulty, detail));
@@ -107,6 +117,12 @@ impl LightClient {
             knows_work: false,
             spec,
         })
+    }
+
+    /// The specification that it knows.
+    #[must_use]
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
     }
 
     /// The last header that it followed to.

@@ -75,8 +75,8 @@ pub(crate) fn make(
     })
 }
 
-/// A [`draft`] of the block after `state` with the seal of whoever holds `keys`, as [`produce_by`] puts it on; where work seals, with
-/// a nonce.
+/// A [`draft`] of the block after `state` with the seal of whoever holds `keys`, as [`produce_by`] puts it on, in a round, which means
+/// something to certificates alone; where work seals, with a nonce.
 ///
 /// # Errors
 /// None is found within 2²⁴ hashes: whoever mines searches itself.
@@ -84,10 +84,11 @@ pub fn sealed(
     spec: &ChainSpec,
     state: &State,
     keys: &[&KeyPair],
+    round: u32,
     draft: Block,
 ) -> Result<Block, FieldError> {
     let header = with_work(spec, draft.header().clone())?;
-    let seal = consensus::seal_by(spec, state, keys, 0, &header);
+    let seal = consensus::seal_by(spec, state, keys, round, &header);
     let block = Block::assemble(header, seal, draft.transactions());
     Ok(block.expect("the header is of this body"))
 }

@@ -164,6 +164,10 @@ pub(crate) struct Produce {
     /// The key that seals the block, a PEM file; where it takes a certificate, several: the first is that of the block's maker
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) key: Vec<PathBuf>,
+    /// The round in which the members decide, where it takes a certificate: if the proposer of round 0 is away, that of round 1
+    /// proposes, and so on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) round: u32,
     /// Make a block also if no transaction can be in it
     #[arg(long)]
     pub(crate) allow_empty: bool,
@@ -198,6 +202,9 @@ pub(crate) struct Mine {
     /// Blocks to find
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) blocks: u64,
+    /// Also write the blocks to this new block file
+    #[arg(long, value_name = "FILE", value_parser = super::file())]
+    pub(crate) out: Option<PathBuf>,
     /// Threads that search; 0 starts one for each core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,

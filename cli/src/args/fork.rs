@@ -23,6 +23,13 @@ Blocks that are final stay, whatever the other branch weighs: if the two stores 
 for good, and the exit code is 3. It can be started again at any time."
     )]
     Resolve(ForkResolve),
+    /// Take in the blocks of files, on whatever branch they are, and go on with the best branch that is known
+    #[command(
+        after_help = "Example:\n  hubledger fork offer theirs.hlb --store log:hub\n\n\
+A block may come before the one that it follows. Blocks that are final stay; the first block that is refused ends it, and the exit code is 3. \
+`export` writes blocks of a store to a file."
+    )]
+    Offer(ForkOffer),
     /// Make a new chain from a height of this one, in a new store: it has the blocks up to there, and goes on by itself
     #[command(
         after_help = "Examples:\n  hubledger fork new --store log:hub --at 1207 --to log:east --name east --out east.toml\n  \
@@ -68,6 +75,16 @@ pub(crate) struct ForkShow {
 pub(crate) struct ForkAt {
     /// The height
     pub(crate) height: u64,
+    /// The store
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+}
+
+#[derive(Args)]
+pub(crate) struct ForkOffer {
+    /// Block files of this chain
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// The store
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
     pub(crate) store: StoreUrl,

@@ -62,8 +62,29 @@ impl FromStr for BlockName {
     }
 }
 
+/// A row of the state as people name it.
+#[derive(Clone)]
+pub(crate) struct RowName {
+    pub(crate) table: u8,
+    pub(crate) key: Vec<u8>,
+}
+
+impl FromStr for RowName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once(':').and_then(|(table, key)| {
+            Some(Self {
+                table: table.parse().ok()?,
+                key: hex::decode(key).ok()?,
+            })
+        });
+        parts.ok_or("expected the number of a table and hexadecimal digits, such as 13:0500")
+    }
+}
+
 #[derive(Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tx", "account", "extends", "carry", "transaction"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["tx", "account", "row", "extends", "carry", "transaction"]))]
 pub(crate) struct Prove {
     /// The store
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
@@ -74,6 +95,9 @@ pub(crate) struct Prove {
     /// What is known of this name after the last block that names a state root: its balance, last nonce and keys, or that nothing is
     #[arg(long, value_name = "NAME", value_parser = text::<String>())]
     pub(crate) account: Option<String>,
+    /// A row of any table of the state, or that it isn't there: the table's number, and the key as hexadecimal digits (FORMAT.md, "State")
+    #[arg(long, value_name = "TABLE:KEY", value_parser = text::<RowName>())]
+    pub(crate) row: Option<RowName>,
     /// Prove that the chain extends this earlier head
     #[arg(long, value_name = "HASH", value_parser = text::<BlockHash>())]
     pub(crate) extends: Option<BlockHash>,
@@ -157,6 +181,8 @@ pub(crate) enum Kind {
     Transaction,
     /// A proof, encoded or as JSON
     Proof,
+    /// Evidence of a fault, as `evidence make` writes it
+    Evidence,
     /// A chain specification, as TOML or encoded
     Specification,
 }

@@ -91,6 +91,22 @@ pub(crate) struct Migrate {
 }
 
 #[derive(Args)]
+pub(crate) struct Export {
+    /// The store, which is only read
+    #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]
+    pub(crate) store: StoreUrl,
+    /// The height of the first block
+    #[arg(long, value_name = "HEIGHT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) from: u64,
+    /// The height of the last one; the chain's last if left out
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) to: Option<u64>,
+    /// The block file to write; - writes it to standard output, and the report to standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
 pub(crate) struct Backup {
     /// The store to copy
     #[arg(long, value_name = "URL", value_parser = text::<StoreUrl>())]

@@ -1,15 +1,20 @@
-//! `fork show`, `fork at` and `fork resolve`: branches of a chain whose last blocks can be replaced.
+//! `fork show`, `fork at`, `fork resolve` and `fork offer`: branches of a chain whose last blocks can be replaced.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use hubledger::blockfile::BlockFileReader;
 use hubledger::clock::{Clock, SystemClock};
-use hubledger::ledger::{ChainChange, ChainReader, Ledger};
+use hubledger::ledger::{ChainChange, ChainReader, Ledger, Placement, Resolved};
+use hubledger::model::Block;
+use hubledger::rejection::{Fault, Reason, Rejected};
 use hubledger::tree::{Branch, ForkTree, Source};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::args::{ForkAt, ForkResolve, ForkShow};
+use crate::args::{ForkAt, ForkOffer, ForkResolve, ForkShow};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::transactions::{fault_of, in_file};
 
 pub(crate) fn show(args: &ForkShow, output: &Output) -> Result {
     let reader = ChainReader::open(args.store.open_read_only()?)?;
@@ -76,14 +81,82 @@ pub(crate) fn resolve(args: &ForkResolve, output: &Output) -> Result {
     let mut ledger = Ledger::open(args.store.open()?, Arc::new(SystemClock))?;
     let source = Source::of(&args.from.to_string());
     let resolved = ledger.resolve(&other, source, &mut |_| stop.flow())?;
+    tell(&args.store.to_string(), ledger, resolved, output)
+}
+
+pub(crate) fn offer(args: &ForkOffer, output: &Output) -> Result {
+    output.stop().in_order();
+    let mut ledger = Ledger::open(args.store.open()?, Arc::new(SystemClock))?;
+    let mut resolved = Resolved::default();
+    for path in &args.files {
+        offer_file(path, &mut ledger, &mut resolved, output)?;
+        if resolved.refused.is_some() {
+            break;
+        }
+    }
+    tell(&args.store.to_string(), ledger, resolved, output)
+}
+
+/// Offers the blocks of a file up to the first that is refused.
+fn offer_file(
+    path: &Path,
+    ledger: &mut Ledger,
+    resolved: &mut Resolved,
+    output: &Output,
+) -> Result {
+    let mut file = BlockFileReader::open(path)?;
+    if !ledger.spec().includes(file.spec()) {
+        let (found, held) = (file.spec().id(), ledger.spec().id());
+        let detail = format!("of chain {found}, the store has {held}");
+        let fault = in_file(path, Fault::new(Reason::Chain, detail));
+        return Err(Failure::refused(fault));
+    }
+    let source = Source::of(&path.display().to_string());
+    while let Some((offset, bytes)) = file.next_block()? {
+        if output.stop().is_asked() {
+            let offered = resolved.offered;
+            let detail = format!("{offered} blocks were offered; start it again to go on");
+            return Err(output.stop().failure(detail, Map::new()));
+        }
+        let place = |detail: &str| format!("{}: byte {offset}: {detail}", path.display());
+        let block = match Block::decode(&bytes) {
+            Ok(block) => block,
+            Err(error) => {
+                let fault = fault_of(&error);
+                return Err(Failure::refused(Fault::new(
+                    fault.reason,
+                    place(&fault.detail),
+                )));
+            }
+        };
+        let offer = ledger.offer(&block, source)?;
+        resolved.changes.extend(offer.changes);
+        match offer.placement {
+            Placement::Refused(rejected) => {
+                let detail = place(&rejected.detail);
+                resolved.refused = Some(Rejected { detail, ..rejected });
+                return Ok(());
+            }
+            Placement::Known => {}
+            Placement::InChain | Placement::Aside | Placement::Orphan | Placement::NoRoom => {
+                resolved.offered += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Closes the ledger, and says what became of its chain.
+fn tell(store: &str, mut ledger: Ledger, resolved: Resolved, output: &Output) -> Result {
     let tree = ledger.fork_tree()?;
     let mut document = json!({
-        "store": args.store.to_string(),
+        "store": store,
         "offered": resolved.offered,
         "changes": resolved.changes.iter().map(change).collect::<Vec<_>>(),
         "final": tree.final_height(),
         "best": branch(&tree.best()),
         "branches": tree.branches().len(),
+        "orphans": tree.orphans(),
     });
     ledger.close()?;
     match resolved.refused {

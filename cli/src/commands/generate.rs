@@ -85,7 +85,7 @@ fn write_keys(folder: &Path, generator: &Generator) -> Result {
 }
 
 /// Where the blocks go.
-enum Sink {
+pub(super) enum Sink {
     File(BlockFileWriter),
     Stdout(BlockStream<BufWriter<StdoutLock<'static>>>),
 }
@@ -94,7 +94,7 @@ const STDOUT: &str = "standard output";
 
 impl Sink {
     /// A new file, or standard output for `-`; the report then goes to standard error.
-    fn open(path: &Path, spec: &ChainSpec, output: &Output) -> Result<Self> {
+    pub(super) fn open(path: &Path, spec: &ChainSpec, output: &Output) -> Result<Self> {
         if path.as_os_str() != "-" {
             return Ok(Self::File(BlockFileWriter::create(path, spec)?));
         }
@@ -105,7 +105,7 @@ impl Sink {
     }
 
     /// What is left where the blocks were to go, if they end here.
-    fn unfinished(&self, path: &Path) -> String {
+    pub(super) fn unfinished(&self, path: &Path) -> String {
         match self {
             Self::File(_) => format!("nothing was written to {}; start it again", path.display()),
             Self::Stdout(_) => {
@@ -114,7 +114,7 @@ impl Sink {
         }
     }
 
-    fn append(&mut self, block: &Block) -> Result {
+    pub(super) fn append(&mut self, block: &Block) -> Result {
         match self {
             Self::File(file) => file.append(block)?,
             Self::Stdout(stream) => stream.append(block).context(STDOUT)?,
@@ -122,7 +122,7 @@ impl Sink {
         Ok(())
     }
 
-    fn finish(self) -> Result {
+    pub(super) fn finish(self) -> Result {
         match self {
             Self::File(file) => file.finish()?,
             Self::Stdout(stream) => drop(stream.finish().context(STDOUT)?),

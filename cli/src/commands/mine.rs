@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use hubledger::blockfile::BlockFileWriter;
 use hubledger::consensus::work::{Outcome, Search, Target, Template};
 use hubledger::engine::Engine;
 use hubledger::model::{Block, Header, HeaderFields, Seal};
@@ -31,13 +32,23 @@ pub(crate) fn mine(args: &Mine, output: &Output) -> Result {
         return Err(Failure::message(problem));
     }
     output.stop().in_order();
+    let file = args.out.as_deref();
+    let mut file = file
+        .map(|path| BlockFileWriter::create(path, engine.spec()))
+        .transpose()?;
     admit_all(&engine, &given)?;
     for found in 0..args.blocks {
         let Some((block, hashes, seconds)) = find(args, &engine, &key, output.stop())? else {
+            if let Some(file) = file {
+                file.finish()?;
+            }
             let detail = format!("{found} blocks were found; start it again");
             return Err(output.stop().failure(detail, Map::new()));
         };
         commit(&engine, &block)?;
+        if let Some(file) = &mut file {
+            file.append(&block)?;
+        }
         let header = block.header();
         output.print(&json!({
             "height": header.height,
@@ -49,6 +60,9 @@ pub(crate) fn mine(args: &Mine, output: &Output) -> Result {
             "hashes": hashes,
             "seconds": seconds,
         }));
+    }
+    if let Some(file) = file {
+        file.finish()?;
     }
     engine.shutdown()?;
     Ok(())

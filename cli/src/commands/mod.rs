@@ -6,8 +6,11 @@ mod cache;
 mod causal;
 mod chain_rules;
 mod check;
+mod checkpoint;
 mod copy;
 mod demo;
+mod evidence;
+mod export;
 mod followers;
 mod fork;
 mod fork_new;
@@ -17,6 +20,7 @@ mod import;
 #[cfg(feature = "mpreg")]
 mod importer;
 mod keys;
+mod light;
 mod mine;
 #[cfg(feature = "mpreg")]
 mod mpreg;
@@ -68,6 +72,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Seed(command) => seed::seed(&command, output),
         Command::Stake(command) => stake::stake(&command, output),
         Command::Members(args) => stake::members(&args, output),
+        Command::Evidence(command) => evidence::evidence(&command, output),
+        Command::Checkpoint(command) => checkpoint::checkpoint(&command, output),
+        Command::Light(command) => light::light(&command, output),
         Command::Balance(args) => keys::balance(&args, output),
         Command::Audit(args) => audit::audit(&args, output),
         Command::Cache(command) => cache::cache(&command, output),
@@ -92,9 +99,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result {
         Command::Fork(ForkCommand::Show(args)) => fork::show(&args, output),
         Command::Fork(ForkCommand::At(args)) => fork::at(&args, output),
         Command::Fork(ForkCommand::Resolve(args)) => fork::resolve(&args, output),
+        Command::Fork(ForkCommand::Offer(args)) => fork::offer(&args, output),
         Command::Fork(ForkCommand::New(args)) => fork_new::new(&args, output),
         Command::Migrate(args) => copy::migrate(&args, output),
         Command::Backup(args) => copy::backup(&args, output),
+        Command::Export(args) => export::export(&args, output),
         Command::Check(args) => check::check(&args, output),
         Command::Stats(args) => store::stats(&args, output),
         Command::Upgrade(args) => upgrade::upgrade(&args, output),

@@ -14,7 +14,7 @@ use hubledger::model::Block;
 use hubledger::rejection::{Fault, Reason};
 use hubledger::rules::produce;
 use hubledger::signature::KeyPair;
-use hubledger::spec::ChainSpec;
+use hubledger::spec::{ChainSpec, SealRule};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::given::{Given, read_all};
@@ -77,7 +77,7 @@ fn make<'a>(args: &Produce, given: &'a [Given], keys: &[KeyPair], stop: &Stop) -
     }
     let parent = engine.state();
     let draft = engine.build(&key.public_key(), Instant::now() + CHOOSING_MAX)?;
-    let block = produce::sealed(engine.spec(), &parent, &keys, draft)?;
+    let block = produce::sealed(engine.spec(), &parent, &keys, args.round, draft)?;
     let is_committed = args.allow_empty || !block.transactions().is_empty();
     if is_committed {
         commit(&engine, &block)?;
@@ -115,6 +115,13 @@ fn begin(args: &Produce, engine: &Engine, key: &KeyPair) -> Result<Option<BlockF
     let spec = engine.spec();
     consensus::producer(spec, &engine.state(), &key.public_key()).map_err(Failure::refused)?;
     refuse_future(args, spec)?;
+    let next = engine.state().height().saturating_add(1);
+    let parts = spec.at(next).composition();
+    if args.round > 0 && !matches!(parts.seal, SealRule::Quorum(_)) {
+        let name = parts.name.word();
+        let problem = format!("--round: {name}: no certificates seal, so there are no rounds");
+        return Err(Failure::message(problem));
+    }
     let file = args.out.as_deref();
     let file = file.map(|path| BlockFileWriter::create(path, spec));
     Ok(file.transpose()?)

@@ -31,6 +31,12 @@ pub(crate) fn prove(args: &Prove, output: &Output) -> Result {
         let mut about = rows::proven(&proven);
         about["head"] = json!(proof.head());
         (Proof::State(proof), about)
+    } else if let Some(row) = &args.row {
+        let proof = reader.prove_row(&reader.named_state()?, row.table, &row.key, head)?;
+        let proven = proof.verify(&proof.head()).map_err(Failure::message)?;
+        let mut about = rows::proven(&proven);
+        about["head"] = json!(proof.head());
+        (Proof::State(proof), about)
     } else {
         let proof = prove_transaction(args, &reader)?;
         let place = proof.verify(&proof.head()).map_err(Failure::message)?;

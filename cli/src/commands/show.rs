@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::Context;
 use bytes::Bytes;
 use hubledger::blockfile::{BlockFileError, BlockFileReader};
+use hubledger::evidence::Evidence;
 use hubledger::model::Block;
 use hubledger::proof::Proof;
 use hubledger::rejection::{Fault, Reason};
 use hubledger::spec::ChainSpec;
 use serde_json::{Value, json};
 
-use super::spec;
+use super::{evidence, spec};
 use crate::args::{Kind, Show};
 use crate::describe;
 use crate::failure::{Failure, Result};
@@ -87,7 +88,7 @@ fn unknown(path: &Path, bytes: &[u8]) -> Failure {
         ),
     };
     Failure::message(format!(
-        "{}: neither a block file, block, transaction, proof nor specification: {first}",
+        "{}: neither a block file, block, transaction, proof, evidence nor specification: {first}",
         name_of(path)
     ))
 }
@@ -110,6 +111,10 @@ fn value_of(kind: Kind, bytes: Vec<u8>) -> std::result::Result<Value, Fault> {
             let (spec, contradictions) = spec::examine(&bytes)?;
             let contradictions = spec::problems(&contradictions);
             Ok(describe::specification(&spec, contradictions))
+        }
+        Kind::Evidence => {
+            let evidence = Evidence::decode(&bytes.into()).map_err(|error| fault_of(&error))?;
+            Ok(evidence::describe_with_signatures(&evidence))
         }
         Kind::BlockFile => Err(Fault::new(Reason::Malformed, "not a block file")),
     }

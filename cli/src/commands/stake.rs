@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::author::Author;
 use super::saying::{Said, public_keys, say};
 use crate::args::{Members, Saying, StakeCommand, StakePut, StakeShow};
-use crate::describe::extend;
+use crate::describe::{self, extend};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::rows;
@@ -132,14 +132,12 @@ pub(crate) fn members(args: &Members, output: &Output) -> Result {
     }
     let members = consensus::members(reader.spec(), &state, at);
     let total: u64 = members.iter().map(|member| member.weight).sum();
-    let member = |one: &hubledger::spec::Authority| json!({ "name": one.name, "key": one.key.to_string(), "weight": one.weight });
-    let list: Value = members.iter().map(member).collect();
     let report = json!({
         "height": state.height(),
         "head": state.head(),
         "at": at,
         "weight": total,
-        "members": list,
+        "members": describe::members(&members),
     });
     state.refuse_failed().map_err(anyhow::Error::from)?;
     output.print(&report);

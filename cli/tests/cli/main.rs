@@ -4,13 +4,17 @@
 
 mod bad_input;
 mod cache;
+mod consensus_run;
 mod draft;
+mod evidence;
+mod export;
 mod fork;
 mod fork_new;
 mod job;
 mod keys;
 mod kill;
 mod kill_retention;
+mod light;
 mod memory;
 #[cfg(feature = "mpreg")]
 mod mpreg;

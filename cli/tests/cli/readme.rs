@@ -106,3 +106,30 @@ fn stakes_make_members_as_the_readme_says() {
         assert!(members.contains(part), "{part:?} is not in {members}");
     }
 }
+
+#[test]
+fn a_fault_is_found_punished_and_seen_by_a_light_client_as_the_readme_says() {
+    let words = [
+        "export",
+        "fork offer",
+        "evidence make",
+        "evidence show",
+        "evidence submit",
+        "evidence list",
+        "stake show",
+        "light headers",
+        "light follow",
+        "verify-proof",
+    ];
+    let stdout = typed("## A fault, and who sees it", &words);
+    for part in [
+        "fault: double_proposal\n",
+        "member: hub-2\n",
+        "cost: 40\n",
+        "tokens: 760\n",
+    ] {
+        assert!(stdout.contains(part), "{part:?} is not in {stdout}");
+    }
+    let last = &stdout[stdout.rfind("row: conviction").unwrap()..];
+    assert!(last.contains("verdict: valid\n"), "{last}");
+}

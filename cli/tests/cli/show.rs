@@ -119,7 +119,7 @@ fn what_is_nothing_of_this_is_named_in_one_line() {
     for (args, said) in [
         (
             &["show", "empty"][..],
-            "empty: neither a block file, block, transaction, proof nor specification: it is empty",
+            "empty: neither a block file, block, transaction, proof, evidence nor specification: it is empty",
         ),
         (&["show", "text"], "text: neither"),
         (&["show", "noise"], "it begins with fefefefefefefefe"),

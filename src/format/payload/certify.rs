@@ -37,6 +37,11 @@ impl Certify {
         self.signatures.iter().map(|(key, _)| key)
     }
 
+    /// Who signed and how, ascending by key.
+    pub fn signed(&self) -> impl Iterator<Item = &(PublicKey, Signature)> {
+        self.signatures.iter()
+    }
+
     /// Tells `claim` every signature: key, message, signature.
     pub(super) fn claims(&self, mut claim: impl FnMut(PublicKey, &[u8], Signature)) {
         let message = self.vote.message();
