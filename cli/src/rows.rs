@@ -6,9 +6,10 @@ use hubledger::payload::KeySet;
 use hubledger::proof::ProvenRow;
 use hubledger::spec::Parameter;
 use hubledger::state::tables::{
-    Attestation, Attestations, Change, CheckpointRow, CheckpointRows, Conviction, Convictions,
-    ParameterRow, Parameters, Pool, Pools, Proposal, Proposals, Registration, Registrations,
-    SeedRow, SeedRows, Shares, Table, Tenure, Tenures, TurnRows, Turns, WorkRow, WorkRows,
+    Attestation, Attestations, Change, CheckpointRow, CheckpointRows, Commitment, Commitments,
+    Conviction, Convictions, ParameterRow, Parameters, Pool, Pools, Proposal, Proposals,
+    Registration, Registrations, SeedRow, SeedRows, Shares, Table, Tenure, Tenures, TurnRows,
+    Turns, WorkRow, WorkRows,
 };
 use hubledger::state::{Account, Speaker, TABLE_ACCOUNTS};
 use serde_json::{Value, json};
@@ -60,6 +61,10 @@ pub(crate) fn row(table: u8, key: &[u8], value: Option<&[u8]>) -> Value {
         }
         SeedRows::NUMBER => said::<SeedRows>(seed_subject(key), value, seed),
         Convictions::NUMBER => said::<Convictions>(conviction_subject(key), value, conviction),
+        Commitments::NUMBER => {
+            let subject = name(key).map(|name| json!({ "row": "commitment", "name": name }));
+            said::<Commitments>(subject, value, commitment)
+        }
         _ => None,
     };
     let as_bytes = || json!({ "key": hex::encode(key), "value": value.map(hex::encode) });
@@ -232,6 +237,15 @@ fn seed(one: &SeedRow) -> Value {
             json!({ "collecting": epoch, "collected": collected })
         }
     }
+}
+
+fn commitment(one: &Commitment) -> Value {
+    json!({
+        "layer": one.layer,
+        "since_epoch": one.since,
+        "layer_before": one.before,
+        "last_reveal": Some(one.revealed).filter(|height| *height > 0),
+    })
 }
 
 fn conviction_subject(key: &[u8]) -> Option<Value> {

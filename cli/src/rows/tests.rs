@@ -3,8 +3,8 @@
 
 use hubledger::digest::{BlockHash, Digest, TransactionId};
 use hubledger::state::tables::{
-    CheckpointRow, CheckpointRows, Conviction, Convictions, SeedRow, SeedRows, Table, TurnRows,
-    Turns, WorkRow, WorkRows,
+    CheckpointRow, CheckpointRows, Commitment, Commitments, Conviction, Convictions, SeedRow,
+    SeedRows, Table, TurnRows, Turns, WorkRow, WorkRows,
 };
 use serde_json::{Value, json};
 
@@ -57,6 +57,25 @@ fn rows_of_the_consensus_are_told_in_words() {
         (
             said::<SeedRows>(SeedRows::COLLECTED, &SeedRow::Collected(3, seed)),
             json!({ "row": "collected_seed", "collecting": 3, "collected": seed }),
+        ),
+        (
+            said::<Commitments>(
+                b"hub-1",
+                &Commitment {
+                    layer: seed,
+                    since: 4,
+                    before: None,
+                    revealed: 0,
+                },
+            ),
+            json!({
+                "row": "commitment",
+                "name": "hub-1",
+                "layer": seed,
+                "since_epoch": 4,
+                "layer_before": null,
+                "last_reveal": null,
+            }),
         ),
     ] {
         assert_eq!(said, expected);
