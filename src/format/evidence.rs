@@ -20,6 +20,8 @@ use crate::format::vote::Vote;
 const TAG_DOUBLE_VOTE: u8 = 1;
 const TAG_DOUBLE_PROPOSAL: u8 = 2;
 const TAG_UNAUTHORISED_SEAL: u8 = 3;
+/// The kind under which being absent is noted among [convictions](crate::state::tables::Convictions). No evidence has it.
+pub const TAG_OFFLINE: u8 = 4;
 
 /// The longest evidence, in bytes: two headers with their signatures.
 pub const EVIDENCE_BYTES_MAX: usize = 1 + 32 + 2 * (4 + HEADER_BYTES_MAX + 64);

@@ -116,4 +116,15 @@ impl ConsensusChanges {
             value: Some(T::encode(value).into()),
         });
     }
+
+    /// Takes a row out, if the state before the block has it.
+    pub(crate) fn remove_held<T: Table>(&mut self, parent: &super::State, key: &[u8]) {
+        if parent.row(T::NUMBER, key).is_some() {
+            self.rows.push(RowChange {
+                table: T::NUMBER,
+                key: key.into(),
+                value: None,
+            });
+        }
+    }
 }

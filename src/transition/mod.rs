@@ -10,12 +10,14 @@
 //! | `registration` | names that join, rotate, revoke, recover and leave |
 //! | `attestation` | who vouches for whom |
 //! | `governance` | parameters that members propose to change, and approve of |
+//! | `attendance` | who signed the last blocks, and what a member pays for being absent |
 //! | `certify` | checkpoints that members make final |
 //! | `evidence` | members that are convicted of faults |
 //! | `stake` | what names put up behind members, what that makes of the members, and what a fault takes of it |
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
 
+mod attendance;
 mod attestation;
 mod certify;
 mod change;

@@ -4,12 +4,14 @@
 //! A table is bytes to the tree that is hashed over all of them. Rows that come from outside (a snapshot of another hub) are
 //! checked by it before anything is made of them.
 
+mod attendance;
 mod attestation;
 mod checkpoint;
 mod conviction;
 mod parameter;
 mod pool;
 mod proposal;
+mod proposer;
 mod registration;
 mod seed;
 mod share;
@@ -17,12 +19,14 @@ mod tenure;
 mod turn;
 mod work;
 
+pub use self::attendance::{AttendanceRow, AttendanceRows, Signers};
 pub use self::attestation::{Attestation, Attestations};
 pub use self::checkpoint::{CheckpointRow, CheckpointRows};
 pub use self::conviction::{Conviction, Convictions};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::pool::{Bond, Pool, Pools, RELEASES_MAX};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
+pub use self::proposer::{ProposerRow, ProposerRows};
 pub use self::registration::{Registration, Registrations, Standing};
 pub use self::seed::{SeedRow, SeedRows};
 pub use self::share::Shares;
@@ -86,6 +90,8 @@ tables! {
     Pools,
     Shares,
     Convictions,
+    ProposerRows,
+    AttendanceRows,
 }
 
 /// That a key is a name.
