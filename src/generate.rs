@@ -8,7 +8,7 @@ use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::digest::sha256;
 use crate::format::model::{
-    BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
+    BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Seal, TRANSACTION_BYTES_MIN,
     Transaction,
 };
 use crate::format::payload::{KEY_SET_KEYS_MAX, KeySet, Payload, Profile, Register};
@@ -17,8 +17,8 @@ use crate::format::spec::{
     Authority, ChainSpec, Composition, Consensus, ConsensusName, Finality, Identity, Limits, Rules,
     SealRule, SpecFields, Terms,
 };
-use crate::rules::Validator;
 use crate::rules::produce::make;
+use crate::rules::{At, Validator, carry};
 use crate::state::State;
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
@@ -91,6 +91,8 @@ pub struct Generator {
     seal_keys: Vec<KeyPair>,
     senders: Vec<Sender>,
     made: u64,
+    /// Of the last block, which the next one may have to carry.
+    last_seal: Seal,
 }
 
 impl Generator {
@@ -208,6 +210,7 @@ impl Generator {
             seal_keys,
             senders,
             made: 0,
+            last_seal: Seal::None,
         })
     }
 
@@ -260,12 +263,24 @@ impl Generator {
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
         let (producer, keys) = self.sealers();
+        let at = At {
+            height: state.height() + 1,
+            timestamp: now,
+            producer: &producer,
+        };
+        let (spec, seal) = (self.spec(), &self.last_seal);
+        let carried = match keys.first() {
+            Some(key) => carry::extended(spec, state, key, seal, at, &transactions)?,
+            None => None,
+        };
+        let transactions = carried.unwrap_or(transactions);
         let made = make(self.spec(), state, &producer, &keys, &transactions, now)?;
         let refused = |rejected| {
             FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
         };
         let block = self.validator.apply_made(made).map_err(refused)?;
         self.made += count;
+        self.last_seal = block.seal().clone();
         Ok(Some(block))
     }
 

@@ -98,7 +98,7 @@ pub(crate) struct KnownAccount {
 /// applies it with what transactions change and takes both back together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsensusChanges {
-    /// Rows of tables that nothing else writes.
+    /// Rows that nothing else writes in the same block.
     pub(crate) rows: Vec<RowChange>,
 }
 
