@@ -174,7 +174,7 @@ fn open_certified(change: impl FnOnce(&mut Composition)) -> (Chain, Engine) {
     };
     let mut parts = Composition {
         membership: Membership::Staked(StakeTerms {
-            epoch: 2,
+            epoch: 10,
             members_max: 4,
             release_delay: 200,
             delegation: false,

@@ -151,7 +151,7 @@ impl Attending {
             .cloned()
             .collect();
         match choose(6) {
-            0 => signers = signers.into_iter().filter(|_| choose(3) > 0).collect(),
+            0 => signers.retain(|_| choose(3) > 0),
             // Whoever was left out, or nobody's key.
             1 => signers = [name(choose(self.names))].into(),
             2 => drop(signers.insert(name(choose(self.names)))),
