@@ -9,7 +9,7 @@ use crate::format::FormatVersion;
 use crate::format::codec::FieldError;
 use crate::format::digest::sha256;
 use crate::format::model::{
-    BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MIN,
+    BODY_BYTES_MAX, Block, Draft, Kind, Operation, PAYLOAD_BYTES_MAX, Seal, TRANSACTION_BYTES_MIN,
     Transaction,
 };
 use crate::format::payload::{
@@ -20,8 +20,8 @@ use crate::format::spec::{
     Authority, ChainSpec, Composition, Consensus, ConsensusName, Finality, Identity, Limits, Rules,
     SealRule, SpecFields, Terms,
 };
-use crate::rules::Validator;
 use crate::rules::produce::make;
+use crate::rules::{At, Validator, carry};
 use crate::state::State;
 
 /// Timestamp of a generated genesis: 2023-11-14T22:13:20Z, in microseconds since the Unix epoch.
@@ -97,6 +97,8 @@ pub struct Generator {
     seal_keys: Vec<KeyPair>,
     senders: Vec<Sender>,
     made: u64,
+    /// Of the last block, which the next one may have to carry.
+    last_seal: Seal,
 }
 
 impl Generator {
@@ -214,6 +216,7 @@ impl Generator {
             seal_keys,
             senders,
             made: 0,
+            last_seal: Seal::None,
         })
     }
 
@@ -256,30 +259,40 @@ impl Generator {
     /// The chain's own specification doesn't allow what the recipe asks for; the message says which rule.
     pub fn next_block(&mut self) -> Result<Option<Block>, FieldError> {
         let left = self.recipe.transactions - self.made;
-        let mut count = left.min(self.recipe.per_block.into());
+        // What a producer says by itself, for a seed and of attendance, has to have room beside them.
+        let most = u64::from(self.spec().limits.transactions_max.saturating_sub(2)).max(1);
+        let count = match self.spec().composition().is_plain() {
+            true => left.min(self.recipe.per_block.into()),
+            false => left.min(self.recipe.per_block.into()).min(most),
+        };
         if count == 0 {
             return Ok(None);
         }
         let state = self.validator.state();
         let now = self.spec().genesis_time + (state.height() + 1) * BLOCK_INTERVAL_US;
-        let transactions = (self.made..self.made + count)
+        let mut transactions = (self.made..self.made + count)
             .map(|number| self.transaction(number, now))
             .collect::<Result<Vec<_>, _>>()?;
         let (producer, keys) = self.sealers();
-        let mut transactions = transactions;
-        if let Some(added) = self.addition(&producer, keys[0], now)? {
-            // As many as the chain allows, with it in place of the last one.
-            let most = self.spec().limits.transactions_max as usize;
-            count = count.min(most.saturating_sub(1) as u64);
-            transactions.truncate(count as usize);
-            transactions.push(added);
-        }
+        transactions.extend(self.addition(&producer, keys[0], now)?);
+        let at = At {
+            height: state.height() + 1,
+            timestamp: now,
+            producer: &producer,
+        };
+        let (spec, seal) = (self.spec(), &self.last_seal);
+        let carried = match keys.first() {
+            Some(key) => carry::extended(spec, state, key, seal, at, &transactions)?,
+            None => None,
+        };
+        let transactions = carried.unwrap_or(transactions);
         let made = make(self.spec(), state, &producer, &keys, &transactions, now)?;
         let refused = |rejected| {
             FieldError::new("recipe", format!("this chain doesn't allow it: {rejected}"))
         };
         let block = self.validator.apply_made(made).map_err(refused)?;
         self.made += count;
+        self.last_seal = block.seal().clone();
         Ok(Some(block))
     }
 

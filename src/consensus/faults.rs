@@ -1,7 +1,7 @@
 //! Whether what is handed in as evidence proves a fault of a member, as far as the state tells.
 
 use super::order::Order;
-use super::{epochs, finality, members, seed};
+use super::{epochs, finality, members, seed, turns};
 use crate::format::evidence::{DoubleProposal, Evidence, UnauthorisedSeal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::spec::{Authority, ChainSpec, Proposer, SealRule};
@@ -54,7 +54,7 @@ pub fn check_evidence(
             penalties.double_signing
         }
         Evidence::UnauthorisedSeal(fault) => {
-            check_turn(then, parent, &members, place, fault)?;
+            check_turn(spec, parent, &members, place, fault)?;
             penalties.byzantine
         }
     };
@@ -74,33 +74,43 @@ fn check_double_proposal(then: &ChainSpec, fault: &DoubleProposal) -> Result<(),
     Ok(())
 }
 
-/// That it wasn't the member's turn at the height. Where anybody may propose there is nothing of the kind, and whose turn it was by
-/// weight only the state before the block knew: priorities of earlier heights aren't kept.
+/// That it wasn't the member's turn at the height. Where anybody may propose there is nothing of the kind. Whose turn it was by weight
+/// follows from all blocks before, so there it convicts only behind the block that this chain has: on another branch it may have been its turn.
 fn check_turn(
-    then: &ChainSpec,
+    spec: &ChainSpec,
     parent: &State,
     members: &[Authority],
     place: usize,
     fault: &UnauthorisedSeal,
 ) -> Result<(), Fault> {
-    let parts = then.composition();
     let height = fault.header().height;
+    let then = spec.at(height);
+    let parts = then.composition();
     if parts.seal != SealRule::Signature {
         return refuse("no member seals by itself in this chain");
     }
-    let order = match parts.proposer {
-        Proposer::Turn => Order::Turn,
+    let of_order = |order: Order| order.proposer(members, height, 0);
+    let turn = match parts.proposer {
+        Proposer::Turn => of_order(Order::Turn),
         Proposer::Seeded { epoch } => match seed::Epochs::new(epoch) {
-            Some(epochs) => Order::Seeded(epochs::seed_at(then, epochs, parent, height)),
+            Some(epochs) => {
+                let seed = epochs::seed_at(then, epochs, parent, height);
+                of_order(Order::Seeded(seed))
+            }
             // No specification is valid with such an epoch.
             None => return refuse("no epoch"),
         },
         Proposer::Open => return refuse("any member may seal any block of this chain"),
         Proposer::WeightedTurn => {
-            return refuse("whose turn it was by weight isn't known any more");
+            let previous = fault.header().previous_hash;
+            let turn = turns::proposer_behind(spec, parent, height, previous);
+            if turn.is_none() {
+                return refuse("whose turn it was behind that block isn't known");
+            }
+            turn
         }
     };
-    match order.proposer(members, height, 0) {
+    match turn {
         Some(turn) if turn != place => Ok(()),
         _ => refuse(format!(
             "the block at height {height} was the member's to seal"

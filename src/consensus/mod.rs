@@ -29,6 +29,7 @@
 //!
 //! To add a choice of one part: `docs/walk-throughs/add-a-consensus.md`.
 
+pub(crate) mod attendance;
 pub mod certificate;
 pub mod conflict;
 mod difficulty;
@@ -45,6 +46,7 @@ pub mod work;
 
 use std::borrow::Cow;
 
+pub use self::attendance::attendance;
 pub use self::difficulty::WorkSoFar;
 pub use self::epochs::{Contribution, contribution, seed_of};
 pub use self::faults::check_evidence;
@@ -255,11 +257,7 @@ pub fn changes(spec: &ChainSpec, parent: &State, header: &HeaderFields) -> Conse
     let parts = spec.composition();
     let mut changes = ConsensusChanges::default();
     if parts.proposer == Proposer::WeightedTurn {
-        let turns = turns(spec, parent, height);
-        let before = members(spec, parent, height);
-        let after = members(spec, parent, height.saturating_add(1));
-        let next = turns::followed_by(&turns, &before, &after);
-        changes.put::<TurnRows>(TurnRows::KEY, &next);
+        turns::changes(spec, parent, height, &mut changes);
     }
     if let Some(work) = parts.work() {
         difficulty::changes(spec, work, parent, header, &mut changes);
@@ -270,6 +268,7 @@ pub fn changes(spec: &ChainSpec, parent: &State, header: &HeaderFields) -> Conse
         epochs::changes(spec, epochs, parent, height, &mut changes);
     }
     finality::changes(spec, parent, &mut changes);
+    attendance::changes(spec, parent, height, &mut changes);
     changes
 }
 

@@ -1,9 +1,58 @@
 //! Turns by weight, as the state keeps them from height to height.
 
+use super::members;
 use super::order::weights;
 use super::priority::Priorities;
-use crate::format::spec::Authority;
-use crate::state::tables::Turns;
+use crate::format::digest::BlockHash;
+use crate::format::spec::{Authority, ChainSpec, SealRule};
+use crate::state::tables::{ProposerRow, ProposerRows, TurnRows, Turns};
+use crate::state::{ConsensusChanges, State};
+
+/// The priorities of the height after, and whose turn this one was, where that has to be known for a while.
+pub(super) fn changes(
+    spec: &ChainSpec,
+    parent: &State,
+    height: u64,
+    changes: &mut ConsensusChanges,
+) {
+    let turns = super::turns(spec, parent, height);
+    let before = members(spec, parent, height);
+    let after = members(spec, parent, height.saturating_add(1));
+    let next = followed_by(&turns, &before, &after);
+    changes.put::<TurnRows>(TurnRows::KEY, &next);
+    let parts = spec.at(height).composition();
+    if parts.seal != SealRule::Signature || parts.penalties.byzantine == 0 {
+        return;
+    }
+    let place = priorities(&turns).proposer(&weights(&before));
+    if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
+        let previous = parent.head();
+        let row = ProposerRow { previous, place };
+        changes.put::<ProposerRows>(&ProposerRows::key(height), &row);
+    }
+    let kept = u64::from(parts.penalties.evidence_blocks);
+    if let Some(old) = height.checked_sub(kept) {
+        changes.remove_held::<ProposerRows>(parent, &ProposerRows::key(old));
+    }
+}
+
+/// The place of the member whose turn a height was behind a block, if that is known: the next height's, and those that are kept.
+pub(super) fn proposer_behind(
+    spec: &ChainSpec,
+    parent: &State,
+    height: u64,
+    previous: BlockHash,
+) -> Option<usize> {
+    if parent.height().checked_add(1) == Some(height) {
+        let weights = weights(&members(spec, parent, height));
+        let turns = super::turns(spec, parent, height);
+        return (parent.head() == previous)
+            .then(|| priorities(&turns).proposer(&weights))
+            .flatten();
+    }
+    let row = parent.value::<ProposerRows>(&ProposerRows::key(height))?;
+    (row.previous == previous).then_some(row.place as usize)
+}
 
 /// Those of a height before which no turns were kept.
 pub(super) fn first(height: u64, members: &[Authority]) -> Turns {

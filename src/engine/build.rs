@@ -13,7 +13,7 @@ use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
 use crate::ledger::LedgerError;
 use crate::pool::Room;
-use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, produce};
+use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, carry, produce};
 use crate::state::State;
 
 /// What [`Engine::check`] says of a block: nothing against it, or what is wrong.
@@ -39,6 +39,9 @@ impl Engine {
     /// Makes the next block of the transactions that wait, seals it with `key`, and commits it. By fee, the highest first,
     /// each sender's in the order of their nonces, as many as the chain's limits allow. Transactions that have become
     /// invalid are dropped; what finds no room behind those before it waits for the next block.
+    ///
+    /// Where members pay for being absent, it carries the certificate of the block before, in the name of whoever makes it: behind all else,
+    /// with that name's next nonce.
     ///
     /// Blocks that come in meanwhile have precedence, and it is rebuilt on top of them; but if that happens again and
     /// again, the next ones wait until this one is made.
@@ -148,6 +151,7 @@ impl Engine {
         if !is_wanted(draft.transactions()) {
             return Ok(None);
         }
+        let draft = self.with_attendance(key, &parent, draft)?;
         Ok(Some(produce::sealed(
             &self.shared.spec,
             &parent,
@@ -155,6 +159,30 @@ impl Engine {
             0,
             draft,
         )?))
+    }
+
+    /// The block with the certificate of the one before, where the chain counts who is absent. No block is made for that alone.
+    fn with_attendance(
+        &self,
+        key: &KeyPair,
+        parent: &State,
+        draft: Block,
+    ) -> Result<Block, EngineError> {
+        let spec = &self.shared.spec;
+        if !consensus::attendance::is_kept(spec, parent.height()) {
+            return Ok(draft);
+        }
+        // What was ruled a moment ago may not be committed yet. Then a later block can still bring its certificate.
+        let Some(last) = self.shared.reader.block(parent.height())? else {
+            return Ok(draft);
+        };
+        Ok(carry::with_attendance(
+            spec,
+            parent,
+            key,
+            last.seal(),
+            draft,
+        )?)
     }
 
     /// Builds the next block for whoever holds the private half of `key`, without a seal: of the transactions that wait, as

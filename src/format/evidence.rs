@@ -20,6 +20,8 @@ use crate::format::vote::Vote;
 const TAG_DOUBLE_VOTE: u8 = 1;
 const TAG_DOUBLE_PROPOSAL: u8 = 2;
 const TAG_UNAUTHORISED_SEAL: u8 = 3;
+/// The kind under which being absent is noted among [convictions](crate::state::tables::Convictions). No evidence has it.
+pub const TAG_OFFLINE: u8 = 4;
 
 const DOUBLE_VOTE: &str = "double_vote";
 const DOUBLE_PROPOSAL: &str = "double_proposal";

@@ -102,7 +102,7 @@ reasons! {
     Parameter = "parameter",
     /// A proposal isn't there, comes too late, or was approved by the sender already.
     Proposal = "proposal",
-    /// Evidence of a fault shows none, comes too late, or was punished already; or a certificate is of no checkpoint that waits for one.
+    /// Evidence of a fault shows none, comes too late, or was punished already; or a certificate is of no block that waits for one.
     Evidence = "evidence",
     /// A commitment or a reveal for the seeds of the chain isn't the sender's to make there, or isn't the one that comes next.
     Reveal = "reveal",

@@ -16,6 +16,7 @@
 //! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
 //! signature, and [`Ruling::settle`] brings both together.
 
+pub mod carry;
 mod claims;
 pub mod headers;
 mod imported;

@@ -98,7 +98,7 @@ pub(crate) struct KnownAccount {
 /// applies it with what transactions change and takes both back together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsensusChanges {
-    /// Rows of tables that nothing else writes.
+    /// Rows that nothing else writes in the same block.
     pub(crate) rows: Vec<RowChange>,
 }
 
@@ -115,5 +115,16 @@ impl ConsensusChanges {
             key: key.into(),
             value: Some(T::encode(value).into()),
         });
+    }
+
+    /// Takes a row out, if the state before the block has it.
+    pub(crate) fn remove_held<T: Table>(&mut self, parent: &super::State, key: &[u8]) {
+        if parent.row(T::NUMBER, key).is_some() {
+            self.rows.push(RowChange {
+                table: T::NUMBER,
+                key: key.into(),
+                value: None,
+            });
+        }
     }
 }

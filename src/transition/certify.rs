@@ -1,7 +1,7 @@
 //! Blocks that members make final though work sealed them. That every signature holds is taken for granted here: each is a claim of the
 //! block.
 
-use super::{Book, Effects, Place, fault, value};
+use super::{Book, Effects, Place, attendance, fault, value};
 use crate::consensus;
 use crate::format::payload::Certify;
 use crate::format::rejection::{Fault, Reason};
@@ -9,13 +9,16 @@ use crate::format::spec::total_weight;
 use crate::format::vote::VoteKind;
 use crate::state::tables::{CheckpointRow, CheckpointRows};
 
-/// A checkpoint above the last one that is final is final, with all before it, if a quorum of the members of its height says so.
+/// Signatures on a block count as attendance. A checkpoint above the last one that is final is final, with all before it, if a quorum of the members of its height says so.
 pub(super) fn certify(
     certify: &Certify,
     place: &Place<'_>,
     book: &dyn Book,
 ) -> Result<Effects, Fault> {
     let vote = certify.vote();
+    if vote.kind == VoteKind::Precommit {
+        return attendance::attend(certify, place, book);
+    }
     let row = value::<CheckpointRows>(book, &CheckpointRows::key(vote.height));
     // So it is a height of this chain, at least two below this block's.
     if row != Some(CheckpointRow::Block(vote.block)) {

@@ -10,6 +10,7 @@
 //! | `registration` | names that join, rotate, revoke, recover and leave |
 //! | `attestation` | who vouches for whom |
 //! | `governance` | parameters that members propose to change, and approve of |
+//! | `attendance` | who signed the last blocks, and what a member pays for being absent |
 //! | `certify` | checkpoints that members make final |
 //! | `evidence` | members that are convicted of faults |
 //! | `seed` | what members commit to and reveal for the seeds that choose proposers |
@@ -17,6 +18,7 @@
 //!
 //! To add one: `docs/walk-throughs/add-a-transition.md`.
 
+mod attendance;
 mod attestation;
 mod certify;
 mod change;

@@ -1,5 +1,6 @@
 //! Convicting the innocent, or the guilty twice, too late, or of what they did elsewhere.
 
+use hubledger::consensus;
 use hubledger::digest::{BlockHash, ChainId};
 use hubledger::evidence::{DoubleProposal, DoubleVote, Evidence, UnauthorisedSeal};
 use hubledger::format::FormatVersion;
@@ -12,7 +13,7 @@ use hubledger::spec::{
     Authority, Composition, Consensus, ConsensusName, Finality, Identity, Membership, Penalties,
     Proposer, SealRule, SpecFields, StakeTerms, Terms,
 };
-use hubledger::state::tables::{Convictions, Pools};
+use hubledger::state::tables::{Convictions, Pools, ProposerRows};
 use hubledger::vote::{Vote, VoteKind};
 
 use crate::common::{Chain, account, fields, hub, key};
@@ -340,6 +341,79 @@ fn a_seal_out_of_turn_convicts_and_one_in_turn_does_not() {
     let out_of_turn = unauthorised(&chain, "hub-2", 1);
     chain.push(chain.block_by("hub-1", &[hand_in(&chain, 1, out_of_turn)]));
     assert_eq!(stake_of(&chain, "hub-2"), STAKE * 70 / 100);
+}
+
+#[test]
+fn a_seal_out_of_a_weighted_turn_convicts_behind_this_chains_block_alone() {
+    let mut chain = chain_of(Proposer::WeightedTurn, |_| {});
+    let weighted_block = |chain: &Chain, transactions: &[Transaction]| {
+        let (spec, state) = (chain.spec(), chain.state());
+        let place = consensus::proposer(spec, state, 0).unwrap();
+        let members = consensus::members(spec, state, state.height() + 1);
+        chain.block_by(&members[place].name, transactions)
+    };
+    for _ in 0..4 {
+        chain.push(weighted_block(&chain, &[]));
+    }
+    let refused = |chain: &Chain, evidence: Evidence| {
+        let refusal = chain.refusal(&weighted_block(chain, &[hand_in(chain, 1, evidence)]));
+        assert_eq!(refusal, (Some(0), Reason::Evidence));
+    };
+    let at = 2;
+    let producer = chain.blocks[at].header().producer.clone();
+    refused(&chain, unauthorised(&chain, &producer, at));
+    let other = ["hub-0", "hub-1", "hub-2"]
+        .into_iter()
+        .find(|name| *name != producer);
+    let other = other.unwrap();
+    // On another branch it may have been its turn.
+    let offender = key(other);
+    let elsewhere = header(&chain, at, |fields| {
+        fields.previous_hash = BlockHash([3; 32])
+    });
+    let (elsewhere, signature) = sealed(elsewhere, &offender);
+    let fault = UnauthorisedSeal::new(offender.public_key(), elsewhere, signature);
+    refused(&chain, Evidence::UnauthorisedSeal(fault));
+    // Of the first height it is too late: 4 blocks ago.
+    refused(&chain, unauthorised(&chain, other, 1));
+    assert!(
+        chain
+            .state()
+            .value::<ProposerRows>(&ProposerRows::key(1))
+            .is_none()
+    );
+    let evidence = unauthorised(&chain, other, at);
+    chain.push(weighted_block(&chain, &[hand_in(&chain, 1, evidence)]));
+    assert_eq!(stake_of(&chain, other), STAKE * 70 / 100);
+    // The next height's turn is known before its block is.
+    let next = weighted_block(&chain, &[]);
+    let turn = next.header().producer.clone();
+    for (name, convicts) in [(other, other != turn), (turn.as_str(), false)] {
+        let offender = key(name);
+        let (header, signature) = sealed(next.header().clone(), &offender);
+        let fault = UnauthorisedSeal::new(offender.public_key(), header, signature);
+        let evidence = Evidence::UnauthorisedSeal(fault);
+        let block = weighted_block(&chain, &[hand_in(&chain, 2, evidence)]);
+        assert_eq!(chain.check(&block).is_ok(), convicts, "{name}");
+    }
+}
+
+#[test]
+fn turns_by_weight_are_kept_only_where_a_seal_out_of_turn_costs_something() {
+    let mut chain = chain_of(Proposer::WeightedTurn, |fields| {
+        let Consensus::Composed(parts) = &mut fields.consensus else {
+            panic!("composed above");
+        };
+        parts.penalties.byzantine = 0;
+    });
+    let place = consensus::proposer(chain.spec(), chain.state(), 0).unwrap();
+    chain.push(chain.block_by(&hub(place), &[]));
+    assert!(
+        chain
+            .state()
+            .value::<ProposerRows>(&ProposerRows::key(1))
+            .is_none()
+    );
 }
 
 #[test]

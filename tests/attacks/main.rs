@@ -2,7 +2,7 @@
 //! every version of the format.
 //!
 //! `blocks` rewrites headers and seals, `contents` the Merkle tree, sizes and limits, `signers` speaks for others,
-//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities`, `parameters`, `stakes`, `evidence` and `checkpoints` are for
+//! `replays` says things twice, `money` spends what isn't there, `times` plays with clocks; `sums`, `identities`, `parameters`, `stakes`, `evidence`, `attendance` and `checkpoints` are for
 //! what only version 2 has.
 #![allow(missing_docs, clippy::unwrap_used)]
 // Each version has the same attacks, on chains of its own.
@@ -10,6 +10,7 @@
 
 use hubledger::testing as common;
 
+mod attendance;
 mod checkpoints;
 mod evidence;
 mod identities;

@@ -4,10 +4,11 @@ use hubledger::consensus;
 use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
 use hubledger::model::{Block, Header, HeaderFields, QuorumSeal, Seal};
+use hubledger::payload::Payload;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
-use hubledger::spec::{ChainSpec, ConsensusName, SealRule};
+use hubledger::spec::{ChainSpec, Consensus, ConsensusName, Finality, Quorum, SealRule};
 
 use crate::common::key;
 
@@ -108,6 +109,58 @@ fn a_chain_of_each_composition_is_made_and_is_valid_to_a_stranger() {
             assert_eq!(made.spec().version, FormatVersion::V2);
         }
     }
+}
+
+#[test]
+fn a_chain_that_asks_who_was_there_carries_the_certificate_of_each_block_in_the_next() {
+    let recipe = Recipe {
+        consensus: ConsensusName::ProofOfStake,
+        members: 4,
+        transactions: 40,
+        per_block: 4,
+        keys: 3,
+        ..Recipe::default()
+    };
+    let pattern = Generator::new(recipe.clone()).unwrap();
+    let mut fields = (**pattern.spec()).clone();
+    let Consensus::Composed(parts) = &mut fields.consensus else {
+        panic!("stakes are composed");
+    };
+    parts.seal = SealRule::Quorum(Quorum::TWO_THIRDS);
+    for member in &mut parts.members {
+        member.key = key(&member.name).public_key();
+    }
+    let keys = parts.members.iter().map(|member| key(&member.name));
+    let keys: Vec<KeyPair> = keys.collect();
+    fields.terms.finality = Finality::Immediate;
+    fields.limits.transactions_max = 100;
+    let words = fields.in_words();
+    let (_, penalties) = words
+        .iter()
+        .find(|(path, _)| *path == "consensus.penalties")
+        .unwrap();
+    let absent = "Being in none of 100 certificates that later blocks carry, one after the other, costs 0.10 %.";
+    assert!(penalties.contains(absent), "{penalties}");
+    let spec = ChainSpec::new(fields).unwrap();
+    let mut generator = Generator::for_spec(recipe, spec.clone(), keys).unwrap();
+    let mut validator = Validator::new(spec);
+    while let Some(block) = generator.next_block().unwrap() {
+        let height = block.height();
+        let said = block.transactions().iter();
+        let said = said.filter_map(|one| Payload::of(one, false));
+        let certified: Vec<u64> = said
+            .filter_map(|said| match said {
+                Payload::Certify(certify) => Some(certify.vote().height),
+                _ => None,
+            })
+            .collect();
+        let expected: &[u64] = if height > 1 { &[height - 1] } else { &[] };
+        assert_eq!(certified, expected);
+        let now_us = block.header().timestamp;
+        let valid = validator.check(&block, Depth::Full { now_us });
+        validator.apply(&valid.unwrap());
+    }
+    assert_eq!(validator.state().height(), 10);
 }
 
 #[test]

@@ -8,6 +8,12 @@ use std::time::Duration;
 use hubledger::clock::Timer;
 use hubledger::engine::{Engine, EngineError, Outcome, Producer, ProducerSettings, WhenFull};
 use hubledger::format::FormatVersion;
+use hubledger::model::Transaction;
+use hubledger::payload::Payload;
+use hubledger::spec::{
+    Authority, Composition, Consensus, ConsensusName, Identity, Membership, Proposer, Quorum,
+    SealRule, StakeTerms, Terms,
+};
 use hubledger_storage::Durability;
 
 use crate::common::{Chain, SECOND, key, reopenable};
@@ -157,4 +163,91 @@ fn a_producer_ends_with_the_engine_whoever_lets_go_of_it() {
     assert!(producer.ask().wait().is_err());
     producer.stop();
     assert_eq!(reader.head().unwrap().height, 1);
+}
+
+/// A chain whose only member seals by certificates, with blocks of three.
+fn open_certified(change: impl FnOnce(&mut Composition)) -> (Chain, Engine) {
+    let member = Authority {
+        key: key("hub-0").public_key(),
+        name: "hub-0".to_owned(),
+        weight: 100,
+    };
+    let mut parts = Composition {
+        membership: Membership::Staked(StakeTerms {
+            epoch: 10,
+            members_max: 4,
+            release_delay: 200,
+            delegation: false,
+        }),
+        proposer: Proposer::Turn,
+        seal: SealRule::Quorum(Quorum::TWO_THIRDS),
+        ..Composition::named(ConsensusName::ProofOfStake, vec![member])
+    };
+    change(&mut parts);
+    let chain = Chain::in_version(FormatVersion::V2, 0, |fields| {
+        fields.rules.identity = Identity::Pinned;
+        fields.rules.balances = true;
+        fields.terms = Terms::of_new_chains();
+        fields.limits.transactions_max = PER_BLOCK as u32;
+        fields.consensus = Consensus::Composed(Box::new(parts));
+    });
+    let builder = Engine::builder().threads(1);
+    let builder = builder.durability(Durability::Memory);
+    let builder = builder.admission_linger(Duration::ZERO);
+    let engine = engine(&chain, &reopenable(), builder);
+    (chain, engine)
+}
+
+fn body(engine: &Engine, height: u64) -> Vec<Transaction> {
+    let block = engine.block(height).unwrap().unwrap();
+    block.transactions().to_vec()
+}
+
+#[test]
+fn a_block_carries_the_certificate_of_the_one_before_behind_all_else() {
+    let (chain, engine) = open_certified(|_| {});
+    (1..=4).for_each(|nonce| submit(&engine, &chain, nonce));
+    for height in 1..=3 {
+        let made = engine.produce(&key("hub-0")).unwrap();
+        assert!(matches!(made, Outcome::Committed(_)), "{height}: {made:?}");
+    }
+    // Nobody signs genesis.
+    assert_eq!(body(&engine, 1).len(), 3);
+    for (height, messages) in [(2, 1), (3, 0)] {
+        let body = body(&engine, height);
+        assert_eq!(body.len(), messages + 1);
+        let carried = Payload::of(&body[messages], false);
+        let Some(Payload::Certify(certify)) = carried else {
+            panic!("{carried:?}");
+        };
+        assert_eq!(certify.vote().height, height - 1);
+        assert_eq!(body[messages].sender(), "hub-0");
+        assert_eq!(body[messages].nonce(), height - 1);
+    }
+}
+
+#[test]
+fn a_certificate_finds_room_in_a_full_block_and_what_gave_way_waits() {
+    let (chain, engine) = open_certified(|_| {});
+    engine.produce(&key("hub-0")).unwrap();
+    (1..=4).for_each(|nonce| submit(&engine, &chain, nonce));
+    for _ in 0..2 {
+        engine.produce(&key("hub-0")).unwrap();
+    }
+    let senders = |height| {
+        let body = body(&engine, height);
+        let senders = body.iter().map(|one| one.sender().to_owned());
+        senders.collect::<Vec<_>>()
+    };
+    assert_eq!(senders(2), ["alice", "alice", "hub-0"]);
+    assert_eq!(senders(3), ["alice", "alice", "hub-0"]);
+}
+
+#[test]
+fn no_certificate_is_carried_where_nobody_pays_for_being_absent() {
+    let (_, engine) = open_certified(|parts| parts.penalties.offline = 0);
+    for height in 1..=2 {
+        engine.produce(&key("hub-0")).unwrap();
+        assert!(body(&engine, height).is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use hubledger::consensus;
 use hubledger::engine::{Engine, Outcome, WhenFull};
 use hubledger::model::Block;
 use hubledger::rejection::{Fault, Reason};
-use hubledger::rules::produce;
+use hubledger::rules::{carry, produce};
 use hubledger::signature::KeyPair;
 use hubledger::spec::{ChainSpec, SealRule};
 use serde_json::{Map, Value, json};
@@ -77,8 +77,12 @@ fn make<'a>(args: &Produce, given: &'a [Given], keys: &[KeyPair], stop: &Stop) -
     }
     let parent = engine.state();
     let draft = engine.build(&key.public_key(), Instant::now() + CHOOSING_MAX)?;
+    let is_committed = args.allow_empty || !draft.transactions().is_empty();
+    let draft = match engine.block(parent.height())? {
+        Some(last) => carry::with_attendance(engine.spec(), &parent, key, last.seal(), draft)?,
+        None => draft,
+    };
     let block = produce::sealed(engine.spec(), &parent, &keys, args.round, draft)?;
-    let is_committed = args.allow_empty || !block.transactions().is_empty();
     if is_committed {
         commit(&engine, &block)?;
     }

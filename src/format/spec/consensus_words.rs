@@ -172,8 +172,21 @@ fn penalties(parts: &Composition) -> String {
         Some(name) => format!("goes to {name:?}"),
         None => "is gone".to_owned(),
     };
+    let absent = match (&parts.seal, penalties.offline) {
+        (SealRule::Quorum(_), 1..) => format!(
+            " Being in none of {} that later blocks carry, one after the other, costs {}.",
+            count(
+                penalties.offline_after.into(),
+                "certificate",
+                "certificates"
+            ),
+            percent(penalties.offline),
+        ),
+        _ => String::new(),
+    };
     format!(
-        "Signing two blocks or votes costs {} of the stake, sealing what isn't one's own to seal {}, if it is shown within {}. What is taken {to}.",
+        "Signing two blocks or votes costs {} of the stake, sealing what isn't one's own to seal {}, if it is shown within {}.{absent} What is \
+         taken {to}.",
         percent(penalties.double_signing),
         percent(penalties.byzantine),
         count(penalties.evidence_blocks.into(), "block", "blocks"),

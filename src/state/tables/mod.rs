@@ -4,6 +4,7 @@
 //! A table is bytes to the tree that is hashed over all of them. Rows that come from outside (a snapshot of another hub) are
 //! checked by it before anything is made of them.
 
+mod attendance;
 mod attestation;
 mod checkpoint;
 mod commitment;
@@ -11,6 +12,7 @@ mod conviction;
 mod parameter;
 mod pool;
 mod proposal;
+mod proposer;
 mod registration;
 mod seed;
 mod share;
@@ -18,6 +20,7 @@ mod tenure;
 mod turn;
 mod work;
 
+pub use self::attendance::{AttendanceRow, AttendanceRows, Signers};
 pub use self::attestation::{Attestation, Attestations};
 pub use self::checkpoint::{CheckpointRow, CheckpointRows};
 pub use self::commitment::{Commitment, Commitments};
@@ -25,6 +28,7 @@ pub use self::conviction::{Conviction, Convictions};
 pub use self::parameter::{Change, ParameterRow, Parameters};
 pub use self::pool::{Bond, Pool, Pools, RELEASES_MAX};
 pub use self::proposal::{APPROVALS_MAX, Proposal, Proposals};
+pub use self::proposer::{ProposerRow, ProposerRows};
 pub use self::registration::{Registration, Registrations, Standing};
 pub use self::seed::{SeedRow, SeedRows};
 pub use self::share::Shares;
@@ -89,6 +93,8 @@ tables! {
     Shares,
     Convictions,
     Commitments,
+    ProposerRows,
+    AttendanceRows,
 }
 
 /// That a key is a name.

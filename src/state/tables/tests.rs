@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::digest::{Digest, TransactionId};
+use crate::format::digest::{BlockHash, Digest, TransactionId};
 use crate::format::payload::{KeySet, ParameterValue};
 use crate::format::signature::KeyPair;
 use crate::format::spec::Parameter;
@@ -81,7 +81,34 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
         before: Some(Digest([2; 32])),
         revealed: 9,
     };
-    vec![
+    let mut signers = Signers::default();
+    let places = [0, 3, 9, 999];
+    assert!(places.into_iter().all(|place| signers.insert(place)));
+    assert!(!signers.insert(9), "it is among them");
+    assert!(!signers.insert(1_000), "there is no such place");
+    assert!((0..2_000).all(|place| signers.contains(place) == places.contains(&place)));
+    let turn = ProposerRow {
+        previous: BlockHash([9; 32]),
+        place: 3,
+    };
+    let attendance = [
+        (
+            AttendanceRows::block_key(8),
+            AttendanceRow::Block(BlockHash([9; 32])),
+        ),
+        (
+            AttendanceRows::signed_key(8),
+            AttendanceRow::Signed(signers),
+        ),
+        (AttendanceRows::missed_key("a"), AttendanceRow::Missed(3)),
+    ];
+    let attendance = attendance.map(|(key, row)| (16, key, AttendanceRows::encode(&row)));
+    let rows = vec![
+        (
+            15,
+            ProposerRows::key(8).to_vec(),
+            ProposerRows::encode(&turn),
+        ),
         (2, b"name".to_vec(), Registrations::encode(&registration)),
         (3, Tenures::key("name", 1), Tenures::encode(&tenure())),
         (
@@ -119,7 +146,8 @@ fn rows() -> Vec<(u8, Vec<u8>, Vec<u8>)> {
             SeedRows::encode(&SeedRow::Collected(3, Digest([5; 32]))),
         ),
         (14, b"name".to_vec(), Commitments::encode(&commitment)),
-    ]
+    ];
+    rows.into_iter().chain(attendance).collect()
 }
 
 fn encoded_again(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -133,6 +161,8 @@ fn encoded_again(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         12 => SeedRows::encode(&SeedRows::decode(bytes).ok()?),
         14 => Commitments::encode(&Commitments::decode(bytes).ok()?),
         13 => Convictions::encode(&Convictions::decode(bytes).ok()?),
+        15 => ProposerRows::encode(&ProposerRows::decode(bytes).ok()?),
+        16 => AttendanceRows::encode(&AttendanceRows::decode(bytes).ok()?),
         _ => Shares::encode(&Shares::decode(bytes).ok()?),
     })
 }

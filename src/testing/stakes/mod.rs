@@ -3,6 +3,8 @@
 //! The model knows nothing of payloads, rows or lists that are written ahead. What it says of pools, balances and of the members of every
 //! height has to be what the chain's state says.
 
+#[cfg(test)]
+mod attendance;
 pub(crate) mod model;
 #[cfg(test)]
 mod tests;
@@ -90,6 +92,14 @@ fn public(name: &str) -> PublicKey {
 
 /// Terms that are chosen, and what the model knows at genesis.
 pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
+    begun_under(choose, |_| {})
+}
+
+/// The same under a specification that `change` made another.
+pub(crate) fn begun_under(
+    choose: Choices<'_>,
+    change: impl FnOnce(&mut SpecFields),
+) -> (ChainSpec, Model, u64) {
     let names = 4 + choose(NAMES_MAX - 3);
     let founders = 1 + choose(names);
     let terms = StakeTerms {
@@ -145,6 +155,7 @@ pub(crate) fn begun(choose: Choices<'_>) -> (ChainSpec, Model, u64) {
             };
             fields.accounts.insert(name(number), account);
         }
+        change(fields);
     });
     (spec, model, names)
 }

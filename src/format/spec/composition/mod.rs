@@ -164,7 +164,8 @@ pub struct Checkpoints {
 pub struct Penalties {
     /// Two proposals of one height, or two votes in one round.
     pub double_signing: u16,
-    /// Signing in none of `offline_after` certificates that the chain holds, one after the other. Written down; nothing is taken for it yet.
+    /// Signing in none of `offline_after` certificates that later blocks carry, one after the other. Counted where members with stakes seal by
+    /// certificates.
     pub offline: u16,
     /// A seal of a block that wasn't the member's to seal.
     pub byzantine: u16,
