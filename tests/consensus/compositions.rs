@@ -7,9 +7,10 @@ use hubledger::model::{Block, Header, HeaderFields, QuorumSeal, Seal};
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
-use hubledger::spec::{ChainSpec, ConsensusName, SealRule};
+use hubledger::spec::{ChainSpec, Composition, ConsensusName, Finality, Membership, SealRule};
+use hubledger::testing::members::{federation, listed};
 
-use crate::common::key;
+use crate::common::{Chain, key};
 
 /// A chain of a composition, in a validator that judges all of it as a stranger's.
 struct Made {
@@ -107,6 +108,34 @@ fn a_chain_of_each_composition_is_made_and_is_valid_to_a_stranger() {
             assert_eq!(made.validator.state().height(), 50);
             assert_eq!(made.spec().version, FormatVersion::V2);
         }
+    }
+}
+
+#[test]
+fn parts_that_are_not_the_names_own_are_in_the_text_too() {
+    let named = |name| Composition::named(name, listed(&[20, 20, 20, 20]));
+    let staked = named(ConsensusName::ProofOfStake).membership;
+    let mut delegating = named(ConsensusName::ProofOfStake);
+    delegating.membership = named(ConsensusName::DelegatedProofOfStake).membership;
+    let mut alone = named(ConsensusName::DelegatedProofOfStake);
+    alone.membership = staked.clone();
+    let mut agreeing = named(ConsensusName::FederatedByzantine);
+    agreeing.membership = staked;
+    let mut voting = named(ConsensusName::ProofOfStake);
+    voting.membership = Membership::Listed;
+    let mut checkpoints = named(ConsensusName::Hybrid);
+    checkpoints.penalties.double_signing = 700;
+    for parts in [delegating, alone, agreeing, voting, checkpoints] {
+        let chain = Chain::new(0, |fields| {
+            let works = parts.work().is_some();
+            federation(fields, parts);
+            if works {
+                fields.terms.finality = Finality::Depth(20);
+            }
+        });
+        let text = chain.spec().to_toml();
+        let again = ChainSpec::from_toml(&text).unwrap();
+        assert_eq!(again.id(), chain.spec().id(), "{text}");
     }
 }
 

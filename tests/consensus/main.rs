@@ -10,3 +10,4 @@ mod contract;
 mod difficulty;
 mod headers;
 mod light;
+mod vectors;

@@ -38,11 +38,21 @@ impl Chain {
     /// The next block as it has to be, whatever the consensus: by the proposer of a round, and where a quorum seals, with the signatures of all
     /// members but those at the places `absent`.
     pub fn due(&self, round: u32, absent: &[usize], transactions: &[Transaction]) -> Block {
-        let (spec, state, producer) = (self.spec(), self.state(), self.proposer(round));
-        let block = draft(spec, state, &producer, transactions, self.now()).unwrap();
-        let header = consensus::with_work(spec, block.header().clone(), 1 << 24).unwrap();
-        let seal = self.seal_of(&header, &producer, round, absent);
-        Block::assemble(header, seal, transactions).unwrap()
+        let drafted = self.drafted(&self.proposer(round), transactions, self.now());
+        self.sealed_as_due(drafted, round, absent)
+    }
+
+    /// The next block by somebody at a time, without a seal.
+    pub fn drafted(&self, producer: &str, transactions: &[Transaction], now_us: u64) -> Block {
+        draft(self.spec(), self.state(), producer, transactions, now_us).unwrap()
+    }
+
+    /// A draft with the work and the seal that it needs.
+    pub fn sealed_as_due(&self, drafted: Block, round: u32, absent: &[usize]) -> Block {
+        let header = drafted.header().clone();
+        let header = consensus::with_work(self.spec(), header, 1 << 24).unwrap();
+        let seal = self.seal_of(&header, &header.producer, round, absent);
+        Block::assemble(header, seal, drafted.transactions()).unwrap()
     }
 
     /// The seal that a header needs at the next height: of its producer alone, or of all members but those at the places `absent`.
