@@ -13,7 +13,7 @@ use hubledger::rejection::Reason;
 use hubledger::rules::light::LightClient;
 use hubledger::signature::Verifier;
 use hubledger::testing::members::{
-    History, sealed_by, sealed_by_strangers, staked, staked_quorum, voted,
+    History, sealed_by, sealed_by_strangers, staked, staked_quorum, taken_over, voted,
 };
 use hubledger_storage::{Durability, Part, Store};
 
@@ -25,8 +25,10 @@ use crate::pruning::prune;
 /// Small enough for several files.
 const FILE_BYTES: usize = 2_500;
 
-fn histories() -> [History; 3] {
-    [staked_quorum(), staked(), voted()]
+fn histories() -> [History; 5] {
+    // Block 12 names the members of a height from which on there are others.
+    let [taken_over, at_a_change] = [8, 12].map(taken_over);
+    [staked_quorum(), staked(), voted(), taken_over, at_a_change]
 }
 
 fn verify(store: Store, whole: &Chain) -> StoreReport {
@@ -97,6 +99,20 @@ fn members_change_several_times_in_each_of_these_chains() {
     for History { name, chain } in histories() {
         assert!(changes(&chain).len() >= 3, "{name}: {:?}", changes(&chain));
         assert!(chain.state().height() >= 15);
+    }
+}
+
+#[test]
+fn the_last_state_tells_the_members_of_every_height() {
+    for History { name, chain } in histories() {
+        let mut grown = Chain::of(chain.spec().clone());
+        for block in &chain.blocks[1..] {
+            let height = block.height();
+            let then = grown.members(height);
+            let now = chain.members(height);
+            assert_eq!(now, then, "{name} at {height}");
+            grown.push(block.clone());
+        }
     }
 }
 
@@ -233,6 +249,10 @@ fn a_snapshot_of_any_height_is_gone_on_from_and_one_that_strangers_sealed_is_ref
         for next in &chain.blocks[1..] {
             grown.push(next.clone());
             let tip = grown.state().height();
+            // A snapshot of a block below has the specification that was in force there.
+            if tip < chain.spec().first_height() {
+                continue;
+            }
             let ledger = chain.ledger();
             let path = folder.path().join(format!("{name}-{tip}"));
             export(&ledger.reader(), grown.state(), &path);

@@ -106,6 +106,57 @@ fn staking(proposer: Proposer, seal: SealRule) -> Composition {
     }
 }
 
+/// Members by stakes under certificates, whose specification another one with shorter epochs takes over behind a block from 8 to 12: a change from
+/// block 13 on is to come then, of which the new one knows nothing.
+pub fn taken_over(behind_block: u64) -> History {
+    let mut parts = staking(Proposer::Turn, SealRule::Quorum(Quorum::TWO_THIRDS));
+    if let Membership::Staked(terms) = &mut parts.membership {
+        terms.epoch = 6;
+    }
+    let mut chain = Chain::new(0, |fields| federation(fields, parts));
+    let behind = |chain: &Chain, nonce, to: String| {
+        let behind = Payload::Delegate(Delegate { to, amount: 30 });
+        chain.says("alice", nonce, &behind)
+    };
+    // In force from block 7 on, the next from block 13.
+    let first = behind(&chain, 1, hub(1));
+    chain.grow(&[first]);
+    for _ in 0..6 {
+        chain.grow(&[]);
+    }
+    let pending = behind(&chain, 2, hub(2));
+    chain.grow(&[pending]);
+    while chain.state().height() < behind_block {
+        chain.grow(&[]);
+    }
+    let listed = chain.members(behind_block);
+    let mut chain = chain.succeeded(|fields| {
+        let mut parts = staking(Proposer::Turn, SealRule::Quorum(Quorum::TWO_THIRDS));
+        parts.members = listed;
+        if let Membership::Staked(terms) = &mut parts.membership {
+            terms.epoch = 2;
+        }
+        fields.consensus = Consensus::of(parts);
+    });
+    let sooner = behind(&chain, 3, hub(3));
+    chain.grow(&[sooner]);
+    for _ in 0..3 {
+        chain.grow(&[]);
+    }
+    let last = behind(&chain, 4, hub(0));
+    chain.grow(&[last]);
+    for _ in 0..6 {
+        chain.grow(&[]);
+    }
+    History {
+        name: match behind_block {
+            12 => "taken_over_at_a_change",
+            _ => "taken_over",
+        },
+        chain,
+    }
+}
+
 /// Who signed two votes of one round: evidence for it.
 pub fn double_vote(chain: &Chain, name: &str, height: u64) -> Payload {
     let vote = |block| Vote {

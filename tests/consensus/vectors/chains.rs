@@ -12,8 +12,11 @@ use hubledger::vote::{Vote, VoteKind};
 
 use crate::common::{Chain, SECOND, hub, key};
 
+/// How a chain is made.
+type Make = fn() -> Chain;
+
 /// The names of the files and how their chains are made.
-pub(crate) const CHAINS: [(&str, fn() -> Chain); 11] = [
+pub(crate) const CHAINS: [(&str, Make); 11] = [
     ("proof_of_authority", authority),
     ("proof_of_stake", stake),
     ("delegated_proof_of_stake", delegated),
