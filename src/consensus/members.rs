@@ -10,7 +10,8 @@ pub(super) fn change(spec: &ChainSpec) -> bool {
     spec.terms.changeable.contains(&Parameter::Members) || spec.composition().stake().is_some()
 }
 
-/// The members of a height, at most two above the state's, in turn order. O(members) where the chain changed them.
+/// The members of a height, at most two above the state's, in turn order. A state knows those of all heights before, too.
+/// O(members) where the chain changed them.
 #[must_use]
 pub fn members<'a>(spec: &'a ChainSpec, parent: &State, height: u64) -> Cow<'a, [Authority]> {
     let spec = spec.at(height);

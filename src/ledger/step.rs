@@ -41,6 +41,8 @@ pub enum Phase {
     Survey,
     /// Headers go into a snapshot or come from one.
     Headers,
+    /// Seals in a snapshot are checked by the members that its state tells.
+    Seals,
     /// Rows of the state go into a snapshot or come from one; it is they that are counted.
     Rows,
 }
@@ -61,6 +63,7 @@ impl Phase {
             Self::Compare => "compare",
             Self::Survey => "survey",
             Self::Headers => "headers",
+            Self::Seals => "seals",
             Self::Rows => "rows",
         }
     }

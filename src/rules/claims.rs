@@ -153,6 +153,25 @@ impl Claims {
         });
     }
 
+    /// The same of a seal by members whom the chain changes, as the block of this number, by a state after its block or the one before it, or after
+    /// any later block; the seal is judged before, by what that state tells ([`headers::check_seal_with`](super::headers::check_seal_with)).
+    ///
+    /// # Errors
+    /// As [`consensus::check_seal_by`]; nothing is added then.
+    pub fn add_seal_with(
+        &mut self,
+        number: u32,
+        spec: &ChainSpec,
+        state: &State,
+        header: &Header,
+        seal: &Seal,
+    ) -> Result<(), Fault> {
+        let members = consensus::members(spec, state, header.height);
+        consensus::check_seal_by(spec, &members, None, header, seal)?;
+        self.add_seal_of(number, &members, header, seal);
+        Ok(())
+    }
+
     /// Adds what the seal of a block claims of members whom only the state before it knows.
     pub(super) fn add_late_seal(
         &mut self,

@@ -112,8 +112,8 @@ pub fn check_with_body(
 
 /// Checks the seal of a header by itself: what it says, and what it claims to be signed. For many headers at once,
 /// [`Claims::add_seal`] takes less time. Nothing is found against a block of an imported record, which has no seal: its
-/// evidence is in its body. Of a certificate of members whom only a state knows, no signature is checked: whoever knows them follows as a
-/// [`LightClient`](super::light::LightClient).
+/// evidence is in its body. Of members whom only a state knows, nothing is checked but that the seal is of the right kind: for whoever has a
+/// state there is [`check_seal_with`], and whoever is told the members follows as a [`LightClient`](super::light::LightClient).
 ///
 /// # Errors
 /// As [`consensus::check_seal`]; `seal` for a claim that doesn't verify.
@@ -129,6 +129,37 @@ pub fn check_seal(
     consensus::check_seal(spec, header, seal)?;
     let mut claims = Claims::default();
     claims.add_seal(0, spec, header, seal);
+    let found = claims.verify_block(verifier).into_fault();
+    found.map_or(Ok(()), Err)
+}
+
+/// Checks what members whom the chain changes have to do with a header, by a state after its block or the one before it, or after any
+/// later block: that it names the members of the next height, and that the seal is by those of its own. A state knows the members of all
+/// heights up to two above its own, but priorities and seeds of earlier ones it doesn't: whose turn it was by these isn't checked. Where
+/// the specification lists the members it is [`check_seal`].
+///
+/// With [`check`] of every header from genesis on, the members that the state tells need no other proof: those of each height are named by
+/// a header that the members before them have sealed, or listed by a specification.
+///
+/// # Errors
+/// `members_root`, and as [`check_seal`].
+pub fn check_seal_with(
+    spec: &ChainSpec,
+    state: &State,
+    header: &Header,
+    seal: &Seal,
+    verifier: &Verifier,
+) -> Result<(), Fault> {
+    if !consensus::changes_members(spec, header.height) || spec.is_imported(header.height) {
+        return check_seal(spec, header, seal, verifier);
+    }
+    let next = header.height.saturating_add(1);
+    // A specification that takes over lists its members, and takes away what was to come: what would have come is named, and not known any more.
+    if spec.at(next).first_height() != next {
+        members_root(spec, Some(state), header)?;
+    }
+    let mut claims = Claims::default();
+    claims.add_seal_with(0, spec, state, header, seal)?;
     let found = claims.verify_block(verifier).into_fault();
     found.map_or(Ok(()), Err)
 }

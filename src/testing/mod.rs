@@ -7,6 +7,7 @@
 pub mod best_branch;
 pub mod branches;
 pub mod federation;
+pub mod members;
 pub mod stakes;
 
 use std::collections::BTreeMap;

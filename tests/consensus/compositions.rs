@@ -8,9 +8,12 @@ use hubledger::payload::Payload;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
 use hubledger::signature::KeyPair;
-use hubledger::spec::{ChainSpec, Consensus, ConsensusName, Finality, Quorum, SealRule};
+use hubledger::spec::{
+    ChainSpec, Composition, Consensus, ConsensusName, Finality, Membership, Quorum, SealRule,
+};
+use hubledger::testing::members::{federation, listed};
 
-use crate::common::key;
+use crate::common::{Chain, key};
 
 /// A chain of a composition, in a validator that judges all of it as a stranger's.
 struct Made {
@@ -161,6 +164,34 @@ fn a_chain_that_asks_who_was_there_carries_the_certificate_of_each_block_in_the_
         validator.apply(&valid.unwrap());
     }
     assert_eq!(validator.state().height(), 10);
+}
+
+#[test]
+fn parts_that_are_not_the_names_own_are_in_the_text_too() {
+    let named = |name| Composition::named(name, listed(&[20, 20, 20, 20]));
+    let staked = named(ConsensusName::ProofOfStake).membership;
+    let mut delegating = named(ConsensusName::ProofOfStake);
+    delegating.membership = named(ConsensusName::DelegatedProofOfStake).membership;
+    let mut alone = named(ConsensusName::DelegatedProofOfStake);
+    alone.membership = staked.clone();
+    let mut agreeing = named(ConsensusName::FederatedByzantine);
+    agreeing.membership = staked;
+    let mut voting = named(ConsensusName::ProofOfStake);
+    voting.membership = Membership::Listed;
+    let mut checkpoints = named(ConsensusName::Hybrid);
+    checkpoints.penalties.double_signing = 700;
+    for parts in [delegating, alone, agreeing, voting, checkpoints] {
+        let chain = Chain::new(0, |fields| {
+            let works = parts.work().is_some();
+            federation(fields, parts);
+            if works {
+                fields.terms.finality = Finality::Depth(20);
+            }
+        });
+        let text = chain.spec().to_toml();
+        let again = ChainSpec::from_toml(&text).unwrap();
+        assert_eq!(again.id(), chain.spec().id(), "{text}");
+    }
 }
 
 #[test]

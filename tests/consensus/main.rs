@@ -11,3 +11,4 @@ mod difficulty;
 mod headers;
 mod light;
 mod seeds;
+mod vectors;

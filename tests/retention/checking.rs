@@ -56,7 +56,7 @@ fn a_pruned_chain_is_valid_as_far_as_it_is_there() {
 }
 
 /// A block as a ledger files it.
-fn filed(block: &Block) -> storage::Block {
+pub(crate) fn filed(block: &Block) -> storage::Block {
     let mut header = Vec::new();
     for part in [block.header().bytes(), block.seal_bytes()] {
         header.extend_from_slice(&(part.len() as u32).to_le_bytes());

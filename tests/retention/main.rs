@@ -8,6 +8,7 @@ mod checking;
 mod copying;
 mod forking;
 mod golden;
+mod members;
 mod places;
 mod policy;
 mod proofs;

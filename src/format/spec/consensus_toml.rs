@@ -22,6 +22,9 @@ pub(super) struct ConsensusToml {
     block_time_target: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proposer: Option<ProposerWord>,
+    /// Written where it isn't the kind's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    membership: Option<MembershipWord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed_epoch: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +38,9 @@ pub(super) struct ConsensusToml {
     members_max: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release_delay: Option<u32>,
+    /// Written where it isn't the kind's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delegation: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     difficulty: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +62,24 @@ enum ProposerWord {
     Turn,
     WeightedTurn,
     Seeded,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MembershipWord {
+    Anyone,
+    Listed,
+    Staked,
+}
+
+impl MembershipWord {
+    const fn of(membership: &Membership) -> Self {
+        match membership {
+            Membership::Anyone => Self::Anyone,
+            Membership::Listed => Self::Listed,
+            Membership::Staked(_) => Self::Staked,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -114,6 +138,9 @@ impl ConsensusToml {
         let is_plain = parts.is_plain();
         let (work, stake) = (parts.work().copied(), parts.stake().cloned());
         let quorum = parts.quorum();
+        let own = Composition::named(parts.name, Vec::new());
+        let membership = MembershipWord::of(&parts.membership);
+        let delegates = |parts: &Composition| parts.stake().is_some_and(|stake| stake.delegation);
         let unless_plain = |word| (!is_plain && parts.work().is_none()).then_some(word);
         Self {
             kind: parts.name,
@@ -137,12 +164,17 @@ impl ConsensusToml {
             epoch: stake.as_ref().map(|stake| stake.epoch),
             members_max: stake.as_ref().map(|stake| stake.members_max),
             release_delay: stake.as_ref().map(|stake| stake.release_delay),
+            membership: (membership != MembershipWord::of(&own.membership)).then_some(membership),
+            delegation: stake
+                .map(|stake| stake.delegation)
+                .filter(|delegation| *delegation != delegates(&own)),
             difficulty: work.map(|work| work.difficulty),
             difficulty_rule: work.map(|work| work.retarget),
             difficulty_adjustment_interval: work.map(|work| work.interval),
             checkpoint_interval: parts.checkpoints.map(|one| one.interval),
-            penalties: (!is_plain && parts.work().is_none())
-                .then(|| PenaltiesToml::of(&parts.penalties)),
+            penalties: (!is_plain
+                && (parts.work().is_none() || parts.penalties != Penalties::default()))
+            .then(|| PenaltiesToml::of(&parts.penalties)),
             authorities: parts.members,
         }
     }
@@ -188,10 +220,19 @@ impl ConsensusToml {
             _ => return Err(foreign("consensus.seed_epoch", "proposer = \"seeded\"")),
         }
         read_seal(&mut parts, self.seal, self.quorum.as_deref())?;
+        match self.membership {
+            Some(word) if word != MembershipWord::of(&parts.membership) => {
+                parts.membership = membership(word);
+            }
+            _ => {}
+        }
         let stakes = [self.epoch, self.members_max, self.release_delay];
         match &mut parts.membership {
-            Membership::Staked(stake) => set_stake(stake, stakes),
-            _ if stakes.iter().any(Option::is_some) => {
+            Membership::Staked(stake) => {
+                set_stake(stake, stakes);
+                stake.delegation = self.delegation.unwrap_or(stake.delegation);
+            }
+            _ if stakes.iter().any(Option::is_some) || self.delegation.is_some() => {
                 return Err(foreign(
                     "consensus.epoch",
                     "a kind whose members put up stakes",
@@ -228,6 +269,17 @@ impl ConsensusToml {
             parts.penalties = penalties.read();
         }
         Ok(Consensus::of(parts))
+    }
+}
+
+/// Another membership than that of the kind, before the table says more of it.
+fn membership(word: MembershipWord) -> Membership {
+    match word {
+        MembershipWord::Anyone => Membership::Anyone,
+        MembershipWord::Listed => Membership::Listed,
+        MembershipWord::Staked => {
+            Composition::named(ConsensusName::ProofOfStake, Vec::new()).membership
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The ids and headers in a snapshot, checked against the one hash that is trusted: links and history as far as headers are there, seals,
-//! and in the end the history root that the head names.
+//! The ids and headers in a snapshot, checked against the one hash that is trusted: links and history as far as headers are there, seals
+//! by the specification's keys (by those that the chain changed, in `seals.rs`), and in the end the history root that the head names.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use hubledger_storage::{Block as StoredBlock, Durability, Extent, Part, Position
 use super::export::tell;
 use super::headers::HeaderEntry;
 use super::ids::Ids;
-use super::{Snapshot, SnapshotError};
+use super::{Snapshot, SnapshotError, seals};
 use crate::format::codec;
 use crate::format::digest::{BlockHash, ChainId, Digest};
 use crate::format::merkle::{Frontier, history_leaf};
@@ -43,8 +43,8 @@ pub struct ImportReport {
 }
 
 /// Loads a snapshot into `target`, which is empty or holds an unfinished import of this very snapshot. Everything is checked before the
-/// store is a chain to anybody: the ids of all blocks against the history root in the head's header, headers against their ids, seals by the
-/// specification's keys, rows against the state root. Bodies and index entries of all blocks below the head count as pruned, and so do
+/// store is a chain to anybody: the ids of all blocks against the history root in the head's header, headers against their ids, rows against the
+/// state root, seals by the keys that specification and state tell of their heights. Bodies and index entries of all blocks below the head count as pruned, and so do
 /// headers that the source had pruned. O(blocks + rows); memory: a file's contents, and pages of the state up to a bound.
 ///
 /// # Errors
@@ -190,6 +190,8 @@ impl Import<'_> {
             problem: "the rows that were loaded don't give the root that the block names"
                 .to_owned(),
         })?;
+        // Before the state is there whole: what goes on with an import that was interrupted takes that as a sign that all was checked.
+        seals::check(snapshot, &state, progress)?;
         state_set::write(&state, &chain, &mut **tables, Durability::Os)?;
         Ok(())
     }

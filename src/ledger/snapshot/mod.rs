@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! - whoever imports trusts the hash of one block and nothing else. That block's header names the chain, and so the specification, the
-//!   root over the ids of all blocks before, and the root over the rows of the state after it; seals are checked by their keys;
+//!   root over the ids of all blocks before, and the root over the rows of the state after it; seals are checked by the keys that specification and state tell;
 //! - row files adjoin without a gap, and each has the proof that its rows are all rows of its range; so a row that is missing, too many or
 //!   different shows in its own file;
 //! - sizes in the manifest are limits, and a file is hashed before it is decompressed;
@@ -18,6 +18,7 @@ mod ids;
 mod import;
 mod manifest;
 mod rows;
+mod seals;
 mod source;
 
 use std::path::{Path, PathBuf};

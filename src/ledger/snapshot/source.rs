@@ -152,8 +152,8 @@ impl Snapshot {
     }
 }
 
-/// The specification and the head, if they are what the hash of the head says. The seal is checked by the specification's keys: the hash
-/// doesn't cover it.
+/// The specification and the head, if they are what the hash of the head says. The seal is checked by the specification's keys, since the hash
+/// doesn't cover it; where the chain changes these, once the state is known.
 fn read_head(
     path: &Path,
     contents: &[u8],

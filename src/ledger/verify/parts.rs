@@ -175,7 +175,8 @@ impl<'a> Walk<'a> {
         progress: &mut BlockProgress<'_>,
     ) -> Result<(), LedgerError> {
         let (chain, extent) = (self.chain, self.extent);
-        let seen = Eye::new(chain, extent, &self.verifier).see_without_body(self.next, error);
+        let mut eye = Eye::new(chain, extent, &self.verifier, self.snapshot.as_ref());
+        let seen = eye.see_without_body(self.next, error);
         self.judge(seen, progress).map(drop)
     }
 
@@ -189,10 +190,12 @@ impl<'a> Walk<'a> {
             return self.genesis(progress);
         }
         let (chain, extent, verifier) = (self.chain, self.extent, Arc::clone(&self.verifier));
+        // A copy, of which each thread reads the members of heights.
+        let snapshot = self.snapshot.clone();
         let see = |heights: &std::ops::Range<u64>| {
             // A panic on one block of a foreign store is an error of this check, and not the end of the caller's process.
             catch_unwind(AssertUnwindSafe(|| {
-                let mut eye = Eye::new(chain, extent, &verifier);
+                let mut eye = Eye::new(chain, extent, &verifier, snapshot.as_ref());
                 heights.clone().map(|height| eye.see(height)).collect()
             }))
             .map_err(|_| LedgerError::Threads("the checking of blocks panicked".to_owned()))
@@ -230,6 +233,8 @@ impl<'a> Walk<'a> {
             }
             ControlFlow::Continue(())
         });
+        // Members that could not be read are no verdict on who sealed.
+        snapshot.map_or(Ok(()), |state| state.refuse_failed())?;
         outcome
     }
 

@@ -9,10 +9,10 @@ use crate::format::digest::BlockHash;
 use crate::format::model::{Block, Header, Kind, Seal};
 use crate::format::rejection::{Fault, Reason, Rejected};
 use crate::format::signature::{Item, Verifier};
-use crate::format::spec::ChainSpec;
 use crate::ledger::missing::LostPart;
 use crate::ledger::{ChainReader, LedgerError, record};
 use crate::rules::headers;
+use crate::state::State;
 
 /// Either nothing against a block, or what is wrong with it.
 pub(super) type Verdict = Result<(), Rejected>;
@@ -49,15 +49,23 @@ pub(super) struct Eye<'a> {
     chain: &'a ChainReader,
     extent: Extent,
     verifier: &'a Verifier,
+    /// Tells the members of heights up to the one after it.
+    state: Option<&'a State>,
     index: IndexCheck,
 }
 
 impl<'a> Eye<'a> {
-    pub(super) fn new(chain: &'a ChainReader, extent: Extent, verifier: &'a Verifier) -> Self {
+    pub(super) fn new(
+        chain: &'a ChainReader,
+        extent: Extent,
+        verifier: &'a Verifier,
+        state: Option<&'a State>,
+    ) -> Self {
         Self {
             chain,
             extent,
             verifier,
+            state,
             index: IndexCheck::new(chain.clone()),
         }
     }
@@ -83,11 +91,10 @@ impl<'a> Eye<'a> {
     fn see_header(&mut self, height: u64, body: Option<Read<SeenBody>>) -> Seen {
         let is_held =
             height >= self.extent.header_floor && !self.chain.lost().has(LostPart::Header, height);
-        let (spec, verifier) = (self.chain.spec(), self.verifier);
         let header = is_held.then(|| {
             let found = sealed_header(self.chain, height)?;
             Ok(found.map(|(header, seal)| SeenHeader {
-                seal: check_seal(spec, verifier, &header, &seal),
+                seal: self.check_seal(&header, &seal),
                 header,
             }))
         });
@@ -98,18 +105,26 @@ impl<'a> Eye<'a> {
             header,
         }
     }
-}
 
-/// What a seal says of its header.
-fn check_seal(spec: &ChainSpec, verifier: &Verifier, header: &Header, seal: &[u8]) -> Verdict {
-    let refuse = |fault: Fault| Rejected::block(header.height, fault.reason, fault.detail);
-    let malformed = |error: &dyn ToString| Fault::new(Reason::Malformed, error.to_string());
-    let seal = Seal::decode(seal).map_err(|error| refuse(malformed(&error)))?;
-    // Genesis has no seal: it follows from the specification.
-    if header.height == 0 {
-        return Ok(());
+    /// What a seal says of its header.
+    fn check_seal(&self, header: &Header, seal: &[u8]) -> Verdict {
+        let (spec, verifier) = (self.chain.spec(), self.verifier);
+        let refuse = |fault: Fault| Rejected::block(header.height, fault.reason, fault.detail);
+        let malformed = |error: &dyn ToString| Fault::new(Reason::Malformed, error.to_string());
+        let seal = Seal::decode(seal).map_err(|error| refuse(malformed(&error)))?;
+        // Genesis has no seal: it follows from the specification.
+        if header.height == 0 {
+            return Ok(());
+        }
+        let knowing = self
+            .state
+            .filter(|state| header.height <= state.height() + 1);
+        match knowing {
+            Some(state) => headers::check_seal_with(spec, state, header, &seal, verifier),
+            None => headers::check_seal(spec, header, &seal, verifier),
+        }
+        .map_err(refuse)
     }
-    headers::check_seal(spec, header, &seal, verifier).map_err(refuse)
 }
 
 /// Checks a body against its header: what can be said without the state before it.
