@@ -1,7 +1,6 @@
 //! Whether what is handed in as evidence proves a fault of a member, as far as the state tells.
 
-use super::order::Order;
-use super::{epochs, finality, members, seed, turns};
+use super::{finality, members, turns};
 use crate::format::evidence::{DoubleProposal, Evidence, UnauthorisedSeal};
 use crate::format::rejection::{Fault, Reason};
 use crate::format::spec::{Authority, ChainSpec, Proposer, SealRule};
@@ -74,8 +73,8 @@ fn check_double_proposal(then: &ChainSpec, fault: &DoubleProposal) -> Result<(),
     Ok(())
 }
 
-/// That it wasn't the member's turn at the height. Where anybody may propose there is nothing of the kind. Whose turn it was by weight
-/// follows from all blocks before, so there it convicts only behind the block that this chain has: on another branch it may have been its turn.
+/// That it wasn't the member's turn at the height. Where anybody may propose there is nothing of the kind. Where turns depend on the branch, it
+/// convicts only behind the block that this chain has: on another one it may have been its turn.
 fn check_turn(
     spec: &ChainSpec,
     parent: &State,
@@ -89,19 +88,11 @@ fn check_turn(
     if parts.seal != SealRule::Signature {
         return refuse("no member seals by itself in this chain");
     }
-    let of_order = |order: Order| order.proposer(members, height, 0);
-    let turn = match parts.proposer {
-        Proposer::Turn => of_order(Order::Turn),
-        Proposer::Seeded { epoch } => match seed::Epochs::new(epoch) {
-            Some(epochs) => {
-                let seed = epochs::seed_at(then, epochs, parent, height);
-                of_order(Order::Seeded(seed))
-            }
-            // No specification is valid with such an epoch.
-            None => return refuse("no epoch"),
-        },
-        Proposer::Open => return refuse("any member may seal any block of this chain"),
-        Proposer::WeightedTurn => {
+    if parts.proposer == Proposer::Open {
+        return refuse("any member may seal any block of this chain");
+    }
+    let turn = match turns::depend_on_branch(then) {
+        true => {
             let previous = fault.header().previous_hash;
             let turn = turns::proposer_behind(spec, parent, height, previous);
             if turn.is_none() {
@@ -109,6 +100,7 @@ fn check_turn(
             }
             turn
         }
+        false => super::order(spec, parent, height).proposer(members, height, 0),
     };
     match turn {
         Some(turn) if turn != place => Ok(()),

@@ -259,6 +259,7 @@ pub fn changes(spec: &ChainSpec, parent: &State, header: &HeaderFields) -> Conse
     if parts.proposer == Proposer::WeightedTurn {
         turns::changes(spec, parent, height, &mut changes);
     }
+    turns::keep_proposer(spec, parent, height, &mut changes);
     if let Some(work) = parts.work() {
         difficulty::changes(spec, work, parent, header, &mut changes);
     }

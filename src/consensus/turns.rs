@@ -1,14 +1,14 @@
 //! Turns by weight, as the state keeps them from height to height.
 
-use super::members;
 use super::order::weights;
 use super::priority::Priorities;
+use super::{finality, members};
 use crate::format::digest::BlockHash;
-use crate::format::spec::{Authority, ChainSpec, SealRule};
+use crate::format::spec::{Authority, ChainSpec, Proposer, SealRule};
 use crate::state::tables::{ProposerRow, ProposerRows, TurnRows, Turns};
 use crate::state::{ConsensusChanges, State};
 
-/// The priorities of the height after, and whose turn this one was, where that has to be known for a while.
+/// The priorities of the height after.
 pub(super) fn changes(
     spec: &ChainSpec,
     parent: &State,
@@ -16,15 +16,39 @@ pub(super) fn changes(
     changes: &mut ConsensusChanges,
 ) {
     let turns = super::turns(spec, parent, height);
-    let before = members(spec, parent, height);
-    let after = members(spec, parent, height.saturating_add(1));
+    let before = members::members(spec, parent, height);
+    let after = members::members(spec, parent, height.saturating_add(1));
     let next = followed_by(&turns, &before, &after);
     changes.put::<TurnRows>(TurnRows::KEY, &next);
-    let parts = spec.at(height).composition();
-    if parts.seal != SealRule::Signature || parts.penalties.byzantine == 0 {
+}
+
+/// Whether whose turn it was at a height depends on the branch: of turns by weight on all blocks before, of a seed on what was revealed, and of
+/// members that change on who they were.
+pub(super) fn depend_on_branch(spec: &ChainSpec) -> bool {
+    let branches = finality::can_be_replaced(spec);
+    match spec.composition().proposer {
+        Proposer::Open => false,
+        Proposer::WeightedTurn => true,
+        Proposer::Seeded { .. } => branches,
+        Proposer::Turn => branches && members::change(spec),
+    }
+}
+
+/// Whose turn the height was, where evidence may ask for it later and nothing else in the state tells. Plain proof of authority keeps no
+/// rows of its own.
+pub(super) fn keep_proposer(
+    spec: &ChainSpec,
+    parent: &State,
+    height: u64,
+    changes: &mut ConsensusChanges,
+) {
+    let parts = spec.composition();
+    let is_asked_for = parts.seal == SealRule::Signature && parts.penalties.byzantine > 0;
+    if !is_asked_for || parts.is_plain() || !depend_on_branch(spec) {
         return;
     }
-    let place = priorities(&turns).proposer(&weights(&before));
+    let members = members::members(spec, parent, height);
+    let place = super::order(spec, parent, height).proposer(&members, height, 0);
     if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
         let previous = parent.head();
         let row = ProposerRow { previous, place };
@@ -44,10 +68,9 @@ pub(super) fn proposer_behind(
     previous: BlockHash,
 ) -> Option<usize> {
     if parent.height().checked_add(1) == Some(height) {
-        let weights = weights(&members(spec, parent, height));
-        let turns = super::turns(spec, parent, height);
+        let members = members::members(spec, parent, height);
         return (parent.head() == previous)
-            .then(|| priorities(&turns).proposer(&weights))
+            .then(|| super::order(spec, parent, height).proposer(&members, height, 0))
             .flatten();
     }
     let row = parent.value::<ProposerRows>(&ProposerRows::key(height))?;
