@@ -158,7 +158,8 @@ impl Engine {
     ) -> Result<Offer, EngineError> {
         if let Some(alarm) = alarm.as_ref().filter(|alarm| alarm.halts()) {
             // The pipeline may be at work on what follows the block held: it gets no further.
-            self.shared().fail(LedgerError::Halted(alarm.clone()).into());
+            self.shared()
+                .fail(LedgerError::Halted(alarm.clone()).into());
             let placement = place_final(&self.shared().reader, block)?;
             return Ok(Offer {
                 placement,

@@ -228,11 +228,7 @@ fn members_at(held: &Held<'_>, height: u64) -> Vec<Authority> {
 
 /// Whether the history that ends in `apart` has made final where it leaves this chain, and is no less than what this chain took to do so. A
 /// branch that was merely late isn't.
-fn split(
-    held: &Held<'_>,
-    spec: &ChainSpec,
-    apart: &Apart,
-) -> Result<Option<Alarm>, LedgerError> {
+fn split(held: &Held<'_>, spec: &ChainSpec, apart: &Apart) -> Result<Option<Alarm>, LedgerError> {
     let depth = match spec.terms.finality {
         Finality::Immediate => 0,
         Finality::Depth(blocks) => u64::from(blocks),

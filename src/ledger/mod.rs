@@ -37,8 +37,8 @@ use hubledger_storage::{
     BlockReader, BlockWriter, Durability, Extent, Receipt, Store, TableWriter,
 };
 
-pub(crate) use self::alarm::{Held, Lookout};
 pub use self::alarm::{Alarm, AlarmCause};
+pub(crate) use self::alarm::{Held, Lookout};
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{ChainFork, Compared, CopyReport, Cut, ForkError, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
