@@ -219,15 +219,9 @@ impl Ledger {
             return Err(LedgerError::OtherChain { held, asked });
         }
         let mut resolved = Resolved::default();
-        let mut first = self.fork_tree()?.final_height();
+        let settled = self.fork_tree()?.final_height();
         let end = other.extent()?.end;
-        // From where they part, which shows whether both have made different blocks final.
-        while first > 0
-            && first < end
-            && self.committer.chain.hash_at(first)? != other.hash_at(first)?
-        {
-            first -= 1;
-        }
+        let first = self.parting(other, settled.min(end.saturating_sub(1)))?;
         for height in first..end {
             let hash = other.hash_at(height)?.unwrap_or_default();
             if self.committer.chain.hash_at(height)? == Some(hash)
@@ -257,6 +251,21 @@ impl Ledger {
             }))?;
         }
         Ok(resolved)
+    }
+
+    /// Where two chains part that differ at `height`, as far down as this one's hashes and the other's blocks are there; else `height`. Whether both have
+    /// made different blocks final shows from there on.
+    fn parting(&self, other: &ChainReader, height: u64) -> Result<u64, LedgerError> {
+        let own = &self.committer.chain;
+        let mut first = height;
+        while first > 0 && own.hash_at(first)? != other.hash_at(first)? {
+            let below = first - 1;
+            if own.hash_at(below)?.is_none() || other.block(below)?.is_none() {
+                break;
+            }
+            first = below;
+        }
+        Ok(first)
     }
 
     /// The alarm that was raised last, by a block that was [offered](Ledger::offer).

@@ -85,6 +85,15 @@ pub(crate) fn resolve(args: &ForkResolve, output: &Output) -> Result {
         "best": branch(&tree.best()),
         "branches": tree.branches().len(),
     });
+    if let Some(alarm) = &resolved.alarm {
+        document["alarm"] = json!({
+            "height": alarm.height,
+            "held": alarm.held,
+            "offered": alarm.offered,
+            "halts": alarm.halts(),
+            "detail": alarm.to_string(),
+        });
+    }
     ledger.close()?;
     match resolved.refused {
         None => {
