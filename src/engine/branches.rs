@@ -78,6 +78,15 @@ impl Engine {
             steady_us: shared.steady_us(),
         };
         let alarm = self.look(block, now.day_us)?;
+        if let Some(alarm) = alarm.as_ref().filter(|alarm| alarm.halts()) {
+            // The pipeline may be at work on what follows the block held: it gets no further.
+            shared.fail(LedgerError::Halted(alarm.clone()).into());
+            return Ok(Offer {
+                placement: place_final(&shared.reader, block)?,
+                changes: Vec::new(),
+                alarm: Some(alarm.clone()),
+            });
+        }
         let mut branches = lock(&shared.branches);
         let Some(branches) = &mut *branches else {
             drop(permit);
@@ -144,8 +153,11 @@ impl Engine {
         let mut lookout = lock(&shared.lookout);
         let before = lookout.raised();
         let alarm = lookout.look(&held, block)?.map(Box::new);
-        metrics::counter!("hubledger_alarms_total").increment(lookout.raised() - before);
-        if let Some(alarm) = alarm.as_ref().filter(|_| lookout.raised() > before) {
+        let raised = lookout.raised() - before;
+        // Who is told may ask the engine for it.
+        drop(lookout);
+        metrics::counter!("hubledger_alarms_total").increment(raised);
+        if let Some(alarm) = alarm.as_ref().filter(|_| raised > 0) {
             tracing::error!(%alarm, "another history of this chain");
         }
         Ok(alarm)
@@ -156,17 +168,6 @@ impl Engine {
         block: &Block,
         alarm: Option<Box<Alarm>>,
     ) -> Result<Offer, EngineError> {
-        if let Some(alarm) = alarm.as_ref().filter(|alarm| alarm.halts()) {
-            // The pipeline may be at work on what follows the block held: it gets no further.
-            self.shared()
-                .fail(LedgerError::Halted(alarm.clone()).into());
-            let placement = place_final(&self.shared().reader, block)?;
-            return Ok(Offer {
-                placement,
-                changes: Vec::new(),
-                alarm: Some(alarm.clone()),
-            });
-        }
         let ticket = self.offer(vec![block.encode().into()], WhenFull::Wait)?;
         let outcome = ticket.wait()?.pop();
         let mut changes = Vec::new();
