@@ -21,7 +21,9 @@ use crate::consensus;
 use crate::format::digest::{BlockHash, Digest};
 use crate::format::model::Block;
 use crate::format::spec::FeesTo;
-use crate::ledger::{ChainChange, LedgerError, Offer, Placement, judge_branch, place_final};
+use crate::ledger::{
+    Alarm, ChainChange, Held, LedgerError, Offer, Placement, judge_branch, place_final,
+};
 use crate::rules::ValidBlock;
 use crate::tree::{Better, ForkTree, SideBranch, Source};
 
@@ -76,16 +78,30 @@ impl Engine {
             day_us: shared.clock.now_us(),
             steady_us: shared.steady_us(),
         };
+        let alarm = self.look(block, now.day_us)?;
+        if let Some(alarm) = alarm.as_ref().filter(|alarm| alarm.halts()) {
+            // The pipeline may be at work on what follows the block held: it gets no further.
+            shared.fail(LedgerError::Halted(alarm.clone()).into());
+            return Ok(Offer {
+                placement: place_final(&shared.reader, block)?,
+                changes: Vec::new(),
+                alarm: Some(alarm.clone()),
+            });
+        }
         let mut branches = lock(&shared.branches);
         let Some(branches) = &mut *branches else {
             drop(permit);
-            return self.offer_to_chain(block);
+            return self.offer_to_chain(block, alarm);
         };
         branches.catch_up(shared)?;
         if block.height() <= branches.tree.final_height() {
             let placement = place_final(&shared.reader, block)?;
             let changes = Vec::new();
-            return Ok(Offer { placement, changes });
+            return Ok(Offer {
+                placement,
+                changes,
+                alarm,
+            });
         }
         let offered = branches
             .tree
@@ -103,7 +119,11 @@ impl Engine {
             });
         }
         give_back(shared, &lost, now);
-        Ok(Offer { placement, changes })
+        Ok(Offer {
+            placement,
+            changes,
+            alarm,
+        })
     }
 
     /// The branches beside the chain, the best one first; none where blocks are final at once.
@@ -121,7 +141,40 @@ impl Engine {
         branches.as_ref()?.tree.common_ancestor(a, b)
     }
 
-    fn offer_to_chain(&self, block: &Block) -> Result<Offer, EngineError> {
+    /// The alarm that was raised last, by a block that came by [`Engine::offer_branch`].
+    #[must_use]
+    pub fn alarm(&self) -> Option<Alarm> {
+        lock(&self.shared().lookout).last().cloned()
+    }
+
+    /// Looks whether a block belongs to a history that can't be reconciled with this one.
+    fn look(&self, block: &Block, now_us: u64) -> Result<Option<Box<Alarm>>, EngineError> {
+        let shared = self.shared();
+        let state = shared.lock_chain().validator().state().clone();
+        let held = Held {
+            chain: &shared.reader,
+            state: &state,
+            verifier: &shared.verifier,
+            now_us,
+        };
+        let mut lookout = lock(&shared.lookout);
+        let before = lookout.raised();
+        let alarm = lookout.look(&held, block)?.map(Box::new);
+        let raised = lookout.raised() - before;
+        // Who is told may ask the engine for it.
+        drop(lookout);
+        metrics::counter!("hubledger_alarms_total").increment(raised);
+        if let Some(alarm) = alarm.as_ref().filter(|_| raised > 0) {
+            tracing::error!(%alarm, "another history of this chain");
+        }
+        Ok(alarm)
+    }
+
+    fn offer_to_chain(
+        &self,
+        block: &Block,
+        alarm: Option<Box<Alarm>>,
+    ) -> Result<Offer, EngineError> {
         let ticket = self.offer(vec![block.encode().into()], WhenFull::Wait)?;
         let outcome = ticket.wait()?.pop();
         let mut changes = Vec::new();
@@ -137,7 +190,11 @@ impl Engine {
                 Placement::InChain
             }
         };
-        Ok(Offer { placement, changes })
+        Ok(Offer {
+            placement,
+            changes,
+            alarm,
+        })
     }
 
     /// Changes to the best branch, if it is valid; else what of it isn't is gone. Nothing else is ruled meanwhile.

@@ -297,6 +297,7 @@ impl Engine {
         let mut metrics = shared.meters.snapshot(queued, shared.settings.threads);
         metrics.take_pool(&lock(&shared.pool));
         metrics.memory_used = shared.memory.used();
+        metrics.alarms = lock(&shared.lookout).raised();
         metrics
     }
 

@@ -122,6 +122,8 @@ pub struct EngineMetrics {
     pub waiting_sources: u64,
     /// Transactions that wait no more, and why.
     pub left: Left,
+    /// Other histories that came and can't be reconciled with the chain: see [`Engine::alarm`](super::Engine::alarm).
+    pub alarms: u64,
     /// Bytes of memory granted to blocks in flight at the moment.
     pub memory_used: u64,
 }
@@ -290,6 +292,7 @@ impl Meters {
             waiting_senders: 0,
             waiting_sources: 0,
             left: Left::default(),
+            alarms: 0,
             memory_used: 0,
         }
     }

@@ -29,7 +29,7 @@ use super::workers::Lane;
 use crate::clock::{Clock, Timer};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
-use crate::ledger::{ChainReader, Followers, UNSAVED_SHARE};
+use crate::ledger::{ChainReader, Followers, Lookout, UNSAVED_SHARE};
 use crate::pool::{Pool, Terms, Verified};
 use crate::state::{EarlierState, InForce, PageSource};
 
@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) watermark: Arc<Watermark>,
     /// The branches, where the chain can have some.
     pub(super) branches: Mutex<Option<Branches>>,
+    /// What was seen of histories that can't be reconciled with this one.
+    pub(super) lookout: Mutex<Lookout>,
     /// Never locked for long.
     pub(super) replaced: Arc<Mutex<ReplacedBlocks>>,
     /// Never locked for long.
@@ -181,6 +183,7 @@ impl Shared {
             watermark: Arc::new(Watermark::new(end)),
             replaced: Arc::new(Mutex::new(replaced)),
             branches: Mutex::new(parts.branches),
+            lookout: Mutex::default(),
             recent: Arc::default(),
             registry: Arc::new(Registry::new(parts.followers)),
             subscribers: Subscribers::default(),

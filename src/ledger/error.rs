@@ -1,6 +1,7 @@
 //! Faults of this ledger, its store or its callers; never of somebody's block, which is a
 //! [`Rejected`](crate::format::rejection::Rejected).
 
+use super::alarm::Alarm;
 use super::keep::policy::PolicyError;
 use super::missing::{Losses, LostPart};
 use crate::format::codec::DecodeError;
@@ -83,6 +84,9 @@ pub enum LedgerError {
         "the chain goes on under another specification since this was begun; start it again to go on"
     )]
     Upgraded,
+    /// Two quorums decided differently, and no rule says which of the two histories is right: nothing more is committed.
+    #[error("halted: {0}")]
+    Halted(Box<Alarm>),
     /// The caller stopped it.
     #[error("stopped; start it again to go on")]
     Stopped,

@@ -5,6 +5,7 @@
 //! block on that it has in common with the chain; if it is valid, its blocks take the place of the chain's in one commit, so a crash
 //! leaves the one or the other. If it isn't, the chain is as it was.
 
+use super::alarm::{Alarm, Held};
 use super::branches::{self, Saved};
 use super::judge_branch::judge_branch;
 use super::step::{BlockProgress, BlockStep, go_on};
@@ -23,6 +24,8 @@ pub struct Offer {
     pub placement: Placement,
     /// What became of the chain, in order: nothing, or one change, or several if blocks came before those that they follow.
     pub changes: Vec<ChainChange>,
+    /// That the block belongs to another history which nothing can reconcile with this one. After one that [halts](Alarm::halts) nothing more is committed.
+    pub alarm: Option<Box<Alarm>>,
 }
 
 /// Where a block is.
@@ -62,6 +65,8 @@ pub struct Resolved {
     pub changes: Vec<ChainChange>,
     /// The first block that was refused, after which no more were offered: it isn't valid, or the two have made different blocks final.
     pub refused: Option<Rejected>,
+    /// That the two can't be reconciled: see [`Offer::alarm`].
+    pub alarm: Option<Box<Alarm>>,
 }
 
 impl Placement {
@@ -157,12 +162,24 @@ impl Ledger {
     /// # Errors
     /// The store failed; then this ledger is of no further use and the store has to be opened again. What is wrong with the *block* is a [`Placement`].
     pub fn offer(&mut self, block: &Block, source: Source) -> Result<Offer, LedgerError> {
+        self.refuse_halted()?;
         self.commit_staged()?;
         let now_us = self.clock.now_us();
+        let held = Held {
+            chain: &self.committer.chain,
+            state: self.validator.state(),
+            verifier: self.validator.verifier(),
+            now_us,
+        };
+        let alarm = self.lookout.look(&held, block)?.map(Box::new);
         if block.height() <= self.forks()?.tree.final_height() {
             let placement = place_final(&self.committer.chain, block)?;
             let changes = Vec::new();
-            return Ok(Offer { placement, changes });
+            return Ok(Offer {
+                placement,
+                changes,
+                alarm,
+            });
         }
         let verifier = self.validator.verifier().clone();
         let tree = &mut self.forks()?.tree;
@@ -178,7 +195,11 @@ impl Ledger {
         saved.write(&mut *self.committer.tables)?;
         let placement = Placement::of(offered, tree, &block.hash());
         self.prune_if_due()?;
-        Ok(Offer { placement, changes })
+        Ok(Offer {
+            placement,
+            changes,
+            alarm,
+        })
     }
 
     /// Offers all blocks that another store of this chain has and this one doesn't, the lowest first, from the last final block on. Behind it this
@@ -198,19 +219,30 @@ impl Ledger {
             return Err(LedgerError::OtherChain { held, asked });
         }
         let mut resolved = Resolved::default();
-        let first = self.fork_tree()?.final_height();
+        let settled = self.fork_tree()?.final_height();
         let end = other.extent()?.end;
+        let first = self.parting(other, settled.min(end.saturating_sub(1)))?;
         for height in first..end {
             let hash = other.hash_at(height)?.unwrap_or_default();
-            if self.fork_tree()?.branch_to(&hash).is_some() {
+            if self.committer.chain.hash_at(height)? == Some(hash)
+                || self.fork_tree()?.branch_to(&hash).is_some()
+            {
                 continue;
             }
             let block = other.block(height)?.ok_or(LedgerError::Pruned(height))?;
             let offer = self.offer(&block, source)?;
             resolved.offered += 1;
             resolved.changes.extend(offer.changes);
+            resolved.alarm = offer.alarm.or(resolved.alarm);
             if let Placement::Refused(rejected) = offer.placement {
-                resolved.refused = Some(rejected);
+                // What else is final there shows whether the two are split.
+                let is_final = rejected.reason == Reason::Fork;
+                resolved.refused.get_or_insert(rejected);
+                if !is_final || resolved.alarm.is_some() {
+                    break;
+                }
+            }
+            if resolved.alarm.is_some() {
                 break;
             }
             go_on(progress(BlockStep {
@@ -219,6 +251,34 @@ impl Ledger {
             }))?;
         }
         Ok(resolved)
+    }
+
+    /// Where two chains part that differ at `height`, as far down as this one's hashes and the other's blocks are there; else `height`. Whether both have
+    /// made different blocks final shows from there on.
+    fn parting(&self, other: &ChainReader, height: u64) -> Result<u64, LedgerError> {
+        let own = &self.committer.chain;
+        let mut first = height;
+        while first > 0 && own.hash_at(first)? != other.hash_at(first)? {
+            let below = first - 1;
+            if own.hash_at(below)?.is_none() || other.block(below)?.is_none() {
+                break;
+            }
+            first = below;
+        }
+        Ok(first)
+    }
+
+    /// The alarm that was raised last, by a block that was [offered](Ledger::offer).
+    #[must_use]
+    pub const fn alarm(&self) -> Option<&Alarm> {
+        self.lookout.last()
+    }
+
+    pub(super) fn refuse_halted(&self) -> Result<(), LedgerError> {
+        match self.lookout.last() {
+            Some(alarm) if alarm.halts() => Err(LedgerError::Halted(Box::new(alarm.clone()))),
+            _ => Ok(()),
+        }
     }
 
     /// The branches beside the chain, the best one first.

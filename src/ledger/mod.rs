@@ -9,6 +9,7 @@
 //!   that are checked against the headers: opening replays the blocks after the snapshot, and without one all of them;
 //! - a snapshot is of the state after a final block, so that no better chain can make it useless.
 
+pub(crate) mod alarm;
 pub mod archive;
 mod branches;
 mod commit;
@@ -36,6 +37,8 @@ use hubledger_storage::{
     BlockReader, BlockWriter, Durability, Extent, Receipt, Store, TableWriter,
 };
 
+pub use self::alarm::{Alarm, AlarmCause};
+pub(crate) use self::alarm::{Held, Lookout};
 pub(crate) use self::commit::{Committer, EncodedState, StateAt};
 pub use self::copy::{ChainFork, Compared, CopyReport, Cut, ForkError, copy_chain, salvage_chain};
 pub use self::error::LedgerError;
@@ -105,6 +108,7 @@ pub struct Ledger {
     /// The branches beside the chain, once somebody asks for them.
     forks: Option<Forks>,
     fork_bounds: ForkBounds,
+    lookout: Lookout,
 }
 
 impl Ledger {
@@ -200,6 +204,7 @@ impl Ledger {
             unsaved_before: 0,
             forks: None,
             fork_bounds: ForkBounds::default(),
+            lookout: Lookout::default(),
         })
     }
 
@@ -274,6 +279,7 @@ impl Ledger {
     /// # Errors
     /// The store failed. What is wrong with the *block* is an [`Staging`].
     pub fn stage(&mut self, block: &Block) -> Result<Staging, LedgerError> {
+        self.refuse_halted()?;
         self.last_height = Some(block.height());
         if block.height() <= self.state().height() {
             return self.compare_with_held(block);

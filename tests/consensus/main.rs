@@ -3,6 +3,7 @@
 
 use hubledger::testing as common;
 
+mod alarm;
 mod asert;
 mod branches;
 mod compositions;

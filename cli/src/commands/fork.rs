@@ -158,6 +158,15 @@ fn tell(store: &str, mut ledger: Ledger, resolved: Resolved, output: &Output) ->
         "branches": tree.branches().len(),
         "orphans": tree.orphans(),
     });
+    if let Some(alarm) = &resolved.alarm {
+        document["alarm"] = json!({
+            "height": alarm.height,
+            "held": alarm.held,
+            "offered": alarm.offered,
+            "halts": alarm.halts(),
+            "detail": alarm.to_string(),
+        });
+    }
     ledger.close()?;
     match resolved.refused {
         None => {

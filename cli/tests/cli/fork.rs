@@ -130,8 +130,15 @@ fn two_stores_with_different_final_blocks_stay_apart_and_say_so() {
     assert_eq!(refused.code, 3);
     assert_eq!(
         (&refused.json["reason"], &refused.json["offered"]),
-        (&"fork".into(), &1.into())
+        (&"fork".into(), &4.into())
     );
+    // So many of the other's blocks, by the depth, make its first one final.
+    let alarm = &refused.json["alarm"];
+    assert_eq!(
+        (&alarm["height"], &alarm["halts"]),
+        (&1.into(), &false.into())
+    );
+    assert_ne!(alarm["held"], alarm["offered"]);
     assert!(refused.stderr.contains("final"), "{}", refused.stderr);
     assert_eq!(
         ok(folder, &["get", "--store", "sqlite:a.db", "--head"]),
