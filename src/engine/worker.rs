@@ -175,7 +175,7 @@ fn check_late(shared: &Shared, late: &Weak<LateClaims>, stage: &Cell<Stage>) {
 /// Checks a batch of claims and, in the same one as far as there is room, late ones, which are settled. Gives what it found of the first.
 fn verify(
     shared: &Shared,
-    (claims, range): (&Claims, Range<usize>),
+    (claims, mut range): (&Claims, Range<usize>),
     late: Option<&LateClaims>,
 ) -> Found {
     let started = Instant::now();
@@ -186,12 +186,9 @@ fn verify(
     let _span = tracing::debug_span!("signatures", count).entered();
     let (mut found, mut late_found) = (Found::new(), Found::new());
     let mut checked = 0;
-    let mut range = range;
     while !range.is_empty() || checked < others.len() {
-        let beside = checked
-            ..others
-                .len()
-                .min(checked + batch.saturating_sub(range.len()));
+        let room = batch.saturating_sub(range.len());
+        let beside = checked..others.len().min(checked + room);
         checked = beside.end;
         shared.meters.signature_batch(range.len() + beside.len());
         let (own, other) = claims.verify_with(range, (others, beside), &shared.verifier);

@@ -200,8 +200,7 @@ impl Claims {
         });
     }
 
-    /// Adds what the seal of a block claims of members whom only the state before it knows, once [`consensus::check_entitlement`] found
-    /// nothing against it.
+    /// Adds what the seal of a block claims of members whom only the state before it knows.
     pub(super) fn add_late_seal(
         &mut self,
         number: u32,

@@ -14,7 +14,7 @@
 //!
 //! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
 //! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
-//! signature, and [`Ruling::settle`] brings both together.
+//! signature, and [`Ruling::settle`] brings both together. What certificates claim of members whom only the state knows, the ruling tells.
 
 mod claims;
 pub mod headers;
