@@ -22,7 +22,8 @@
 //!    that breaks a rule costs no signature check and brings no foreign key into a batch.
 //! 3. [`check_entitlement`] says what needs the state before the block. It is asked when the block is ruled, in the order
 //!    of the chain.
-//! 4. [`late_claims`] says what only that state tells to be signed, and by whom: certificates of members that the chain changed.
+//! 4. [`late_claims`] says what only that state tells to be signed, and by whom: certificates of members that the chain changed. It is
+//!    asked where the third step found nothing. These claims are checked with those of the block's transactions, if those weren't yet.
 //!
 //! The verdict keeps that order: a fault of the first step, then of the third, then the first claim that doesn't verify.
 //! Blocks of an imported record have evidence instead of a seal; no function here is asked about one.
@@ -64,8 +65,8 @@ use crate::state::{self, ConsensusChanges, State};
 /// The most that a seal can claim: so many signatures fit into the longest one.
 pub const SEAL_CLAIMS_MAX: usize = SEAL_BYTES_MAX / 64;
 
-/// The name under which blocks count in the vector clock where anybody makes them: with a name for each, the clock would be full one day,
-/// and whoever isn't in it by then could never make a block.
+/// The name under which blocks count in the vector clock where anybody makes them, or members come and go by their stakes: with a name for
+/// each, the clock would be full one day, and whoever isn't in it by then could never make a block.
 pub const ANYBODY: &str = "*";
 
 /// What a block, or a chain of blocks, is worth when two chains are compared. The weight of one block is below 2⁶⁴, so
@@ -309,7 +310,7 @@ pub fn proposer(spec: &ChainSpec, parent: &State, round: u32) -> Option<usize> {
 /// The name under which the maker of a block counts in the vector clock.
 #[must_use]
 pub fn clock_name<'a>(spec: &ChainSpec, height: u64, producer: &'a str) -> &'a str {
-    match members::is_open_to_all(spec.at(height)) {
+    match spec.at(height).composition().shares_clock_entry() {
         true => ANYBODY,
         false => producer,
     }
@@ -331,7 +332,7 @@ pub fn check_clock_entry(
 ) -> Result<(), Fault> {
     let spec = spec.at(height);
     let enters = match parent {
-        _ if members::is_open_to_all(spec) => false,
+        _ if spec.composition().shares_clock_entry() => false,
         Some(parent) => is_member(spec, parent, height, node),
         None => members::change(spec) || spec.bound_index(node).is_some(),
     };

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::EngineError;
 use super::chain::Chain;
-use super::message::{Command, StateRequest, Which};
+use super::message::{Command, Job, StateRequest, Which};
 use super::metrics::{Load, Stage};
 use super::pool;
 use super::shared::{Shared, Written};
-use super::sync::lock;
+use super::sync::{Arc, lock};
 use crate::state::EarlierState;
 
 /// Rules and settles what is ready; called with every piece of news.
@@ -101,10 +101,18 @@ fn rule_and_settle(shared: &Shared) -> Result<(), EngineError> {
         let Some(parcel) = chain.next_to_rule() else {
             return Ok(());
         };
-        chain.rule(&parcel, now_us, shared.committed_end())?;
+        let late = chain.rule(&parcel, now_us, shared.committed_end())?;
         shared
             .unsaved
             .store(chain.unsaved_bytes(), Ordering::Relaxed);
+        drop(chain);
+        if let Some(late) = late
+            && !parcel.leave_to_first_batch(&late)
+        {
+            shared
+                .lane
+                .push_urgent(Job::LateSignatures(Arc::downgrade(&late)));
+        }
         let meters = &shared.meters;
         meters.stage(Stage::Validate, started, Load::default());
     }

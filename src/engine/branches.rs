@@ -12,6 +12,7 @@ use super::message::{Command, Replacing};
 use super::parcel::Offered as Given;
 use super::permits::Permit;
 use super::pool;
+use super::settings::Content;
 use super::shared::Shared;
 use super::state_request;
 use super::subscription::Event;
@@ -70,9 +71,9 @@ impl Engine {
     pub fn offer_branch(&self, block: &Block, source: Source) -> Result<Offer, EngineError> {
         let shared = self.shared();
         shared.latch.check()?;
-        let transactions = block.transactions().len() as u64;
         let bytes = Given::Decoded(Box::new(block.clone())).bytes();
-        let permit = self.permit(shared.settings.memory_of(1, transactions, bytes))?;
+        let content = Content::of([block]);
+        let permit = self.permit(shared.settings.memory_of(content, bytes))?;
         // The clocks are the caller's: asked before anything is locked.
         let now = Now {
             day_us: shared.clock.now_us(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::parcel::{Offered, Parcel};
 use super::permits::Permit;
+use super::settings::Content;
 use super::sync::{Arc, lock};
 use super::ticket::ticket;
 use super::{Engine, EngineError, Outcome, state_request};
@@ -13,7 +14,9 @@ use crate::format::rejection::{Reason, Rejected};
 use crate::format::signature::{KeyPair, PublicKey};
 use crate::ledger::LedgerError;
 use crate::pool::Room;
-use crate::rules::{Claims, Depth, Prepared, SignatureFindings, Validator, carry, produce};
+use crate::rules::{
+    Claims, Depth, Prepared, SignatureFindings, Validator, carry, further_claims_in, produce,
+};
 use crate::state::State;
 
 /// What [`Engine::check`] says of a block: nothing against it, or what is wrong.
@@ -211,9 +214,9 @@ impl Engine {
     pub fn check(&self, block: &Block) -> Result<Verdict, EngineError> {
         let shared = &self.shared;
         shared.latch.check()?;
-        let transactions = block.transactions().len() as u64;
         let bytes = Offered::Decoded(Box::new(block.clone())).bytes();
-        let permit = self.permit(shared.settings.memory_of(1, transactions, bytes))?;
+        let content = Content::of([block]);
+        let permit = self.permit(shared.settings.memory_of(content, bytes))?;
         let prepared = Prepared::new(&shared.spec, block.clone());
         let mut claims = Claims::default();
         let known = shared.verified.contains(prepared.leaves());
@@ -266,12 +269,14 @@ impl Engine {
         };
         let bytes: usize = transactions.iter().map(|one| one.bytes().len()).sum();
         let body = bytes.min(limits.body_bytes_max as usize);
-        let count = transactions.len().min(room) as u64;
-        let permit = self.permit(shared.settings.memory_of(
-            1,
-            count,
-            body + HEADER_BYTES_MAX + SEAL_BYTES_MAX,
-        ))?;
+        let further = transactions.iter().map(further_claims_in).sum::<usize>();
+        let content = Content {
+            blocks: 1,
+            transactions: transactions.len().min(room) as u64,
+            further_claims: further as u64,
+        };
+        let bytes = body + HEADER_BYTES_MAX + SEAL_BYTES_MAX;
+        let permit = self.permit(shared.settings.memory_of(content, bytes))?;
         Ok(Candidates {
             transactions,
             permit,

@@ -11,12 +11,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use super::EngineError;
-use super::parcel::{Outcome, Parcel};
+use super::parcel::{LateClaims, Outcome, Parcel};
 use super::sync::Arc;
 use crate::format::digest::BlockHash;
 use crate::format::rejection::Rejected;
 use crate::ledger::{self, ChainReader, LedgerError, Unreadable, compare_with_held};
-use crate::rules::{Depth, Prepared, Ruling, ValidBlock, Validator};
+use crate::rules::{Claims, Depth, Prepared, Ruling, SignatureFindings, ValidBlock, Validator};
 use crate::state::{EarlierState, InForce, Journal, PageSource};
 
 /// See the [module](self).
@@ -43,6 +43,8 @@ pub(super) struct Slot {
     parcel: Arc<Parcel>,
     judged: Vec<Judged>,
     journal: Option<Journal>,
+    /// Signatures that this ruling told and nobody knew before it, if it did.
+    late: Option<Arc<LateClaims>>,
     /// Height of the last block of the same call before this parcel, from the first ruling on.
     height_before: Option<Option<u64>>,
 }
@@ -53,8 +55,25 @@ impl Slot {
             parcel,
             judged: Vec::new(),
             journal: None,
+            late: None,
             height_before: None,
         }
+    }
+
+    /// Whether all signatures of its ruled blocks were checked.
+    fn is_signed(&self) -> bool {
+        let late = self.late.as_ref();
+        self.parcel.is_signed() && late.is_none_or(|late| late.found().is_some())
+    }
+
+    /// What was found of the signatures of all blocks, once [`Slot::is_signed`].
+    fn take_signatures(&mut self) -> Vec<SignatureFindings> {
+        let mut signatures = self.parcel.take_signatures();
+        let late = self.late.take();
+        for (number, found) in late.iter().flat_map(|late| late.found()).flatten() {
+            signatures[*number as usize].merge(found.clone());
+        }
+        signatures
     }
 }
 
@@ -198,23 +217,24 @@ impl Chain {
         parcel.prepared().is_some().then(|| Arc::clone(parcel))
     }
 
-    /// Rules the next parcel, at a time in microseconds since 1970. `committed` is the end of the committed chain.
+    /// Rules the next parcel, at a time in microseconds since 1970. `committed` is the end of the committed chain. Gives the signatures that
+    /// this told of members whom only the state knows: the parcel has no verdict until they are checked.
     pub(super) fn rule(
         &mut self,
         parcel: &Parcel,
         now_us: u64,
         committed: u64,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<Arc<LateClaims>>, EngineError> {
         self.forget_committed(committed);
         let mut journal = self.validator.state().journal();
-        let mut judged = Vec::new();
+        let (mut judged, mut late) = (Vec::new(), Claims::default());
         let blocks = parcel.prepared().unwrap_or_default();
         let slot = &mut self.slots[self.ruled];
         let mut height = *slot
             .height_before
             // Once only: a parcel may be ruled again, and its call must not move on twice.
             .get_or_insert_with(|| parcel.call.pass(last_height(blocks)));
-        for block in blocks {
+        for (number, block) in (0u32..).zip(blocks) {
             // Asked before each block: behind a refused block the rest of its call would be ruled on a state that lacks it.
             if parcel.call.is_skipped() {
                 break;
@@ -222,7 +242,7 @@ impl Chain {
             let verdict = match block {
                 Ok(prepared) => {
                     height = Some(prepared.block().height());
-                    self.judge(prepared, now_us, &mut journal)?
+                    self.judge(prepared, now_us, &mut journal, (number, &mut late))?
                 }
                 Err(unreadable) => Judged::Rejected(self.refuse(height, unreadable)),
             };
@@ -240,8 +260,9 @@ impl Chain {
         let slot = &mut self.slots[self.ruled];
         slot.judged = judged;
         slot.journal = Some(journal);
+        slot.late = (!late.is_empty()).then(|| Arc::new(LateClaims::new(late)));
         self.ruled += 1;
-        Ok(())
+        Ok(slot.late.clone())
     }
 
     fn judge(
@@ -249,6 +270,7 @@ impl Chain {
         prepared: &Prepared,
         now_us: u64,
         journal: &mut Journal,
+        late: (u32, &mut Claims),
     ) -> Result<Judged, EngineError> {
         let block = prepared.block();
         let state = self.validator.state();
@@ -261,7 +283,8 @@ impl Chain {
                 _ => Judged::Held(block.height()),
             });
         }
-        let mut ruling = self.validator.rule(prepared, Depth::Full { now_us });
+        let depth = Depth::Full { now_us };
+        let mut ruling = self.validator.rule_leaving(prepared, depth, Some(late));
         // Signatures may still be unchecked: rules don't wait for them, and the journal takes the block back if one is bad.
         self.validator.apply_unsettled(&mut ruling, journal);
         // What was read of a state that can't be read is no ground for a verdict.
@@ -305,12 +328,12 @@ impl Chain {
 
     /// The first parcel with its verdicts, if its signatures are checked.
     pub(super) fn settle(&mut self) -> Option<Settled> {
-        if self.ruled == 0 || !self.slots.front()?.parcel.is_signed() {
+        if self.ruled == 0 || !self.slots.front()?.is_signed() {
             return None;
         }
-        let slot = self.slots.pop_front()?;
+        let mut slot = self.slots.pop_front()?;
         self.ruled -= 1;
-        let mut signatures = slot.parcel.take_signatures().into_iter();
+        let mut signatures = slot.take_signatures().into_iter();
         let (mut valid, mut verdicts) = (Vec::new(), Vec::with_capacity(slot.judged.len()));
         for judged in slot.judged {
             let signatures = signatures.next().expect("one for each block");
@@ -361,6 +384,7 @@ impl Chain {
             }
             // What was ruled here, and what stopped its call, was ruled on a state that has never been.
             slot.judged.clear();
+            slot.late = None;
             slot.parcel.call.is_stopped.store(false, Ordering::Release);
         }
         self.ruled = 0;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Weak;
 use std::time::Instant;
 
 use hubledger_storage::Receipt;
@@ -10,7 +11,7 @@ use hubledger_storage::Receipt;
 use super::EngineError;
 use super::chain::Settled;
 use super::feed::Start;
-use super::parcel::Parcel;
+use super::parcel::{LateClaims, Parcel};
 use super::permits::Permit;
 use super::pool::Known;
 use super::registry::Claim;
@@ -35,6 +36,8 @@ pub(super) enum Job {
     Advance,
     /// Some of a parcel's signatures.
     Signatures(Arc<Parcel>, Range<usize>),
+    /// Those that only the ruling of a parcel told, unless it is to be ruled again.
+    LateSignatures(Weak<LateClaims>),
     /// The batch of a number of transactions that want to be admitted.
     Admission(u64, Batch),
 }

@@ -2,7 +2,7 @@
 //! the blocks, and signatures are batched across them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use hubledger_storage::Receipt;
@@ -92,6 +92,45 @@ impl Call {
     }
 }
 
+/// Signatures of a parcel that only the ruling of its blocks told: those of members whom the state knows. Of one ruling: blocks that are
+/// ruled again may have other members.
+#[derive(Debug)]
+pub(super) struct LateClaims {
+    claims: Claims,
+    found: OnceLock<Vec<(u32, SignatureFindings)>>,
+}
+
+impl LateClaims {
+    pub(super) const fn new(claims: Claims) -> Self {
+        Self {
+            claims,
+            found: OnceLock::new(),
+        }
+    }
+
+    pub(super) const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Says what was found, once.
+    pub(super) fn settle(&self, found: Vec<(u32, SignatureFindings)>) {
+        let _ = self.found.set(found);
+    }
+
+    /// What was found of blocks by their number in the parcel; `None` before they were checked.
+    pub(super) fn found(&self) -> Option<&[(u32, SignatureFindings)]> {
+        self.found.get().map(Vec::as_slice)
+    }
+}
+
+/// Late claims on their way into the parcel's first batch.
+#[derive(Debug)]
+enum FirstBatch {
+    /// It wasn't begun, and checks these too. They are gone if the parcel is to be ruled again.
+    Ahead(Weak<LateClaims>),
+    Begun,
+}
+
 /// Blocks on their way. Filled in by whoever works on it, each part once.
 #[derive(Debug)]
 pub(super) struct Parcel {
@@ -103,6 +142,7 @@ pub(super) struct Parcel {
     claims: OnceLock<Claims>,
     batches_left: AtomicUsize,
     found: Mutex<Vec<SignatureFindings>>,
+    first_batch: Mutex<FirstBatch>,
     /// Memory granted to it, until it is committed or dropped.
     permit: Permit,
 }
@@ -123,6 +163,7 @@ impl Parcel {
             claims: OnceLock::new(),
             batches_left: AtomicUsize::new(1),
             found: Mutex::default(),
+            first_batch: Mutex::new(FirstBatch::Ahead(Weak::new())),
             permit,
         }
     }
@@ -162,6 +203,25 @@ impl Parcel {
 
     pub(super) fn claims(&self) -> Option<&Claims> {
         self.claims.get()
+    }
+
+    /// Leaves claims to the first batch. Whether it will check them; it won't if it was begun.
+    pub(super) fn leave_to_first_batch(&self, late: &Arc<LateClaims>) -> bool {
+        match &mut *lock(&self.first_batch) {
+            FirstBatch::Ahead(held) => {
+                *held = Arc::downgrade(late);
+                true
+            }
+            FirstBatch::Begun => false,
+        }
+    }
+
+    /// Begins the first batch, and gives what was left to it.
+    pub(super) fn begin_first_batch(&self) -> Option<Arc<LateClaims>> {
+        match std::mem::replace(&mut *lock(&self.first_batch), FirstBatch::Begun) {
+            FirstBatch::Ahead(late) => late.upgrade(),
+            FirstBatch::Begun => None,
+        }
     }
 
     /// Adds what a batch found.

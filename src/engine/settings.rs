@@ -8,14 +8,16 @@ use std::time::Duration;
 use hubledger_storage::Durability;
 
 use super::metrics::Stage;
+use crate::format::model::{Block, TRANSACTION_BYTES_MIN};
 use crate::pool::Bounds;
+use crate::rules::{CLAIM_MEMORY, further_claims, further_claims_in};
 use crate::tree::ForkBounds;
 
 /// No more parcels than this are in flight; every channel between stages has room for all of them.
 pub(super) const PARCELS_MAX: usize = 64;
 /// No more transactions than this are on their way through admission.
 pub(super) const SUBMISSIONS_MAX: usize = 1 << 14;
-/// Bytes that a decoded transaction and its hashes, claims and index entry take beside its own, at most.
+/// Bytes that a decoded transaction and its hashes, one claim and its index entry take beside its own, at most.
 const TRANSACTION_MEMORY: u64 = 640;
 /// The same for a block.
 const BLOCK_MEMORY: u64 = 2048;
@@ -127,21 +129,50 @@ impl Settings {
         transaction: &crate::format::model::Transaction,
     ) -> u64 {
         let share = self.admission_bytes.div_ceil(SUBMISSIONS_MAX as u64);
-        (transaction.bytes().len() as u64 + TRANSACTION_MEMORY).max(share)
+        let claims = further_claims_in(transaction) as u64 * CLAIM_MEMORY as u64;
+        (transaction.bytes().len() as u64 + TRANSACTION_MEMORY + claims).max(share)
     }
 
-    /// The memory that blocks of `bytes` encoded bytes may take while they are in flight, whatever is in them.
+    /// The memory that blocks of `bytes` encoded bytes may take while they are in flight, whatever is in them: for each byte, a shortest
+    /// transaction takes more than signatures do, so that it is the worst that they can be filled with.
     pub(super) fn memory_of_unread(&self, blocks: usize, bytes: usize) -> u64 {
-        let transactions = bytes / crate::format::model::TRANSACTION_BYTES_MIN;
-        self.memory_of(blocks, transactions as u64, bytes)
+        let transactions = (bytes / TRANSACTION_BYTES_MIN) as u64;
+        let content = Content {
+            blocks: blocks as u64,
+            transactions,
+            further_claims: 0,
+        };
+        self.memory_of(content, bytes)
     }
 
-    /// The memory that so many blocks with so many transactions and bytes may take while they are in flight; at least the
+    /// The memory that blocks with this content and so many bytes may take while they are in flight; at least the
     /// share that keeps the number of parcels within its bound.
-    pub(super) fn memory_of(&self, blocks: usize, transactions: u64, bytes: usize) -> u64 {
-        let needed =
-            bytes as u64 + transactions * TRANSACTION_MEMORY + blocks as u64 * BLOCK_MEMORY;
+    pub(super) fn memory_of(&self, content: Content, bytes: usize) -> u64 {
+        let needed = bytes as u64
+            + content.transactions * TRANSACTION_MEMORY
+            + content.further_claims * CLAIM_MEMORY as u64
+            + content.blocks * BLOCK_MEMORY;
         needed.max(self.memory_bytes.div_ceil(PARCELS_MAX as u64))
+    }
+}
+
+/// What is in blocks that takes memory beside their bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Content {
+    pub(super) blocks: u64,
+    pub(super) transactions: u64,
+    /// Beside one for each transaction: see [`further_claims`].
+    pub(super) further_claims: u64,
+}
+
+impl Content {
+    /// Of blocks that are decoded.
+    pub(super) fn of<'b>(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
+        blocks.into_iter().fold(Self::default(), |sum, block| Self {
+            blocks: sum.blocks + 1,
+            transactions: sum.transactions + block.transactions().len() as u64,
+            further_claims: sum.further_claims + further_claims(block) as u64,
+        })
     }
 }
 
@@ -160,5 +191,36 @@ impl fmt::Debug for Settings {
             .field("durability", &self.durability)
             .field("memory_bytes", &self.memory_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_aside_before_anybody_looked_is_enough_for_claims_and_transactions() {
+        let settings = Settings {
+            memory_bytes: 0,
+            ..Settings::default()
+        };
+        // Blocks of short transactions, of certificates alone, and of both: 64 bytes at least for each further claim.
+        for (transactions, further_claims) in [(10_000, 0), (0, 20_000), (5_000, 9_000)] {
+            let bytes = transactions * TRANSACTION_BYTES_MIN + further_claims * 64;
+            let content = Content {
+                blocks: 3,
+                transactions: transactions as u64,
+                further_claims: further_claims as u64,
+            };
+            let granted = settings.memory_of_unread(3, bytes);
+            assert!(settings.memory_of(content, bytes) <= granted);
+            let without = Content {
+                further_claims: 0,
+                ..content
+            };
+            let claims = further_claims as u64 * CLAIM_MEMORY as u64;
+            let both = settings.memory_of(without, bytes) + claims;
+            assert_eq!(settings.memory_of(content, bytes), both);
+        }
     }
 }

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -16,12 +17,13 @@ use super::advance::advance;
 use super::error::message_of;
 use super::message::Job;
 use super::metrics::{Load, Stage};
-use super::parcel::{Offered, Parcel};
+use super::parcel::{LateClaims, Offered, Parcel};
+use super::settings::Content;
 use super::shared::Shared;
 use super::sync::Arc;
 use crate::format::model::Block;
 use crate::ledger::Unreadable;
-use crate::rules::{Claims, Prepared};
+use crate::rules::{Claims, Found, Prepared};
 
 /// Does a job of an engine. What panics in it stops that engine and no other.
 pub(super) fn run(shared: &Shared, mut job: Job) {
@@ -33,7 +35,8 @@ pub(super) fn run(shared: &Shared, mut job: Job) {
     let done = catch_unwind(AssertUnwindSafe(|| match &mut job {
         Job::Parcel(parcel) => take_through(shared, parcel, &stage),
         Job::Advance => advance(shared),
-        Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), &stage),
+        Job::Signatures(parcel, range) => check(shared, parcel, range.clone(), None, &stage),
+        Job::LateSignatures(late) => check_late(shared, late, &stage),
         Job::Admission(number, batch) => admission::judge(shared, *number, batch, &stage),
     }));
     let done = done.and_then(|()| look_after_state(shared));
@@ -70,10 +73,8 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
         bytes: parcel.bytes as u64,
     };
     shared.meters.stage(Stage::Decode, started, load);
-    let needed = shared
-        .settings
-        .memory_of(decoded.len(), load.transactions, parcel.bytes);
-    parcel.shrink(needed);
+    let content = Content::of(decoded.iter().flatten());
+    parcel.shrink(shared.settings.memory_of(content, parcel.bytes));
 
     shared.enter(Stage::Hash, stage);
     let started = Instant::now();
@@ -95,13 +96,15 @@ fn take_through(shared: &Shared, parcel: &Arc<Parcel>, stage: &Cell<Stage>) {
         let job = Job::Signatures(Arc::clone(parcel), range.clone());
         if shared.lane.try_push_urgent(job).is_err() {
             // A full lane is no reason to wait: if every worker waited for room in it, nobody would make any.
-            check(shared, parcel, range, stage);
+            check(shared, parcel, range, None, stage);
         }
     }
     shared.enter(Stage::Validate, stage);
     // Before its own signatures: neither its rules nor those of the parcels behind it wait for them.
     advance(shared);
-    check(shared, parcel, 0..count.min(batch), stage);
+    // If that ruled it, what the state told of certificates is in one batch with all else.
+    let late = parcel.begin_first_batch();
+    check(shared, parcel, 0..count.min(batch), late.as_deref(), stage);
 }
 
 fn decode(offered: Offered) -> Result<Block, Unreadable> {
@@ -138,29 +141,68 @@ fn gather(shared: &Shared, prepared: &[Result<Prepared, Unreadable>]) -> Claims 
     claims
 }
 
-/// Checks some of a parcel's signatures.
-fn check(shared: &Shared, parcel: &Parcel, range: Range<usize>, stage: &Cell<Stage>) {
+/// Checks some of a parcel's signatures, and those with them that its ruling told.
+fn check(
+    shared: &Shared,
+    parcel: &Parcel,
+    range: Range<usize>,
+    late: Option<&LateClaims>,
+    stage: &Cell<Stage>,
+) {
     shared.enter(Stage::Signatures, stage);
     let Some(claims) = parcel.claims() else {
         return;
     };
-    let started = Instant::now();
-    let count = range.len();
-    let found = if count == 0 {
-        Vec::new()
-    } else {
-        let _span = tracing::debug_span!("signatures", count).entered();
-        shared.meters.signature_batch(count);
-        claims.verify(range, &shared.verifier)
-    };
-    let load = Load {
-        transactions: count as u64,
-        ..Load::default()
-    };
-    shared.meters.stage(Stage::Signatures, started, load);
+    let found = verify(shared, (claims, range), late);
     parcel.settle_batch(found);
     if parcel.is_signed() {
         shared.enter(Stage::Validate, stage);
         advance(shared);
     }
+}
+
+/// Checks signatures that the ruling of a parcel told after its first batch had begun.
+fn check_late(shared: &Shared, late: &Weak<LateClaims>, stage: &Cell<Stage>) {
+    shared.enter(Stage::Signatures, stage);
+    let Some(late) = late.upgrade() else {
+        return;
+    };
+    verify(shared, (&Claims::default(), 0..0), Some(&late));
+    shared.enter(Stage::Validate, stage);
+    advance(shared);
+}
+
+/// Checks a batch of claims and, in the same one as far as there is room, late ones, which are settled. Gives what it found of the first.
+fn verify(
+    shared: &Shared,
+    (claims, mut range): (&Claims, Range<usize>),
+    late: Option<&LateClaims>,
+) -> Found {
+    let started = Instant::now();
+    let batch = shared.settings.batch_signatures.max(1);
+    let none = Claims::default();
+    let others = late.map_or(&none, LateClaims::claims);
+    let count = range.len() + others.len();
+    let _span = tracing::debug_span!("signatures", count).entered();
+    let (mut found, mut late_found) = (Found::new(), Found::new());
+    let mut checked = 0;
+    while !range.is_empty() || checked < others.len() {
+        let room = batch.saturating_sub(range.len());
+        let beside = checked..others.len().min(checked + room);
+        checked = beside.end;
+        shared.meters.signature_batch(range.len() + beside.len());
+        let (own, other) = claims.verify_with(range, (others, beside), &shared.verifier);
+        found.extend(own);
+        late_found.extend(other);
+        range = 0..0;
+    }
+    let load = Load {
+        transactions: count as u64,
+        ..Load::default()
+    };
+    shared.meters.stage(Stage::Signatures, started, load);
+    if let Some(late) = late {
+        late.settle(late_found);
+    }
+    found
 }

@@ -12,11 +12,41 @@ use crate::format::digest::Digest;
 use crate::format::model::{Block, Header, Kind, Scheme, Seal, Transaction};
 use crate::format::payload::Payload;
 use crate::format::rejection::{Fault, Reason};
-use crate::format::signature::{Item, PublicKey, Signature, Verifier};
+use crate::format::signature::{Item, PublicKey, Signature, SignatureError, Verifier};
 use crate::format::spec::{Authority, ChainSpec};
 use crate::state::{InForce, State};
 
-/// Signatures that some blocks claim to carry, with the messages they are over. About 200 bytes a claim.
+/// Bytes of memory that a claim takes with its message, at most, also while vectors of claims grow. Messages of original transactions
+/// aside, which are as long as these.
+pub const CLAIM_MEMORY: usize = 384;
+
+/// Claims of a block beside one for each of its transactions, at most: signatures of its certificate, further witnesses, and what
+/// payloads may say to be signed. Told without a specification, so that some of them may turn out to claim nothing. Each takes
+/// at least 64 bytes of the block, which is what bounds them. O(transactions).
+#[must_use]
+pub fn further_claims(block: &Block) -> usize {
+    let seal = match block.seal() {
+        Seal::Quorum(certificate) => certificate.signers().count(),
+        _ => 0,
+    };
+    let transactions = block.transactions().iter().map(further_claims_in);
+    seal + transactions.sum::<usize>()
+}
+
+/// The same of one transaction.
+#[must_use]
+pub fn further_claims_in(transaction: &Transaction) -> usize {
+    let witnesses = transaction.witnesses().len();
+    let payload = match Payload::may_claim_in(transaction.operation()) {
+        true => transaction.payload().len() / SIGNATURE_BYTES,
+        false => 0,
+    };
+    (witnesses + payload).saturating_sub(1)
+}
+
+const SIGNATURE_BYTES: usize = 64;
+
+/// Signatures that some blocks claim to carry, with the messages they are over.
 #[derive(Debug, Default)]
 pub struct Claims {
     messages: Vec<u8>,
@@ -37,8 +67,20 @@ struct Claim {
 /// It comes only from checked claims, or from the trust in blocks that this store committed before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureFindings {
-    bad: Option<(FaultAt, Fault)>,
+    bad: Option<Bad>,
 }
+
+/// A bad signature: where it is in the block, the number of its claim, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bad {
+    at: FaultAt,
+    // Several claims have one place, of a certificate for example, and batches come to their ends in any order.
+    claim: usize,
+    fault: Fault,
+}
+
+/// What batches found: blocks with a bad signature in them, by their numbers.
+pub(crate) type Found = Vec<(u32, SignatureFindings)>;
 
 impl SignatureFindings {
     /// Those of a block whose signatures were checked before it was committed here.
@@ -54,20 +96,25 @@ impl SignatureFindings {
     /// What is wrong with the first bad one.
     #[must_use]
     pub fn into_fault(self) -> Option<Fault> {
-        self.bad.map(|(_, fault)| fault)
+        self.bad.map(|bad| bad.fault)
     }
 
     pub(super) fn into_bad(self) -> Option<(FaultAt, Fault)> {
-        self.bad
+        self.bad.map(|bad| (bad.at, bad.fault))
     }
 
     /// Adds what another batch found of the same block. The lower one counts, whatever the order of the batches.
     pub fn merge(&mut self, other: Self) {
-        let Some((at, fault)) = other.bad else {
+        let Some(bad) = other.bad else {
             return;
         };
-        if self.bad.as_ref().is_none_or(|(held, _)| at < *held) {
-            self.bad = Some((at, fault));
+        let place = |bad: &Bad| (bad.at, bad.claim);
+        if self
+            .bad
+            .as_ref()
+            .is_none_or(|held| place(&bad) < place(held))
+        {
+            self.bad = Some(bad);
         }
     }
 }
@@ -243,20 +290,49 @@ impl Claims {
         range: Range<usize>,
         verifier: &Verifier,
     ) -> Vec<(u32, SignatureFindings)> {
-        let claims = &self.claims[range];
-        let items: Vec<Item<'_>> = claims
-            .iter()
-            .map(|claim| Item {
-                key: &claim.key,
-                message: &self.messages[claim.message.clone()],
-                signature: &claim.signature,
-            })
+        self.verify_with(range, (&Self::default(), 0..0), verifier)
+            .0
+    }
+
+    /// Checks these claims and those of others in one batch, and says the same of each.
+    pub(crate) fn verify_with(
+        &self,
+        range: Range<usize>,
+        (others, others_range): (&Self, Range<usize>),
+        verifier: &Verifier,
+    ) -> (Found, Found) {
+        let own = range.len();
+        let items: Vec<Item<'_>> = self
+            .items(range.clone())
+            .chain(others.items(others_range.clone()))
             .collect();
         let verdicts = verifier.verify(&items);
-        let mut found: Vec<(u32, SignatureFindings)> = Vec::new();
+        let (first, second) = verdicts
+            .bad()
+            .split_at(verdicts.bad().partition_point(|(index, _)| *index < own));
+        let second = second
+            .iter()
+            .map(|(index, error)| (index - own + others_range.start, *error));
+        let first = first
+            .iter()
+            .map(|(index, error)| (index + range.start, *error));
+        (self.found(first), others.found(second))
+    }
+
+    fn items(&self, range: Range<usize>) -> impl Iterator<Item = Item<'_>> {
+        self.claims[range].iter().map(|claim| Item {
+            key: &claim.key,
+            message: &self.messages[claim.message.clone()],
+            signature: &claim.signature,
+        })
+    }
+
+    /// What it means that these claims are bad.
+    fn found(&self, bad: impl Iterator<Item = (usize, SignatureError)>) -> Found {
+        let mut found = Found::new();
         // Claims of a block are together and in the order of their places, and so are the bad ones.
-        for (index, error) in verdicts.bad() {
-            let claim = &claims[*index];
+        for (number, error) in bad {
+            let claim = &self.claims[number];
             if found.last().is_some_and(|(block, _)| *block == claim.block) {
                 continue;
             }
@@ -266,7 +342,11 @@ impl Claims {
                 }
                 _ => Fault::new(Reason::Seal, error.to_string()),
             };
-            let bad = Some((claim.at, fault));
+            let bad = Some(Bad {
+                at: claim.at,
+                claim: number,
+                fault,
+            });
             found.push((claim.block, SignatureFindings { bad }));
         }
         found
@@ -276,5 +356,92 @@ impl Claims {
     pub(super) fn verify_block(&self, verifier: &Verifier) -> SignatureFindings {
         let found = self.verify(0..self.len(), verifier).pop();
         found.map_or_else(SignatureFindings::unchecked, |(_, signatures)| signatures)
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::format::digest::{BlockHash, ChainId};
+    use crate::format::evidence::{DoubleVote, Evidence};
+    use crate::format::model::{Operation, QuorumSeal};
+    use crate::format::payload::{Certify, Convict};
+    use crate::format::vote::{Vote, VoteKind};
+    use crate::testing::{Chain, key};
+
+    fn vote(block: u8) -> Vote {
+        Vote {
+            chain: ChainId([1; 32]),
+            height: 5,
+            round: 0,
+            kind: VoteKind::Precommit,
+            block: BlockHash([block; 32]),
+        }
+    }
+
+    fn certify(signers: usize) -> Payload {
+        let signatures = (0..signers)
+            .map(|number| key(&format!("member-{number}")))
+            .map(|pair| (pair.public_key(), vote(2).sign(&pair)));
+        Payload::Certify(Certify::new(vote(2), signatures.collect()).unwrap())
+    }
+
+    fn convict() -> Payload {
+        let pair = key("twice");
+        let signed = |block| (vote(block), vote(block).sign(&pair));
+        let votes = DoubleVote::new(pair.public_key(), signed(2), signed(3));
+        Payload::Convict(Convict {
+            evidence: Evidence::DoubleVote(votes.unwrap()),
+        })
+    }
+
+    #[test]
+    fn signatures_of_certificates_witnesses_and_payloads_are_counted_beside_one_for_each_transaction()
+     {
+        let chain = Chain::new(1, |_| {});
+        let payload = |payload: Payload| {
+            chain.signed("node", 1, |draft| {
+                draft.operation = Operation::ConsensusVote;
+                draft.payload = payload.encode();
+            })
+        };
+        let transactions = [
+            chain.message("node", 1),
+            chain
+                .draft("node", 2)
+                .sign(&[&key("a"), &key("b"), &key("c")])
+                .unwrap(),
+            payload(certify(70)),
+            payload(convict()),
+        ];
+        let block = chain.block(&transactions);
+        let seal = QuorumSeal::new(0, (0..300).map(|place| (place, vote(4).sign(&key("a")))));
+        let seal = Seal::Quorum(seal.unwrap());
+        let block = Block::assemble(block.header().clone(), seal, block.transactions()).unwrap();
+
+        let members: Vec<Authority> = (0..300)
+            .map(|number| Authority {
+                name: format!("member-{number}"),
+                key: key("a").public_key(),
+                weight: 1,
+            })
+            .collect();
+        let mut claims = Claims::default();
+        claims.add_seal_of(0, &members, block.header(), block.seal());
+        for transaction in block.transactions() {
+            claims.add_transaction(0, FaultAt::Transaction(0), transaction);
+            if let Some(payload) = Payload::of(transaction, false) {
+                claims.add_payload(0, FaultAt::Transaction(0), &payload);
+            }
+        }
+        assert_eq!(claims.len(), 300 + 1 + 3 + (1 + 70) + (1 + 2));
+        let counted = further_claims(&block) + transactions.len();
+        assert!(counted >= claims.len(), "{counted} of {}", claims.len());
+        let memory = claims.claims.capacity() * size_of::<Claim>() + claims.messages.capacity();
+        assert!(memory <= claims.len() * CLAIM_MEMORY, "{memory}");
+        // Whatever a block is filled with, that many bytes bound them.
+        assert!(counted * SIGNATURE_BYTES <= block.encode().len());
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! The check has three parts, which the [engine](crate::engine) takes apart and `check` does one after the other:
 //! [`Prepared`] and [`Claims`] follow from the specification and the bytes alone, the [`Ruling`] needs the state and no
-//! signature, and [`Ruling::settle`] brings both together.
+//! signature, and [`Ruling::settle`] brings both together. What certificates claim of members whom only the state knows, the ruling tells.
 
 pub mod carry;
 mod claims;
@@ -38,7 +38,10 @@ use crate::format::rejection::{Fault, Rejected};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
 
-pub use self::claims::{Claims, SignatureFindings};
+pub(crate) use self::claims::Found;
+pub use self::claims::{
+    CLAIM_MEMORY, Claims, SignatureFindings, further_claims, further_claims_in,
+};
 pub use self::kept::{NAMED_BLOCKS_MAX, last_named};
 use self::produce::Made;
 pub use self::ruling::{FaultAt, Prepared, Ruling, ValidBlock};
@@ -142,6 +145,20 @@ impl Validator {
     /// If `prepared` was prepared for another chain: its seal was judged by that chain's consensus.
     #[must_use]
     pub fn rule(&self, prepared: &Prepared, depth: Depth) -> Ruling {
+        self.rule_leaving(prepared, depth, None)
+    }
+
+    /// The same, and the signatures of members whom only the state knows are left to the caller: they are added to `late` as those of
+    /// the block of this number, and what is found of them belongs to the findings that the ruling is settled by.
+    ///
+    /// # Panics
+    /// As [`Validator::rule`].
+    pub(crate) fn rule_leaving(
+        &self,
+        prepared: &Prepared,
+        depth: Depth,
+        late: Option<(u32, &mut Claims)>,
+    ) -> Ruling {
         assert_eq!(
             prepared.chain(),
             self.spec.id(),
@@ -149,11 +166,16 @@ impl Validator {
         );
         Ruling {
             block: prepared.block().clone(),
-            outcome: self.changes(prepared, depth),
+            outcome: self.changes(prepared, depth, late),
         }
     }
 
-    fn changes(&self, prepared: &Prepared, depth: Depth) -> Result<Changes, (FaultAt, Fault)> {
+    fn changes(
+        &self,
+        prepared: &Prepared,
+        depth: Depth,
+        late: Option<(u32, &mut Claims)>,
+    ) -> Result<Changes, (FaultAt, Fault)> {
         let (spec, state, block) = (&self.spec, &self.state, prepared.block());
         let at = |at| move |fault| (at, fault);
         headers::check_block(spec, state, prepared, depth).map_err(at(FaultAt::Header))?;
@@ -163,7 +185,7 @@ impl Validator {
         } else {
             if depth != Depth::Replay {
                 let verifier = &self.verifier;
-                seal(spec, state, prepared, verifier).map_err(at(FaultAt::Seal))?;
+                seal(spec, state, prepared, verifier, late).map_err(at(FaultAt::Seal))?;
             }
             consensus = consensus::changes(spec, state, block.header());
         }
@@ -388,26 +410,27 @@ impl Validator {
     }
 }
 
-/// What is wrong with a native block's seal, those of its signatures aside that its bytes alone tell of. What its bytes alone tell was judged when it was prepared.
+/// What is wrong with a native block's seal, signatures aside that its bytes alone tell of, and those that are left to the caller as
+/// `late`. What the bytes alone tell was judged when it was prepared.
 fn seal(
     spec: &ChainSpec,
     state: &State,
     prepared: &Prepared,
     verifier: &Verifier,
+    late: Option<(u32, &mut Claims)>,
 ) -> Result<(), Fault> {
     if let Some(fault) = prepared.seal_fault() {
         return Err(fault.clone());
     }
     let block = prepared.block();
     consensus::check_entitlement(spec, state, block.header(), block.seal())?;
-    // What its members sign whom only the state knows can't be in the batch of what the bytes alone claim.
-    let mut claims = Claims::default();
-    claims.add_late_seal(0, spec, state, block);
-    match claims.is_empty() {
+    let mut own = Claims::default();
+    match late {
+        Some((number, late)) => late.add_late_seal(number, spec, state, block),
+        None => own.add_late_seal(0, spec, state, block),
+    }
+    match own.is_empty() {
         true => Ok(()),
-        false => claims
-            .verify_block(verifier)
-            .into_fault()
-            .map_or(Ok(()), Err),
+        false => own.verify_block(verifier).into_fault().map_or(Ok(()), Err),
     }
 }

@@ -93,7 +93,8 @@ fn named(members: &[(&str, u64)]) -> Vec<(String, u64)> {
 fn sealed_by(chain: &Chain, name: &str, sealer: &KeyPair) -> Block {
     let mut fields = hubledger::testing::fields(&chain.block(&[]));
     fields.producer = name.to_owned();
-    fields.vector_clock = chain.state().clock().increment(name).unwrap();
+    let counted = consensus::clock_name(chain.spec(), fields.height, name);
+    fields.vector_clock = chain.state().clock().increment(counted).unwrap();
     hubledger::testing::sealed(fields, sealer, &[])
 }
 

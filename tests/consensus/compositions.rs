@@ -3,7 +3,7 @@
 use hubledger::consensus;
 use hubledger::format::FormatVersion;
 use hubledger::generate::{Generator, Recipe};
-use hubledger::model::{Block, Header, HeaderFields, QuorumSeal, Seal};
+use hubledger::model::{Block, Header, HeaderFields, QuorumSeal, Seal, VectorClock};
 use hubledger::payload::Payload;
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::rules::{Depth, Validator};
@@ -82,6 +82,13 @@ impl Made {
         let state = self.validator.state();
         let seal = consensus::seal_by(self.spec(), state, keys, round, &header);
         Block::assemble(header, seal, block.transactions()).unwrap()
+    }
+
+    /// The clock of the next block, if somebody makes it.
+    fn clock_after(&self, producer: &str) -> VectorClock {
+        let state = self.validator.state();
+        let counted = consensus::clock_name(self.spec(), state.height() + 1, producer);
+        state.clock().increment(counted).unwrap()
     }
 
     fn reason(&self, block: &Block) -> Reason {
@@ -251,7 +258,7 @@ fn nobody_without_entitlement_extends_a_chain_of_any_composition() {
         }
         // A producer who is nobody, or whose turn it isn't.
         let stranger = made.forged(&block, |fields| {
-            fields.vector_clock = made.validator.state().clock().increment("mallory").unwrap();
+            fields.vector_clock = made.clock_after("mallory");
             fields.producer = "mallory".to_owned();
         });
         assert_eq!(made.reason(&stranger), Reason::Producer, "{name:?}");
@@ -269,7 +276,7 @@ fn nobody_without_entitlement_extends_a_chain_of_any_composition() {
         keys.extend(made.generator.seal_keys());
         keys.dedup_by_key(|key| key.public_key());
         let late = made.forged_by(&block, &keys, 0, |fields| {
-            fields.vector_clock = made.validator.state().clock().increment(&other).unwrap();
+            fields.vector_clock = made.clock_after(&other);
             fields.producer.clone_from(&other);
         });
         match consensus::proposer(made.spec(), made.validator.state(), 0) {

@@ -9,6 +9,7 @@ mod equivalence;
 mod faults;
 mod journal;
 mod large_state;
+mod late_certificates;
 mod limits;
 mod producing;
 mod roads;

@@ -7,18 +7,29 @@ use hubledger::generate::{Generator, Recipe};
 use hubledger::spec::{ChainSpec, ConsensusName};
 use hubledger_storage::StoreUrl;
 
+use super::changing;
 use crate::clock::{Clock, Times};
 use crate::ratio::Evidence;
 use crate::turns::{Contestant, Effort, race};
 
-/// Blocks of 1,000 of a pass.
+/// Blocks of a pass.
 const BLOCKS: u64 = 20;
+const PER_BLOCK: u64 = 1_000;
 /// Members of every chain that has some.
 const MEMBERS: u32 = 16;
 
 /// A composition beside proof of authority by one.
 pub(super) fn beside_authority(consensus: ConsensusName, seconds: f64) -> Result<Evidence> {
-    let chain = made(consensus, MEMBERS)?;
+    race_with_authority(consensus.word(), &made(consensus, MEMBERS)?, seconds)
+}
+
+/// Members whose stakes change every few blocks, and who seal with certificates, beside the same.
+pub(super) fn changing_beside_authority(seconds: f64) -> Result<Evidence> {
+    let chain = changing::made(MEMBERS as usize, BLOCKS, PER_BLOCK)?;
+    race_with_authority("certificates of changing members", &chain, seconds)
+}
+
+fn race_with_authority(name: &str, chain: &Made, seconds: f64) -> Result<Evidence> {
     let authority = made(ConsensusName::ProofOfAuthority, 1)?;
     let effort = Effort {
         seconds,
@@ -27,20 +38,21 @@ pub(super) fn beside_authority(consensus: ConsensusName, seconds: f64) -> Result
         warm_up_items: 0,
     };
     let contestants = [
-        importing(consensus.word(), &chain),
+        importing(name, chain),
         importing("proof_of_authority", &authority),
     ];
     let [first, second] = race(contestants, effort)?;
     Ok(Evidence::turns(ITEMS, first, second))
 }
 
-const ITEMS: usize = BLOCKS as usize * 1_000;
+const ITEMS: usize = (BLOCKS * PER_BLOCK) as usize;
 
-type Made = (ChainSpec, Vec<Bytes>);
+/// A chain with its blocks, encoded.
+pub(super) type Made = (ChainSpec, Vec<Bytes>);
 
 fn made(consensus: ConsensusName, members: u32) -> Result<Made> {
     let mut generator = Generator::new(Recipe {
-        transactions: BLOCKS * 1_000,
+        transactions: BLOCKS * PER_BLOCK,
         consensus,
         members,
         ..Recipe::default()

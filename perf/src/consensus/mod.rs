@@ -1,6 +1,8 @@
 //! What a consensus costs: importing under each composition beside proof of authority, following headers with certificates, and the search for nonces beside
 //! a bare loop over SHA-256.
 
+mod certificates;
+mod changing;
 mod imports;
 mod light;
 mod mining;
@@ -15,6 +17,10 @@ use crate::ratio::Evidence;
 pub(crate) enum Test {
     /// Importing a chain of this composition against one under proof of authority.
     Import(ConsensusName),
+    /// Importing a chain whose members change against one under proof of authority.
+    ImportChanging,
+    /// Checking certificates in a batch against as many transactions as they may cost.
+    Certificates,
     /// Following headers with certificates against single checks of their signatures.
     Light,
     /// Mining on one core, one hash after the other, against a bare loop.
@@ -34,6 +40,8 @@ impl Bench {
     pub(crate) fn evidence(&self, test: Test) -> Result<Evidence> {
         match test {
             Test::Import(consensus) => imports::beside_authority(consensus, self.seconds),
+            Test::ImportChanging => imports::changing_beside_authority(self.seconds),
+            Test::Certificates => certificates::beside_transactions(self.seconds),
             Test::Light => light::beside_single_checks(self.seconds),
             Test::Mining => mining::one_by_one(self.seconds),
             Test::MiningInLanes => mining::in_lanes(self.seconds),

@@ -215,6 +215,12 @@ impl Payload {
         }
     }
 
+    /// Whether any payload has [claims](Self::claims) in transactions of this operation.
+    #[must_use]
+    pub const fn may_claim_in(operation: Operation) -> bool {
+        matches!(operation, Operation::ConsensusVote)
+    }
+
     /// Whether any payload has a meaning in transactions of this operation.
     #[must_use]
     pub const fn has_meaning_in(operation: Operation) -> bool {

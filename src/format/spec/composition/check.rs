@@ -249,8 +249,8 @@ impl Composition {
     pub(in crate::format::spec) fn contradictions(&self, fields: &SpecFields) -> Vec<Problem> {
         let entries = more_than_clock_entries(&self.members, fields);
         let found = [
-            // Who doesn't make blocks needs no entry.
-            entries.filter(|_| self.work().is_none()),
+            // Who shares an entry, or makes no blocks, needs none.
+            entries.filter(|_| !self.shares_clock_entry()),
             useless_member_key(&self.members),
             self.work_without_owner(fields),
         ];

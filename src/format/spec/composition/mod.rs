@@ -276,6 +276,13 @@ impl Composition {
         }
     }
 
+    /// Whether all makers of blocks count under one name in the vector clock: where anybody makes them, and where members come and go by
+    /// their stakes. Nobody leaves a clock, which would be full one day.
+    #[must_use]
+    pub const fn shares_clock_entry(&self) -> bool {
+        !matches!(self.membership, Membership::Listed) || self.work().is_some()
+    }
+
     /// The part of the weight that has to be behind a certificate, of blocks or of checkpoints.
     #[must_use]
     pub const fn quorum(&self) -> Option<Quorum> {
