@@ -4,9 +4,7 @@ use super::{Chain, SECOND, hub, key};
 use crate::consensus;
 use crate::format::model::{Block, Header, HeaderFields, Transaction};
 use crate::format::signature::KeyPair;
-use crate::format::spec::{
-    Composition, Consensus, ConsensusName, Finality, SealRule, SpecFields,
-};
+use crate::format::spec::{Composition, Consensus, ConsensusName, Finality, SealRule, SpecFields};
 
 /// Hashes that a block takes on average where work seals: so few that a test has as many blocks as it likes.
 pub const DIFFICULTY: u64 = 16;
@@ -110,4 +108,11 @@ impl Chain {
         let seal = consensus::seal_by(spec, state, keys, round, &header);
         Block::assemble(header, seal, transactions).unwrap()
     }
+}
+
+/// The members of the next height.
+pub(super) fn members_of(chain: &Chain) -> Vec<String> {
+    let (spec, state) = (chain.spec(), chain.state());
+    let members = consensus::members(spec, state, state.height() + 1);
+    members.iter().map(|member| member.name.clone()).collect()
 }

@@ -8,6 +8,7 @@ pub mod best_branch;
 pub mod branches;
 pub mod composed;
 pub mod federation;
+pub mod spoiled;
 pub mod stakes;
 
 use std::collections::BTreeMap;

@@ -70,4 +70,3 @@ fn an_expired_transaction() {
         );
     }
 }
-
