@@ -12,7 +12,7 @@ use hubledger::payload::{
     Attest, KeySet, ParameterValue, Payload, Profile, Propose, Register, Rotate,
 };
 use hubledger::signature::KeyPair;
-use hubledger::spec::{Authority, Parameter};
+use hubledger::spec::{Authority, ConsensusName, Parameter};
 use hubledger::testing::{Numbers, entries};
 use hubledger::vote::{Vote, VoteKind};
 use hubledger_fuzz::{
@@ -110,7 +110,7 @@ fn main() -> io::Result<()> {
         put("pool", name, &bytes)?;
     }
     for (name, bytes) in branches() {
-        put("branches", name, &bytes)?;
+        put("branches", &name, &bytes)?;
     }
     put("log_store", "bytes", &[0, 5, 0, 1, 0, 0, 8, 0, 0x40])?;
     put("log_store", "cut", &[1, 3, 0, 0x80, 0, 0])?;
@@ -354,18 +354,14 @@ fn block_file(root: &Path, chain: &Chain) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Blocks that are final at several depths, some twenty each, and the order in which they come.
-fn branches() -> Vec<(&'static str, Vec<u8>)> {
-    let kinds = [
-        ("shallow", 0, 1),
-        ("shallow-named", 2, 1),
-        ("deep", 7, 2),
-        ("deep-unnamed", 6, 0),
-    ];
-    let seed = |(name, depth, root_interval): (&'static str, u8, u8)| {
+/// Blocks of each composition that are final at two depths, some twenty each, and the order in which they come.
+fn branches() -> Vec<(String, Vec<u8>)> {
+    let kinds = [("shallow", 1, 1), ("deep", 7, 2)];
+    let names = (0..).zip(ConsensusName::ALL);
+    let seed = |(number, name): (u8, &ConsensusName), (kind, depth, root_interval)| {
         let mut numbers = Numbers(u64::from(depth));
-        let mut bytes = vec![depth, root_interval, 20];
-        bytes.extend((0..240).map(|_| numbers.below(256) as u8));
+        let mut bytes = vec![number, depth, root_interval, 20];
+        bytes.extend((0..360).map(|_| numbers.below(256) as u8));
         // By now all blocks are made: the rest is which one comes and how, mostly one after the other.
         for at in 0..60 {
             let ahead = numbers.below(5) as u8;
@@ -376,9 +372,10 @@ fn branches() -> Vec<(&'static str, Vec<u8>)> {
             };
             bytes.extend([at / 2 + ahead, how]);
         }
-        (name, bytes)
+        (format!("{}-{kind}", name.word()), bytes)
     };
-    kinds.into_iter().map(seed).collect()
+    let of_name = |name| kinds.map(|kind: (&str, u8, u8)| seed(name, kind));
+    names.flat_map(of_name).collect()
 }
 
 /// Operations on pools of all terms, some hundreds each: the first six bytes are bounds and terms.

@@ -1,14 +1,21 @@
-//! Blocks of many branches, made and handed in as the input says: after each the ledger's chain is the best valid one of all that came, by
-//! a model that looks for it from scratch.
+//! Blocks of many branches under any composition, made and handed in as the input says: after each the ledger's chain is the best valid one of
+//! all that came, by a model that looks for it from scratch. Each block that breaks a rule is refused for exactly that by a sequential validator.
 //!
-//! An input is the depth at which blocks are final, how often they name the state root, and how many blocks are made; then choices for each block
+//! An input is the composition, the depth at which blocks are final, how often they name the state root, and how many blocks are made; then choices for each block
 //! (`src/testing/branches.rs`); then pairs of bytes: which block comes, and from whom. A block may come before its parent, twice or never,
-//! or under the seal of somebody who may not make any, and the ledger is opened anew now and then.
+//! or under a seal that isn't valid, and the ledger is opened anew now and then.
 
 #![no_main]
 
+use std::collections::HashSet;
+
+use hubledger::digest::BlockHash;
 use hubledger::ledger::{Ledger, Placement};
+use hubledger::model::Block;
 use hubledger::rejection::Reason;
+use hubledger::rules::headers;
+use hubledger::signature::Verifier;
+use hubledger::spec::ConsensusName;
 use hubledger::testing::best_branch::{Model, assert_same};
 use hubledger::testing::branches::{World, badly_sealed};
 use hubledger::testing::{clock, reopenable};
@@ -24,11 +31,13 @@ const BAD_SEAL: u8 = 0x80;
 const OPEN_AGAIN: u8 = 0x40;
 
 fuzz_target!(|input: &[u8]| {
-    let [depth, root_interval, blocks, rest @ ..] = input else {
+    let [composition, depth, root_interval, blocks, rest @ ..] = input else {
         return;
     };
     let mut bytes = rest.iter();
-    let mut world = World::new(u32::from(depth % 8) + 1, u32::from(root_interval % 4));
+    let name = ConsensusName::ALL[usize::from(*composition) % ConsensusName::ALL.len()];
+    let (depth, root_interval) = (u32::from(depth % 8) + 1, u32::from(root_interval % 4));
+    let mut world = World::of(name, depth, root_interval);
     for _ in 0..blocks % (BLOCKS_MAX + 1) {
         let choose = &mut |bound: u64| bytes.next().map_or(0, |byte| u64::from(*byte) % bound);
         world.add(choose, INVALID_SHARE);
@@ -44,19 +53,25 @@ fn hand_in(world: &World, arrivals: &[u8]) {
     let ledger = Ledger::create(store(), world.spec(), now.clone());
     let mut ledger = ledger.expect("an empty store");
     let mut model = Model::new(world);
+    let mut awaited = HashSet::new();
     for arrival in arrivals.chunks_exact(2) {
         let (which, how) = (arrival[0], arrival[1]);
         let block = &world.blocks[usize::from(which) % world.blocks.len()];
         let source = Source(u64::from(how % 4));
         if how & BAD_SEAL != 0 {
             // Whoever does this can't have the good one refused.
-            let forged = ledger
-                .offer(&badly_sealed(block), source)
-                .expect("a whole store");
-            assert!(forged.changes.is_empty(), "{forged:?}");
+            let forged = match world.forged.get(usize::from(which)) {
+                Some(forged) => forged.clone(),
+                None => badly_sealed(block),
+            };
+            if is_judged_at_once(world, &model, &awaited, &forged) {
+                let offer = ledger.offer(&forged, source).expect("a whole store");
+                assert!(offer.changes.is_empty(), "{offer:?}");
+            }
         } else {
             let offer = ledger.offer(block, source).expect("a whole store");
             model.take(block);
+            awaited.insert(block.header().previous_hash);
             assert_right(world, &model, block.hash(), &offer.placement);
         }
         assert_same(&mut ledger, &model);
@@ -72,13 +87,26 @@ fn hand_in(world: &World, arrivals: &[u8]) {
     }
 }
 
-/// That a block is where it belongs, as far as it alone tells.
-fn assert_right(
+/// Whether a block under this seal doesn't hide the good one for a while, or what waits for that: it is refused by itself, or at once, and nothing has
+/// come that follows it.
+fn is_judged_at_once(
     world: &World,
     model: &Model<'_>,
-    hash: hubledger::digest::BlockHash,
-    placement: &Placement,
-) {
+    awaited: &HashSet<BlockHash>,
+    block: &Block,
+) -> bool {
+    let seal = headers::check_seal(
+        world.spec(),
+        block.header(),
+        block.seal(),
+        &Verifier::default(),
+    );
+    let is_next = block.header().previous_hash == model.head;
+    seal.is_err() || is_next && !awaited.contains(&block.hash())
+}
+
+/// That a block is where it belongs, as far as it alone tells.
+fn assert_right(world: &World, model: &Model<'_>, hash: BlockHash, placement: &Placement) {
     let is_in_chain = model.blocks().iter().any(|block| block.hash() == hash);
     match placement {
         Placement::InChain => assert!(is_in_chain),

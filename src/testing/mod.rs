@@ -6,8 +6,10 @@
 
 pub mod best_branch;
 pub mod branches;
+pub mod composed;
 pub mod federation;
 pub mod members;
+pub mod spoiled;
 pub mod stakes;
 
 use std::collections::BTreeMap;
@@ -30,7 +32,7 @@ use crate::format::spec::{
 };
 use crate::generate::{Generator, Recipe};
 use crate::ledger::{Ledger, Staging};
-use crate::rules::produce::produce;
+use crate::rules::produce::produce_by;
 use crate::rules::{Depth, ValidBlock, Validator};
 use crate::state::State;
 use bytes::Bytes;
@@ -304,26 +306,25 @@ impl Chain {
         })
     }
 
-    /// The next block by `producer`, as an honest hub makes it.
+    /// The next block by `producer`, as an honest hub makes it, with the seal that the chain asks for.
     pub fn block_by(&self, producer: &str, transactions: &[Transaction]) -> Block {
+        self.block_at(producer, transactions, self.now())
+    }
+
+    /// The same at a time in microseconds since 1970.
+    pub fn block_at(&self, producer: &str, transactions: &[Transaction], now: u64) -> Block {
         let (spec, state) = (self.spec(), self.state());
-        produce(
-            spec,
-            state,
-            producer,
-            &key(producer),
-            transactions,
-            self.now(),
-        )
-        .unwrap()
+        let keys = self.seal_keys(producer);
+        let keys: Vec<&KeyPair> = keys.iter().collect();
+        produce_by(spec, state, producer, &keys, transactions, now).unwrap()
     }
 
-    /// The next block by `hub-0`.
+    /// The next block by [whoever makes it](Chain::producer).
     pub fn block(&self, transactions: &[Transaction]) -> Block {
-        self.block_by("hub-0", transactions)
+        self.block_by(&self.producer(), transactions)
     }
 
-    /// The next block by `hub-0` with other header fields, sealed by it all the same: what an authority can do.
+    /// The next block with other header fields, sealed by who makes it all the same: what an authority can do.
     pub fn forged(
         &self,
         transactions: &[Transaction],
@@ -331,7 +332,7 @@ impl Chain {
     ) -> Block {
         let mut fields = fields(&self.block(transactions));
         change(&mut fields);
-        sealed(fields, &key("hub-0"), transactions)
+        self.sealed_as(&self.producer(), fields, transactions)
     }
 
     /// Checks the next block, at the time when it would be made.
@@ -414,7 +415,7 @@ impl Chain {
         self.blocks.push(block);
     }
 
-    /// Appends a block by `hub-0`.
+    /// Appends a block by whoever makes it.
     #[track_caller]
     pub fn extend(&mut self, transactions: &[Transaction]) {
         self.push(self.block(transactions));

@@ -16,7 +16,7 @@ use super::side_changes::SideChanges;
 use super::{Branch, ForkBounds, Source};
 use crate::format::digest::BlockHash;
 use crate::format::merkle::{Frontier, history_leaf};
-use crate::format::model::{Block, Header};
+use crate::format::model::{Block, Header, Seal};
 use crate::format::rejection::{Fault, Reason, Rejected};
 use crate::format::signature::Verifier;
 use crate::format::spec::ChainSpec;
@@ -104,6 +104,8 @@ pub struct ForkTree {
     /// Blocks of the chain that orphans waited for, which didn't come by [`ForkTree::offer`]: theirs is looked at with the next block that does.
     awaited: Vec<BlockHash>,
     invalid: Invalid,
+    /// Blocks that came under a seal that was found wrong, and those that followed them: they may be valid, and come again.
+    unsealed: Invalid,
 }
 
 impl ForkTree {
@@ -138,6 +140,7 @@ impl ForkTree {
             orphans: Orphans::default(),
             awaited: Vec::new(),
             invalid: Invalid::default(),
+            unsealed: Invalid::default(),
         }
     }
 
@@ -253,12 +256,21 @@ impl ForkTree {
         self.orphans.forget_old(&self.bounds, tip, settled);
     }
 
-    /// Notes that a block beside the chain breaks a rule: it goes, and all that follow it.
+    /// Notes that a block beside the chain breaks a rule: it goes, and all that follow it. They are refused from now on, unless it is the seal that
+    /// is wrong: no hash covers that, so it may be anybody's who wants a good block to be refused.
     pub fn refuse(&mut self, rejected: Rejected, hash: &BlockHash) {
         let most = self.bounds.invalid;
-        self.invalid.note(*hash, rejected, most);
-        self.remove_side(hash);
+        let is_of_seal = self
+            .side
+            .get(hash)
+            .is_some_and(|side| is_of_seal(&rejected, &side.block));
+        let noted = match is_of_seal {
+            true => &mut self.unsealed,
+            false => &mut self.invalid,
+        };
+        noted.note(*hash, rejected, most);
         let mut parents = vec![*hash];
+        self.remove_side(hash);
         while let Some(parent) = parents.pop() {
             let children = self
                 .side
@@ -271,17 +283,21 @@ impl ForkTree {
             for (height, child) in children {
                 let rejected =
                     Rejected::block(height, Reason::PreviousHash, follows_invalid(&parent));
-                self.invalid.note(child, rejected, most);
+                let noted = match is_of_seal {
+                    true => &mut self.unsealed,
+                    false => &mut self.invalid,
+                };
+                noted.note(child, rejected, most);
                 self.remove_side(&child);
                 parents.push(child);
             }
         }
     }
 
-    /// Why a block is refused that was found to break a rule, or to follow one that does.
+    /// Why a block was refused that was found to break a rule, or to follow one that does; if it was for a seal, when it last came.
     #[must_use]
     pub fn refusal(&self, hash: &BlockHash) -> Option<&Rejected> {
-        self.invalid.get(hash)
+        self.invalid.get(hash).or_else(|| self.unsealed.get(hash))
     }
 
     pub(super) fn first(&self) -> &Node {
@@ -367,6 +383,7 @@ impl ForkTree {
             };
         };
         let block = block.clone();
+        self.unsealed.forget(&hash);
         self.insert_side(Side { node, block });
         self.evict();
         match self.side.contains_key(&hash) {
@@ -431,6 +448,17 @@ impl ForkTree {
             self.remove_side(&worst);
         }
     }
+}
+
+/// Whether the fault is one of the seal. Whose turn it was follows from the round of a certificate; elsewhere the header tells.
+fn is_of_seal(rejected: &Rejected, block: &Block) -> bool {
+    let is_certified = matches!(block.seal(), Seal::Quorum(_));
+    rejected.transaction.is_none()
+        && match rejected.reason {
+            Reason::Seal => true,
+            Reason::Quorum | Reason::Turn => is_certified,
+            _ => false,
+        }
 }
 
 fn follows_invalid(parent: &BlockHash) -> String {

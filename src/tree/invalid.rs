@@ -27,4 +27,11 @@ impl Invalid {
             }
         }
     }
+
+    /// Forgets one that is not known to break a rule any more.
+    pub(super) fn forget(&mut self, hash: &BlockHash) {
+        if self.found.remove(hash).is_some() {
+            self.order.retain(|noted| noted != hash);
+        }
+    }
 }

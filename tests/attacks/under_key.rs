@@ -8,8 +8,12 @@ use crate::common::Chain;
 
 #[path = "blocks.rs"]
 mod blocks;
+#[path = "headers.rs"]
+mod headers;
 #[path = "replays.rs"]
 mod replays;
+#[path = "seals.rs"]
+mod seals;
 #[path = "times.rs"]
 mod times;
 

@@ -9,10 +9,14 @@ use crate::common::Chain;
 mod blocks;
 #[path = "contents.rs"]
 mod contents;
+#[path = "headers.rs"]
+mod headers;
 #[path = "money.rs"]
 mod money;
 #[path = "replays.rs"]
 mod replays;
+#[path = "seals.rs"]
+mod seals;
 #[path = "times.rs"]
 mod times;
 

@@ -9,10 +9,16 @@ use crate::common::Chain;
 mod blocks;
 #[path = "contents.rs"]
 mod contents;
+#[path = "headers.rs"]
+mod headers;
+#[path = "key_names.rs"]
+mod key_names;
 #[path = "money.rs"]
 mod money;
 #[path = "replays.rs"]
 mod replays;
+#[path = "seals.rs"]
+mod seals;
 #[path = "signers.rs"]
 mod signers;
 #[path = "times.rs"]

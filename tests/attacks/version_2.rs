@@ -9,14 +9,24 @@ use crate::common::Chain;
 mod blocks;
 #[path = "contents.rs"]
 mod contents;
+#[path = "headers.rs"]
+mod headers;
+#[path = "key_names.rs"]
+mod key_names;
 #[path = "money.rs"]
 mod money;
 #[path = "replays.rs"]
 mod replays;
+#[path = "seals.rs"]
+mod seals;
 #[path = "signers.rs"]
 mod signers;
+#[path = "sums.rs"]
+mod sums;
 #[path = "times.rs"]
 mod times;
+#[path = "votes.rs"]
+mod votes;
 
 /// A chain that is attacked here.
 fn in_version(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Chain {

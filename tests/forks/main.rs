@@ -3,6 +3,7 @@
 
 use hubledger::testing as common;
 
+mod compositions;
 mod crashes;
 mod engine;
 mod fates;

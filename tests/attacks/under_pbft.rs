@@ -1,0 +1,31 @@
+//! The attacks on chains of pbft. What is left out, and why: `composed.rs`.
+
+use hubledger::spec::{ConsensusName, SpecFields};
+
+use crate::common::Chain;
+
+#[path = "contents.rs"]
+mod contents;
+#[path = "headers.rs"]
+mod headers;
+#[path = "key_names.rs"]
+mod key_names;
+#[path = "money.rs"]
+mod money;
+#[path = "replays.rs"]
+mod replays;
+#[path = "seals.rs"]
+mod seals;
+#[path = "signers.rs"]
+mod signers;
+#[path = "sums.rs"]
+mod sums;
+#[path = "times.rs"]
+mod times;
+#[path = "votes.rs"]
+mod votes;
+
+/// A chain that is attacked here.
+fn in_version(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Chain {
+    crate::composed::chain(ConsensusName::Pbft, authorities, change)
+}

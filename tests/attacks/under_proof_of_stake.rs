@@ -1,0 +1,27 @@
+//! The attacks on chains of proof of stake. What is left out, and why: `composed.rs`.
+
+use hubledger::spec::{ConsensusName, SpecFields};
+
+use crate::common::Chain;
+
+#[path = "contents.rs"]
+mod contents;
+#[path = "headers.rs"]
+mod headers;
+#[path = "money.rs"]
+mod money;
+#[path = "replays.rs"]
+mod replays;
+#[path = "seals.rs"]
+mod seals;
+#[path = "signers.rs"]
+mod signers;
+#[path = "sums.rs"]
+mod sums;
+#[path = "times.rs"]
+mod times;
+
+/// A chain that is attacked here.
+fn in_version(authorities: usize, change: impl FnOnce(&mut SpecFields)) -> Chain {
+    crate::composed::chain(ConsensusName::ProofOfStake, authorities, change)
+}
