@@ -25,7 +25,7 @@ impl Chain {
     }
 
     /// Who proposes the next block in a round; where any member may, the first, and where anybody may, `hub-0`.
-    pub fn proposer(&self, round: u32) -> String {
+    pub fn due_proposer(&self, round: u32) -> String {
         let members = self.members(self.state().height() + 1);
         let place = consensus::proposer(self.spec(), self.state(), round);
         let member = members.get(place.unwrap_or(0));
@@ -38,7 +38,7 @@ impl Chain {
     /// The next block as it has to be, whatever the consensus: by the proposer of a round, and where a quorum seals, with the signatures of all
     /// members but those at the places `absent`.
     pub fn due(&self, round: u32, absent: &[usize], transactions: &[Transaction]) -> Block {
-        let drafted = self.drafted(&self.proposer(round), transactions, self.now());
+        let drafted = self.drafted(&self.due_proposer(round), transactions, self.now());
         self.sealed_as_due(drafted, round, absent)
     }
 

@@ -72,7 +72,7 @@ fn convict(chain: &Chain, nonce: u64, evidence: Evidence) -> Transaction {
 
 /// Evidence that the proposer of the next block makes two.
 fn two_proposals(chain: &Chain) -> Evidence {
-    let offender = chain.proposer(0);
+    let offender = chain.due_proposer(0);
     let [one, other] = [1, 2].map(|seconds| proposal(chain, &offender, chain.now() + seconds));
     let key = key(&offender).public_key();
     Evidence::DoubleProposal(DoubleProposal::new(key, one, other).unwrap())
@@ -82,7 +82,7 @@ fn two_proposals(chain: &Chain) -> Evidence {
 fn out_of_turn(chain: &Chain) -> Evidence {
     let members = chain.members(chain.state().height() + 1);
     let mut others = members.iter().map(|member| &member.name);
-    let other = others.find(|name| **name != chain.proposer(0)).unwrap();
+    let other = others.find(|name| **name != chain.due_proposer(0)).unwrap();
     let (header, signature) = proposal(chain, other, chain.now());
     let key = key(other).public_key();
     Evidence::UnauthorisedSeal(UnauthorisedSeal::new(key, header, signature))

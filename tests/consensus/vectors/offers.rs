@@ -84,7 +84,10 @@ fn of_work(chain: &Chain, block: &Block) -> Vec<Noted> {
 }
 
 fn of_members(chain: &Chain, block: &Block) -> Vec<Noted> {
-    let clock = |name: &str| chain.state().clock().increment(name).unwrap();
+    let clock = |name: &str| {
+        let counted = consensus::clock_name(chain.spec(), block.height(), name);
+        chain.state().clock().increment(counted).unwrap()
+    };
     let mut refused = vec![
         (
             "claims work where none is asked for",
