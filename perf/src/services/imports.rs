@@ -92,13 +92,15 @@ pub(super) fn importing<'c>(
         };
         let (outcome, times) = Times::of(|| -> Result<()> {
             import(&engine, &chain.blocks)?;
-            if let Some(following) = following {
+            if let Some(following) = &following {
                 following.wait_for(chain.blocks.len() as u64)?;
-                following.stop()?;
             }
             engine.shutdown()?;
             Ok(())
         });
+        if let Some(following) = following {
+            following.stop()?;
+        }
         outcome?;
         Ok(times)
     })

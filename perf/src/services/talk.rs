@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use hubledger::digest::TransactionId;
 use hubledger::model::{Operation, VectorClock};
 use hubledger::payload::{KeySet, Payload, Profile, Register};
@@ -66,14 +66,14 @@ pub(super) fn introduce(maker: &mut Maker) -> Result<()> {
             payload: said.encode(),
         })?;
     }
-    subscribe(maker, "work.**")
+    subscribe(maker, "work.#")
 }
 
 /// The first hub begins the group, in which half of the hubs are.
 pub(super) fn subscribe(maker: &mut Maker, pattern: &str) -> Result<()> {
     let said = QueuePayload::Subscribe(Subscribe {
         group: GROUP.to_owned(),
-        patterns: Pattern::new(pattern).into_iter().collect(),
+        patterns: vec![Pattern::new(pattern).context("not a pattern")?],
         consumers: (1..HUBS / 2).map(hub).collect(),
         visibility: 30_000_000,
         refusals_max: 0,
