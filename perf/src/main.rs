@@ -16,6 +16,7 @@ mod ratios;
 mod registry;
 mod report;
 mod scenario;
+mod services;
 mod signatures;
 mod state;
 mod statistics;

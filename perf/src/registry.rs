@@ -3,6 +3,7 @@
 use crate::consensus::{self, Test as InConsensus};
 use crate::engine::{self, Line::*, Test::*};
 use crate::ratio::{Kind, Ratio};
+use crate::services::{self, Entry::*, Test as InServices};
 use crate::signatures::{self, Calls, Case::*, Peer::*, Test::*};
 use crate::state::{self, Test as InState};
 use crate::storage::{self, Asked::*, Files::*, Size::*, Test::*};
@@ -21,6 +22,8 @@ pub(crate) enum Test {
     State(state::Test),
     /// What a kind of consensus costs.
     Consensus(consensus::Test),
+    /// Views over a chain.
+    Services(services::Test),
 }
 
 /// A ratio and what it compares.
@@ -309,6 +312,27 @@ ratios! {
     mining_lanes_over_bare: Speed >= 3.0, Consensus(InConsensus::MiningInLanes),
         "Trying nonces on one core in the lanes of vector registers against the same loop, which uses the processor's instructions \
          for SHA if it has some.";
+
+    import_all_views_over_none: Speed >= 0.6, Services(InServices::Import),
+        "Importing equal parts queue, registry, route and cache transactions, in blocks of 1,000, while all views follow, until they have \
+         committed the last block, against importing without any; by the processor time of all threads.";
+    import_plain_all_views_over_none: Speed >= 0.97, Services(InServices::ImportPlain),
+        "The same of messages that say nothing to any service (64 senders, payloads of 200 bytes).";
+    queue_read_us: Microseconds <= 2.0, Services(InServices::Read),
+        "Reading a message of a topic, in pages of 1,000, where views have --entries of each kind: 2 µs are 500,000 messages a second.";
+    queue_lookup_us: Microseconds <= 5.0, Services(InServices::LookUp(Offset)),
+        "Looking up a message by its topic's name and its offset, at random among --entries in 100 topics, warm.";
+    registry_lookup_us: Microseconds <= 5.0, Services(InServices::LookUp(Node)),
+        "Looking up a node by its name among so many, profile and all.";
+    route_lookup_us: Microseconds <= 5.0, Services(InServices::LookUp(Route)),
+        "Looking up the way of a message with one hop by its id among so many.";
+    cache_lookup_us: Microseconds <= 5.0, Services(InServices::LookUp(Key)),
+        "Looking up a value by namespace and key among so many.";
+    queue_delivery_high_over_low: Cost <= 1.1, Services(InServices::Delivery),
+        "A message of the queue from being submitted to its acknowledgement in a block, all views on, in a chain of --height light blocks against one of 10; \
+         by the processor time of all threads.";
+    rebuild_views_over_verify: Speed >= 0.5, Services(InServices::Rebuild),
+        "Making all views anew from a store with blocks of the first of these chains against verifying it on all cores, by the wall clock.";
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use self::show::{missing, to_json, to_table};
 use crate::machine::{Machine, headline};
 use crate::ratio::Measured;
 use crate::registry::{ENTRIES, Entry, Test, find};
-use crate::{consensus, engine, signatures, state, storage};
+use crate::storage::Contender;
+use crate::{consensus, engine, services, signatures, state, storage};
 
 /// What of the engine is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +35,8 @@ enum Area {
     State,
     /// What a kind of consensus costs.
     Consensus,
+    /// Views over a chain.
+    Services,
 }
 
 /// The arguments of `ratios`.
@@ -57,12 +60,21 @@ pub(crate) struct Arguments {
     /// The path of our verifier: portable, avx2 or ifma; the fastest of this machine if not given.
     #[arg(long, value_name = "PATH")]
     path: Option<Path>,
-    /// Transactions that stores are filled with; 1,000,000 for storage, 200,000 for engine and state if not given.
+    /// Transactions that stores are filled with; 1,000,000 for storage, 200,000 for engine and state, 50,000 for services if not given.
     #[arg(long, value_name = "N")]
     transactions: Option<u64>,
     /// Accounts of a state.
     #[arg(long, value_name = "N", default_value_t = state::ACCOUNTS)]
     accounts: u32,
+    /// Entries of each view of services in which something is looked up.
+    #[arg(long, value_name = "N", default_value_t = services::ENTRIES)]
+    entries: u64,
+    /// The height of a chain at which a message of the queue is compared with one at height 10.
+    #[arg(long, value_name = "N", default_value_t = services::HEIGHT)]
+    height: u64,
+    /// The backend of chains and views of services: log, sqlite, rocksdb or memory.
+    #[arg(long, value_name = "NAME", default_value = "log")]
+    backend: Contender,
     /// Measure what needs a store of ten times as many transactions, or a state of ten times as many accounts, too: some
     /// minutes, and about 10 GB.
     #[arg(long)]
@@ -77,6 +89,8 @@ pub(crate) struct Arguments {
 
 /// So many transactions at most.
 const TRANSACTIONS_MAX: u64 = 1_000_000_000;
+/// Entries of views, and heights: at most so many.
+const ENTRIES_MAX: u64 = 100_000_000;
 /// As many as are sent by in a block at least, and so many at most.
 const ACCOUNTS: RangeInclusive<u32> = 1_000..=10_000_000;
 
@@ -88,6 +102,7 @@ impl Area {
             Test::Engine(_) => Self::Engine,
             Test::State(_) => Self::State,
             Test::Consensus(_) => Self::Consensus,
+            Test::Services(_) => Self::Services,
         }
     }
 }
@@ -120,6 +135,17 @@ impl Arguments {
                 "--transactions {transactions} is not between 1 and {TRANSACTIONS_MAX}"
             );
         }
+        for (option, number, least) in [("entries", self.entries, 1), ("height", self.height, 10)] {
+            ensure!(
+                (least..=ENTRIES_MAX).contains(&number),
+                "--{option} {number} is not between {least} and {ENTRIES_MAX}"
+            );
+        }
+        ensure!(
+            self.backend.is_ours(),
+            "--backend {} keeps no views",
+            self.backend
+        );
         ensure!(
             ACCOUNTS.contains(&self.accounts),
             "--accounts {} is not between {} and {}",
@@ -221,6 +247,16 @@ fn measure(
         under,
     );
     let consensus = consensus::Bench { seconds };
+    let services = services::Bench::new(
+        services::Extent {
+            transactions: arguments.transactions.unwrap_or(services::TRANSACTIONS),
+            entries: arguments.entries,
+            height: arguments.height,
+            backend: arguments.backend.clone(),
+            seconds,
+        },
+        under,
+    );
     let measured = entries.iter().map(|Entry { ratio, test }| {
         eprintln!("measuring {}", ratio.key);
         let evidence = match *test {
@@ -235,6 +271,7 @@ fn measure(
             Test::Engine(test) => engine.evidence(test),
             Test::State(test) => state.evidence(test),
             Test::Consensus(test) => consensus.evidence(test),
+            Test::Services(test) => services.evidence(test),
         };
         let evidence = evidence.with_context(|| ratio.key)?;
         Ok(Measured { ratio, evidence })

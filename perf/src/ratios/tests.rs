@@ -16,6 +16,9 @@ fn arguments(only: Option<Area>) -> Arguments {
         path: None,
         transactions: Some(2_000),
         accounts: 2_000,
+        entries: 300,
+        height: 12,
+        backend: Contender::ours("log"),
         large: false,
         mpreg: None,
         directory: None,
@@ -70,11 +73,18 @@ fn the_record_has_every_ratio_as_a_number_and_where_it_comes_from() {
 }
 
 #[test]
-fn ratios_of_storage_engine_state_and_consensus_are_measured_or_say_what_is_missing() {
+fn ratios_of_storage_engine_state_consensus_and_services_are_measured_or_say_what_is_missing() {
     let stores = tempfile::tempdir().expect("a directory");
     let mpreg = stores.path().join("small.db");
     engine::write_mpreg_store(&mpreg, 3, 20).expect("it can be written");
-    for area in [Area::Storage, Area::Engine, Area::State, Area::Consensus] {
+    let areas = [
+        Area::Storage,
+        Area::Engine,
+        Area::State,
+        Area::Consensus,
+        Area::Services,
+    ];
+    for area in areas {
         let mut arguments = arguments(Some(area));
         arguments.mpreg = Some(mpreg.clone());
         for measured in measured(&arguments) {

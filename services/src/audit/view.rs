@@ -25,7 +25,7 @@ impl View for AuditView {
     }
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
-        for entry in block.entries() {
+        for entry in block.notable() {
             let Some((act, subject)) = act_of(&entry) else {
                 continue;
             };
@@ -68,7 +68,12 @@ fn act_of(entry: &Entry<'_>) -> Option<(Act, String)> {
         return None;
     }
     let of = |act| Some((act, String::new()));
-    match Payload::of(entry.transaction(), true) {
+    // The chain's own tags are below those of services.
+    let of_chain = match entry.tag() {
+        Some(_) => None,
+        None => Payload::of(entry.transaction(), true),
+    };
+    match of_chain {
         Some(Payload::Rotate(_)) => of(Act::Rotate),
         Some(Payload::Revoke(_)) => of(Act::Revoke),
         Some(Payload::Recover(_)) => of(Act::Recover),

@@ -45,9 +45,11 @@ pub(super) fn heard(spec: &ChainSpec, entry: &Entry<'_>) -> Option<Heard> {
             false => imported(transaction),
         };
     }
-    let of_chain = match is_kept {
-        true => Payload::said_in(spec, transaction),
-        false => Payload::of(transaction, true),
+    let of_chain = match (entry.tag(), is_kept) {
+        // The chain's own tags are below those of services.
+        (Some(_), _) => None,
+        (None, true) => Payload::said_in(spec, transaction),
+        (None, false) => Payload::of(transaction, true),
     };
     if let Some(said) = of_chain.filter(changes_its_sender) {
         return Some(Heard::Said(Box::new(Said::Chain(said))));

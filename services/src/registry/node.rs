@@ -183,6 +183,12 @@ impl Node {
         row
     }
 
+    /// The number of a node and its standing alone, which its row begins with.
+    pub(super) fn decode_head(row: &[u8]) -> Result<(u32, Standing), DecodeError> {
+        let mut reader = Reader::new(row);
+        Ok((reader.u32("number")?, read_standing(&mut reader)?))
+    }
+
     pub(super) fn decode(row: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(row);
         let node = Self {

@@ -43,7 +43,7 @@ impl View for RegistryView {
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
         let spec = self.spec.at(block.height());
-        for entry in block.entries() {
+        for entry in block.notable() {
             let place = || Place {
                 height: block.height(),
                 index: entry.index,
@@ -138,11 +138,12 @@ fn beat(name: &str, said: &Heartbeat, place: &Place, rows: &mut Rows) -> Result<
     let Some(row) = rows.get(TABLE_NODES, name.as_bytes())? else {
         return Ok(());
     };
-    let node = node_in(&row)?;
-    if node.is_active() {
-        let mut life = life_of(node.number, rows)?.unwrap_or(Life::begun(place));
+    let head = Node::decode_head(&row);
+    let (number, standing) = head.map_err(|error| damaged(TABLE_NODES, error))?;
+    if standing == Standing::Active {
+        let mut life = life_of(number, rows)?.unwrap_or(Life::begun(place));
         life.beat(said, place);
-        put_life(node.number, &life, rows);
+        put_life(number, &life, rows);
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ fn send(place: Place, entry: &Entry<'_>, said: RoutedMessage, rows: &mut Rows) -
     let id = entry.id();
     rows.put(TABLE_MESSAGES, id.0.to_vec(), message.encode());
     // Blocks order transactions of several senders as they like, so hops may stand before their message.
-    advance(place, &id, &message, None, rows)
+    advance(place, &id, &message, (None, None), rows)
 }
 
 fn claim(place: Place, entry: &Entry<'_>, said: MessageForward, rows: &mut Rows) -> Result<()> {
@@ -91,7 +91,13 @@ fn claim(place: Place, entry: &Entry<'_>, said: MessageForward, rows: &mut Rows)
         return Ok(());
     }
     let message = Message::decode(&message).map_err(|error| damaged(TABLE_MESSAGES, error))?;
-    advance(place, &id, &message, progress, rows)
+    advance(
+        place,
+        &id,
+        &message,
+        (progress, Some((entry.sender(), row))),
+        rows,
+    )
 }
 
 fn read_progress(rows: &mut Rows, id: &TransactionId) -> Result<Option<Progress>> {
@@ -101,11 +107,14 @@ fn read_progress(rows: &mut Rows, id: &TransactionId) -> Result<Option<Progress>
 }
 
 /// Believes hops as long as the node that is named next has said that it had the message. O(hops that are new).
+///
+/// With the progress comes what was said just now about the next hop, and by whom. If it is by the node that is named next, that node hasn't said it before, or it
+/// would have been believed then: so nothing need be searched for.
 fn advance(
     now: Place,
     id: &TransactionId,
     message: &Message,
-    progress: Option<Progress>,
+    (progress, mut said): (Option<Progress>, Option<(&str, ClaimRow)>),
     rows: &mut Rows,
 ) -> Result<()> {
     let mut progress = progress.unwrap_or_else(|| Progress {
@@ -115,9 +124,11 @@ fn advance(
     });
     let before = progress.reached;
     while let Some(node) = next_node(&message.path, &progress) {
-        let Some((place, claim)) = first_claim(rows, id, progress.reached, &node)? else {
-            break;
+        let claim = match said.take() {
+            Some((sender, claim)) if sender == node => Some((now, claim)),
+            _ => first_claim(rows, id, progress.reached, &node)?,
         };
+        let Some((place, claim)) = claim else { break };
         let key = hop_key(id, progress.reached);
         rows.put(TABLE_HOPS, key, believed(&node, place));
         let hop = edges::Passage {

@@ -27,7 +27,7 @@ impl View for UpdatesView {
     }
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
-        for entry in block.entries() {
+        for entry in block.notable() {
             let Some(stream) = stream_of(&entry) else {
                 continue;
             };

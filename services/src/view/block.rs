@@ -8,18 +8,24 @@ use hubledger::payload::{MARK, MEANING_BYTES_MAX};
 
 use crate::payload::Fields;
 
-/// A committed block. Its [entries](CommittedBlock::entries) are all transactions; those that [say something](CommittedBlock::sayings) to a
-/// service may be few among many, and are picked out by their first bytes.
+/// A committed block. Its [entries](CommittedBlock::entries) are all transactions. Among them may be few that [say something](CommittedBlock::sayings)
+/// to a service, or that are [more than messages](CommittedBlock::notable): these are picked out once for all views.
 #[derive(Debug)]
 pub struct CommittedBlock<'a> {
     block: &'a Block,
-    sayings: Vec<Saying>,
+    notable: Vec<Notable>,
 }
 
-/// A transaction whose payload may be a service's.
+/// A transaction that a view may have to look at.
+#[derive(Debug)]
+struct Notable {
+    index: u32,
+    saying: Option<Saying>,
+}
+
+/// A payload that may be a service's.
 #[derive(Debug)]
 struct Saying {
-    index: u32,
     /// Of a payload in canonical bytes; `None` where it can only be JSON.
     tag: Option<u8>,
     fields: OnceCell<Option<Fields>>,
@@ -35,26 +41,28 @@ pub struct Entry<'a> {
 }
 
 impl<'a> CommittedBlock<'a> {
-    /// Looks at the first bytes of each payload. O(transactions).
+    /// Looks at the operation and the first bytes of the payload of each transaction. O(transactions).
     #[must_use]
     pub fn new(block: &'a Block) -> Self {
-        let sayings = (0u32..)
-            .zip(block.transactions())
-            .filter_map(|(index, transaction)| {
-                if transaction.kind() != Kind::Native {
-                    return None;
-                }
-                let tag = first_bytes(transaction.payload())?;
-                Some(Saying {
-                    index,
+        let mut notable = Vec::new();
+        for (index, transaction) in (0u32..).zip(block.transactions()) {
+            let tag = match transaction.kind() {
+                Kind::Native => first_bytes(transaction.payload()),
+                Kind::Mpreg => None,
+            };
+            let is_plain = matches!(
+                transaction.operation(),
+                Operation::Message | Operation::Transfer
+            );
+            if tag.is_some() || !is_plain {
+                let saying = tag.map(|tag| Saying {
                     tag,
                     fields: OnceCell::new(),
-                })
-            });
-        Self {
-            block,
-            sayings: sayings.collect(),
+                });
+                notable.push(Notable { index, saying });
+            }
         }
+        Self { block, notable }
     }
 
     /// Its height.
@@ -83,23 +91,30 @@ impl<'a> CommittedBlock<'a> {
 
     /// All transactions, in their order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut sayings = self.sayings.iter().peekable();
+        let mut notable = self.notable.iter().peekable();
         (0u32..)
             .zip(self.block.transactions())
             .map(move |(index, transaction)| Entry {
                 index,
                 transaction,
-                saying: sayings.next_if(|saying| saying.index == index),
+                saying: notable
+                    .next_if(|notable| notable.index == index)
+                    .and_then(|notable| notable.saying.as_ref()),
             })
+    }
+
+    /// Those of another operation than `message` and `transfer`, and those whose payload begins as a service's does, in their order.
+    pub fn notable(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.notable.iter().map(|notable| Entry {
+            index: notable.index,
+            transaction: &self.block.transactions()[notable.index as usize],
+            saying: notable.saying.as_ref(),
+        })
     }
 
     /// Those whose payload begins as a service's does, in their order.
     pub fn sayings(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.sayings.iter().map(|saying| Entry {
-            index: saying.index,
-            transaction: &self.block.transactions()[saying.index as usize],
-            saying: Some(saying),
-        })
+        self.notable().filter(|entry| entry.saying.is_some())
     }
 }
 

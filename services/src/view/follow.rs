@@ -4,10 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use hubledger::engine::{Change, Engine, EngineError, Follower, Start};
 
 use super::{Result, ViewError, Views};
+
+/// So long it takes at least from one time that rows are made durable, so that the engine may prune, to the next: a write to the disk for each block would cost more
+/// than the views themselves.
+const FINISH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Views that follow an engine, on a thread of their own. It ends when the engine was shut down and all that was committed is applied;
 /// when it is [stopped](Following::stop) or this is dropped; and after an error, which stopping gives.
@@ -69,6 +74,8 @@ impl Views {
             views: self,
             follower,
             shared: Arc::clone(&shared),
+            is_finished: false,
+            finished_at: Instant::now(),
             common: None,
         };
         let thread = thread::Builder::new()
@@ -146,6 +153,10 @@ struct Run {
     shared: Arc<Shared>,
     /// The next height when that was last told.
     next: u64,
+    /// Whether the engine was told of that.
+    is_finished: bool,
+    /// When that was last done, or could have been first.
+    finished_at: Instant,
     /// Blocks above have gone, and it wasn't looked yet which of them views had seen.
     common: Option<u64>,
 }
@@ -170,11 +181,15 @@ impl Run {
                 Poll::Ready(None) => break,
                 Poll::Pending => {
                     self.rest()?;
-                    thread::park();
+                    match self.finish_in_time()? {
+                        Some(pause) => thread::park_timeout(pause),
+                        None => thread::park(),
+                    }
                 }
             }
         }
         self.rest()?;
+        self.finish()?;
         drop(over);
         Ok(self.views)
     }
@@ -210,16 +225,27 @@ impl Run {
         self.go_back()?;
         self.views.flush()?;
         let next = self.views.next_height();
-        if next != self.next {
-            self.next = next;
-            self.finish()?;
-        }
+        self.is_finished &= next == self.next;
+        self.next = next;
         self.shared.tell(|progress| progress.next = next);
         Ok(())
     }
 
+    /// [Finishes](Run::finish) if there is something to be finished, and the last time is long enough ago; else says how long to wait.
+    fn finish_in_time(&mut self) -> Result<Option<Duration>> {
+        if self.is_finished {
+            return Ok(None);
+        }
+        match FINISH_PAUSE.checked_sub(self.finished_at.elapsed()) {
+            Some(pause) => Ok(Some(pause)),
+            None => self.finish().map(|()| None),
+        }
+    }
+
     /// Lets the engine prune what isn't needed again.
     fn finish(&mut self) -> Result<()> {
+        self.is_finished = true;
+        self.finished_at = Instant::now();
         let Some(settled) = self.views.settle()? else {
             return Ok(());
         };

@@ -185,19 +185,21 @@ impl Kept {
                 id: last.hash.0,
             }),
             undo_floor,
-            changes: self.rows.changes(),
+            changes: self.rows.take_changes(),
         };
-        match (
-            writer.commit(&self.set, &commit, durability),
-            self.committed,
-        ) {
-            // Behind a crash between going back and the next commit, the floor in force is above the one that the row says. It is that of
-            // a commit, so never above the present one.
-            (Err(error), Some(before)) if error.is_argument() && undo_floor < before.height => {
-                commit.undo_floor = before.height;
-                writer.commit(&self.set, &commit, durability)?;
-            }
-            (outcome, _) => drop(outcome?),
+        let mut outcome = writer.commit(&self.set, &commit, durability);
+        // Behind a crash between going back and the next commit, the floor in force is above the one that the row says. It is that of
+        // a commit, so never above the present one.
+        if let (Err(error), Some(before)) = (&outcome, self.committed)
+            && error.is_argument()
+            && undo_floor < before.height
+        {
+            commit.undo_floor = before.height;
+            outcome = writer.commit(&self.set, &commit, durability);
+        }
+        if let Err(error) = outcome {
+            self.rows.put_back(commit.changes);
+            return Err(error.into());
         }
         self.committed = Some(last);
         self.rows.committed(reader.view(&self.set)?);

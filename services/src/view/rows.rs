@@ -1,6 +1,7 @@
 //! The rows of a view while blocks are applied: those of the store, under what isn't committed yet.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ const REMEMBERED_MAX: usize = 1 << 16;
 struct Known {
     value: Option<Bytes>,
     is_changed: bool,
+    /// Whether a view has read it: then it will again, and the row is remembered. Most rows are written once, and remembering them would only make the search for
+    /// others longer.
+    is_read: bool,
 }
 
 /// The rows of one view, as after the last block that was applied. Reading sees what was changed before.
@@ -46,17 +50,20 @@ impl Rows {
     pub fn get(&mut self, table: u8, key: &[u8]) -> Result<Option<Bytes>> {
         if let Some(known) = self
             .tables
-            .get(usize::from(table))
-            .and_then(|rows| rows.get(key))
+            .get_mut(usize::from(table))
+            .and_then(|rows| rows.get_mut(key))
         {
+            known.is_read = true;
             return Ok(known.value.clone());
         }
         let value = self.base.get(table, key)?;
         let known = Known {
             value: value.clone(),
             is_changed: false,
+            is_read: true,
         };
-        self.know(table, Bytes::copy_from_slice(key), known);
+        self.table(table).insert(Bytes::copy_from_slice(key), known);
+        self.known += 1;
         Ok(value)
     }
 
@@ -113,23 +120,33 @@ impl Rows {
     }
 
     fn change(&mut self, table: u8, key: Bytes, value: Option<Bytes>) {
-        self.changed += 1;
         self.changed_bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
-        let known = Known {
-            value,
-            is_changed: true,
-        };
-        self.know(table, key, known);
+        let (mut is_new, mut was_changed) = (false, false);
+        match self.table(table).entry(key) {
+            Entry::Occupied(mut held) => {
+                let known = held.get_mut();
+                was_changed = std::mem::replace(&mut known.is_changed, true);
+                known.value = value;
+            }
+            Entry::Vacant(free) => {
+                is_new = true;
+                free.insert(Known {
+                    value,
+                    is_changed: true,
+                    is_read: false,
+                });
+            }
+        }
+        self.known += usize::from(is_new);
+        self.changed += usize::from(!was_changed);
     }
 
-    fn know(&mut self, table: u8, key: Bytes, known: Known) {
+    fn table(&mut self, table: u8) -> &mut BTreeMap<Bytes, Known> {
         let table = usize::from(table);
         if self.tables.len() <= table {
             self.tables.resize_with(table + 1, BTreeMap::new);
         }
-        if self.tables[table].insert(key, known).is_none() {
-            self.known += 1;
-        }
+        &mut self.tables[table]
     }
 
     /// Bytes of keys and values that were changed since the last commit; what was changed twice counts twice.
@@ -137,31 +154,47 @@ impl Rows {
         self.changed_bytes
     }
 
-    /// What was changed since the last commit, ascending.
-    pub(super) fn changes(&self) -> Vec<TableChange> {
+    /// Takes out what was changed since the last commit, ascending. What has been read, too, is remembered.
+    pub(super) fn take_changes(&mut self) -> Vec<TableChange> {
         let mut changes = Vec::with_capacity(self.changed);
-        for (table, rows) in (0..=u8::MAX).zip(&self.tables) {
-            let changed = rows.iter().filter(|(_, known)| known.is_changed);
-            changes.extend(changed.map(|(key, known)| TableChange {
-                table,
-                key: key.clone(),
-                value: known.value.clone(),
-            }));
+        for (table, rows) in (0..=u8::MAX).zip(&mut self.tables) {
+            let mut remember = Vec::new();
+            // What wasn't read is only there because it was changed.
+            for (key, mut known) in std::mem::take(rows) {
+                if !known.is_read {
+                    let value = known.value;
+                    changes.push(TableChange { table, key, value });
+                    continue;
+                }
+                if std::mem::take(&mut known.is_changed) {
+                    let (key, value) = (key.clone(), known.value.clone());
+                    changes.push(TableChange { table, key, value });
+                }
+                remember.push((key, known));
+            }
+            *rows = remember.into_iter().collect();
         }
+        self.known = self.tables.iter().map(BTreeMap::len).sum();
+        self.changed = 0;
         changes
     }
 
-    /// What was changed is committed, and in `base`.
+    /// Puts changes back that were taken out and couldn't be committed.
+    pub(super) fn put_back(&mut self, changes: Vec<TableChange>) {
+        let bytes = self.changed_bytes;
+        for TableChange { table, key, value } in changes {
+            self.change(table, key, value);
+        }
+        self.changed_bytes = bytes;
+    }
+
+    /// What was taken out is committed, and in `base`.
     pub(super) fn committed(&mut self, base: Arc<dyn TableView>) {
         self.base = base;
-        (self.changed, self.changed_bytes) = (0, 0);
+        self.changed_bytes = 0;
         if self.known > REMEMBERED_MAX {
             self.tables.clear();
             self.known = 0;
-            return;
-        }
-        for known in self.tables.iter_mut().flat_map(BTreeMap::values_mut) {
-            known.is_changed = false;
         }
     }
 }

@@ -22,8 +22,8 @@ pub struct Settings {
     pub batch_blocks: usize,
     /// So many bytes of blocks or rows are; 8 MiB unless said otherwise.
     pub batch_bytes: usize,
-    /// Of a commit. What a crash takes is worked out again, so [`Durability::Os`] unless said otherwise; before an engine is told that it may prune,
-    /// rows are made as durable as the store can.
+    /// Of a commit. What a crash takes is worked out again, so [`Durability::Memory`] unless said otherwise; before an engine is told that it may prune,
+    /// and when the store is closed, rows are made as durable as the store can.
     pub durability: Durability,
 }
 
@@ -32,7 +32,7 @@ impl Default for Settings {
         Self {
             batch_blocks: 64,
             batch_bytes: 8 << 20,
-            durability: Durability::Os,
+            durability: Durability::Memory,
         }
     }
 }
