@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const TESTS: &[(&str, &str)] = &[
     ("engine/recent.rs", "testing"),
     ("engine/walk.rs", "generate"),
+    ("rules/claims.rs", "testing"),
 ];
 
 /// The modules of `format` that have a name in the root too; inside of the library they are called by their place.

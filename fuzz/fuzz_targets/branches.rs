@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 
+use hubledger::consensus;
 use hubledger::digest::BlockHash;
 use hubledger::ledger::{Ledger, Placement};
 use hubledger::model::Block;
@@ -70,6 +71,12 @@ fn hand_in(world: &World, arrivals: &[u8]) {
             }
         } else {
             let offer = ledger.offer(block, source).expect("a whole store");
+            if offer.alarm.as_ref().is_some_and(|alarm| alarm.halts()) {
+                // Two quorums decided differently: from here on everything is refused.
+                assert!(!consensus::can_be_replaced(world.spec(), 1));
+                assert_same(&mut ledger, &model);
+                return;
+            }
             model.take(block);
             awaited.insert(block.header().previous_hash);
             assert_right(world, &model, block.hash(), &offer.placement);

@@ -10,7 +10,7 @@ use crate::format::evidence::{DoubleVote, Evidence};
 use crate::format::model::{Block, Draft, HeaderFields, Kind, QuorumSeal, Seal, Transaction};
 use crate::format::payload::{
     Approve, Certify, Convict, KeySet, Leave, ParameterValue, Payload, Profile, Propose, Register,
-    Rotate,
+    Reveal, Rotate,
 };
 use crate::format::rejection::Reason;
 use crate::format::signature::KeyPair;
@@ -219,6 +219,10 @@ fn transactions(chain: &Chain, reason: Reason) -> Option<Vec<Transaction>> {
             vec![draft.with_witnesses(vec![signed]).unwrap()]
         }
         Reason::Evidence => said("spoiler", of_a_stranger(chain)),
+        Reason::Reveal => {
+            let layer = Digest([1; 32]);
+            said("spoiler", Payload::Reveal(Reveal { layer }))
+        }
         Reason::Member => said("spoiler", approval()),
         Reason::Proposal if !members_of(chain).is_empty() => said(&hub(0), approval()),
         Reason::Parameter if !members_of(chain).is_empty() => said(

@@ -285,13 +285,14 @@ pub(crate) const OF_TRANSACTIONS: [Reason; 12] = [
 /// Every reason but `public_key`, which only MPREG's chains know, and two that take more blocks than there are here: `tests/attacks` has them.
 pub(crate) fn native() -> impl Iterator<Item = Reason> {
     let all = Reason::ALL.iter().copied();
-    // The last two are of chains whose members have certificates or stakes.
+    // The last three are of chains whose members have certificates, stakes or seeds.
     let others = [
         Reason::PublicKey,
         Reason::KeyAge,
         Reason::Rotation,
         Reason::Quorum,
         Reason::Evidence,
+        Reason::Reveal,
     ];
     all.filter(move |reason| !others.contains(reason))
 }

@@ -121,6 +121,12 @@ fn blocks_of_every_composition_lead_a_ledger_and_engines_to_the_best_valid_chain
                     let other = engine.offer_branch(block, source).unwrap();
                     assert_eq!(engine.head().unwrap().hash(), ledger.state().head());
                     assert_eq!(other.changes, offer.changes, "{name:?}");
+                    assert_eq!(other.alarm, offer.alarm, "{name:?}");
+                }
+                // Two quorums decided differently: from here on everybody refuses everything.
+                if offer.alarm.as_ref().is_some_and(|alarm| alarm.halts()) {
+                    assert!(is_final_at_once, "{name:?}");
+                    break;
                 }
                 if *is_real {
                     model.take(block);

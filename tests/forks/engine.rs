@@ -227,7 +227,7 @@ fn transactions_of_blocks_that_went_wait_for_the_next_block_again() {
 #[test]
 fn a_store_that_fails_under_a_branch_stops_the_engine_and_opens_again() {
     let mut failures = 0;
-    for seed in 0..4 {
+    for seed in 0..12 {
         let mut numbers = Numbers(400 + seed);
         let mut world = World::new(4, 1);
         world.grow(&mut numbers, 40, 20);
