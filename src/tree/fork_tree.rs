@@ -12,8 +12,10 @@ use std::collections::{HashMap, VecDeque};
 
 use super::invalid::Invalid;
 use super::orphans::{Orphans, bytes_of};
+use super::other_seals::OtherSeals;
 use super::side_changes::SideChanges;
 use super::{Branch, ForkBounds, Source};
+use crate::consensus;
 use crate::format::digest::BlockHash;
 use crate::format::merkle::{Frontier, history_leaf};
 use crate::format::model::{Block, Header, Seal};
@@ -106,6 +108,8 @@ pub struct ForkTree {
     invalid: Invalid,
     /// Blocks that came under a seal that was found wrong, and those that followed them: they may be valid, and come again.
     unsealed: Invalid,
+    /// Of blocks beside the chain and of orphans.
+    other_seals: OtherSeals,
 }
 
 impl ForkTree {
@@ -141,6 +145,7 @@ impl ForkTree {
             awaited: Vec::new(),
             invalid: Invalid::default(),
             unsealed: Invalid::default(),
+            other_seals: OtherSeals::default(),
         }
     }
 
@@ -254,16 +259,23 @@ impl ForkTree {
         }
         let (tip, settled) = (self.best().height, self.final_height());
         self.orphans.forget_old(&self.bounds, tip, settled);
+        let (side, orphans) = (&self.side, &self.orphans);
+        self.other_seals
+            .keep(|hash| side.contains_key(hash) || orphans.contains(hash));
     }
 
     /// Notes that a block beside the chain breaks a rule: it goes, and all that follow it. They are refused from now on, unless it is the seal that
-    /// is wrong: no hash covers that, so it may be anybody's who wants a good block to be refused.
+    /// is wrong: no hash covers that, so it may be anybody's who wants a good block to be refused. If it came under another seal too, it stays under that one,
+    /// with what follows it.
     pub fn refuse(&mut self, rejected: Rejected, hash: &BlockHash) {
         let most = self.bounds.invalid;
         let is_of_seal = self
             .side
             .get(hash)
             .is_some_and(|side| is_of_seal(&rejected, &side.block));
+        if is_of_seal && self.reseal(hash) {
+            return;
+        }
         let noted = match is_of_seal {
             true => &mut self.unsealed,
             false => &mut self.invalid,
@@ -348,7 +360,7 @@ impl ForkTree {
             return Offered::Refused(rejected.clone());
         }
         if self.node(&hash).is_some() || self.orphans.contains(&hash) {
-            return self.again(block);
+            return self.again(block, source, verifier);
         }
         if let Some(fault) = self.against_final(header) {
             return refuse(fault);
@@ -393,9 +405,10 @@ impl ForkTree {
     }
 
     /// What to say of a header that is known: another body may have come with it.
-    fn again(&self, block: &Block) -> Offered {
+    fn again(&mut self, block: &Block, source: Source, verifier: &Verifier) -> Offered {
         let (header, computed) = (block.header(), block.computed_merkle_root());
         if header.merkle_root == computed {
+            self.note_seal(block, source, verifier);
             return match self.orphans.contains(&block.hash()) {
                 true => Offered::Orphan,
                 false => Offered::Known,
@@ -406,6 +419,33 @@ impl ForkTree {
             header.merkle_root
         );
         Offered::Refused(Rejected::block(header.height, Reason::MerkleRoot, detail))
+    }
+
+    /// Notes another seal of a block that waits, if it could be the right one.
+    fn note_seal(&mut self, block: &Block, source: Source, verifier: &Verifier) {
+        let (hash, header) = (block.hash(), block.header());
+        let held = match self.side.get(&hash) {
+            Some(side) => Some(side.block.seal()),
+            None => self.orphans.get(&hash).map(Block::seal),
+        };
+        if held.is_some_and(|held| held != block.seal())
+            && consensus::changes_members(&self.spec, header.height)
+            && headers::check_seal(&self.spec, header, block.seal(), verifier).is_ok()
+        {
+            self.other_seals.note(hash, source, block.seal());
+        }
+    }
+
+    /// Puts another seal on a block beside the chain, whose own was found wrong; whether there is one. What is kept of it in a store stays under the
+    /// wrong one, and is judged again when it is read.
+    fn reseal(&mut self, hash: &BlockHash) -> bool {
+        let (Some(side), Some(seal)) = (self.side.get_mut(hash), self.other_seals.next(hash))
+        else {
+            return false;
+        };
+        side.block = side.block.clone().sealed(seal);
+        self.side_changes.resealed(&side.block);
+        true
     }
 
     /// Why a block can't become part of the chain because of what is final.

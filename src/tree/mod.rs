@@ -15,6 +15,7 @@ mod fork_tree;
 mod invalid;
 mod look;
 mod orphans;
+mod other_seals;
 mod side_changes;
 
 use std::cmp::Ordering;

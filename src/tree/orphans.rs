@@ -46,6 +46,10 @@ impl Orphans {
         self.bytes
     }
 
+    pub(super) fn get(&self, hash: &BlockHash) -> Option<&Block> {
+        Some(&self.by_hash.get(hash)?.block)
+    }
+
     pub(super) fn contains(&self, hash: &BlockHash) -> bool {
         self.by_hash.contains_key(hash)
     }

@@ -33,6 +33,13 @@ impl SideChanges {
         }
     }
 
+    /// A block that nobody has taken yet is another one, but for its hash.
+    pub(super) fn resealed(&mut self, block: &Block) {
+        if let Some(held) = self.came.get_mut(&(block.height(), block.hash())) {
+            *held = block.clone();
+        }
+    }
+
     pub(super) fn went(&mut self, block: &Block) {
         let key = (block.height(), block.hash());
         if self.came.remove(&key).is_none() {

@@ -11,5 +11,6 @@ mod offers;
 #[path = "../retention/places.rs"]
 #[allow(dead_code, reason = "made for more than is needed here")]
 mod places;
+mod seals;
 mod states;
 mod tree;
