@@ -98,54 +98,76 @@ impl Run {
                 let amount = [choose(60), 3 * BALANCE][usize::from(choose(4) == 0)];
                 (sender, Act::Transfer(anybody(choose), amount))
             }
-            (1..=3, ..) => (sender, Act::Convict(self.fault(choose))),
-            (4, ..) => (sender, Act::Certify(self.shown(choose))),
+            (1, ..) | (2 | 3, _, Order::Turn | Order::Weighted) => {
+                (sender, Act::Convict(self.fault(choose)))
+            }
             (5.., Some(_), _) if self.model.terms.is_certified && choose(3) == 0 => {
                 (sender, Act::Certify(self.shown(choose)))
             }
-            (5.., Some(_), _) => {
-                let act = self.stakes(&sender, choose);
-                (sender, act)
-            }
-            (5 | 6, None, Order::Seeded { epoch }) => self.adds(sender, block, epoch, choose),
+            (5.., Some(_), _) => self.stakes(sender, choose),
+            (3..=6, None, Order::Seeded { epoch }) => self.adds(sender, block, epoch, choose),
+            (2, ..) | (4, ..) => (sender, Act::Certify(self.shown(choose))),
             _ => self.votes(sender, choose),
         }
     }
 
-    fn stakes(&self, sender: &str, choose: Choices<'_>) -> Act {
+    fn stakes(&self, sender: String, choose: Choices<'_>) -> (String, Act) {
         let model = &self.model;
-        match choose(8) {
+        let act = match choose(8) {
             0 | 1 => Act::Stake([0, 20 + choose(100)][usize::from(choose(4) > 0)]),
             2 | 3 => Act::Delegate(anybody(choose), choose(60)),
             4 | 5 => {
-                let from = [sender.to_owned(), anybody(choose)][choose(2) as usize].clone();
+                let from = [sender.clone(), anybody(choose)][choose(2) as usize].clone();
                 let pool = model.pools.get(&(from.clone(), 0));
-                let all = pool.map_or(0, |pool| pool.worth(sender)) as u64;
+                let all = pool.map_or(0, |pool| pool.worth(&sender)) as u64;
                 Act::Release(from, [all, all + 1, choose(all + 2)][choose(3) as usize])
             }
-            _ => {
-                let pools = model.pools.iter();
-                let own =
-                    pools.filter(|((_, at), pool)| *at > 0 && pool.shares.contains_key(sender));
-                let own: Vec<_> = own.map(|(key, _)| key.clone()).collect();
-                match own.is_empty() {
-                    true => Act::Withdraw(anybody(choose), choose(model.height + 2)),
-                    false => {
-                        let (from, boundary) = one_of(&own, choose);
-                        Act::Withdraw(from, boundary)
-                    }
-                }
+            _ => return self.withdraws(sender, choose),
+        };
+        (sender, act)
+    }
+
+    /// What somebody has released, often late enough.
+    fn withdraws(&self, sender: String, choose: Choices<'_>) -> (String, Act) {
+        let is_due = choose(3) > 0;
+        let delay = self.model.terms.stakes.as_ref().unwrap().release_delay;
+        let released = self.model.pools.iter().filter(|((_, boundary), _)| {
+            *boundary > 0 && (!is_due || boundary + delay <= self.model.height + 1)
+        });
+        let held = released.flat_map(|((from, boundary), pool)| {
+            let holders = pool.shares.keys();
+            holders.map(|holder| (holder.clone(), Act::Withdraw(from.clone(), *boundary)))
+        });
+        let held: Vec<_> = held.collect();
+        match held.is_empty() {
+            true => {
+                let boundary = choose(self.model.height + 2);
+                (sender, Act::Withdraw(anybody(choose), boundary))
             }
+            false => one_of(&held, choose),
         }
     }
 
     fn votes(&self, sender: String, choose: Choices<'_>) -> (String, Act) {
-        let held: Vec<_> = self.model.proposals.iter().collect();
-        if held.is_empty() || choose(8) == 0 {
-            let effective = self.model.height + 2 + choose(6);
+        let next = self.model.height + 1;
+        let mut held: Vec<_> = self.model.proposals.iter().collect();
+        if choose(8) > 0 {
+            // One that isn't too late.
+            held.retain(|(_, proposal)| proposal.effective > next + 1);
+        }
+        if held.is_empty() || choose(12) == 0 {
+            let effective = next + 1 + choose(8);
             return (sender, Act::Propose(self.other_members(choose), effective));
         }
         let (proposer, proposal) = one_of(&held, choose);
+        let missing = self.names(next).into_iter();
+        let missing: Vec<_> = missing
+            .filter(|name| !proposal.approvals.contains(name))
+            .collect();
+        let sender = match missing.is_empty() || choose(8) == 0 {
+            true => sender,
+            false => one_of(&missing, choose),
+        };
         (sender, Act::Approve(proposer.clone(), proposal.id))
     }
 
@@ -173,7 +195,9 @@ impl Run {
         choose: Choices<'_>,
     ) -> (String, Act) {
         let height = self.model.height + 1;
-        if choose(3) == 0 {
+        let sender = [block.producer.clone(), sender][usize::from(choose(4) == 0)].clone();
+        let outer = self.model.seeds.outer(&sender, epoch, height);
+        if choose(6) == 0 || outer.is_none() && choose(3) > 0 {
             let mut layer = secret(choose(u64::MAX));
             for _ in 0..LAYERS {
                 let outer = around(&self.model.terms.chain, &sender, &layer);
@@ -182,8 +206,6 @@ impl Run {
             }
             return (sender, Act::Commit(layer));
         }
-        let sender = [block.producer.clone(), sender][usize::from(choose(4) == 0)].clone();
-        let outer = self.model.seeds.outer(&sender, epoch, height);
         let layer = outer.and_then(|outer| self.within.get(&outer).copied());
         let layer = layer.filter(|_| choose(5) > 0);
         (sender, Act::Reveal(layer.unwrap_or_else(|| secret(7))))

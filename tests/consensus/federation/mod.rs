@@ -55,6 +55,11 @@ fn a_random_federation_is_what_the_naive_model_says_at_every_height() {
             }
         }
         println!("{kind:?}: {seen:#?}");
+        if rounds >= ROUNDS && blocks >= BLOCKS {
+            for word in kind.words() {
+                assert!(seen.contains_key(word), "{kind:?}: never {word:?}");
+            }
+        }
     }
 }
 

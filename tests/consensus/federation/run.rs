@@ -6,6 +6,8 @@ use hubledger::consensus;
 use hubledger::digest::Digest;
 use hubledger::model::Transaction;
 use hubledger::rejection::Reason;
+use hubledger::rules::Validator;
+use hubledger::state::State;
 use hubledger::state::tables::{Convictions, Pools, Shares};
 use hubledger::testing::Numbers;
 
@@ -103,7 +105,8 @@ impl Federation {
         let numbers = &mut self.numbers;
         let offer = self.run.offer(&mut |bound| numbers.below(bound));
         let mut accepted: Vec<Transaction> = Vec::new();
-        for _ in 0..self.numbers.below(6) {
+        let acts = [5, 5, 5, 20][self.numbers.below(4) as usize];
+        for _ in 0..self.numbers.below(acts) {
             let numbers = &mut self.numbers;
             let choose = &mut |bound| numbers.below(bound);
             let (sender, act) = self.run.act(&offer, choose);
@@ -130,6 +133,11 @@ impl Federation {
             )?;
             self.note(act.word(), expected);
             if expected.is_ok() {
+                let absent =
+                    |model: &Model| model.convicted.keys().filter(|one| one.1 == 4).count();
+                if absent(&after) > absent(&self.run.model) {
+                    self.note("absent", Ok(()));
+                }
                 self.run.model = after;
                 accepted = tried;
             }
@@ -153,6 +161,16 @@ impl Federation {
         self.note("made", verdict);
         self.run.chain.push(made);
         self.run.model.grow();
+        let height = self.run.model.height;
+        if self.run.model.members(height) != self.run.model.members(height + 1) {
+            self.note("other members", Ok(()));
+        }
+        if self.numbers.below(8) == 0 {
+            // As after a restart.
+            let state = State::decode(&self.run.chain.state().encode());
+            let spec = self.run.chain.spec().clone();
+            self.run.chain.validator = Validator::resume(spec, state.unwrap()).unwrap();
+        }
         self.compare()
     }
 

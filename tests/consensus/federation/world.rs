@@ -49,6 +49,62 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// What has to come up in some run of this kind, or the comparison says little.
+    pub(super) fn words(self) -> Vec<&'static str> {
+        let mut words = vec![
+            "made",
+            "taken back",
+            "other members",
+            "offered",
+            "offered: producer",
+            "offered: turn",
+            "offered: seal",
+            "transfer",
+            "transfer: balance",
+            "convict of a double vote",
+            "convict of a double vote: evidence",
+            "convict of a double proposal",
+            "convict of a double proposal: evidence",
+            "convict of an unauthorised seal: evidence",
+            "certify: evidence",
+        ];
+        words.push(match self.is_certified() {
+            true => "offered: quorum",
+            false => "convict of an unauthorised seal",
+        });
+        let of_members: &[&str] = match self.is_staked() {
+            true => &[
+                "stake",
+                "stake: stake",
+                "delegate",
+                "delegate: stake",
+                "release",
+                "release: stake",
+                "withdraw",
+                "withdraw: stake",
+            ],
+            false => &[
+                "propose",
+                "propose: member",
+                "propose: proposal",
+                "propose: parameter",
+                "approve",
+                "approve: member",
+                "approve: proposal",
+            ],
+        };
+        words.extend(of_members);
+        if self == Self::StakedWeightedQuorum {
+            words.extend(["certify", "certify: quorum", "absent"]);
+        }
+        if matches!(self, Self::VotedSeededSignature | Self::VotedSeededQuorum) {
+            words.extend(["commit", "commit: reveal", "reveal", "reveal: reveal"]);
+        }
+        words
+    }
+}
+
 /// The most that take part.
 pub(super) const NAMES: u64 = 16;
 pub(super) const BALANCE: u64 = 1_000;
