@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hubledger::consensus;
 use hubledger::digest::Digest;
+use hubledger::merkle;
 use hubledger::model::Transaction;
 use hubledger::rejection::Reason;
 use hubledger::rules::Validator;
@@ -12,7 +13,7 @@ use hubledger::state::tables::{Convictions, Pools, Shares};
 use hubledger::testing::Numbers;
 
 use super::acts::Said;
-use super::model::{Model, Offer};
+use super::model::{Member, Model, Offer};
 use super::spoken::transaction;
 use super::world::{Kind, NAMES, begun, block};
 use crate::common::{Chain, hub};
@@ -38,6 +39,16 @@ pub(super) struct Federation {
     value: u128,
     numbers: Numbers,
     pub(super) seen: Seen,
+}
+
+/// Of names, keys and weights in turn order.
+fn members_root(members: &[Member]) -> Digest {
+    let leaves = super::world::authorities(members).into_iter().map(|one| {
+        let length = (one.name.len() as u32).to_le_bytes();
+        let (name, key, weight) = (one.name.as_bytes(), one.key, one.weight.to_le_bytes());
+        merkle::leaf_hash(&[&length, name, key.as_bytes(), &weight])
+    });
+    merkle::root(&leaves.collect::<Vec<_>>())
 }
 
 fn agree<T: PartialEq + std::fmt::Debug>(
@@ -183,6 +194,9 @@ impl Federation {
             let expected = super::world::authorities(model.members(height));
             agree(format!("members of {height}"), &found.to_vec(), &expected)?;
         }
+        let header = chain.last().header();
+        let root = members_root(model.members(model.height + 1));
+        agree("root over the next members", &header.members_root, &root)?;
         let last = [3, 5, 104][self.numbers.below(3) as usize];
         let members = model.members(model.height + 1);
         for (round, expected) in (0..).zip(model.proposers(last)) {
