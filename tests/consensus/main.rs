@@ -9,6 +9,7 @@ mod branches;
 mod compositions;
 mod contract;
 mod difficulty;
+mod federation;
 mod headers;
 mod light;
 mod seeds;
