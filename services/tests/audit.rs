@@ -7,7 +7,7 @@ use hubledger::digest::{Digest, TransactionId};
 use hubledger::engine::Engine;
 use hubledger::ledger::Placement;
 use hubledger::ledger::policy::{Keep, PrunePolicy};
-use hubledger::model::{Block, Draft, Operation};
+use hubledger::model::{Block, Draft, Operation, Transaction};
 use hubledger::payload::{Approve, Attest, Leave, MARK, Payload, Retract, Revoke};
 use hubledger::rejection::{Reason, Rejected};
 use hubledger::testing::{Chain, Numbers, clock, reopenable};
@@ -17,6 +17,8 @@ use hubledger_services::audit::{
     REJECTIONS_A_MINUTE, Watch,
 };
 use hubledger_services::payload::Fields;
+use hubledger_services::registry::{Heartbeat, RegistryPayload};
+use hubledger_services::route::{MessageForward, RoutePayload};
 use hubledger_services::testing::{Trial, made_anew, memory};
 use hubledger_services::view::Snapshot;
 use hubledger_storage::StoreUrl;
@@ -45,12 +47,34 @@ fn said(numbers: &mut Numbers) -> Payload {
     }
 }
 
+/// A heartbeat or a hop, in one of both forms.
+fn passing(numbers: &mut Numbers) -> Vec<u8> {
+    let beat = RegistryPayload::Heartbeat(Heartbeat::default());
+    let hop = RoutePayload::MessageForward(MessageForward {
+        original_message_id: TransactionId([3; 32]),
+        hop_number: 0,
+        timestamp: 0,
+        next_hop: None,
+    });
+    match numbers.below(4) {
+        0 => beat.encode(),
+        1 => beat.to_json().into_bytes(),
+        2 => hop.encode(),
+        _ => hop.to_json().into_bytes(),
+    }
+}
+
 /// In histories: what their chains let anybody do, in any order.
 fn speak(numbers: &mut Numbers, chain: &Chain) -> Draft {
     let mut draft = chain.draft(NAMES[numbers.below(3) as usize], 1);
     draft.operation = OPERATIONS[numbers.below(6) as usize];
-    if numbers.below(4) == 0 {
-        draft.payload = [&MARK[..], &[6, 0, 1]].concat();
+    match numbers.below(8) {
+        0 | 1 => draft.payload = [&MARK[..], &[6, 0, 1]].concat(),
+        2 | 3 => draft.payload = passing(numbers),
+        // What resembles a heartbeat and a hop, but is none.
+        4 => draft.payload = [&MARK[..], &[40, 0]].concat(),
+        5 => draft.payload = b"{\"action\":\"message_forward\"}".to_vec(),
+        _ => {}
     }
     draft
 }
@@ -105,6 +129,7 @@ fn naive(blocks: &[Block]) -> Vec<Told> {
                 (None, Operation::FederationJoin) => "join",
                 (None, Operation::FederationLeave) => "leave",
                 (None, Operation::NodeRegister) => "register",
+                (None, Operation::NodeUpdate) if is_passing(transaction) => continue,
                 (None, Operation::NodeUpdate) => "update",
                 (None, Operation::ConsensusVote) => "vote",
                 _ => continue,
@@ -120,6 +145,14 @@ fn naive(blocks: &[Block]) -> Vec<Told> {
         }
     }
     all
+}
+
+fn is_passing(transaction: &Transaction) -> bool {
+    let beats =
+        RegistryPayload::of_transaction(transaction).is_some_and(|said| said.word() == "heartbeat");
+    let hops = RoutePayload::of_transaction(transaction)
+        .is_some_and(|said| said.word() == "message_forward");
+    beats || hops
 }
 
 fn told(line: &AuditLine) -> Told {
@@ -205,6 +238,30 @@ fn the_same_in_a_store_with_files() {
         };
         trial.run(seed, 30);
     }
+}
+
+#[test]
+fn heartbeats_and_hops_are_no_acts_and_what_resembles_them_is_an_update() {
+    let mut chain = Chain::new(1, |_| {});
+    let payloads = [
+        RegistryPayload::Heartbeat(Heartbeat::default()).encode(),
+        b"{\"action\":\"heartbeat\",\"load_percent\":900}".to_vec(),
+        passing(&mut Numbers(0)),
+        Vec::new(),
+    ];
+    for (nonce, payload) in (1..).zip(payloads) {
+        let said = chain.signed("hub-a", nonce, |draft| {
+            draft.operation = Operation::NodeUpdate;
+            draft.payload = payload;
+        });
+        chain.extend(&[said]);
+    }
+    let audit = Audit::new(made_anew(&chain, Box::new(AuditView), 0));
+    let filter = AuditFilter::default();
+    let lines = audit.lines(&filter, (0, 0), u64::MAX, 10).unwrap().lines;
+    let heights: Vec<_> = lines.iter().map(|line| line.recorded.height).collect();
+    assert_eq!(heights, [2, 4]);
+    assert!(lines.iter().all(|line| line.act == Act::Update));
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! by its transaction. It says what transactions say; that they are in the chain says that its rules let them. Where a chain doesn't go by payloads, or not by their JSON form, what
 //! they say had no effect, and is told all the same.
 //!
+//! A heartbeat and a hop of a message are no acts: nodes send them all the time, and they change nothing that a node said of itself. The
+//! [registry](crate::registry) and the [routes](crate::route) tell of them. A payload that only resembles one is an update like any other.
+//!
 //! What is not on the chain is this hub's own word. The host writes it into a [`LocalLog`], a file of JSON lines, each with the hash of the line before: what
 //! was written can't be changed afterwards without changing everything behind it. Such lines are marked `"source":"hub"`, those of the chain `"source":"chain"`.
 //! A [`Watch`] writes down by itself what an engine prunes and refuses.

@@ -62,7 +62,7 @@ acts! {
     Leave = 1, "leave";
     /// Registered a node, or its keys.
     Register = 2, "register";
-    /// Changed what a node registered.
+    /// Changed what a node registered, or said anything else of a node than that it is alive or had a message.
     Update = 3, "update";
     /// Exchanged keys.
     Rotate = 4, "rotate";

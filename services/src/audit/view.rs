@@ -4,6 +4,8 @@ use hubledger::model::Operation;
 use hubledger::payload::Payload;
 
 use super::rows::{Act, Done, TABLE_ACTS, TABLE_BY_ACT, TABLE_BY_ACTOR, actor_prefix, with_order};
+use crate::registry::RegistryPayload;
+use crate::route::RoutePayload;
 use crate::view::{CommittedBlock, Entry, Result, Rows, View, ViewError};
 
 /// Who did what, by place, actor and act.
@@ -21,7 +23,7 @@ impl View for AuditView {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn apply(&self, block: &CommittedBlock<'_>, rows: &mut Rows) -> Result<()> {
@@ -91,9 +93,21 @@ fn act_of(entry: &Entry<'_>) -> Option<(Act, String)> {
             Operation::FederationJoin => of(Act::Join),
             Operation::FederationLeave => of(Act::Leave),
             Operation::NodeRegister => of(Act::Register),
+            Operation::NodeUpdate if is_passing(entry) => None,
             Operation::NodeUpdate => of(Act::Update),
             Operation::ConsensusVote => of(Act::Vote),
             _ => None,
         },
     }
+}
+
+/// Whether an update only shows that a node is alive, or that a message came by: it changes nothing that a node has said of itself.
+fn is_passing(entry: &Entry<'_>) -> bool {
+    matches!(
+        RegistryPayload::of(entry),
+        Some(RegistryPayload::Heartbeat(_))
+    ) || matches!(
+        RoutePayload::of(entry),
+        Some(RoutePayload::MessageForward(_))
+    )
 }

@@ -145,7 +145,7 @@ fn is_consistent(rows: &mut Rows, event: &EventRow) -> Result<bool> {
 }
 
 /// The largest counter of an event of a node, up to one. The last one's needs no search.
-fn last_event(rows: &Rows, node: Node, upto: u64) -> Result<Option<u64>> {
+fn last_event(rows: &mut Rows, node: Node, upto: u64) -> Result<Option<u64>> {
     if upto == node.last {
         return Ok(Some(upto));
     }

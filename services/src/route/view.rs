@@ -173,7 +173,7 @@ pub(super) const fn is_end(path: &[String], reached: u32, next: Option<&str>) ->
 }
 
 fn first_claim(
-    rows: &Rows,
+    rows: &mut Rows,
     id: &TransactionId,
     number: u32,
     sender: &str,

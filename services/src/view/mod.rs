@@ -31,6 +31,7 @@ mod place;
 mod rows;
 mod runner;
 mod snapshot;
+mod table;
 
 pub use self::block::{CommittedBlock, Entry};
 pub use self::error::ViewError;
