@@ -300,9 +300,9 @@ ratios! {
         "Importing blocks of 1,000 into memory: of a chain sealed with certificates of 16 members, against one of proof of authority; by the processor time of all threads.";
     import_hybrid_over_authority: Speed >= 0.9, Consensus(InConsensus::Import(ConsensusName::Hybrid)),
         "Importing blocks of 1,000 into memory: of a chain sealed by work, with checkpoints, against one of proof of authority; by the processor time of all threads.";
-    import_changing_members: Speed >= 0.9, Consensus(InConsensus::ImportChanging),
+    import_changing_members_over_authority: Speed >= 0.9, Consensus(InConsensus::ImportChanging),
         "Importing blocks of 1,000 into memory: of a chain sealed with certificates of 16 members whose stakes change every 4 blocks, against one of proof of authority; by the processor time of all threads.";
-    certificate_batch_cost: Cost <= 1.2, Consensus(InConsensus::Certificates),
+    certificate_batch_over_signatures: Cost <= 1.2, Consensus(InConsensus::Certificates),
         "Gathering certificates of 11 of 16 members and checking them in one large batch, against the same of transactions, 12 for each certificate.";
     light_client_over_single_checks: Speed >= 20.0, Consensus(InConsensus::Light),
         "Following headers with certificates of 16 by a light client, on all cores, against checking each signature by itself with ed25519-dalek.";
