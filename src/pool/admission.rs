@@ -119,7 +119,10 @@ impl Validator {
                         chosen.push(transaction.clone());
                     }
                     // Its sender's own block is still to come.
-                    Err(_) if waits_for_its_block(transaction, meaning.as_ref(), producer) => {
+                    Err(fault)
+                        if fault.reason == Reason::Reveal
+                            && waits_for_its_block(transaction, meaning.as_ref(), producer) =>
+                    {
                         waiting.insert(transaction.sender());
                         passed_over += 1;
                     }

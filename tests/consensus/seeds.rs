@@ -431,6 +431,9 @@ fn a_reveal_waits_for_its_senders_block_and_is_not_dropped_before() {
     let (chosen, dropped) = validator.choose(&name, now, [&right].into_iter());
     assert_eq!((chosen, dropped), (vec![right.clone()], vec![]));
     chain.push(chain.block_by(&name, std::slice::from_ref(&right)));
+    // Said already: nobody keeps it, whoever makes the block.
+    let (_, dropped) = chain.validator.choose(&others, now, [&right].into_iter());
+    assert_eq!(dropped, std::slice::from_ref(&right));
     let (chosen, dropped) = chain.validator.choose(&name, now, [&right].into_iter());
     assert_eq!((chosen, dropped), (vec![], vec![right]));
 }
